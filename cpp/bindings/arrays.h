@@ -1,0 +1,97 @@
+// NumPy arrays to pointers and back. The Python face has converted and checked what the user gave;
+// these checks keep memory safe whoever calls.
+#pragma once
+
+#include <pybind11/numpy.h>
+#include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
+
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <vector>
+
+#include "bpnet/network/network.h"
+#include "bpnet/training/dataset.h"
+
+namespace bpnet::bindings {
+
+namespace py = pybind11;
+
+// A network with the lock that lets several Python threads call it in turn.
+template <class T>
+struct HeldNetwork {
+  explicit HeldNetwork(BasicNetwork<T> made) : network(std::move(made)) {}
+  BasicNetwork<T> network;
+  std::mutex mutex;
+  std::vector<T> recorded_x;  // of forward(training=True): the caller's array may be gone by backward
+};
+
+// Releases the interpreter, then waits for the network: in this order, so that a thread that waits
+// never holds the interpreter.
+template <class T>
+struct Working {
+  explicit Working(HeldNetwork<T>& held) : lock(held.mutex) {}
+  py::gil_scoped_release release;
+  std::lock_guard<std::mutex> lock;
+};
+
+// The array's numbers. Throws unless it is dense, aligned and of type T with `count` elements.
+template <class T>
+const T* numbers(const py::array& array, std::size_t count, const char* operation) {
+  const bool dense = (array.flags() & py::array::c_style) != 0;
+  const bool aligned = (array.flags() & py::detail::npy_api::NPY_ARRAY_ALIGNED_) != 0;
+  if (!py::isinstance<py::array_t<T>>(array) || !dense || !aligned) {
+    throw py::type_error(std::string(operation) + ": a C-contiguous, aligned array of the network's dtype is needed");
+  }
+  if (static_cast<std::size_t>(array.size()) != count) {
+    throw py::value_error(std::string(operation) + ": the array has " + std::to_string(array.size()) +
+                          " elements, " + std::to_string(count) + " are needed");
+  }
+  return static_cast<const T*>(array.data());
+}
+
+inline std::size_t row_count(const py::array& array) {
+  return array.ndim() > 0 ? static_cast<std::size_t>(array.shape(0)) : 0;
+}
+
+// A new array of `rows` samples of this shape.
+template <class T>
+py::array_t<T> new_batch(std::size_t rows, const Shape& shape) {
+  std::vector<py::ssize_t> sizes{static_cast<py::ssize_t>(rows)};
+  for (const std::size_t size : shape) sizes.push_back(static_cast<py::ssize_t>(size));
+  return py::array_t<T>(sizes);
+}
+
+// A read-only view that keeps `owner` alive.
+template <class T>
+py::array_t<T> view(const Tensor<T>& tensor, const py::object& owner) {
+  std::vector<py::ssize_t> sizes;
+  for (const std::size_t size : tensor.shape) sizes.push_back(static_cast<py::ssize_t>(size));
+  py::array_t<T> array(sizes, tensor.data, owner);
+  array.attr("setflags")(py::arg("write") = false);
+  return array;
+}
+
+py::tuple to_tuple(const Shape& shape);
+
+// Data that a C++ Dataset points into, kept alive.
+template <class T>
+struct HeldDataset {
+  Dataset<T> data;
+  py::array x, targets, labels, sample_weight;
+};
+
+template <class T>
+std::unique_ptr<HeldDataset<T>> make_dataset(const py::array& x, std::size_t outputs,
+                                             const std::optional<py::array>& targets,
+                                             const std::optional<py::array>& labels,
+                                             const std::optional<py::array>& sample_weight);
+
+void register_errors(py::module_& module);
+void register_dataset(py::module_& module);
+void register_network(py::module_& module);
+void register_trainer(py::module_& module);
+void register_io(py::module_& module);
+
+}  // namespace bpnet::bindings

@@ -1,0 +1,201 @@
+#include "bpnet/network/network.h"
+
+#include "arrays.h"
+#include "bpnet/core/error.h"
+#include "bpnet/io/checkpoint.h"
+#include "bpnet/training/check_gradients.h"
+#include "bpnet/training/metrics.h"
+#include "bpnet/training/trace.h"
+
+namespace bpnet::bindings {
+namespace {
+
+template <class T>
+using Held = HeldNetwork<T>;
+
+template <class T>
+std::shared_ptr<Held<T>> make_network(const std::string& description, const std::string& backend) {
+  const Architecture architecture = architecture_from_json(Json::parse(description));
+  return std::make_shared<Held<T>>(
+      BasicNetwork<T>(architecture.input_shape, architecture.layers, {architecture.seed, backend}));
+}
+
+template <class T>
+py::dict named_views(const std::vector<NamedTensor<T>>& tensors, const py::object& owner) {
+  py::dict result;
+  for (const NamedTensor<T>& item : tensors) result[py::str(item.name)] = view(item.tensor, owner);
+  return result;
+}
+
+template <class T>
+const T* batch_of(const py::array& x, const Shape& shape, const char* operation) {
+  return numbers<T>(x, checked_product(operation, row_count(x), shape.count()), operation);
+}
+
+template <class T>
+py::array_t<T> forward(Held<T>& self, const py::array& x) {
+  const T* from = batch_of<T>(x, self.network.input_shape(), "forward");
+  py::array_t<T> out = new_batch<T>(row_count(x), self.network.output_shape());
+  T* to = out.mutable_data();
+  const std::size_t rows = row_count(x);
+  Working<T> working(self);
+  self.network.forward(from, rows, to);
+  return out;
+}
+
+template <class T>
+py::array_t<T> forward_training(Held<T>& self, const py::array& x, std::uint64_t step) {
+  const T* from = batch_of<T>(x, self.network.input_shape(), "forward");
+  const std::size_t rows = row_count(x);
+  py::array_t<T> out = new_batch<T>(rows, self.network.output_shape());
+  T* to = out.mutable_data();
+  Working<T> working(self);
+  self.recorded_x.assign(from, from + rows * self.network.input_shape().count());
+  const T* result = self.network.forward_training(self.recorded_x.data(), rows, self.network.options().seed, step);
+  std::copy_n(result, rows * self.network.output_shape().count(), to);
+  return out;
+}
+
+template <class T>
+py::array_t<T> backward(Held<T>& self, const py::array& grad_out, bool accumulate) {
+  const T* from = batch_of<T>(grad_out, self.network.output_shape(), "backward");
+  const std::size_t rows = row_count(grad_out);
+  py::array_t<T> grad_x = new_batch<T>(rows, self.network.input_shape());
+  T* to = grad_x.mutable_data();
+  Working<T> working(self);
+  if (self.network.recorded_batch() != rows) {
+    fail<ShapeError>("backward: the gradient has ", rows, " rows, the last forward(training=True) had ",
+                     self.network.recorded_batch());
+  }
+  self.network.backward(from, to, accumulate);
+  return grad_x;
+}
+
+template <class T>
+py::tuple trace_sample(Held<T>& self, const std::string& loss, const py::array& x,
+                       const std::optional<py::array>& target, std::optional<std::int64_t> label) {
+  const std::size_t outputs = self.network.output_shape().count();
+  const T* from = numbers<T>(x, self.network.input_shape().count(), "trace");
+  const T* to = target ? numbers<T>(*target, outputs, "trace") : nullptr;
+  if (label && (*label < 0 || static_cast<std::size_t>(*label) >= outputs)) {
+    fail<ValueError>("trace: the label is ", *label, ", the network has classes 0 to ", outputs - 1);
+  }
+  const Loss parsed = loss_from_json(Json::parse(loss));
+  Trace<T> t;
+  {
+    Working<T> working(self);
+    t = trace(self.network, parsed, from, to, label ? &*label : nullptr);
+  }
+  const auto arrays = [](const std::vector<std::vector<T>>& layers) {
+    py::list list;
+    for (const std::vector<T>& layer : layers) list.append(py::array_t<T>(py::ssize_t(layer.size()), layer.data()));
+    return list;
+  };
+  return py::make_tuple(arrays(t.s), arrays(t.x), arrays(t.delta), arrays(t.grad), t.e);
+}
+
+template <class T>
+py::tuple evaluate_rows(Held<T>& self, const std::string& loss, const HeldDataset<T>& data, std::size_t begin,
+                        std::size_t end) {
+  const Loss parsed = loss_from_json(Json::parse(loss));
+  check_loss(parsed, self.network);
+  if (begin > end || end > data.data.count || data.data.features != self.network.input_shape().count() ||
+      data.data.outputs != self.network.output_shape().count()) {
+    fail<ShapeError>("evaluate: the data does not fit the network");
+  }
+  Evaluation result;
+  {
+    Working<T> working(self);
+    result = evaluate(self.network, parsed, data.data, begin, end);
+  }
+  return py::make_tuple(result.loss_sum, result.weight_sum, result.correct);
+}
+
+// (layer type, output shape, parameters) for each layer in turn
+template <class T>
+py::list summary_rows(Held<T>& self) {
+  py::list rows;
+  Shape shape = self.network.input_shape();
+  for (const LayerSpec& spec : self.network.layers()) {
+    const auto layer = make_layer<T>(spec);
+    std::size_t count = 0;
+    for (const ParameterSpec& parameter : layer->parameters(shape)) count += parameter.shape.count();
+    shape = layer->output_shape(shape);
+    rows.append(py::make_tuple(spec.type, to_tuple(shape), count));
+  }
+  return rows;
+}
+
+template <class T>
+void register_one(py::module_& module, const char* name) {
+  using Self = Held<T>;
+  py::class_<Self, std::shared_ptr<Self>> type(module, name);
+  type.def(py::init(&make_network<T>), py::arg("description"), py::arg("backend"))
+      .def_property_readonly("input_shape", [](Self& s) { return to_tuple(s.network.input_shape()); })
+      .def_property_readonly("output_shape", [](Self& s) { return to_tuple(s.network.output_shape()); })
+      .def_property_readonly("parameter_count", [](Self& s) { return s.network.parameter_count(); })
+      .def_property_readonly("backend", [](Self& s) { return s.network.kernels().name; })
+      .def("describe", [](Self& s) { return s.network.describe().dump(); })
+      .def("summary_rows", &summary_rows<T>)
+      .def_property(
+          "preprocessing", [](Self& s) { return s.network.preprocessing.dump(); },
+          [](Self& s, const std::string& json) { s.network.preprocessing = Json::parse(json); })
+      .def("state", [](const py::object& self) { return named_views(self.cast<Self&>().network.state(), self); })
+      .def("gradients",
+           [](const py::object& self) { return named_views(self.cast<Self&>().network.gradients(), self); })
+      .def(
+          "set_state",
+          [](Self& s, const std::string& tensor, const py::array& values) {
+            std::vector<std::size_t> sizes(values.shape(), values.shape() + values.ndim());
+            const T* from = numbers<T>(values, static_cast<std::size_t>(values.size()), "load_state_dict");
+            Working<T> working(s);
+            s.network.set_state(tensor, Shape(sizes), from);
+          },
+          py::arg("name"), py::arg("values"))
+      .def("forward", &forward<T>, py::arg("x"))
+      .def("forward_training", &forward_training<T>, py::arg("x"), py::arg("step"))
+      .def("backward", &backward<T>, py::arg("grad_out"), py::arg("accumulate"))
+      .def("trace", &trace_sample<T>, py::arg("loss"), py::arg("x"), py::arg("target"), py::arg("label"))
+      .def("evaluate", &evaluate_rows<T>, py::arg("loss"), py::arg("data"), py::arg("begin"), py::arg("end"))
+      .def(
+          "save",
+          [](Self& s, const std::string& path) {
+            Working<T> working(s);
+            save(s.network, path);
+          },
+          py::arg("path"))
+      .def_static(
+          "load",
+          [](const std::string& path, const std::string& backend) {
+            py::gil_scoped_release release;
+            return std::make_shared<Self>(load_network<T>(path, backend));
+          },
+          py::arg("path"), py::arg("backend"));
+}
+
+py::dict check(Held<double>& self, const std::string& loss, const HeldDataset<double>& data) {
+  const Loss parsed = loss_from_json(Json::parse(loss));
+  if (data.data.features != self.network.input_shape().count()) {
+    fail<ShapeError>("check_gradients: X has ", data.data.features, " features, the network expects ",
+                     self.network.input_shape().count());
+  }
+  std::vector<std::pair<std::string, double>> errors;
+  {
+    Working<double> working(self);
+    errors = check_gradients(self.network, parsed, data.data);
+  }
+  py::dict result;
+  for (const auto& [name, error] : errors) result[py::str(name)] = error;
+  return result;
+}
+
+}  // namespace
+
+void register_network(py::module_& module) {
+  register_one<float>(module, "NetworkF32");
+  register_one<double>(module, "NetworkF64");
+  module.def("check_gradients", &check, py::arg("network"), py::arg("loss"), py::arg("data"));
+  module.def("layer_types", &layer_types);
+}
+
+}  // namespace bpnet::bindings

@@ -1,0 +1,145 @@
+#include "bpnet/training/trainer.h"
+
+#include "arrays.h"
+#include "bpnet/core/error.h"
+#include "bpnet/training/metrics.h"
+
+namespace bpnet::bindings {
+namespace {
+
+template <class T>
+struct HeldTrainer {
+  std::shared_ptr<HeldNetwork<T>> held;
+  BasicTrainer<T> trainer;
+};
+
+template <class T>
+using Self = HeldTrainer<T>;
+
+template <class T>
+std::shared_ptr<Self<T>> make_trainer(const std::shared_ptr<HeldNetwork<T>>& network, const std::string& loss,
+                                      const std::string& optimizer, const std::string& schedule,
+                                      std::optional<std::uint64_t> seed) {
+  TrainerOptions options{schedule_from_json(Json::parse(schedule)), seed};
+  return std::make_shared<Self<T>>(Self<T>{
+      network, BasicTrainer<T>(network->network, loss_from_json(Json::parse(loss)),
+                               optimizer_from_json(Json::parse(optimizer)), std::move(options))});
+}
+
+template <class T>
+void check_fit(const Self<T>& self, const Dataset<T>& data) {
+  const BasicNetwork<T>& network = self.held->network;
+  if (data.count == 0 || data.features != network.input_shape().count() ||
+      data.outputs != network.output_shape().count() || (!data.labels && !data.targets)) {
+    fail<ShapeError>("training: the data does not fit the network");
+  }
+  if (data.labels && !std::holds_alternative<CrossEntropy>(self.trainer.loss())) {
+    fail<ValueError>("training: ", loss_name(self.trainer.loss()), " needs targets, labels were given");
+  }
+}
+
+template <class T>
+double step(Self<T>& self, const HeldDataset<T>& batch) {
+  check_fit(self, batch.data);
+  Working<T> working(*self.held);
+  const Dataset<T>& data = batch.data;
+  const auto* x = static_cast<const T*>(data.x);
+  if (data.x_type != Dataset<T>().x_type) fail<ValueError>("step: x is not of the network's dtype");
+  return data.labels ? self.trainer.step(x, data.labels, data.count, data.sample_weight)
+                     : self.trainer.step(x, data.targets, data.count, data.sample_weight);
+}
+
+template <class T>
+py::dict state(const Self<T>& self) {
+  const TrainerState& s = self.trainer.state();
+  py::dict result;
+  result["step"] = s.step;
+  result["epoch"] = s.epoch;
+  result["position"] = s.position;
+  return result;
+}
+
+template <class T>
+void register_one(py::module_& module, const char* name, const char* snapshot_name) {
+  py::class_<TrainerSnapshot<T>>(module, snapshot_name);
+  py::class_<Self<T>, std::shared_ptr<Self<T>>>(module, name)
+      .def(py::init(&make_trainer<T>), py::arg("network"), py::arg("loss"), py::arg("optimizer"),
+           py::arg("schedule"), py::arg("seed"))
+      .def_property_readonly("network", [](Self<T>& s) { return s.held; })
+      .def_property_readonly("loss", [](Self<T>& s) { return describe(s.trainer.loss()).dump(); })
+      .def_property_readonly("optimizer", [](Self<T>& s) { return describe(s.trainer.optimizer()).dump(); })
+      .def_property_readonly("schedule", [](Self<T>& s) { return describe(s.trainer.options().schedule).dump(); })
+      .def_property_readonly("seed", [](Self<T>& s) { return s.trainer.seed(); })
+      .def_property_readonly("learning_rate", [](Self<T>& s) { return s.trainer.current_learning_rate(); })
+      .def_property_readonly("has_accuracy", [](Self<T>& s) { return has_accuracy(s.trainer.loss()); })
+      .def_property_readonly("state", &state<T>)
+      .def("step", &step<T>, py::arg("batch"))
+      .def(
+          "run",
+          [](Self<T>& s, const HeldDataset<T>& data, std::size_t batch_size, bool shuffle, double seconds) {
+            check_fit(s, data.data);
+            if (batch_size == 0) fail<ValueError>("fit: batch_size is 0, at least 1 is needed");
+            Working<T> working(*s.held);
+            return s.trainer.run(data.data, {batch_size, shuffle, seconds});
+          },
+          py::arg("data"), py::arg("batch_size"), py::arg("shuffle"), py::arg("seconds"))
+      .def(
+          "run_draws",
+          [](Self<T>& s, const HeldDataset<T>& data, std::uint64_t steps, double seconds) {
+            check_fit(s, data.data);
+            Working<T> working(*s.held);
+            s.trainer.run_draws(data.data, steps, seconds);
+          },
+          py::arg("data"), py::arg("steps"), py::arg("seconds"))
+      .def(
+          "epoch_result",
+          [](Self<T>& s, std::size_t samples) {
+            const EpochResult result = s.trainer.epoch_result(samples);
+            return py::make_tuple(result.loss, result.accuracy);
+          },
+          py::arg("samples"))
+      .def("end_epoch", [](Self<T>& s, double loss) { s.trainer.end_epoch(loss); }, py::arg("watched_loss"))
+      .def("weights_are_finite", [](Self<T>& s) { return s.trainer.weights_are_finite(); })
+      .def("snapshot",
+           [](Self<T>& s) {
+             Working<T> working(*s.held);
+             return s.trainer.snapshot();
+           })
+      .def(
+          "restore",
+          [](Self<T>& s, const TrainerSnapshot<T>& snapshot) {
+            Working<T> working(*s.held);
+            s.trainer.restore(snapshot);
+          },
+          py::arg("snapshot"))
+      .def(
+          "save",
+          [](Self<T>& s, const std::string& path, const std::string& notes) {
+            Working<T> working(*s.held);
+            s.trainer.save(path, notes);
+          },
+          py::arg("path"), py::arg("notes"))
+      .def_static(
+          "load",
+          [](const std::shared_ptr<HeldNetwork<T>>& network, const std::string& path) {
+            std::string notes;
+            std::shared_ptr<Self<T>> self;
+            {
+              Working<T> working(*network);
+              self = std::make_shared<Self<T>>(
+                  Self<T>{network, BasicTrainer<T>::load(network->network, path, &notes)});
+            }
+            return py::make_tuple(self, notes);
+          },
+          py::arg("network"), py::arg("path"));
+}
+
+}  // namespace
+
+void register_trainer(py::module_& module) {
+  register_one<float>(module, "TrainerF32", "SnapshotF32");
+  register_one<double>(module, "TrainerF64", "SnapshotF64");
+  module.def("loss_names", &loss_names);
+}
+
+}  // namespace bpnet::bindings

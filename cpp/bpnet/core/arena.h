@@ -1,0 +1,47 @@
+// Aligned memory that is taken once and then sliced by offset.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace bpnet {
+
+constexpr std::size_t kAlignment = 64;  // a cache line, and the widest vector
+
+constexpr std::size_t align_up(std::size_t bytes) {
+  return (bytes + kAlignment - 1) / kAlignment * kAlignment;
+}
+
+class Arena {
+ public:
+  Arena() = default;
+  ~Arena();
+  Arena(Arena&& other) noexcept;
+  Arena& operator=(Arena&& other) noexcept;
+  Arena(const Arena&) = delete;
+  Arena& operator=(const Arena&) = delete;
+
+  // Makes room for at least `bytes`. New memory is zero; growing keeps nothing of the old contents.
+  void reserve(std::size_t bytes);
+  std::size_t size() const { return size_; }
+  unsigned char* data() { return data_; }
+
+  template <class T>
+  T* at(std::size_t offset) {
+    return reinterpret_cast<T*>(data_ + offset);
+  }
+  template <class T>
+  const T* at(std::size_t offset) const {
+    return reinterpret_cast<const T*>(data_ + offset);
+  }
+
+ private:
+  unsigned char* data_ = nullptr;
+  std::size_t size_ = 0;
+};
+
+// How often any arena has taken memory from the system in this process: lets a test prove that a
+// training step takes none.
+std::uint64_t arena_allocations();
+
+}  // namespace bpnet

@@ -1,0 +1,51 @@
+// The kinds of error bpnet throws. A message begins with the operation and shows both sides:
+// "linear: input has 783 features, weight expects 784".
+#pragma once
+
+#include <sstream>
+#include <stdexcept>
+#include <string>
+#include <utility>
+
+namespace bpnet {
+
+class Error : public std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
+class ShapeError : public Error {  // sizes that do not fit together
+  using Error::Error;
+};
+class ValueError : public Error {  // a value outside its range
+  using Error::Error;
+};
+class FileError : public Error {  // the system refused to read or write a file
+ public:
+  FileError(const std::string& text, int code, std::string path)
+      : Error(text), code_(code), path_(std::move(path)) {}
+  int code() const { return code_; }  // errno
+  const std::string& path() const { return path_; }
+
+ private:
+  int code_;
+  std::string path_;
+};
+class FileFormatError : public Error {  // a file that is not what it claims to be
+  using Error::Error;
+};
+class NumericError : public Error {  // NaN or infinity
+  using Error::Error;
+};
+class DeviceError : public Error {  // a backend or device that is not here
+  using Error::Error;
+};
+
+template <class Kind, class... Parts>
+[[noreturn]] void fail(const Parts&... parts) {
+  std::ostringstream text;
+  text.imbue(std::locale::classic());
+  (text << ... << parts);
+  throw Kind(text.str());
+}
+
+}  // namespace bpnet

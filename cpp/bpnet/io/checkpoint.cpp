@@ -1,0 +1,193 @@
+#include "bpnet/io/checkpoint.h"
+
+#include <cstring>
+
+#include "bpnet/core/error.h"
+#include "bpnet/io/safetensors.h"
+
+namespace bpnet {
+namespace {
+
+constexpr const char* kFormat = "1";
+constexpr const char* kSlotPrefix = "optimizer.";
+
+using Metadata = std::map<std::string, std::string>;
+
+template <class T>
+SafeTensor safe_tensor(const std::string& name, const Tensor<T>& tensor) {
+  return {name, sizeof(T) == 4 ? "F32" : "F64", tensor.shape,
+          {reinterpret_cast<const char*>(tensor.data), tensor.count() * sizeof(T)}};
+}
+
+template <class T>
+Metadata network_metadata(BasicNetwork<T>& network) {
+  Metadata metadata{{"format", "pt"}, {"bpnet.format", kFormat}, {"bpnet.network", network.describe().dump()}};
+  if (!network.preprocessing.is_null()) metadata["bpnet.preprocessing"] = network.preprocessing.dump();
+  return metadata;
+}
+
+template <class T>
+std::vector<SafeTensor> network_tensors(BasicNetwork<T>& network) {
+  std::vector<SafeTensor> tensors;
+  for (const NamedTensor<T>& item : network.state()) tensors.push_back(safe_tensor(item.name, item.tensor));
+  return tensors;
+}
+
+const std::string& require(const SafeTensorsFile& file, const char* key) {
+  const auto found = file.metadata().find(key);
+  if (found == file.metadata().end()) fail<FileFormatError>("load: the file has no '", key, "'");
+  return found->second;
+}
+
+void check_format(const SafeTensorsFile& file) {
+  const std::string& format = require(file, "bpnet.format");
+  if (format != kFormat) {
+    fail<FileFormatError>("load: the file has format ", format, ", this bpnet reads format ", kFormat);
+  }
+}
+
+template <class T>
+void copy_tensor(const SafeTensorsFile& file, const std::string& name, const Tensor<T>& to) {
+  const SafeTensor* from = file.find(name);
+  if (!from) fail<FileFormatError>("load: the file has no tensor '", name, "'");
+  const SafeTensor wanted = safe_tensor(name, to);
+  if (from->dtype != wanted.dtype || !(from->shape == wanted.shape)) {
+    fail<FileFormatError>("load: '", name, "' is ", from->dtype, " of shape ", from->shape,
+                          ", the architecture needs ", wanted.dtype, " of shape ", wanted.shape);
+  }
+  std::memcpy(to.data, from->bytes.data(), from->bytes.size());
+}
+
+template <class T>
+void copy_state(const SafeTensorsFile& file, BasicNetwork<T>& network) {
+  for (const NamedTensor<T>& item : network.state()) copy_tensor(file, item.name, item.tensor);
+}
+
+// An architecture that a file lies about is the file's fault, whatever the layer complains of.
+template <class Action>
+auto blame_file(const Action& action) {
+  try {
+    return action();
+  } catch (const ShapeError& error) {
+    fail<FileFormatError>("load: ", error.what());
+  } catch (const ValueError& error) {
+    fail<FileFormatError>("load: ", error.what());
+  }
+}
+
+// Before a network's memory is taken: the file must hold as many numbers as its architecture claims.
+template <class T>
+void check_sizes(const SafeTensorsFile& file, const Plan<T>& plan) {
+  std::size_t claimed = 0, held = 0;
+  for (const Slot& slot : plan.parameters) claimed += slot.shape.count();
+  for (const Slot& slot : plan.buffers) claimed += slot.shape.count();
+  for (const SafeTensor& tensor : file.tensors()) held += tensor.bytes.size() / sizeof(T);
+  if (claimed > held) {
+    fail<FileFormatError>("load: the architecture has ", claimed, " numbers, the file holds ", held);
+  }
+}
+
+template <class T>
+BasicNetwork<T> read_network(const SafeTensorsFile& file, const std::string& backend) {
+  check_format(file);
+  const Json description = Json::parse(require(file, "bpnet.network"));
+  const std::string& dtype = description["dtype"].string();
+  if (dtype != dtype_name<T>()) {
+    fail<FileFormatError>("load: the file holds a ", dtype, " network, ", dtype_name<T>(), " was asked for");
+  }
+  BasicNetwork<T> network = blame_file([&] {
+    const Architecture architecture = architecture_from_json(description);
+    const Plan<T> plan = make_plan<T>(architecture.input_shape, architecture.layers);
+    check_sizes(file, plan);
+    return BasicNetwork<T>(architecture.input_shape, architecture.layers, {architecture.seed, backend});
+  });
+  copy_state(file, network);
+  const auto preprocessing = file.metadata().find("bpnet.preprocessing");
+  if (preprocessing != file.metadata().end()) network.preprocessing = Json::parse(preprocessing->second);
+  return network;
+}
+
+Json describe_state(const TrainerState& state) {
+  return Json::Object{{"step", std::size_t(state.step)},
+                      {"epoch", std::size_t(state.epoch)},
+                      {"position", std::size_t(state.position)},
+                      {"loss_sum", state.loss_sum},
+                      {"weight_sum", state.weight_sum},
+                      {"correct", std::size_t(state.correct)},
+                      {"schedule", describe(state.schedule)}};
+}
+
+TrainerState state_from_json(const Json& d) {
+  return {d["step"].size(),         d["epoch"].size(),         d["position"].size(),
+          d["loss_sum"].number(),   d["weight_sum"].number(),  d["correct"].size(),
+          schedule_state_from_json(d["schedule"])};
+}
+
+}  // namespace
+
+template <class T>
+void save(BasicNetwork<T>& network, const std::string& path) {
+  write_safetensors(path, network_tensors(network), network_metadata(network));
+}
+
+template <class T>
+BasicNetwork<T> load_network(const std::string& path, const std::string& backend) {
+  return read_network<T>(SafeTensorsFile(path), backend);
+}
+
+FileKind inspect(const std::string& path) {
+  const SafeTensorsFile file(path);
+  check_format(file);
+  const Json description = Json::parse(require(file, "bpnet.network"));
+  return {description["dtype"].string(), file.metadata().count("bpnet.trainer") > 0};
+}
+
+template <class T>
+void BasicTrainer<T>::save(const std::string& path, const std::string& notes) {
+  std::vector<SafeTensor> tensors = network_tensors(*network_);
+  for (const NamedTensor<T>& slot : slots()) tensors.push_back(safe_tensor(kSlotPrefix + slot.name, slot.tensor));
+  Json run;
+  run.set("loss", describe(loss_));
+  run.set("optimizer", describe(optimizer_));
+  run.set("schedule", describe(options_.schedule));
+  run.set("seed", std::to_string(seed()));
+  run.set("state", describe_state(state_));
+  Metadata metadata = network_metadata(*network_);
+  metadata["bpnet.trainer"] = run.dump();
+  metadata["bpnet.notes"] = notes;
+  write_safetensors(path, tensors, metadata);
+}
+
+template <class T>
+BasicTrainer<T> BasicTrainer<T>::load(BasicNetwork<T>& network, const std::string& path, std::string* notes) {
+  const SafeTensorsFile file(path);
+  check_format(file);
+  if (!file.metadata().count("bpnet.trainer")) {
+    fail<FileFormatError>("load: '", path, "' holds a model but no run; it was written by net.save, a run is "
+                          "written by trainer.save");
+  }
+  const Json run = Json::parse(require(file, "bpnet.trainer"));
+  BasicTrainer trainer = blame_file([&] {
+    TrainerOptions options{schedule_from_json(run["schedule"]),
+                           std::strtoull(run["seed"].string().c_str(), nullptr, 10)};
+    return BasicTrainer(network, loss_from_json(run["loss"]), optimizer_from_json(run["optimizer"]),
+                        std::move(options));
+  });
+  copy_state(file, network);
+  for (const NamedTensor<T>& slot : trainer.slots()) copy_tensor(file, kSlotPrefix + slot.name, slot.tensor);
+  trainer.state_ = state_from_json(run["state"]);
+  if (notes) *notes = require(file, "bpnet.notes");
+  return trainer;
+}
+
+template void save<float>(BasicNetwork<float>&, const std::string&);
+template void save<double>(BasicNetwork<double>&, const std::string&);
+template BasicNetwork<float> load_network<float>(const std::string&, const std::string&);
+template BasicNetwork<double> load_network<double>(const std::string&, const std::string&);
+template void BasicTrainer<float>::save(const std::string&, const std::string&);
+template void BasicTrainer<double>::save(const std::string&, const std::string&);
+template BasicTrainer<float> BasicTrainer<float>::load(BasicNetwork<float>&, const std::string&, std::string*);
+template BasicTrainer<double> BasicTrainer<double>::load(BasicNetwork<double>&, const std::string&,
+                                                         std::string*);
+
+}  // namespace bpnet

@@ -1,0 +1,29 @@
+// The model file, and the run file that holds a model and all that its training needs to go on.
+#pragma once
+
+#include <string>
+
+#include "bpnet/network/network.h"
+#include "bpnet/training/trainer.h"
+
+namespace bpnet {
+
+// Weights and buffers under PyTorch's names; the architecture and preprocessing in the metadata.
+template <class T>
+void save(BasicNetwork<T>& network, const std::string& path);
+
+// Reads a model file or a run file. Throws a FileFormatError when the file holds the other dtype.
+template <class T>
+BasicNetwork<T> load_network(const std::string& path, const std::string& backend = "");
+
+inline Network load(const std::string& path) { return load_network<float>(path); }
+inline NetworkF64 load_f64(const std::string& path) { return load_network<double>(path); }
+
+// "float32" or "float64", and whether the file holds a run.
+struct FileKind {
+  std::string dtype;
+  bool run = false;
+};
+FileKind inspect(const std::string& path);
+
+}  // namespace bpnet

@@ -1,0 +1,74 @@
+#include "bpnet/io/idx.h"
+
+#include <algorithm>
+
+#include "bpnet/core/error.h"
+#include "bpnet/io/file.h"
+
+namespace bpnet {
+namespace {
+
+std::size_t element_size(IdxType type) {
+  switch (type) {
+    case IdxType::kUint8:
+    case IdxType::kInt8: return 1;
+    case IdxType::kInt16: return 2;
+    case IdxType::kInt32:
+    case IdxType::kFloat32: return 4;
+    case IdxType::kFloat64: return 8;
+  }
+  return 0;
+}
+
+unsigned byte_at(std::string_view bytes, std::size_t index) {
+  return static_cast<unsigned char>(bytes[index]);
+}
+
+}  // namespace
+
+IdxArray parse_idx(std::string_view bytes) {
+  if (bytes.size() < 4 || byte_at(bytes, 0) != 0 || byte_at(bytes, 1) != 0) {
+    fail<FileFormatError>("idx: the file does not begin with two zero bytes, a type and a rank");
+  }
+  const auto type = static_cast<IdxType>(byte_at(bytes, 2));
+  const std::size_t size = element_size(type);
+  if (size == 0) fail<FileFormatError>("idx: there is no element type ", byte_at(bytes, 2));
+  const std::size_t rank = byte_at(bytes, 3);
+  const std::size_t header = 4 + 4 * rank;
+  if (rank < 1 || rank > Shape::kMaxRank) {
+    fail<FileFormatError>("idx: the header claims ", rank, " axes, 1 to ", Shape::kMaxRank, " are supported");
+  }
+  if (bytes.size() < header) {
+    fail<FileFormatError>("idx: the file has ", bytes.size(), " bytes, its header needs ", header);
+  }
+  std::vector<std::size_t> sizes;
+  for (std::size_t axis = 0; axis < rank; ++axis) {
+    std::size_t value = 0;
+    for (std::size_t i = 0; i < 4; ++i) value = value << 8 | byte_at(bytes, 4 + 4 * axis + i);
+    sizes.push_back(value);
+  }
+  std::size_t expected = size;
+  for (const std::size_t each : sizes) {
+    if (each != 0 && expected > (std::size_t{1} << 62) / each) {
+      fail<FileFormatError>("idx: the header's sizes multiply to more than memory can address");
+    }
+    expected *= each;
+  }
+  if (bytes.size() - header != expected) {
+    fail<FileFormatError>("idx: the header claims ", Shape(sizes), ", ", expected, " bytes, the file holds ",
+                          bytes.size() - header);
+  }
+  IdxArray result{type, Shape(sizes), {bytes.begin() + static_cast<std::ptrdiff_t>(header), bytes.end()}};
+  for (std::size_t at = 0; size > 1 && at < result.bytes.size(); at += size) {
+    const auto first = result.bytes.begin() + static_cast<std::ptrdiff_t>(at);
+    std::reverse(first, first + static_cast<std::ptrdiff_t>(size));
+  }
+  return result;
+}
+
+IdxArray read_idx(const std::string& path) {
+  const std::vector<unsigned char> bytes = read_file(path);
+  return parse_idx({reinterpret_cast<const char*>(bytes.data()), bytes.size()});
+}
+
+}  // namespace bpnet

@@ -1,0 +1,45 @@
+#pragma once
+
+#include "bpnet/kernels/cpu/chunks.h"
+#include "bpnet/kernels/cpu/scalar_math.h"
+#include "bpnet/kernels/kernels.h"
+
+namespace {
+
+void dropout_mask(bpnet::Context&, bpnet::RandomKey key, size_t rows, size_t columns, double keep,
+                  double scale, real* mask) {
+  const double threshold = keep * 0x1p32;  // a word is uniform in 0 … 2^32 − 1
+  run_chunks(rows, rows_per_chunk(columns), [&](size_t begin, size_t end, size_t) {
+    for (size_t r = begin; r < end; ++r) {
+      for (size_t c = 0; c < columns; c += 4) {
+        const bpnet::RandomBlock words = bpnet::random_block(key, uint32_t(r), uint32_t(c / 4));
+        const size_t here = smaller(4, columns - c);
+        for (size_t i = 0; i < here; ++i) {
+          mask[r * columns + c + i] = double(words.word[i]) < threshold ? real(scale) : real(0);
+        }
+      }
+    }
+  });
+}
+
+void multiply(bpnet::Context&, size_t count, const real* a, const real* b, real* y) {
+  run_chunks(count, kChunk, [&](size_t begin, size_t end, size_t) {
+    for (size_t i = begin; i < end; ++i) y[i] = a[i] * b[i];
+  });
+}
+
+size_t first_not_finite(bpnet::Context&, size_t count, const real* x) {
+  constexpr size_t kBlockSize = 1024;
+  for (size_t begin = 0; begin < count; begin += kBlockSize) {
+    const size_t end = smaller(count, begin + kBlockSize);
+    int finite = 1;
+    for (size_t i = begin; i < end; ++i) finite &= is_finite(x[i]);
+    if (finite) continue;
+    for (size_t i = begin; i < end; ++i) {
+      if (!is_finite(x[i])) return i;
+    }
+  }
+  return count;
+}
+
+}  // namespace

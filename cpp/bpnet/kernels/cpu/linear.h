@@ -1,0 +1,92 @@
+#pragma once
+
+#include "bpnet/kernels/cpu/gemm.h"
+
+namespace {
+
+constexpr Epilogue kNoEpilogue = {nullptr, {bpnet::ActivationKind::kIdentity, 0}};
+
+// Fewer samples than this are done row by row: packing the weights would cost more than it saves.
+constexpr size_t kThinBatch = 4;
+
+inline real dot(size_t count, const real* a, const real* b) {
+  vec sum0 = {}, sum1 = {}, sum2 = {}, sum3 = {};
+  size_t i = 0;
+  for (; i + 4 * kLanes <= count; i += 4 * kLanes) {
+    sum0 += load(a + i) * load(b + i);
+    sum1 += load(a + i + kLanes) * load(b + i + kLanes);
+    sum2 += load(a + i + 2 * kLanes) * load(b + i + 2 * kLanes);
+    sum3 += load(a + i + 3 * kLanes) * load(b + i + 3 * kLanes);
+  }
+  for (; i + kLanes <= count; i += kLanes) sum0 += load(a + i) * load(b + i);
+  real sum = sum_lanes((sum0 + sum1) + (sum2 + sum3));
+  for (; i < count; ++i) sum += a[i] * b[i];
+  return sum;
+}
+
+inline void add_scaled(size_t count, real scale, const real* a, real* y) {
+  for (size_t i = 0; i < count; ++i) y[i] += scale * a[i];
+}
+
+// Rows of the weights in one task of a thin batch.
+inline size_t thin_rows(size_t in) { return larger(1, kSerialProducts / 4 / larger(1, in)); }
+
+size_t linear_workspace(bpnet::LinearSizes s) {
+  const size_t forward = gemm_workspace({s.n, s.out, s.in});
+  const size_t input = gemm_workspace({s.n, s.in, s.out});
+  const size_t weight = gemm_workspace({s.out, s.in, s.n});
+  return larger(forward, larger(input, weight));
+}
+
+void linear_forward(bpnet::Context& context, bpnet::LinearSizes s, const real* x, const real* w,
+                    const real* bias, bpnet::Activation act, real* y) {
+  if (s.n >= kThinBatch) {
+    gemm(context, {s.n, s.out, s.in}, {x, s.in, 1}, {w, 1, s.in}, y, s.out, false, {bias, act});
+    return;
+  }
+  run_chunks(s.out, thin_rows(s.in), [&](size_t begin, size_t end, size_t) {
+    for (size_t n = 0; n < s.n; ++n) {
+      for (size_t j = begin; j < end; ++j) {
+        y[n * s.out + j] = dot(s.in, w + j * s.in, x + n * s.in) + (bias ? bias[j] : real(0));
+      }
+      activate(act, end - begin, y + n * s.out + begin, y + n * s.out + begin);
+    }
+  });
+}
+
+void linear_backward_input(bpnet::Context& context, bpnet::LinearSizes s, const real* grad_y,
+                           const real* w, real* grad_x) {
+  if (s.n >= kThinBatch) {
+    gemm(context, {s.n, s.in, s.out}, {grad_y, s.out, 1}, {w, s.in, 1}, grad_x, s.in, false, kNoEpilogue);
+    return;
+  }
+  run_chunks(s.in, larger(64, thin_rows(s.out)), [&](size_t begin, size_t end, size_t) {
+    for (size_t n = 0; n < s.n; ++n) {
+      real* to = grad_x + n * s.in;
+      for (size_t i = begin; i < end; ++i) to[i] = 0;
+      for (size_t j = 0; j < s.out; ++j) {
+        add_scaled(end - begin, grad_y[n * s.out + j], w + j * s.in + begin, to + begin);
+      }
+    }
+  });
+}
+
+void linear_backward_weight(bpnet::Context& context, bpnet::LinearSizes s, const real* x,
+                            const real* grad_y, real* grad_w, real* grad_bias) {
+  if (s.n >= kThinBatch) {
+    gemm(context, {s.out, s.in, s.n}, {grad_y, 1, s.out}, {x, s.in, 1}, grad_w, s.in, true, kNoEpilogue);
+  } else {
+    run_chunks(s.out, thin_rows(s.in), [&](size_t begin, size_t end, size_t) {
+      for (size_t j = begin; j < end; ++j) {
+        for (size_t n = 0; n < s.n; ++n) {
+          add_scaled(s.in, grad_y[n * s.out + j], x + n * s.in, grad_w + j * s.in);
+        }
+      }
+    });
+  }
+  if (grad_bias) {
+    for (size_t n = 0; n < s.n; ++n) add_scaled(s.out, 1, grad_y + n * s.out, grad_bias);
+  }
+}
+
+}  // namespace

@@ -1,0 +1,130 @@
+// The lecture's loop, one sample at a time. Two sweeps over each weight matrix: a dot product per
+// unit on the way forward; on the way back, δ is handed down and the row updated while it is in cache.
+#pragma once
+
+#include "bpnet/kernels/cpu/activation.h"
+#include "bpnet/kernels/cpu/linear.h"
+#include "bpnet/kernels/cpu/loss.h"
+
+namespace {
+
+using OnlineLayer = bpnet::OnlineLayer<real>;
+using Online = bpnet::OnlineArgs<real>;
+
+// The slices of one layer, each of its width.
+struct OnlineSlices {
+  real* s;      // before the activation
+  real* x;      // after it
+  real* delta;  // d loss / d x, then d loss / d s
+};
+
+size_t online_workspace(const Online& a) {
+  size_t bytes = a.depth * sizeof(OnlineSlices) + 64;
+  for (size_t l = 0; l < a.depth; ++l) bytes += 3 * a.layers[l].out * sizeof(real);
+  return bytes;
+}
+
+inline void online_forward(const OnlineLayer& layer, const real* x, const OnlineSlices& to) {
+  for (size_t j = 0; j < layer.out; ++j) {
+    to.s[j] = layer.weight ? dot(layer.in, layer.weight + j * layer.in, x) +
+                                 (layer.bias ? layer.bias[j] : real(0))
+                           : x[j];
+  }
+  activate(layer.activation, layer.out, to.s, to.x);
+}
+
+// grad_x (in,) = Wᵀδ with the weights before the update (unless null), then W ← ρW − η δ xᵀ.
+inline void online_backward(const OnlineLayer& layer, const real* x, const real* delta, real* grad_x) {
+  const real keep = real(1 - layer.weight_rate * layer.weight_decay);
+  if (grad_x) {
+    for (size_t i = 0; i < layer.in; ++i) grad_x[i] = 0;
+  }
+  for (size_t j = 0; j < layer.out; ++j) {
+    real* w = layer.weight + j * layer.in;
+    const real d = delta[j], step = real(-layer.weight_rate) * d;
+    if (grad_x) {
+      for (size_t i = 0; i < layer.in; ++i) {
+        grad_x[i] += d * w[i];
+        w[i] = keep * w[i] + step * x[i];
+      }
+    } else {
+      for (size_t i = 0; i < layer.in; ++i) w[i] = keep * w[i] + step * x[i];
+    }
+  }
+  if (layer.bias) {
+    const real bias_keep = real(1 - layer.bias_rate * layer.bias_decay);
+    for (size_t j = 0; j < layer.out; ++j) {
+      layer.bias[j] = bias_keep * layer.bias[j] - real(layer.bias_rate) * delta[j];
+    }
+  }
+}
+
+inline size_t largest_output(size_t count, const real* x) {
+  size_t best = 0;
+  for (size_t j = 1; j < count; ++j) best = x[j] > x[best] ? j : best;
+  return best;
+}
+
+// As count_correct in training/metrics.h.
+inline bool is_correct(LossKind kind, size_t count, const real* x, const int64_t* label,
+                       const real* target) {
+  if (kind == LossKind::kCrossEntropy) {
+    return largest_output(count, x) == (label ? size_t(*label) : largest_output(count, target));
+  }
+  if (kind != LossKind::kBinaryCrossEntropyWithLogits) return false;
+  for (size_t j = 0; j < count; ++j) {
+    if ((x[j] > 0) != (target[j] > real(0.5))) return false;
+  }
+  return true;
+}
+
+bpnet::OnlineResult online_sgd(bpnet::Context& context, const Online& a) {
+  OnlineSlices* slices = reinterpret_cast<OnlineSlices*>(context.scratch);
+  real* memory = reinterpret_cast<real*>(context.scratch + ceil_divide(a.depth * sizeof(OnlineSlices), 64) * 64);
+  for (size_t l = 0; l < a.depth; ++l) {
+    const size_t out = a.layers[l].out;
+    slices[l] = {memory, memory + out, memory + 2 * out};
+    memory += 3 * out;
+  }
+  const size_t in = a.layers[0].in, out = a.layers[a.depth - 1].out;
+  const OnlineSlices last = slices[a.depth - 1];
+  bpnet::OnlineResult result = {0, 0, 0, 0};
+
+  for (; result.steps < a.count; ++result.steps) {
+    const size_t sample = size_t(a.order[result.steps]);
+    const real* first = a.x + sample * in;
+    for (size_t l = 0; l < a.depth; ++l) {
+      online_forward(a.layers[l], l ? slices[l - 1].x : first, slices[l]);
+    }
+    const int64_t* label = a.label ? a.label + sample : nullptr;
+    const real* target = a.target ? a.target + sample * out : nullptr;
+    result.correct += is_correct(a.loss, out, last.x, label, target);
+
+    const double class_scale = label && a.class_weight ? double(a.class_weight[*label]) : 1.0;
+    const double weight = (a.sample_weight ? double(a.sample_weight[sample]) : 1.0) * class_scale;
+    if (weight == 0) continue;
+    // A batch of one: its weight divided by the weights' sum is 1.
+    const real scale = real(1 / class_scale);
+    const Loss loss_args = {a.loss, a.loss_parameter, 1,      out,       last.x,
+                            target, label,            a.class_weight, &scale, last.delta};
+    const double value = loss_row(loss_args, 0, scale);
+    result.loss_sum += weight * value;
+    result.weight_sum += weight;
+    if (!is_finite(real(value))) return result;
+
+    for (size_t l = a.depth; l-- > 0;) {
+      const OnlineLayer& layer = a.layers[l];
+      activate_backward(layer.activation, layer.out, slices[l].s, slices[l].x, slices[l].delta,
+                        slices[l].delta);
+      real* grad_x = l ? slices[l - 1].delta : nullptr;
+      if (layer.weight) {
+        online_backward(layer, l ? slices[l - 1].x : first, slices[l].delta, grad_x);
+      } else if (grad_x) {
+        for (size_t i = 0; i < layer.in; ++i) grad_x[i] = slices[l].delta[i];
+      }
+    }
+  }
+  return result;
+}
+
+}  // namespace

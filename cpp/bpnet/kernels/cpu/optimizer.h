@@ -1,0 +1,61 @@
+#pragma once
+
+#include "bpnet/kernels/cpu/chunks.h"
+#include "bpnet/kernels/cpu/scalar_math.h"
+#include "bpnet/kernels/kernels.h"
+
+namespace {
+
+void sgd(bpnet::Context&, bpnet::SgdArgs a, size_t count, real* w, const real* grad, real* velocity) {
+  const real rate = real(a.learning_rate), momentum = real(a.momentum), decay = real(a.weight_decay);
+  run_chunks(count, kChunk, [&](size_t begin, size_t end, size_t) {
+    if (!velocity) {
+      for (size_t i = begin; i < end; ++i) w[i] -= rate * (grad[i] + decay * w[i]);
+    } else if (a.nesterov) {
+      for (size_t i = begin; i < end; ++i) {
+        const real g = grad[i] + decay * w[i];
+        const real v = velocity[i] = momentum * velocity[i] + g;
+        w[i] -= rate * (g + momentum * v);
+      }
+    } else {
+      for (size_t i = begin; i < end; ++i) {
+        const real v = velocity[i] = momentum * velocity[i] + (grad[i] + decay * w[i]);
+        w[i] -= rate * v;
+      }
+    }
+  });
+}
+
+void adam(bpnet::Context&, bpnet::AdamArgs a, size_t count, real* w, const real* grad, real* m, real* v) {
+  const real beta1 = real(a.beta1), beta2 = real(a.beta2), epsilon = real(a.epsilon);
+  const real rest1 = real(1 - a.beta1), rest2 = real(1 - a.beta2);
+  const real rate = real(a.learning_rate / a.correction1);
+  const real root = real(1 / __builtin_sqrt(a.correction2));
+  const real shrink = a.decoupled ? real(1 - a.learning_rate * a.weight_decay) : real(1);
+  const real decay = a.decoupled ? real(0) : real(a.weight_decay);
+  run_chunks(count, kChunk, [&](size_t begin, size_t end, size_t) {
+    for (size_t i = begin; i < end; ++i) {
+      const real g = grad[i] + decay * w[i];
+      m[i] = beta1 * m[i] + rest1 * g;
+      v[i] = beta2 * v[i] + rest2 * g * g;
+      w[i] = shrink * w[i] - rate * m[i] / (sqrt_of(v[i]) * root + epsilon);
+    }
+  });
+}
+
+void rmsprop(bpnet::Context&, bpnet::RmspropArgs a, size_t count, real* w, const real* grad, real* v,
+             real* b) {
+  const real alpha = real(a.alpha), rest = real(1 - a.alpha), epsilon = real(a.epsilon);
+  const real rate = real(a.learning_rate), decay = real(a.weight_decay), momentum = real(a.momentum);
+  run_chunks(count, kChunk, [&](size_t begin, size_t end, size_t) {
+    for (size_t i = begin; i < end; ++i) {
+      const real g = grad[i] + decay * w[i];
+      v[i] = alpha * v[i] + rest * g * g;
+      real step = g / (sqrt_of(v[i]) + epsilon);
+      if (b) step = b[i] = momentum * b[i] + step;
+      w[i] -= rate * step;
+    }
+  });
+}
+
+}  // namespace

@@ -1,0 +1,45 @@
+#pragma once
+
+#include "bpnet/kernels/cpu/chunks.h"
+#include "bpnet/kernels/cpu/scalar_math.h"
+#include "bpnet/kernels/kernels.h"
+
+namespace {
+
+inline real row_maximum(size_t columns, const real* x) {
+  real largest = x[0];
+  for (size_t c = 1; c < columns; ++c) largest = x[c] > largest ? x[c] : largest;
+  return largest;
+}
+
+// y = exp(x − largest), and their sum
+inline real exponentials(size_t columns, const real* x, real largest, real* y) {
+  real sum = 0;
+  for (size_t c = 0; c < columns; ++c) sum += y[c] = exp_of(x[c] - largest);
+  return sum;
+}
+
+void softmax_forward(bpnet::Context&, size_t rows, size_t columns, const real* x, real* y) {
+  run_chunks(rows, rows_per_chunk(columns), [&](size_t begin, size_t end, size_t) {
+    for (size_t r = begin; r < end; ++r) {
+      const real* from = x + r * columns;
+      real* to = y + r * columns;
+      const real scale = 1 / exponentials(columns, from, row_maximum(columns, from), to);
+      for (size_t c = 0; c < columns; ++c) to[c] *= scale;
+    }
+  });
+}
+
+void softmax_backward(bpnet::Context&, size_t rows, size_t columns, const real* y, const real* grad_y,
+                      real* grad_x) {
+  run_chunks(rows, rows_per_chunk(columns), [&](size_t begin, size_t end, size_t) {
+    for (size_t r = begin; r < end; ++r) {
+      const size_t at = r * columns;
+      real inner = 0;
+      for (size_t c = 0; c < columns; ++c) inner += grad_y[at + c] * y[at + c];
+      for (size_t c = 0; c < columns; ++c) grad_x[at + c] = y[at + c] * (grad_y[at + c] - inner);
+    }
+  });
+}
+
+}  // namespace

@@ -1,0 +1,58 @@
+// The CPU backend of one instruction set and one type, compiled once for each pair: CMake sets
+// BPNET_REAL, BPNET_VECTOR_BYTES, BPNET_BACKEND_NAME and BPNET_TABLE_GETTER.
+//
+// Everything but the getter has internal linkage, and nothing here uses a std:: template or a shared
+// inline function: the linker might keep this object's copy, with its instructions, for everybody.
+#include <stdlib.h>
+#include <string.h>
+
+#include "bpnet/kernels/cpu/activation.h"
+#include "bpnet/kernels/cpu/elementwise.h"
+#include "bpnet/kernels/cpu/linear.h"
+#include "bpnet/kernels/cpu/loss.h"
+#include "bpnet/kernels/cpu/online.h"
+#include "bpnet/kernels/cpu/optimizer.h"
+#include "bpnet/kernels/cpu/softmax.h"
+#include "bpnet/kernels/tables.h"
+
+namespace {
+
+void* allocate(size_t bytes) { return malloc(bytes); }
+void deallocate(void* memory) { free(memory); }
+void copy(void* to, const void* from, size_t bytes) { memcpy(to, from, bytes); }
+void synchronise() {}
+
+constexpr bpnet::Kernels<real> kTable = {
+    .name = BPNET_BACKEND_NAME,
+    .allocate = allocate,
+    .deallocate = deallocate,
+    .copy_in = copy,
+    .copy_out = copy,
+    .synchronise = synchronise,
+    .linear_workspace = linear_workspace,
+    .linear_forward = linear_forward,
+    .linear_backward_input = linear_backward_input,
+    .linear_backward_weight = linear_backward_weight,
+    .activation_forward = activation_forward,
+    .activation_backward = activation_backward,
+    .softmax_forward = softmax_forward,
+    .softmax_backward = softmax_backward,
+    .dropout_mask = dropout_mask,
+    .multiply = multiply,
+    .loss_workspace = loss_workspace,
+    .loss = loss,
+    .sgd = sgd,
+    .adam = adam,
+    .rmsprop = rmsprop,
+    .first_not_finite = first_not_finite,
+    .online_workspace = online_workspace,
+    .online_sgd = online_sgd,
+};
+
+}  // namespace
+
+namespace bpnet {
+
+const Kernels<real>* BPNET_TABLE_GETTER() { return &kTable; }
+
+}  // namespace bpnet

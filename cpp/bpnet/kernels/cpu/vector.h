@@ -1,0 +1,32 @@
+// The vector of this instruction set, in the compiler's own vector extension: one text for all.
+// `real` is float or double; table.cpp sets both.
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+namespace {
+
+using real = BPNET_REAL;
+typedef real vec __attribute__((vector_size(BPNET_VECTOR_BYTES)));
+// The same at any address an element may have.
+typedef real loose_vec
+    __attribute__((vector_size(BPNET_VECTOR_BYTES), aligned(sizeof(real)), may_alias));
+
+constexpr size_t kLanes = BPNET_VECTOR_BYTES / sizeof(real);
+
+inline vec load(const real* p) { return *reinterpret_cast<const loose_vec*>(p); }
+inline void store(real* p, vec v) { *reinterpret_cast<loose_vec*>(p) = v; }
+inline vec splat(real value) { return vec{} + value; }
+
+// Lanes are added in pairs, half by half: the order is fixed by the width alone.
+inline real sum_lanes(vec v) {
+  real lane[kLanes];
+  store(lane, v);
+  for (size_t width = kLanes / 2; width > 0; width /= 2) {
+    for (size_t i = 0; i < width; ++i) lane[i] += lane[i + width];
+  }
+  return lane[0];
+}
+
+}  // namespace

@@ -1,0 +1,179 @@
+// The kernel table: all the arithmetic of bpnet, one row per operation, one table per backend.
+//
+// Letters: n = samples in the batch, in / out = features. Matrices are row-major and dense. A
+// gradient of parameters is added to (+=), a gradient of activations is overwritten (=).
+// Pointers need only the alignment of their element. `x` and `y` of an elementwise operation may be
+// the same array.
+//
+// This header is included by the per-ISA objects, so it holds plain structs and no functions.
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "bpnet/core/random.h"
+
+namespace bpnet {
+
+// Scratch memory of one network, taken once and shared by the operations that run one after another.
+struct Context {
+  unsigned char* scratch;  // 64-byte aligned
+  size_t scratch_size;     // bytes, at least what the operation's *_workspace said
+};
+
+enum class ActivationKind : int {
+  kIdentity,
+  kTanh,
+  kRelu,
+  kLeakyRelu,  // parameter: slope of the negative side
+  kSigmoid,
+  kSoftplus,  // parameter: beta; log(1 + exp(beta s)) / beta
+  kGelu,      // s Φ(s)
+  kGeluTanh,  // Φ by its tanh approximation (Hendrycks and Gimpel 2016)
+  kSilu,      // s sigmoid(s)
+};
+
+struct Activation {
+  ActivationKind kind;
+  double parameter;
+};
+
+struct LinearSizes {
+  size_t n, in, out;
+};
+
+enum class LossKind : int {
+  kHalfSquaredError,  // ½ Σ_j (x_j − y_j)², the lecture's error; delta x − y
+  kSquaredError,      // Σ_j (x_j − y_j)²
+  kMse,               // mean_j (x_j − y_j)²
+  kMae,               // mean_j |x_j − y_j|, derivative 0 at 0
+  kHuber,             // mean_j ½d² where |d| ≤ delta, else delta (|d| − ½ delta); parameter: delta
+  kCrossEntropy,      // −Σ_c q_c log softmax(x)_c; parameter: label smoothing
+  kBinaryCrossEntropyWithLogits,  // Σ_j max(x_j, 0) − x_j y_j + log(1 + exp(−|x_j|))
+};
+
+// The loss of a batch is Σ_r row_scale[r] loss_r, where row_scale holds each sample's weight divided
+// by the sum of all weights. Cross-entropy's q = class_weight · ((1 − ε) target + ε / columns).
+template <class T>
+struct LossArgs {
+  LossKind kind;
+  double parameter;
+  size_t rows, columns;
+  const T* output;        // (rows, columns) what the network gave; logits for the cross-entropies
+  const T* target;        // (rows, columns), or null when labels are given
+  const int64_t* label;   // (rows,) class indices, or null when targets are given
+  const T* class_weight;  // (columns,) or null
+  const T* row_scale;     // (rows,)
+  T* grad_output;         // (rows, columns) = d loss / d output; null when not wanted
+};
+
+struct SgdArgs {
+  double learning_rate, momentum, weight_decay;
+  bool nesterov;
+};
+
+struct AdamArgs {
+  double learning_rate, beta1, beta2, epsilon, weight_decay;
+  bool decoupled;                   // AdamW: decay the weights, not the gradient
+  double correction1, correction2;  // 1 − beta1^t, 1 − beta2^t
+};
+
+struct RmspropArgs {
+  double learning_rate, alpha, epsilon, weight_decay, momentum;
+};
+
+// One link of an online chain: y = act(W x + b). Without weights: y = act(x), in = out.
+template <class T>
+struct OnlineLayer {
+  size_t in, out;
+  Activation activation;
+  T* weight;                         // (out, in), or null
+  T* bias;                           // (out,), or null
+  double weight_rate, bias_rate;     // learning rate times the parameter's multiplier; 0: frozen
+  double weight_decay, bias_decay;   // λ of w ← w − η (g + λ w)
+};
+
+// Stochastic gradient descent one sample at a time: forward, backward, update for each sample of
+// `order` in turn, each layer's δ handed down through the weights before their update.
+template <class T>
+struct OnlineArgs {
+  const OnlineLayer<T>* layers;
+  size_t depth;
+  LossKind loss;
+  double loss_parameter;
+  const T* class_weight;   // (classes,) or null
+  const T* x;              // (samples, in)
+  const T* target;         // (samples, out) or null
+  const int64_t* label;    // (samples,) or null
+  const T* sample_weight;  // (samples,) or null; a sample of weight 0 is passed over
+  const uint64_t* order;   // (count,) which samples, in which order
+  size_t count;
+};
+
+struct OnlineResult {
+  size_t steps;        // below count when a loss was not finite; then the weights of that step stand
+  double loss_sum;     // Σ weight · loss before the update
+  double weight_sum;   // Σ weight
+  size_t correct;      // samples that are right, as training/metrics.h counts them
+};
+
+// One backend in float or double. No entry is null.
+template <class T>
+struct Kernels {
+  const char* name;  // "reference", "baseline", "avx2", "avx512"
+
+  // A device is a backend too: where its arrays live and how they get there.
+  void* (*allocate)(size_t bytes);  // null when there is no memory left
+  void (*deallocate)(void* memory);
+  void (*copy_in)(void* device, const void* host, size_t bytes);
+  void (*copy_out)(void* host, const void* device, size_t bytes);
+  void (*synchronise)();
+
+  // Bytes of Context::scratch that the three linear operations need for these sizes.
+  size_t (*linear_workspace)(LinearSizes);
+  // y (n, out) = act(x (n, in) · w (out, in)ᵀ + bias (out,)); bias may be null
+  void (*linear_forward)(Context&, LinearSizes, const T* x, const T* w, const T* bias, Activation, T* y);
+  // grad_x (n, in) = grad_y (n, out) · w (out, in)
+  void (*linear_backward_input)(Context&, LinearSizes, const T* grad_y, const T* w, T* grad_x);
+  // grad_w (out, in) += grad_yᵀ · x;  grad_bias (out,) += Σ_n grad_y; grad_bias may be null
+  void (*linear_backward_weight)(Context&, LinearSizes, const T* x, const T* grad_y, T* grad_w,
+                                 T* grad_bias);
+
+  // y = act(x), elementwise over count elements
+  void (*activation_forward)(Context&, Activation, size_t count, const T* x, T* y);
+  // grad_x = act'(x) · grad_y. x may be null for the kinds whose derivative is known from y.
+  void (*activation_backward)(Context&, Activation, size_t count, const T* x, const T* y,
+                              const T* grad_y, T* grad_x);
+
+  // y_rc = exp(x_rc − max_c x_rc) / Σ_c exp(x_rc − max_c x_rc), row by row
+  void (*softmax_forward)(Context&, size_t rows, size_t columns, const T* x, T* y);
+  // grad_x_rc = y_rc (grad_y_rc − Σ_k grad_y_rk y_rk)
+  void (*softmax_backward)(Context&, size_t rows, size_t columns, const T* y, const T* grad_y,
+                           T* grad_x);
+
+  // mask (rows, columns) = scale where the element is kept, else 0; kept with probability keep.
+  // Element (r, c) depends on key, r and c alone.
+  void (*dropout_mask)(Context&, RandomKey key, size_t rows, size_t columns, double keep, double scale,
+                       T* mask);
+  // y = a · b, elementwise
+  void (*multiply)(Context&, size_t count, const T* a, const T* b, T* y);
+
+  size_t (*loss_workspace)(size_t rows, size_t columns);
+  double (*loss)(Context&, const LossArgs<T>&);
+
+  // PyTorch's update rules. velocity may be null when momentum is 0.
+  // g' = g + λw;  v = μv + g';  w −= η (nesterov ? g' + μv : v)
+  void (*sgd)(Context&, SgdArgs, size_t count, T* w, const T* grad, T* velocity);
+  // m = β₁m + (1−β₁)g;  v = β₂v + (1−β₂)g²;  w −= η (m/c₁) / (√(v/c₂) + ε)   (Kingma and Ba 2015)
+  void (*adam)(Context&, AdamArgs, size_t count, T* w, const T* grad, T* m, T* v);
+  // v = αv + (1−α)g²;  d = g / (√v + ε);  w −= η d, or with momentum b = μb + d, w −= η b
+  void (*rmsprop)(Context&, RmspropArgs, size_t count, T* w, const T* grad, T* v, T* b);
+
+  // Index of the first element that is NaN or infinite, or count when all are finite.
+  size_t (*first_not_finite)(Context&, size_t count, const T* x);
+
+  size_t (*online_workspace)(const OnlineArgs<T>&);
+  OnlineResult (*online_sgd)(Context&, const OnlineArgs<T>&);
+};
+
+}  // namespace bpnet

@@ -1,0 +1,33 @@
+#pragma once
+
+#include <cmath>
+
+#include "bpnet/kernels/kernels.h"
+
+namespace bpnet::reference {
+
+template <class T>
+void dropout_mask(Context&, RandomKey key, size_t rows, size_t columns, double keep, double scale,
+                  T* mask) {
+  const double threshold = keep * 0x1p32;  // a word is uniform in 0 … 2^32 − 1
+  for (size_t r = 0; r < rows; ++r) {
+    for (size_t c = 0; c < columns; ++c) {
+      const RandomBlock words = random_block(key, uint32_t(r), uint32_t(c / 4));
+      mask[r * columns + c] = double(words.word[c % 4]) < threshold ? T(scale) : T(0);
+    }
+  }
+}
+
+template <class T>
+void multiply(Context&, size_t count, const T* a, const T* b, T* y) {
+  for (size_t i = 0; i < count; ++i) y[i] = a[i] * b[i];
+}
+
+template <class T>
+size_t first_not_finite(Context&, size_t count, const T* x) {
+  size_t i = 0;
+  while (i < count && std::isfinite(x[i])) ++i;
+  return i;
+}
+
+}  // namespace bpnet::reference

@@ -1,0 +1,122 @@
+// The lecture's loop, one sample at a time, over a chain of linear layers and activations.
+#pragma once
+
+#include <cmath>
+
+#include "bpnet/kernels/reference/linear.h"
+#include "bpnet/kernels/reference/loss.h"
+
+namespace bpnet::reference {
+
+// The slices of the workspace: layer l keeps s (out), x (out) and delta (out).
+template <class T>
+struct OnlineSlices {
+  T* s;      // before the activation
+  T* x;      // after it
+  T* delta;  // d loss / d s, first d loss / d x
+};
+
+template <class T>
+size_t online_workspace(const OnlineArgs<T>& a) {
+  size_t values = 0;
+  for (size_t l = 0; l < a.depth; ++l) values += 3 * a.layers[l].out;
+  return values * sizeof(T) + a.depth * sizeof(OnlineSlices<T>);
+}
+
+template <class T>
+size_t largest_of(size_t count, const T* x) {
+  size_t best = 0;
+  for (size_t j = 1; j < count; ++j) best = x[j] > x[best] ? j : best;
+  return best;
+}
+
+// As count_correct in training/metrics.h.
+template <class T>
+bool is_correct(LossKind kind, size_t count, const T* x, const int64_t* label, const T* target) {
+  if (kind == LossKind::kCrossEntropy) {
+    return largest_of(count, x) == (label ? size_t(*label) : largest_of(count, target));
+  }
+  if (kind != LossKind::kBinaryCrossEntropyWithLogits) return false;
+  for (size_t j = 0; j < count; ++j) {
+    if ((x[j] > 0) != (target[j] > T(0.5))) return false;
+  }
+  return true;
+}
+
+template <class T>
+void update(const OnlineLayer<T>& layer, const T* x, const T* delta) {
+  for (size_t j = 0; j < layer.out; ++j) {
+    for (size_t i = 0; i < layer.in; ++i) {
+      T& w = layer.weight[j * layer.in + i];
+      const double gradient = double(x[i]) * double(delta[j]) + layer.weight_decay * double(w);
+      w = T(double(w) - layer.weight_rate * gradient);
+    }
+    if (layer.bias) {
+      const double gradient = double(delta[j]) + layer.bias_decay * double(layer.bias[j]);
+      layer.bias[j] = T(double(layer.bias[j]) - layer.bias_rate * gradient);
+    }
+  }
+}
+
+template <class T>
+OnlineResult online_sgd(Context& context, const OnlineArgs<T>& a) {
+  auto* slices = reinterpret_cast<OnlineSlices<T>*>(context.scratch);
+  T* memory = reinterpret_cast<T*>(slices + a.depth);
+  for (size_t l = 0; l < a.depth; ++l) {
+    const size_t out = a.layers[l].out;
+    slices[l] = {memory, memory + out, memory + 2 * out};
+    memory += 3 * out;
+  }
+  const size_t in = a.layers[0].in, out = a.layers[a.depth - 1].out;
+  const T one = 1;
+  OnlineResult result = {0, 0, 0, 0};
+  for (; result.steps < a.count; ++result.steps) {
+    const size_t sample = size_t(a.order[result.steps]);
+    const T* first = a.x + sample * in;
+    const auto input = [&](size_t l) { return l ? slices[l - 1].x : first; };
+
+    for (size_t l = 0; l < a.depth; ++l) {
+      const OnlineLayer<T>& layer = a.layers[l];
+      const LinearSizes sizes = {1, layer.in, layer.out};
+      const Activation identity = {ActivationKind::kIdentity, 0};
+      if (layer.weight) {
+        linear_forward(context, sizes, input(l), layer.weight, layer.bias, identity, slices[l].s);
+      } else {
+        for (size_t i = 0; i < layer.in; ++i) slices[l].s[i] = input(l)[i];
+      }
+      activation_forward(context, layer.activation, layer.out, slices[l].s, slices[l].x);
+    }
+
+    const OnlineSlices<T>& last = slices[a.depth - 1];
+    const LossArgs<T> loss_args = {a.loss, a.loss_parameter, 1, out, last.x,
+                                   a.target ? a.target + sample * out : nullptr,
+                                   a.label ? a.label + sample : nullptr, a.class_weight, &one,
+                                   last.delta};
+    const double class_scale = a.class_weight && a.label ? double(a.class_weight[a.label[sample]]) : 1.0;
+    const double weight = (a.sample_weight ? double(a.sample_weight[sample]) : 1.0) * class_scale;
+    double value = loss(context, loss_args);
+    result.correct += is_correct(a.loss, out, last.x, loss_args.label, loss_args.target);
+    if (weight == 0) continue;
+    value /= class_scale;  // a batch of one: its weight divided by the weights' sum is 1
+    for (size_t j = 0; j < out; ++j) last.delta[j] = T(double(last.delta[j]) / class_scale);
+    result.loss_sum += weight * value;
+    result.weight_sum += weight;
+    if (!std::isfinite(value)) return result;
+
+    for (size_t l = a.depth; l-- > 0;) {
+      const OnlineLayer<T>& layer = a.layers[l];
+      T* delta = slices[l].delta;
+      activation_backward(context, layer.activation, layer.out, slices[l].s, slices[l].x, delta, delta);
+      if (layer.weight) {
+        const LinearSizes sizes = {1, layer.in, layer.out};
+        if (l) linear_backward_input(context, sizes, delta, layer.weight, slices[l - 1].delta);
+        update(layer, input(l), delta);
+      } else if (l) {
+        for (size_t i = 0; i < layer.in; ++i) slices[l - 1].delta[i] = delta[i];
+      }
+    }
+  }
+  return result;
+}
+
+}  // namespace bpnet::reference

@@ -1,0 +1,57 @@
+// The reference backend: plain loops with sums in double, written to be read. It is the oracle of
+// every kernel test. Formulas and shapes stand in kernels.h.
+#include <cstdlib>
+#include <cstring>
+#include <new>
+
+#include "bpnet/kernels/reference/elementwise.h"
+#include "bpnet/kernels/reference/linear.h"
+#include "bpnet/kernels/reference/loss.h"
+#include "bpnet/kernels/reference/online.h"
+#include "bpnet/kernels/reference/optimizer.h"
+#include "bpnet/kernels/tables.h"
+
+namespace bpnet {
+namespace {
+
+void* allocate(size_t bytes) { return std::malloc(bytes); }
+void deallocate(void* memory) { std::free(memory); }
+void copy(void* to, const void* from, size_t bytes) { std::memcpy(to, from, bytes); }
+void synchronise() {}
+size_t no_linear_workspace(LinearSizes) { return 0; }
+size_t no_loss_workspace(size_t, size_t) { return 0; }
+
+template <class T>
+constexpr Kernels<T> kTable = {
+    .name = "reference",
+    .allocate = allocate,
+    .deallocate = deallocate,
+    .copy_in = copy,
+    .copy_out = copy,
+    .synchronise = synchronise,
+    .linear_workspace = no_linear_workspace,
+    .linear_forward = reference::linear_forward<T>,
+    .linear_backward_input = reference::linear_backward_input<T>,
+    .linear_backward_weight = reference::linear_backward_weight<T>,
+    .activation_forward = reference::activation_forward<T>,
+    .activation_backward = reference::activation_backward<T>,
+    .softmax_forward = reference::softmax_forward<T>,
+    .softmax_backward = reference::softmax_backward<T>,
+    .dropout_mask = reference::dropout_mask<T>,
+    .multiply = reference::multiply<T>,
+    .loss_workspace = no_loss_workspace,
+    .loss = reference::loss<T>,
+    .sgd = reference::sgd<T>,
+    .adam = reference::adam<T>,
+    .rmsprop = reference::rmsprop<T>,
+    .first_not_finite = reference::first_not_finite<T>,
+    .online_workspace = reference::online_workspace<T>,
+    .online_sgd = reference::online_sgd<T>,
+};
+
+}  // namespace
+
+const Kernels<float>* reference_kernels_float() { return &kTable<float>; }
+const Kernels<double>* reference_kernels_double() { return &kTable<double>; }
+
+}  // namespace bpnet

@@ -1,0 +1,43 @@
+#include "bpnet/layers/dropout.h"
+
+#include "bpnet/layers/options.h"
+
+namespace bpnet {
+
+LayerSpec dropout(double p) { return {"Dropout", Json::Object{{"p", p}}}; }
+
+template <class T>
+Dropout<T>::Dropout(const Json& values) {
+  Options options("dropout", values);
+  p_ = options.number("p", 0.5, 0, 1);
+  options.finish();
+}
+
+template <class T>
+std::size_t Dropout<T>::saved_size(const Shape& input, std::size_t batch) const {
+  return batch * input.count();  // the mask
+}
+
+template <class T>
+void Dropout<T>::forward(Context& context, const ForwardArgs<T>& a) const {
+  const std::size_t columns = a.input_shape.count();
+  if (!a.training) {
+    a.kernels.activation_forward(context, {ActivationKind::kIdentity, 0}, a.batch * columns, a.x, a.y);
+    return;
+  }
+  const double scale = p_ < 1 ? 1 / (1 - p_) : 0;
+  a.kernels.dropout_mask(context, a.key, a.batch, columns, 1 - p_, scale, a.saved);
+  a.kernels.multiply(context, a.batch * columns, a.x, a.saved, a.y);
+}
+
+template <class T>
+void Dropout<T>::backward(Context& context, const BackwardArgs<T>& a) const {
+  if (a.grad_x) {
+    a.kernels.multiply(context, a.batch * a.input_shape.count(), a.grad_y, a.saved, a.grad_x);
+  }
+}
+
+template class Dropout<float>;
+template class Dropout<double>;
+
+}  // namespace bpnet

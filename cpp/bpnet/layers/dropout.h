@@ -1,0 +1,24 @@
+#pragma once
+
+#include "bpnet/layers/layer.h"
+
+namespace bpnet {
+
+// In training y = x m / (1 − p), where m is 0 with probability p, else 1; otherwise y = x.
+// (Srivastava et al. 2014, in the inverted form.)
+LayerSpec dropout(double p = 0.5);
+
+template <class T>
+class Dropout : public Layer<T> {
+ public:
+  explicit Dropout(const Json& options);
+  Shape output_shape(const Shape& input) const override { return input; }
+  std::size_t saved_size(const Shape& input, std::size_t batch) const override;
+  void forward(Context&, const ForwardArgs<T>&) const override;
+  void backward(Context&, const BackwardArgs<T>&) const override;
+
+ private:
+  double p_;
+};
+
+}  // namespace bpnet

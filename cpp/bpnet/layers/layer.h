@@ -1,0 +1,95 @@
+// What a layer is: a pure description over slices of flat arrays. A layer owns no numbers; the network
+// hands it its parameters, its gradients, and memory sized by what the layer asked for.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "bpnet/core/json.h"
+#include "bpnet/core/shape.h"
+#include "bpnet/kernels/kernels.h"
+#include "bpnet/layers/init.h"
+
+namespace bpnet {
+
+// A layer as its user wrote it: the same for float and double, and what a model file stores.
+struct LayerSpec {
+  std::string type;  // "Linear"
+  Json options;      // {"out_features": 128, ...}
+};
+
+struct ParameterSpec {
+  std::string name;  // "weight"
+  Shape shape;
+  Init init;
+  Fans fans;
+  double rate = 1;    // multiplies the learning rate; 0: frozen
+  bool decay = true;  // weight decay applies
+};
+
+struct BufferSpec {  // saved with the model but not trained
+  std::string name;
+  Shape shape;
+  double value;  // at the start
+};
+
+// Sizes are those of one sample; the arrays of activations hold `batch` of them.
+template <class T>
+struct ForwardArgs {
+  const Kernels<T>& kernels;
+  const Shape& input_shape;
+  std::size_t batch;
+  bool training;
+  RandomKey key;          // of this layer and step
+  Activation activation;  // to apply to y; identity unless the layer takes_activation()
+  const T* x;             // (batch, input)
+  T* y;                   // (batch, output)
+  T* const* parameters;   // in the order of parameters()
+  T* const* buffers;
+  T* saved;  // saved_size() elements, kept until backward
+};
+
+template <class T>
+struct BackwardArgs {
+  const Kernels<T>& kernels;
+  const Shape& input_shape;
+  std::size_t batch;
+  const T* x;
+  const T* y;
+  const T* grad_y;  // by the layer's output before the fused activation
+  T* grad_x;        // overwritten; null when nobody wants it
+  T* const* parameters;
+  T* const* grad_parameters;  // added to
+  const T* saved;
+};
+
+template <class T>
+class Layer {
+ public:
+  virtual ~Layer() = default;
+
+  virtual Shape output_shape(const Shape& input) const = 0;  // throws when the input does not fit
+  virtual std::vector<ParameterSpec> parameters(const Shape&) const { return {}; }
+  virtual std::vector<BufferSpec> buffers(const Shape&) const { return {}; }
+  virtual std::size_t saved_size(const Shape&, std::size_t /*batch*/) const { return 0; }      // elements
+  virtual std::size_t workspace_size(const Kernels<T>&, const Shape&, std::size_t /*batch*/) const {
+    return 0;  // bytes of Context::scratch
+  }
+
+  virtual void forward(Context&, const ForwardArgs<T>&) const = 0;
+  virtual void backward(Context&, const BackwardArgs<T>&) const = 0;
+
+  virtual bool is_view() const { return false; }             // the output is the input, renamed
+  virtual bool takes_activation() const { return false; }    // forward applies args.activation
+  virtual std::optional<Activation> activation() const { return {}; }  // set by elementwise layers
+};
+
+// Throws a ValueError for an unknown type or option.
+template <class T>
+std::unique_ptr<Layer<T>> make_layer(const LayerSpec& spec);
+
+std::vector<std::string> layer_types();  // the list of all layers
+
+}  // namespace bpnet

@@ -1,0 +1,67 @@
+// The list of all layers.
+#include "bpnet/core/error.h"
+#include "bpnet/layers/activation.h"
+#include "bpnet/layers/dropout.h"
+#include "bpnet/layers/flatten.h"
+#include "bpnet/layers/layer.h"
+#include "bpnet/layers/linear.h"
+
+namespace bpnet {
+namespace {
+
+template <class T>
+using Maker = std::unique_ptr<Layer<T>> (*)(const Json& options);
+
+template <class T, template <class> class Kind>
+std::unique_ptr<Layer<T>> make(const Json& options) {
+  return std::make_unique<Kind<T>>(options);
+}
+
+template <class T, Activation (*read)(const Json&)>
+std::unique_ptr<Layer<T>> make_elementwise(const Json& options) {
+  return std::make_unique<Elementwise<T>>(read(options));
+}
+
+template <class T>
+struct Row {
+  const char* type;
+  Maker<T> maker;
+};
+
+template <class T>
+constexpr Row<T> kLayers[] = {
+    {"Linear", make<T, Linear>},
+    {"Tanh", make_elementwise<T, tanh_options>},
+    {"ReLU", make_elementwise<T, relu_options>},
+    {"LeakyReLU", make_elementwise<T, leaky_relu_options>},
+    {"Sigmoid", make_elementwise<T, sigmoid_options>},
+    {"Softplus", make_elementwise<T, softplus_options>},
+    {"GELU", make_elementwise<T, gelu_options>},
+    {"SiLU", make_elementwise<T, silu_options>},
+    {"Softmax", make<T, Softmax>},
+    {"Dropout", make<T, Dropout>},
+    {"Flatten", make<T, Flatten>},
+};
+
+}  // namespace
+
+std::vector<std::string> layer_types() {
+  std::vector<std::string> types;
+  for (const Row<float>& row : kLayers<float>) types.emplace_back(row.type);
+  return types;
+}
+
+template <class T>
+std::unique_ptr<Layer<T>> make_layer(const LayerSpec& spec) {
+  for (const Row<T>& row : kLayers<T>) {
+    if (spec.type == row.type) return row.maker(spec.options);
+  }
+  std::string known;
+  for (const std::string& type : layer_types()) known += (known.empty() ? "" : ", ") + type;
+  fail<ValueError>("network: there is no layer '", spec.type, "'; there are ", known);
+}
+
+template std::unique_ptr<Layer<float>> make_layer<float>(const LayerSpec&);
+template std::unique_ptr<Layer<double>> make_layer<double>(const LayerSpec&);
+
+}  // namespace bpnet

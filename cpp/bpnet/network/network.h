@@ -1,0 +1,120 @@
+// A network: a plan, its parameters, and the memory of one batch.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "bpnet/core/arena.h"
+#include "bpnet/core/tensor.h"
+#include "bpnet/network/plan.h"
+
+namespace bpnet {
+
+struct NetworkOptions {
+  std::uint64_t seed = 0;
+  std::string backend;  // empty: the best this processor supports, or BPNET_BACKEND
+};
+
+template <class T>
+struct NamedTensor {
+  std::string name;
+  Tensor<T> tensor;
+};
+
+// One object serves one thread at a time. Sizes given as `batch` count samples.
+template <class T>
+class BasicNetwork {
+ public:
+  BasicNetwork(const Shape& input_shape, std::vector<LayerSpec> layers, const NetworkOptions& options = {});
+
+  const Shape& input_shape() const { return plan_.input_shape; }
+  const Shape& output_shape() const { return plan_.output_shape(); }
+  const std::vector<LayerSpec>& layers() const { return specs_; }
+  const NetworkOptions& options() const { return options_; }
+  const Kernels<T>& kernels() const { return *kernels_; }
+  const Plan<T>& plan() const { return plan_; }
+
+  std::vector<NamedTensor<T>> state();       // parameters and buffers in layer order
+  std::vector<NamedTensor<T>> parameters();
+  std::vector<NamedTensor<T>> gradients();
+  std::size_t parameter_count() const;       // trainable numbers
+
+  // Overwrites one tensor of state(); the values must be finite.
+  void set_state(const std::string& name, const Shape& shape, const T* values);
+
+  // Takes the memory for batches of up to max_batch; later calls within it take none.
+  void reserve(std::size_t max_batch);
+
+  // out (batch, output) = the network's outputs for x (batch, input), in evaluation mode.
+  void forward(const T* x, std::size_t batch, T* out);
+
+  // The same in training mode, kept for backward. `step` numbers the random masks. x must stay valid
+  // until backward. The result lives in the network until the next call.
+  const T* forward_training(const T* x, std::size_t batch, std::uint64_t seed, std::uint64_t step);
+
+  // Gradients of the parameters (and, unless null, of x) for grad_out (batch, output), the gradient by
+  // the outputs of the last forward_training. Overwrites gradients(), or adds to them.
+  void backward(const T* grad_out, T* grad_x = nullptr, bool accumulate = false);
+
+  // Where a caller may write grad_out itself and save the copy.
+  T* grad_output() { return gradient_memory(0); }
+  const T* recorded_output();  // what the last forward_training returned
+  std::size_t recorded_batch() const { return recorded_batch_; }  // 0: nothing to go back through
+
+  // For the trainer: flat arrays whose slots are plan().parameters.
+  T* parameter_data() { return parameters_.template at<T>(0); }
+  T* gradient_data() { return gradients_.template at<T>(0); }
+  T* buffer_data() { return buffers_.template at<T>(0); }
+  Context& context() { return context_; }
+  void reserve_scratch(std::size_t bytes);
+
+  Json describe() const;  // input_shape, dtype, seed and layers, as the model file stores them
+
+  Json preprocessing;  // how raw data becomes x; see io/preprocessing.h. Null when there is none.
+
+ private:
+  T* activation_memory(std::size_t id) { return workspace_.template at<T>(activation_offsets_[id]); }
+  T* gradient_memory(std::size_t which) { return workspace_.template at<T>(gradient_offsets_[which]); }
+  void run_steps(const T* x, std::size_t batch, bool training, std::uint64_t seed, std::uint64_t step);
+  std::vector<T*> pointers(Arena& arena, const std::vector<Slot>& slots);
+
+  std::vector<LayerSpec> specs_;
+  NetworkOptions options_;
+  const Kernels<T>* kernels_;
+  Plan<T> plan_;
+  Arena parameters_, gradients_, buffers_, workspace_, scratch_;
+  std::vector<T*> parameter_pointers_, gradient_pointers_, buffer_pointers_;
+  Context context_{nullptr, 0};
+  std::size_t max_batch_ = 0;
+  std::vector<std::size_t> activation_offsets_, saved_offsets_;  // bytes into workspace_
+  std::size_t gradient_offsets_[2] = {0, 0};
+  const T* recorded_x_ = nullptr;  // of the last forward_training
+  std::size_t recorded_batch_ = 0;
+};
+
+// What describe() says, read back.
+struct Architecture {
+  Shape input_shape;
+  std::vector<LayerSpec> layers;
+  std::uint64_t seed = 0;
+};
+Architecture architecture_from_json(const Json& description);
+
+using Network = BasicNetwork<float>;
+using NetworkF64 = BasicNetwork<double>;
+
+template <class T>
+constexpr const char* dtype_name();
+template <>
+constexpr const char* dtype_name<float>() {
+  return "float32";
+}
+template <>
+constexpr const char* dtype_name<double>() {
+  return "float64";
+}
+
+extern template class BasicNetwork<float>;
+extern template class BasicNetwork<double>;
+
+}  // namespace bpnet

@@ -1,0 +1,61 @@
+#include "bpnet/training/check_gradients.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace bpnet {
+
+// The error of a central difference is rounding / step + step²: least near the cube root of 2^-52.
+constexpr double kStep = 6e-6;
+
+std::vector<std::pair<std::string, double>> check_gradients(NetworkF64& network, const Loss& loss,
+                                                            const Dataset<double>& data) {
+  check_loss(loss, network);
+  const std::size_t outputs = network.output_shape().count();
+  const std::vector<double>& class_weight = loss_class_weight(loss);
+  const double* x = static_cast<const double*>(data.x);
+  std::vector<double> row_scale(data.count), grad_output(data.count * outputs);
+  double sum = 0;
+  for (std::size_t r = 0; r < data.count; ++r) {
+    row_scale[r] = data.sample_weight ? data.sample_weight[r] : 1.0;
+    const bool weighted = data.labels && !class_weight.empty();
+    sum += row_scale[r] * (weighted ? class_weight[static_cast<std::size_t>(data.labels[r])] : 1.0);
+  }
+  for (double& scale : row_scale) scale /= sum;
+
+  network.reserve(data.count);
+  network.reserve_scratch(network.kernels().loss_workspace(data.count, outputs));
+  const auto loss_now = [&](double* gradient) {
+    const double* output = network.forward_training(x, data.count, 0, 0);
+    const LossArgs<double> args{loss_kind(loss), loss_parameter(loss), data.count, outputs, output,
+                                data.targets, data.labels,
+                                class_weight.empty() ? nullptr : class_weight.data(), row_scale.data(),
+                                gradient};
+    return network.kernels().loss(network.context(), args);
+  };
+  loss_now(grad_output.data());
+  network.backward(grad_output.data());
+
+  std::vector<std::pair<std::string, double>> result;
+  const auto parameters = network.parameters(), gradients = network.gradients();
+  for (std::size_t p = 0; p < parameters.size(); ++p) {
+    double largest_error = 0, largest_value = 0;
+    for (std::size_t i = 0; i < parameters[p].tensor.count(); ++i) {
+      double& w = parameters[p].tensor.data[i];
+      const double kept = w, step = kStep * std::max(1.0, std::fabs(kept));
+      w = kept + step;
+      const double above = loss_now(nullptr), high = w;
+      w = kept - step;
+      const double below = loss_now(nullptr), low = w;
+      w = kept;
+      const double difference = (above - below) / (high - low);
+      largest_error = std::max(largest_error, std::fabs(gradients[p].tensor.data[i] - difference));
+      largest_value = std::max(largest_value, std::fabs(difference));
+    }
+    const double relative = largest_error == 0 ? 0 : largest_error / std::max(largest_value, 1e-300);
+    result.emplace_back(parameters[p].name, relative);
+  }
+  return result;
+}
+
+}  // namespace bpnet

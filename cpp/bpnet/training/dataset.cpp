@@ -1,0 +1,92 @@
+#include "bpnet/training/dataset.h"
+
+#include <algorithm>
+#include <atomic>
+#include <cmath>
+#include <cstring>
+#include <type_traits>
+
+#include "bpnet/core/parallel.h"
+
+namespace bpnet {
+namespace {
+
+constexpr std::size_t kChunkElements = std::size_t{1} << 16;
+
+template <class T, class Source>
+struct Gather {
+  const Source* x;
+  std::size_t features;
+  const std::uint64_t* index;
+  std::size_t first, count, chunk;
+  T* out;
+
+  void rows(std::size_t begin, std::size_t end) const {
+    for (std::size_t r = begin; r < end; ++r) {
+      const Source* from = x + (index ? static_cast<std::size_t>(index[r]) : first + r) * features;
+      T* to = out + r * features;
+      if constexpr (std::is_same_v<T, Source>) {
+        std::memcpy(to, from, features * sizeof(T));
+      } else {
+        for (std::size_t i = 0; i < features; ++i) to[i] = static_cast<T>(from[i]);
+      }
+    }
+  }
+
+  void run() {
+    chunk = std::max<std::size_t>(1, kChunkElements / features);
+    parallel_for(
+        (count + chunk - 1) / chunk,
+        [](std::size_t part, void* argument) {
+          const Gather& self = *static_cast<Gather*>(argument);
+          self.rows(part * self.chunk, std::min(self.count, (part + 1) * self.chunk));
+        },
+        this);
+  }
+};
+
+template <class T, class Source>
+std::size_t find_bad_row(const Source* x, std::size_t features, std::size_t count) {
+  for (std::size_t r = 0; r < count; ++r) {
+    bool finite = true;
+    for (std::size_t i = 0; i < features; ++i) finite &= std::isfinite(static_cast<T>(x[r * features + i]));
+    if (!finite) return r;
+  }
+  return kAllFinite;
+}
+
+}  // namespace
+
+template <class T>
+void gather_rows(const void* x, DataType type, std::size_t features, const std::uint64_t* index,
+                 std::size_t first, std::size_t count, T* out) {
+  switch (type) {
+    case DataType::kFloat32:
+      return Gather<T, float>{static_cast<const float*>(x), features, index, first, count, 0, out}.run();
+    case DataType::kFloat64:
+      return Gather<T, double>{static_cast<const double*>(x), features, index, first, count, 0, out}.run();
+    case DataType::kUint8:
+      return Gather<T, std::uint8_t>{static_cast<const std::uint8_t*>(x), features, index, first, count, 0,
+                                     out}
+          .run();
+  }
+}
+
+template <class T>
+std::size_t first_bad_row(const void* x, DataType type, std::size_t features, std::size_t count) {
+  switch (type) {
+    case DataType::kFloat32: return find_bad_row<T>(static_cast<const float*>(x), features, count);
+    case DataType::kFloat64: return find_bad_row<T>(static_cast<const double*>(x), features, count);
+    case DataType::kUint8: break;  // every byte is finite
+  }
+  return kAllFinite;
+}
+
+template void gather_rows<float>(const void*, DataType, std::size_t, const std::uint64_t*, std::size_t,
+                                 std::size_t, float*);
+template void gather_rows<double>(const void*, DataType, std::size_t, const std::uint64_t*, std::size_t,
+                                  std::size_t, double*);
+template std::size_t first_bad_row<float>(const void*, DataType, std::size_t, std::size_t);
+template std::size_t first_bad_row<double>(const void*, DataType, std::size_t, std::size_t);
+
+}  // namespace bpnet

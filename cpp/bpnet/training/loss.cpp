@@ -1,0 +1,110 @@
+#include "bpnet/training/loss.h"
+
+#include <cmath>
+
+#include "bpnet/core/error.h"
+
+namespace bpnet {
+namespace {
+
+// In the order of the variant and of LossKind.
+constexpr const char* kNames[] = {"half_squared_error", "squared_error", "mse", "mae", "huber",
+                                  "cross_entropy", "binary_cross_entropy_with_logits"};
+static_assert(std::size(kNames) == std::variant_size_v<Loss>);
+
+bool takes_logits(const Loss& loss) {
+  return std::holds_alternative<CrossEntropy>(loss) ||
+         std::holds_alternative<BinaryCrossEntropyWithLogits>(loss);
+}
+
+}  // namespace
+
+LossKind loss_kind(const Loss& loss) { return static_cast<LossKind>(loss.index()); }
+
+double loss_parameter(const Loss& loss) {
+  if (const auto* huber = std::get_if<Huber>(&loss)) return huber->delta;
+  if (const auto* entropy = std::get_if<CrossEntropy>(&loss)) return entropy->label_smoothing;
+  return 0;
+}
+
+const std::vector<double>& loss_class_weight(const Loss& loss) {
+  static const std::vector<double> none;
+  const auto* entropy = std::get_if<CrossEntropy>(&loss);
+  return entropy ? entropy->class_weight : none;
+}
+
+std::string loss_name(const Loss& loss) { return kNames[loss.index()]; }
+
+std::vector<std::string> loss_names() { return {std::begin(kNames), std::end(kNames)}; }
+
+Json describe(const Loss& loss) {
+  Json out;
+  out.set("name", loss_name(loss));
+  if (const auto* huber = std::get_if<Huber>(&loss)) out.set("delta", huber->delta);
+  if (const auto* entropy = std::get_if<CrossEntropy>(&loss)) {
+    out.set("label_smoothing", entropy->label_smoothing);
+    Json::Array weights(entropy->class_weight.begin(), entropy->class_weight.end());
+    out.set("class_weight", std::move(weights));
+  }
+  return out;
+}
+
+Loss loss_from_json(const Json& description) {
+  const std::string& name = description["name"].string();
+  if (name == "half_squared_error") return HalfSquaredError{};
+  if (name == "squared_error") return SquaredError{};
+  if (name == "mse") return Mse{};
+  if (name == "mae") return Mae{};
+  if (name == "huber") return Huber{description["delta"].number()};
+  if (name == "cross_entropy") {
+    CrossEntropy loss{description["label_smoothing"].number(), {}};
+    for (const Json& weight : description["class_weight"].array()) {
+      loss.class_weight.push_back(weight.number());
+    }
+    return loss;
+  }
+  if (name == "binary_cross_entropy_with_logits") return BinaryCrossEntropyWithLogits{};
+  std::string known;
+  for (const std::string& each : loss_names()) known += (known.empty() ? "" : ", ") + each;
+  fail<ValueError>("loss: '", name, "' is not one of ", known);
+}
+
+template <class T>
+void check_loss(const Loss& loss, const BasicNetwork<T>& network) {
+  const std::string name = loss_name(loss);
+  if (network.output_shape().rank() != 1) {
+    fail<ShapeError>(name, ": the network's output has shape ", network.output_shape(),
+                     ", a flat one like (outputs,) is needed; end with a Flatten");
+  }
+  const std::string& last = network.layers().back().type;
+  if (takes_logits(loss) && (last == "Softmax" || last == "Sigmoid")) {
+    fail<ValueError>(name, ": the network ends in ", last, ", but this loss takes logits and applies it "
+                     "itself; remove the last layer");
+  }
+  if (const auto* huber = std::get_if<Huber>(&loss)) {
+    if (!(huber->delta > 0 && std::isfinite(huber->delta))) {
+      fail<ValueError>("huber: delta is ", huber->delta, ", a positive number is needed");
+    }
+  }
+  if (const auto* entropy = std::get_if<CrossEntropy>(&loss)) {
+    if (!(entropy->label_smoothing >= 0 && entropy->label_smoothing <= 1)) {
+      fail<ValueError>("cross_entropy: label_smoothing is ", entropy->label_smoothing,
+                       ", a number from 0 to 1 is needed");
+    }
+    const std::size_t classes = network.output_shape().count();
+    if (!entropy->class_weight.empty() && entropy->class_weight.size() != classes) {
+      fail<ShapeError>("cross_entropy: class_weight has ", entropy->class_weight.size(),
+                       " numbers, the network has ", classes, " outputs");
+    }
+    for (const double weight : entropy->class_weight) {
+      if (!(weight >= 0 && std::isfinite(weight))) {
+        fail<ValueError>("cross_entropy: class_weight holds ", weight, ", numbers of at least 0 are needed");
+      }
+    }
+  }
+}
+
+template void check_loss<float>(const Loss&, const BasicNetwork<float>&);
+template void check_loss<double>(const Loss&, const BasicNetwork<double>&);
+
+}  // namespace bpnet

@@ -1,0 +1,148 @@
+#include "bpnet/training/optimizer.h"
+
+#include <cmath>
+
+#include "bpnet/core/error.h"
+
+namespace bpnet {
+namespace {
+
+void check_range(const char* operation, const char* name, double value, double low, double high) {
+  if (!(value >= low && value <= high)) {
+    fail<ValueError>(operation, ": ", name, " is ", value, ", a number from ", low, " to ", high,
+                     " is needed");
+  }
+}
+
+constexpr double kMost = 1e30;
+constexpr double kBelowOne = 1 - 1e-16;
+
+template <class AdamKind>
+void check_adam(const char* operation, const AdamKind& adam) {
+  check_range(operation, "lr", adam.learning_rate, 0, kMost);
+  check_range(operation, "beta1", adam.beta1, 0, kBelowOne);
+  check_range(operation, "beta2", adam.beta2, 0, kBelowOne);
+  check_range(operation, "eps", adam.epsilon, 0, kMost);
+  check_range(operation, "weight_decay", adam.weight_decay, 0, kMost);
+}
+
+template <class AdamKind>
+AdamArgs adam_args(const AdamKind& adam, double rate, bool decay, bool decoupled, std::uint64_t step) {
+  return {rate,
+          adam.beta1,
+          adam.beta2,
+          adam.epsilon,
+          decay ? adam.weight_decay : 0,
+          decoupled,
+          1 - std::pow(adam.beta1, double(step)),
+          1 - std::pow(adam.beta2, double(step))};
+}
+
+template <class AdamKind>
+Json describe_adam(const char* name, const AdamKind& adam) {
+  return Json::Object{{"name", name},           {"lr", adam.learning_rate}, {"beta1", adam.beta1},
+                      {"beta2", adam.beta2},    {"eps", adam.epsilon},
+                      {"weight_decay", adam.weight_decay}};
+}
+
+template <class AdamKind>
+AdamKind adam_from_json(const Json& d) {
+  return {d["lr"].number(), d["beta1"].number(), d["beta2"].number(), d["eps"].number(),
+          d["weight_decay"].number()};
+}
+
+}  // namespace
+
+double learning_rate(const Optimizer& optimizer) {
+  return std::visit([](const auto& each) { return each.learning_rate; }, optimizer);
+}
+
+std::vector<std::string> optimizer_slots(const Optimizer& optimizer) {
+  if (const auto* sgd = std::get_if<Sgd>(&optimizer)) {
+    return sgd->momentum != 0 ? std::vector<std::string>{"momentum"} : std::vector<std::string>{};
+  }
+  if (const auto* rms = std::get_if<RmsProp>(&optimizer)) {
+    return rms->momentum != 0 ? std::vector<std::string>{"square", "momentum"}
+                              : std::vector<std::string>{"square"};
+  }
+  return {"mean", "square"};
+}
+
+void check_optimizer(const Optimizer& optimizer) {
+  if (const auto* sgd = std::get_if<Sgd>(&optimizer)) {
+    check_range("sgd", "lr", sgd->learning_rate, 0, kMost);
+    check_range("sgd", "momentum", sgd->momentum, 0, kBelowOne);
+    check_range("sgd", "weight_decay", sgd->weight_decay, 0, kMost);
+    if (sgd->nesterov && sgd->momentum == 0) {
+      fail<ValueError>("sgd: nesterov is on but momentum is 0; give a momentum");
+    }
+  } else if (const auto* rms = std::get_if<RmsProp>(&optimizer)) {
+    check_range("rmsprop", "lr", rms->learning_rate, 0, kMost);
+    check_range("rmsprop", "alpha", rms->alpha, 0, 1);
+    check_range("rmsprop", "eps", rms->epsilon, 0, kMost);
+    check_range("rmsprop", "weight_decay", rms->weight_decay, 0, kMost);
+    check_range("rmsprop", "momentum", rms->momentum, 0, kBelowOne);
+  } else if (const auto* adam = std::get_if<Adam>(&optimizer)) {
+    check_adam("adam", *adam);
+  } else {
+    check_adam("adamw", std::get<AdamW>(optimizer));
+  }
+}
+
+template <class T>
+void apply_optimizer(const Optimizer& optimizer, const Kernels<T>& kernels, Context& context, double rate,
+                     bool decay, std::uint64_t step, std::size_t count, T* w, const T* grad,
+                     T* const* slots) {
+  if (const auto* sgd = std::get_if<Sgd>(&optimizer)) {
+    const SgdArgs args{rate, sgd->momentum, decay ? sgd->weight_decay : 0, sgd->nesterov};
+    kernels.sgd(context, args, count, w, grad, sgd->momentum != 0 ? slots[0] : nullptr);
+  } else if (const auto* rms = std::get_if<RmsProp>(&optimizer)) {
+    const RmspropArgs args{rate, rms->alpha, rms->epsilon, decay ? rms->weight_decay : 0, rms->momentum};
+    kernels.rmsprop(context, args, count, w, grad, slots[0], rms->momentum != 0 ? slots[1] : nullptr);
+  } else {
+    const AdamArgs args =
+        std::holds_alternative<Adam>(optimizer)
+            ? adam_args(std::get<Adam>(optimizer), rate, decay, false, step)
+            : adam_args(std::get<AdamW>(optimizer), rate, decay, true, step);
+    kernels.adam(context, args, count, w, grad, slots[0], slots[1]);
+  }
+}
+
+Json describe(const Optimizer& optimizer) {
+  if (const auto* sgd = std::get_if<Sgd>(&optimizer)) {
+    return Json::Object{{"name", "sgd"},
+                        {"lr", sgd->learning_rate},
+                        {"momentum", sgd->momentum},
+                        {"weight_decay", sgd->weight_decay},
+                        {"nesterov", sgd->nesterov}};
+  }
+  if (const auto* rms = std::get_if<RmsProp>(&optimizer)) {
+    return Json::Object{{"name", "rmsprop"},    {"lr", rms->learning_rate},
+                        {"alpha", rms->alpha},  {"eps", rms->epsilon},
+                        {"weight_decay", rms->weight_decay}, {"momentum", rms->momentum}};
+  }
+  if (const auto* adam = std::get_if<Adam>(&optimizer)) return describe_adam("adam", *adam);
+  return describe_adam("adamw", std::get<AdamW>(optimizer));
+}
+
+Optimizer optimizer_from_json(const Json& d) {
+  const std::string& name = d["name"].string();
+  if (name == "sgd") {
+    return Sgd{d["lr"].number(), d["momentum"].number(), d["weight_decay"].number(),
+               d["nesterov"].boolean()};
+  }
+  if (name == "adam") return adam_from_json<Adam>(d);
+  if (name == "adamw") return adam_from_json<AdamW>(d);
+  if (name == "rmsprop") {
+    return RmsProp{d["lr"].number(), d["alpha"].number(), d["eps"].number(), d["weight_decay"].number(),
+                   d["momentum"].number()};
+  }
+  fail<ValueError>("optimizer: '", name, "' is not one of sgd, adam, adamw, rmsprop");
+}
+
+template void apply_optimizer<float>(const Optimizer&, const Kernels<float>&, Context&, double, bool,
+                                     std::uint64_t, std::size_t, float*, const float*, float* const*);
+template void apply_optimizer<double>(const Optimizer&, const Kernels<double>&, Context&, double, bool,
+                                      std::uint64_t, std::size_t, double*, const double*, double* const*);
+
+}  // namespace bpnet

@@ -1,0 +1,55 @@
+// The optimizers, with PyTorch's semantics and defaults; formulas stand in kernels.h.
+#pragma once
+
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "bpnet/core/json.h"
+#include "bpnet/kernels/kernels.h"
+
+namespace bpnet {
+
+struct Sgd {
+  double learning_rate = 0.01;
+  double momentum = 0;
+  double weight_decay = 0;
+  bool nesterov = false;
+};
+struct Adam {  // Kingma and Ba 2015; weight_decay is added to the gradient
+  double learning_rate = 1e-3;
+  double beta1 = 0.9, beta2 = 0.999;
+  double epsilon = 1e-8;
+  double weight_decay = 0;
+};
+struct AdamW {  // Loshchilov and Hutter 2019; weight_decay shrinks the weights themselves
+  double learning_rate = 1e-3;
+  double beta1 = 0.9, beta2 = 0.999;
+  double epsilon = 1e-8;
+  double weight_decay = 1e-2;
+};
+struct RmsProp {
+  double learning_rate = 1e-2;
+  double alpha = 0.99;
+  double epsilon = 1e-8;
+  double weight_decay = 0;
+  double momentum = 0;
+};
+
+using Optimizer = std::variant<Sgd, Adam, AdamW, RmsProp>;
+
+double learning_rate(const Optimizer& optimizer);
+std::vector<std::string> optimizer_slots(const Optimizer& optimizer);  // names of its state arrays
+void check_optimizer(const Optimizer& optimizer);  // throws a ValueError for a number out of range
+
+// w −= …, for one segment of the flat arrays. `slots` holds one pointer per optimizer_slots();
+// `step` counts from 1; the learning rate is `rate`, decay applies where `decay`.
+template <class T>
+void apply_optimizer(const Optimizer& optimizer, const Kernels<T>& kernels, Context& context, double rate,
+                     bool decay, std::uint64_t step, std::size_t count, T* w, const T* grad,
+                     T* const* slots);
+
+Json describe(const Optimizer& optimizer);
+Optimizer optimizer_from_json(const Json& description);
+
+}  // namespace bpnet

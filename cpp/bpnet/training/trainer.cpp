@@ -1,0 +1,368 @@
+#include "bpnet/training/trainer.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+
+#include "bpnet/core/error.h"
+#include "bpnet/training/metrics.h"
+#include "bpnet/training/order.h"
+
+namespace bpnet {
+
+// The online kernel is entered for about this many multiply-adds at a time: some tens of milliseconds,
+// so that a caller who wants to stop is heard.
+constexpr std::size_t kOnlineProducts = std::size_t{1} << 25;
+
+template <class T>
+BasicTrainer<T>::BasicTrainer(BasicNetwork<T>& network, Loss loss, Optimizer optimizer,
+                              TrainerOptions options)
+    : network_(&network),
+      loss_(std::move(loss)),
+      optimizer_(std::move(optimizer)),
+      options_(std::move(options)),
+      chain_(make_chain(network)),
+      slot_names_(optimizer_slots(optimizer_)) {
+  check_loss(loss_, network);
+  check_optimizer(optimizer_);
+  check_schedule(options_.schedule);
+  const std::vector<double>& weights = loss_class_weight(loss_);
+  class_weight_.assign(weights.begin(), weights.end());
+
+  const Plan<T>& plan = network.plan();
+  for (std::size_t i = 0; i < plan.parameters.size(); ++i) {
+    const ParameterSpec& spec = plan.parameter_specs[i];
+    const std::size_t begin = plan.parameters[i].offset;
+    const std::size_t end =
+        i + 1 < plan.parameters.size() ? plan.parameters[i + 1].offset : plan.parameter_size;
+    if (!segments_.empty() && segments_.back().rate == spec.rate && segments_.back().decay == spec.decay) {
+      segments_.back().count = end - segments_.back().offset;
+    } else {
+      segments_.push_back({begin, end - begin, spec.rate, spec.decay});
+    }
+  }
+  slots_.reserve(slot_names_.size() * plan.parameter_size * sizeof(T));
+  slot_pointers_.resize(slot_names_.size());
+}
+
+template <class T>
+void BasicTrainer<T>::reserve(std::size_t max_batch) {
+  if (max_batch <= max_batch_) return;
+  const std::size_t outputs = network_->output_shape().count();
+  network_->reserve(max_batch);
+  network_->reserve_scratch(network_->kernels().loss_workspace(max_batch, outputs));
+  batch_x_.reserve(checked_product("trainer", max_batch, network_->input_shape().count()) * sizeof(T));
+  batch_targets_.reserve(checked_product("trainer", max_batch, outputs) * sizeof(T));
+  batch_labels_.reserve(max_batch * sizeof(std::int64_t));
+  batch_weight_.reserve(max_batch * sizeof(T));
+  row_scale_.reserve(max_batch * sizeof(T));
+  max_batch_ = max_batch;
+}
+
+template <class T>
+double BasicTrainer<T>::forward_and_loss(const Batch& batch) {
+  const std::size_t outputs = network_->output_shape().count();
+  T* row_scale = row_scale_.template at<T>(0);
+  double sum = 0;
+  for (std::size_t r = 0; r < batch.count; ++r) {
+    const double weight = batch.sample_weight ? double(batch.sample_weight[r]) : 1.0;
+    row_scale[r] = T(weight);
+    sum += batch.labels ? weight * class_weight_of(batch.labels[r]) : weight;
+  }
+  const T normaliser = sum > 0 ? T(1 / sum) : T(0);
+  for (std::size_t r = 0; r < batch.count; ++r) row_scale[r] *= normaliser;
+  last_weight_sum_ = sum;
+
+  const T* output = network_->forward_training(batch.x, batch.count, seed(), state_.step);
+  const LossArgs<T> args{loss_kind(loss_), loss_parameter(loss_), batch.count, outputs, output,
+                         batch.targets, batch.labels, class_weight_.empty() ? nullptr : class_weight_.data(),
+                         row_scale, network_->grad_output()};
+  return network_->kernels().loss(network_->context(), args);
+}
+
+template <class T>
+void BasicTrainer<T>::backward_and_update() {
+  network_->backward(network_->grad_output());
+  const std::size_t size = network_->plan().parameter_size;
+  const double rate = current_learning_rate();
+  for (const Segment& segment : segments_) {
+    if (segment.rate == 0) continue;
+    for (std::size_t s = 0; s < slot_pointers_.size(); ++s) {
+      slot_pointers_[s] = slots_.template at<T>((s * size + segment.offset) * sizeof(T));
+    }
+    apply_optimizer(optimizer_, network_->kernels(), network_->context(), rate * segment.rate, segment.decay,
+                    state_.step + 1, segment.count, network_->parameter_data() + segment.offset,
+                    network_->gradient_data() + segment.offset, slot_pointers_.data());
+  }
+  ++state_.step;
+}
+
+template <class T>
+void BasicTrainer<T>::loss_not_finite(double loss, std::uint64_t step) const {
+  fail<NumericError>("training: the loss is ", loss, " at step ", step + 1, " (epoch ", state_.epoch + 1,
+                     "); lower the learning rate or check the data's scale");
+}
+
+template <class T>
+T BasicTrainer<T>::checked_step(const Batch& batch) {
+  const std::size_t outputs = network_->output_shape().count();
+  if (batch.count == 0) fail<ShapeError>("step: the batch has 0 samples, at least 1 is needed");
+  if (batch.labels) {
+    if (!std::holds_alternative<CrossEntropy>(loss_)) {
+      fail<ValueError>("step: ", loss_name(loss_), " needs targets, labels were given");
+    }
+    for (std::size_t r = 0; r < batch.count; ++r) {
+      if (batch.labels[r] < 0 || static_cast<std::size_t>(batch.labels[r]) >= outputs) {
+        fail<ValueError>("cross_entropy: the label in row ", r, " is ", batch.labels[r],
+                         ", the network has classes 0 to ", outputs - 1);
+      }
+    }
+  }
+  constexpr DataType type = Dataset<T>().x_type;
+  const std::size_t bad_x = first_bad_row<T>(batch.x, type, network_->input_shape().count(), batch.count);
+  if (bad_x != kAllFinite) fail<NumericError>("step: x has NaN or infinity in row ", bad_x);
+  if (batch.targets) {
+    const std::size_t bad_y = first_bad_row<T>(batch.targets, type, outputs, batch.count);
+    if (bad_y != kAllFinite) fail<NumericError>("step: y has NaN or infinity in row ", bad_y);
+  }
+  reserve(batch.count);
+  const double loss = forward_and_loss(batch);
+  if (!std::isfinite(loss)) loss_not_finite(loss, state_.step);
+  backward_and_update();
+  return T(loss);
+}
+
+template <class T>
+T BasicTrainer<T>::unchecked_step(const Batch& batch) noexcept {
+  const double loss = forward_and_loss(batch);
+  backward_and_update();
+  return T(loss);
+}
+
+template <class T>
+T BasicTrainer<T>::step(const T* x, const std::int64_t* labels, std::size_t batch, const T* sample_weight) {
+  return checked_step({x, nullptr, labels, sample_weight, batch});
+}
+template <class T>
+T BasicTrainer<T>::step(const T* x, const T* targets, std::size_t batch, const T* sample_weight) {
+  return checked_step({x, targets, nullptr, sample_weight, batch});
+}
+template <class T>
+T BasicTrainer<T>::step_unchecked(const T* x, const std::int64_t* labels, std::size_t batch,
+                                  const T* sample_weight) noexcept {
+  return unchecked_step({x, nullptr, labels, sample_weight, batch});
+}
+template <class T>
+T BasicTrainer<T>::step_unchecked(const T* x, const T* targets, std::size_t batch,
+                                  const T* sample_weight) noexcept {
+  return unchecked_step({x, targets, nullptr, sample_weight, batch});
+}
+
+// The samples of `order`, copied side by side and converted to T.
+template <class T>
+typename BasicTrainer<T>::Batch BasicTrainer<T>::gather(const Dataset<T>& data, const std::uint64_t* order,
+                                                        std::size_t count) {
+  Batch batch{batch_x_.template at<T>(0), nullptr, nullptr, nullptr, count};
+  gather_rows(data.x, data.x_type, data.features, order, 0, count, batch_x_.template at<T>(0));
+  if (data.targets) {
+    gather_rows(data.targets, Dataset<T>().x_type, data.outputs, order, 0, count,
+                batch_targets_.template at<T>(0));
+    batch.targets = batch_targets_.template at<T>(0);
+  }
+  if (data.labels) {
+    std::int64_t* labels = batch_labels_.template at<std::int64_t>(0);
+    for (std::size_t r = 0; r < count; ++r) labels[r] = data.labels[order[r]];
+    batch.labels = labels;
+  }
+  if (data.sample_weight) {
+    T* weight = batch_weight_.template at<T>(0);
+    for (std::size_t r = 0; r < count; ++r) weight[r] = data.sample_weight[order[r]];
+    batch.sample_weight = weight;
+  }
+  return batch;
+}
+
+template <class T>
+void BasicTrainer<T>::run_batch(const Dataset<T>& data, std::size_t count) {
+  const Batch batch = gather(data, order_.data() + state_.position, count);
+  const double loss = forward_and_loss(batch);
+  if (!std::isfinite(loss)) loss_not_finite(loss, state_.step);
+  const std::size_t outputs = network_->output_shape().count();
+  const T* output = network_->recorded_output();
+  state_.correct += count_correct(loss_, count, outputs, output, batch.targets, batch.labels);
+  state_.loss_sum += loss * last_weight_sum_;
+  state_.weight_sum += last_weight_sum_;
+  backward_and_update();
+}
+
+template <class T>
+bool BasicTrainer<T>::runs_online(std::size_t batch_size) const {
+  const auto* sgd = std::get_if<Sgd>(&optimizer_);
+  return batch_size == 1 && sgd && sgd->momentum == 0 && chain_.obstacle.empty() && !chain_.links.empty();
+}
+
+template <class T>
+std::vector<OnlineLayer<T>> BasicTrainer<T>::online_layers(double rate) const {
+  const Plan<T>& plan = network_->plan();
+  const double weight_decay = std::get<Sgd>(optimizer_).weight_decay;
+  std::vector<OnlineLayer<T>> layers;
+  for (const ChainLink& link : chain_.links) {
+    OnlineLayer<T> layer{link.in, link.out, link.activation, nullptr, nullptr, 0, 0, 0, 0};
+    if (link.parameter) {
+      const std::size_t weight = *link.parameter;
+      layer.weight = network_->parameter_data() + plan.parameters[weight].offset;
+      layer.weight_rate = rate * plan.parameter_specs[weight].rate;
+      layer.weight_decay = plan.parameter_specs[weight].decay ? weight_decay : 0;
+      if (link.bias) {
+        layer.bias = network_->parameter_data() + plan.parameters[weight + 1].offset;
+        layer.bias_rate = rate * plan.parameter_specs[weight + 1].rate;
+        layer.bias_decay = plan.parameter_specs[weight + 1].decay ? weight_decay : 0;
+      }
+    }
+    layers.push_back(layer);
+  }
+  return layers;
+}
+
+template <class T>
+void BasicTrainer<T>::run_online(const Dataset<T>& data, const std::uint64_t* order, std::size_t count) {
+  const std::vector<OnlineLayer<T>> layers = online_layers(current_learning_rate());
+  OnlineArgs<T> args{layers.data(), layers.size(), loss_kind(loss_), loss_parameter(loss_),
+                     class_weight_.empty() ? nullptr : class_weight_.data(), static_cast<const T*>(data.x),
+                     data.targets, data.labels, data.sample_weight, order, count};
+  std::vector<std::uint64_t> identity;
+  if (data.x_type != Dataset<T>().x_type) {
+    reserve(count);
+    const Batch batch = gather(data, order, count);
+    for (std::size_t i = 0; i < count; ++i) identity.push_back(i);
+    args.x = batch.x;
+    args.target = batch.targets;
+    args.label = batch.labels;
+    args.sample_weight = batch.sample_weight;
+    args.order = identity.data();
+  }
+  network_->reserve_scratch(network_->kernels().online_workspace(args));
+  const OnlineResult result = network_->kernels().online_sgd(network_->context(), args);
+  if (result.steps < count) loss_not_finite(result.loss_sum, state_.step + result.steps);
+  state_.step += result.steps;
+  state_.loss_sum += result.loss_sum;
+  state_.weight_sum += result.weight_sum;
+  state_.correct += result.correct;
+}
+
+template <class T>
+bool BasicTrainer<T>::run(const Dataset<T>& data, const RunOptions& options) {
+  using Clock = std::chrono::steady_clock;
+  const auto start = Clock::now();
+  const auto in_time = [&] {
+    return std::chrono::duration<double>(Clock::now() - start).count() < options.seconds;
+  };
+  if (order_.size() != data.count || order_epoch_ != state_.epoch || order_shuffled_ != options.shuffle) {
+    make_epoch_order(seed(), state_.epoch, options.shuffle, data.count, order_);
+    order_epoch_ = state_.epoch;
+    order_shuffled_ = options.shuffle;
+  }
+  const bool online = runs_online(options.batch_size);
+  if (!online) reserve(std::min(options.batch_size, data.count));
+  while (state_.position < data.count) {
+    const std::size_t left = data.count - state_.position;
+    std::size_t count = std::min(options.batch_size, left);
+    if (online) {
+      // While the rate warms up it changes with every step.
+      const bool warming = state_.step < options_.schedule.warmup_steps;
+      const std::size_t most = kOnlineProducts / std::max<std::size_t>(1, network_->parameter_count());
+      count = warming ? 1 : std::clamp<std::size_t>(most, 1, left);
+      run_online(data, order_.data() + state_.position, count);
+    } else {
+      run_batch(data, count);
+    }
+    state_.position += count;
+    if (!in_time()) break;
+  }
+  return state_.position == data.count;
+}
+
+template <class T>
+void BasicTrainer<T>::run_draws(const Dataset<T>& data, std::uint64_t steps, double seconds) {
+  if (!runs_online(1)) {
+    fail<ValueError>("run_draws: plain SGD on a chain of linear layers and activations is needed",
+                     chain_.obstacle.empty() ? "" : "; " + chain_.obstacle);
+  }
+  using Clock = std::chrono::steady_clock;
+  const auto start = Clock::now();
+  const std::uint64_t end = state_.step + steps;
+  const std::size_t most = kOnlineProducts / std::max<std::size_t>(1, network_->parameter_count());
+  while (state_.step < end) {
+    const std::uint64_t left = end - state_.step;
+    const std::size_t count = std::clamp<std::size_t>(std::min<std::size_t>(most, 1 << 16), 1, left);
+    make_draws(seed(), state_.step, data.count, count, order_);
+    order_epoch_ = ~std::uint64_t{0};
+    run_online(data, order_.data(), count);
+    if (std::chrono::duration<double>(Clock::now() - start).count() >= seconds) break;
+  }
+}
+
+template <class T>
+EpochResult BasicTrainer<T>::epoch_result(std::size_t samples) const {
+  return {state_.weight_sum > 0 ? state_.loss_sum / state_.weight_sum : 0.0,
+          samples ? double(state_.correct) / double(samples) : 0.0};
+}
+
+template <class T>
+void BasicTrainer<T>::end_epoch(double watched_loss) {
+  schedule_epoch_end(options_.schedule, state_.schedule, watched_loss);
+  ++state_.epoch;
+  state_.position = 0;
+  state_.loss_sum = state_.weight_sum = 0;
+  state_.correct = 0;
+}
+
+template <class T>
+double BasicTrainer<T>::current_learning_rate() const {
+  return learning_rate(optimizer_) *
+         schedule_factor(options_.schedule, state_.schedule, state_.epoch, state_.step);
+}
+
+template <class T>
+bool BasicTrainer<T>::weights_are_finite() {
+  const std::size_t size = network_->plan().parameter_size;
+  return network_->kernels().first_not_finite(network_->context(), size, network_->parameter_data()) == size;
+}
+
+template <class T>
+std::vector<NamedTensor<T>> BasicTrainer<T>::slots() {
+  const Plan<T>& plan = network_->plan();
+  std::vector<NamedTensor<T>> result;
+  for (std::size_t s = 0; s < slot_names_.size(); ++s) {
+    for (const Slot& slot : plan.parameters) {
+      T* data = slots_.template at<T>((s * plan.parameter_size + slot.offset) * sizeof(T));
+      result.push_back({slot_names_[s] + "." + slot.name, {data, slot.shape}});
+    }
+  }
+  return result;
+}
+
+template <class T>
+TrainerSnapshot<T> BasicTrainer<T>::snapshot() {
+  const Plan<T>& plan = network_->plan();
+  const T* slots = slots_.template at<T>(0);
+  TrainerSnapshot<T> copy;
+  copy.parameters.assign(network_->parameter_data(), network_->parameter_data() + plan.parameter_size);
+  copy.buffers.assign(network_->buffer_data(), network_->buffer_data() + plan.buffer_size);
+  copy.slots.assign(slots, slots + slot_names_.size() * plan.parameter_size);
+  copy.state = state_;
+  return copy;
+}
+
+template <class T>
+void BasicTrainer<T>::restore(const TrainerSnapshot<T>& snapshot) {
+  std::copy(snapshot.parameters.begin(), snapshot.parameters.end(), network_->parameter_data());
+  std::copy(snapshot.buffers.begin(), snapshot.buffers.end(), network_->buffer_data());
+  std::copy(snapshot.slots.begin(), snapshot.slots.end(), slots_.template at<T>(0));
+  state_ = snapshot.state;
+}
+
+template class BasicTrainer<float>;
+template class BasicTrainer<double>;
+
+}  // namespace bpnet

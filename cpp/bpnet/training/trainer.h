@@ -1,0 +1,154 @@
+// A loop that allocates nothing: forward, loss, backward, update.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "bpnet/network/chain.h"
+#include "bpnet/network/network.h"
+#include "bpnet/training/dataset.h"
+#include "bpnet/training/loss.h"
+#include "bpnet/training/optimizer.h"
+#include "bpnet/training/schedule.h"
+
+namespace bpnet {
+
+struct TrainerOptions {
+  Schedule schedule;
+  std::optional<std::uint64_t> seed;  // of masks and data order; the network's by default
+};
+
+struct RunOptions {
+  std::size_t batch_size = 32;
+  bool shuffle = true;
+  double seconds = 1e30;  // return after about this long, even amid an epoch
+};
+
+// Where the run stands. Everything that training depends on beside weights and optimizer slots.
+struct TrainerState {
+  std::uint64_t step = 0;      // updates so far
+  std::uint64_t epoch = 0;     // epochs finished
+  std::uint64_t position = 0;  // samples visited in the current epoch
+  double loss_sum = 0, weight_sum = 0;  // over the current epoch
+  std::uint64_t correct = 0;
+  ScheduleState schedule;
+};
+
+struct EpochResult {
+  double loss = 0;      // the weighted mean of the batches' losses, each before its update
+  double accuracy = 0;  // meaningful where has_accuracy(loss)
+};
+
+template <class T>
+struct TrainerSnapshot {
+  std::vector<T> parameters, buffers, slots;
+  TrainerState state;
+};
+
+// The network must outlive the trainer and stay where it is.
+template <class T>
+class BasicTrainer {
+ public:
+  BasicTrainer(BasicNetwork<T>& network, Loss loss, Optimizer optimizer, TrainerOptions options = {});
+
+  // Takes the memory for batches of up to max_batch; step_unchecked within it takes none.
+  void reserve(std::size_t max_batch);
+
+  // One step on x (batch, input) and labels (batch,) or targets (batch, output); sample_weight (batch,)
+  // may be null. Returns the batch's loss before the update. Throws, and updates nothing, when a label
+  // is out of range, x or targets are not finite, or the loss is not.
+  T step(const T* x, const std::int64_t* labels, std::size_t batch, const T* sample_weight = nullptr);
+  T step(const T* x, const T* targets, std::size_t batch, const T* sample_weight = nullptr);
+
+  // The same without checks; the update is made whatever the loss.
+  T step_unchecked(const T* x, const std::int64_t* labels, std::size_t batch,
+                   const T* sample_weight = nullptr) noexcept;
+  T step_unchecked(const T* x, const T* targets, std::size_t batch,
+                   const T* sample_weight = nullptr) noexcept;
+
+  // Steps through the current epoch until its end or until options.seconds have passed; true at the
+  // end. The data must be finite and its labels in range. batch_size 1 with plain SGD on a chain of
+  // linear layers and activations runs the online kernel. A NumericError names the step whose loss was
+  // not finite.
+  bool run(const Dataset<T>& data, const RunOptions& options);
+
+  // `steps` of the lecture's loop: pick a sample with replacement, forward, backward, update.
+  void run_draws(const Dataset<T>& data, std::uint64_t steps, double seconds = 1e30);
+
+  // Ends the epoch: its result, with the schedule told the watched loss (the epoch's own by default).
+  EpochResult epoch_result(std::size_t samples) const;
+  void end_epoch(double watched_loss);
+
+  double current_learning_rate() const;
+  bool weights_are_finite();
+  TrainerSnapshot<T> snapshot();
+  void restore(const TrainerSnapshot<T>& snapshot);
+
+  BasicNetwork<T>& network() { return *network_; }
+  const Loss& loss() const { return loss_; }
+  const Optimizer& optimizer() const { return optimizer_; }
+  const TrainerOptions& options() const { return options_; }
+  std::uint64_t seed() const { return options_.seed.value_or(network_->options().seed); }
+  TrainerState& state() { return state_; }
+  const TrainerState& state() const { return state_; }
+  std::vector<NamedTensor<T>> slots();  // "momentum.0.weight", …
+
+  // Defined in io/checkpoint.cpp. `notes` is the caller's own, kept beside the run.
+  void save(const std::string& path, const std::string& notes = "");
+  static BasicTrainer load(BasicNetwork<T>& network, const std::string& path, std::string* notes = nullptr);
+
+ private:
+  struct Segment {  // neighbours in the flat arrays that are updated alike
+    std::size_t offset, count;
+    double rate;
+    bool decay;
+  };
+  struct Batch {
+    const T* x;
+    const T* targets;
+    const std::int64_t* labels;
+    const T* sample_weight;
+    std::size_t count;
+  };
+
+  double forward_and_loss(const Batch& batch);  // leaves the gradient by the outputs in the network
+  void backward_and_update();
+  T checked_step(const Batch& batch);
+  T unchecked_step(const Batch& batch) noexcept;
+  Batch gather(const Dataset<T>& data, const std::uint64_t* order, std::size_t count);
+  void run_batch(const Dataset<T>& data, std::size_t count);
+  void run_online(const Dataset<T>& data, const std::uint64_t* order, std::size_t count);
+  std::vector<OnlineLayer<T>> online_layers(double rate) const;
+  bool runs_online(std::size_t batch_size) const;
+  double class_weight_of(std::int64_t label) const {
+    return class_weight_.empty() ? 1.0 : static_cast<double>(class_weight_[static_cast<std::size_t>(label)]);
+  }
+  [[noreturn]] void loss_not_finite(double loss, std::uint64_t step) const;
+
+  BasicNetwork<T>* network_;
+  Loss loss_;
+  Optimizer optimizer_;
+  TrainerOptions options_;
+  Chain chain_;
+  std::vector<T> class_weight_;
+  std::vector<Segment> segments_;
+  std::vector<std::string> slot_names_;
+  Arena slots_;  // one array of plan().parameter_size per slot
+  Arena batch_x_, batch_targets_, batch_labels_, batch_weight_, row_scale_;
+  std::vector<T*> slot_pointers_;
+  std::size_t max_batch_ = 0;
+  std::vector<std::uint64_t> order_;  // of the epoch order_epoch_
+  std::uint64_t order_epoch_ = ~std::uint64_t{0};
+  bool order_shuffled_ = false;
+  double last_weight_sum_ = 0;
+  TrainerState state_;
+};
+
+using Trainer = BasicTrainer<float>;
+using TrainerF64 = BasicTrainer<double>;
+
+extern template class BasicTrainer<float>;
+extern template class BasicTrainer<double>;
+
+}  // namespace bpnet

@@ -1,0 +1,3 @@
+#pragma once
+
+#define BPNET_VERSION "0.1.0"
