@@ -3,6 +3,7 @@
 #include "arrays.h"
 #include "bpnet/core/error.h"
 #include "bpnet/training/metrics.h"
+#include "bpnet/training/order.h"
 
 namespace bpnet::bindings {
 namespace {
@@ -98,6 +99,7 @@ void register_one(py::module_& module, const char* name, const char* snapshot_na
             return py::make_tuple(result.loss, result.accuracy);
           },
           py::arg("samples"))
+      .def("begin_epoch", [](Self<T>& s) { s.trainer.begin_epoch(); })
       .def("end_epoch", [](Self<T>& s, double loss) { s.trainer.end_epoch(loss); }, py::arg("watched_loss"))
       .def("weights_are_finite", [](Self<T>& s) { return s.trainer.weights_are_finite(); })
       .def("snapshot",
@@ -112,6 +114,16 @@ void register_one(py::module_& module, const char* name, const char* snapshot_na
             s.trainer.restore(snapshot);
           },
           py::arg("snapshot"))
+      .def("keep_best",
+           [](Self<T>& s) {
+             Working<T> working(*s.held);
+             s.trainer.keep_best();
+           })
+      .def("restore_best",
+           [](Self<T>& s) {
+             Working<T> working(*s.held);
+             return s.trainer.restore_best();
+           })
       .def(
           "save",
           [](Self<T>& s, const std::string& path, const std::string& notes) {
@@ -140,6 +152,14 @@ void register_trainer(py::module_& module) {
   register_one<float>(module, "TrainerF32", "SnapshotF32");
   register_one<double>(module, "TrainerF64", "SnapshotF64");
   module.def("loss_names", &loss_names);
+  module.def(
+      "split_order",
+      [](std::uint64_t seed, std::size_t count) {
+        std::vector<std::uint64_t> order;
+        make_split_order(seed, count, order);
+        return py::array_t<std::uint64_t>(static_cast<py::ssize_t>(order.size()), order.data());
+      },
+      py::arg("seed"), py::arg("count"));
 }
 
 }  // namespace bpnet::bindings

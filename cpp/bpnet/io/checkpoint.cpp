@@ -123,6 +123,19 @@ TrainerState state_from_json(const Json& d) {
           schedule_state_from_json(d["schedule"])};
 }
 
+// The best epoch's numbers as flat arrays; an empty one is left out, for a tensor needs an element.
+template <class T>
+std::vector<NamedTensor<T>> best_tensors(TrainerSnapshot<T>& best) {
+  std::vector<NamedTensor<T>> result;
+  const auto add = [&](const char* name, std::vector<T>& values) {
+    if (!values.empty()) result.push_back({name, {values.data(), {values.size()}}});
+  };
+  add("best.parameters", best.parameters);
+  add("best.buffers", best.buffers);
+  add("best.slots", best.slots);
+  return result;
+}
+
 }  // namespace
 
 template <class T>
@@ -147,6 +160,10 @@ void BasicTrainer<T>::save(const std::string& path, const std::string& notes) {
   std::vector<SafeTensor> tensors = network_tensors(*network_);
   for (const NamedTensor<T>& slot : slots()) tensors.push_back(safe_tensor(kSlotPrefix + slot.name, slot.tensor));
   Json run;
+  if (best_) {
+    for (const NamedTensor<T>& item : best_tensors(*best_)) tensors.push_back(safe_tensor(item.name, item.tensor));
+    run.set("best", describe_state(best_->state));
+  }
   run.set("loss", describe(loss_));
   run.set("optimizer", describe(optimizer_));
   run.set("schedule", describe(options_.schedule));
@@ -176,6 +193,11 @@ BasicTrainer<T> BasicTrainer<T>::load(BasicNetwork<T>& network, const std::strin
   copy_state(file, network);
   for (const NamedTensor<T>& slot : trainer.slots()) copy_tensor(file, kSlotPrefix + slot.name, slot.tensor);
   trainer.state_ = state_from_json(run["state"]);
+  if (const Json* best = run.find("best")) {
+    trainer.keep_best();  // sizes the arrays
+    for (const NamedTensor<T>& item : best_tensors(*trainer.best_)) copy_tensor(file, item.name, item.tensor);
+    trainer.best_->state = state_from_json(*best);
+  }
   if (notes) *notes = require(file, "bpnet.notes");
   return trainer;
 }

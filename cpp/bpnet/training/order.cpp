@@ -7,13 +7,21 @@
 
 namespace bpnet {
 
+static void shuffle_order(RandomKey key, std::vector<std::uint64_t>& order) {
+  for (std::size_t i = order.size(); i-- > 1;) std::swap(order[i], order[random_below(key, i, i + 1)]);
+}
+
+void make_split_order(std::uint64_t seed, std::size_t count, std::vector<std::uint64_t>& order) {
+  order.resize(count);
+  std::iota(order.begin(), order.end(), std::uint64_t{0});
+  shuffle_order(random_key(seed, Purpose::kSplit, 0, 0), order);
+}
+
 void make_epoch_order(std::uint64_t seed, std::uint64_t epoch, bool shuffle, std::size_t count,
                       std::vector<std::uint64_t>& order) {
   order.resize(count);
   std::iota(order.begin(), order.end(), std::uint64_t{0});
-  if (!shuffle) return;
-  const RandomKey key = random_key(seed, Purpose::kShuffle, 0, epoch);
-  for (std::size_t i = count; i-- > 1;) std::swap(order[i], order[random_below(key, i, i + 1)]);
+  if (shuffle) shuffle_order(random_key(seed, Purpose::kShuffle, 0, epoch), order);
 }
 
 void make_draws(std::uint64_t seed, std::uint64_t first, std::size_t samples, std::size_t count,

@@ -7,6 +7,9 @@
 
 namespace bpnet {
 
+// The permutation that splits data into training and validation parts.
+void make_split_order(std::uint64_t seed, std::size_t count, std::vector<std::uint64_t>& order);
+
 // A permutation of 0 … count−1 (Fisher and Yates), or the identity.
 void make_epoch_order(std::uint64_t seed, std::uint64_t epoch, bool shuffle, std::size_t count,
                       std::vector<std::uint64_t>& order);

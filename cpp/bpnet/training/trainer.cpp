@@ -126,10 +126,19 @@ T BasicTrainer<T>::checked_step(const Batch& batch) {
     if (bad_y != kAllFinite) fail<NumericError>("step: y has NaN or infinity in row ", bad_y);
   }
   reserve(batch.count);
+  return T(step_on(batch));
+}
+
+template <class T>
+double BasicTrainer<T>::step_on(const Batch& batch) {
   const double loss = forward_and_loss(batch);
   if (!std::isfinite(loss)) loss_not_finite(loss, state_.step);
+  state_.correct += count_correct(loss_, batch.count, network_->output_shape().count(),
+                                  network_->recorded_output(), batch.targets, batch.labels);
+  state_.loss_sum += loss * last_weight_sum_;
+  state_.weight_sum += last_weight_sum_;
   backward_and_update();
-  return T(loss);
+  return loss;
 }
 
 template <class T>
@@ -180,19 +189,6 @@ typename BasicTrainer<T>::Batch BasicTrainer<T>::gather(const Dataset<T>& data, 
     batch.sample_weight = weight;
   }
   return batch;
-}
-
-template <class T>
-void BasicTrainer<T>::run_batch(const Dataset<T>& data, std::size_t count) {
-  const Batch batch = gather(data, order_.data() + state_.position, count);
-  const double loss = forward_and_loss(batch);
-  if (!std::isfinite(loss)) loss_not_finite(loss, state_.step);
-  const std::size_t outputs = network_->output_shape().count();
-  const T* output = network_->recorded_output();
-  state_.correct += count_correct(loss_, count, outputs, output, batch.targets, batch.labels);
-  state_.loss_sum += loss * last_weight_sum_;
-  state_.weight_sum += last_weight_sum_;
-  backward_and_update();
 }
 
 template <class T>
@@ -262,6 +258,7 @@ bool BasicTrainer<T>::run(const Dataset<T>& data, const RunOptions& options) {
     order_epoch_ = state_.epoch;
     order_shuffled_ = options.shuffle;
   }
+  if (state_.position == 0) begin_epoch();
   const bool online = runs_online(options.batch_size);
   if (!online) reserve(std::min(options.batch_size, data.count));
   while (state_.position < data.count) {
@@ -274,7 +271,7 @@ bool BasicTrainer<T>::run(const Dataset<T>& data, const RunOptions& options) {
       count = warming ? 1 : std::clamp<std::size_t>(most, 1, left);
       run_online(data, order_.data() + state_.position, count);
     } else {
-      run_batch(data, count);
+      step_on(gather(data, order_.data() + state_.position, count));
     }
     state_.position += count;
     if (!in_time()) break;
@@ -312,6 +309,11 @@ template <class T>
 void BasicTrainer<T>::end_epoch(double watched_loss) {
   schedule_epoch_end(options_.schedule, state_.schedule, watched_loss);
   ++state_.epoch;
+  begin_epoch();
+}
+
+template <class T>
+void BasicTrainer<T>::begin_epoch() {
   state_.position = 0;
   state_.loss_sum = state_.weight_sum = 0;
   state_.correct = 0;
@@ -360,6 +362,12 @@ void BasicTrainer<T>::restore(const TrainerSnapshot<T>& snapshot) {
   std::copy(snapshot.buffers.begin(), snapshot.buffers.end(), network_->buffer_data());
   std::copy(snapshot.slots.begin(), snapshot.slots.end(), slots_.template at<T>(0));
   state_ = snapshot.state;
+}
+
+template <class T>
+bool BasicTrainer<T>::restore_best() {
+  if (best_) restore(*best_);
+  return best_.has_value();
 }
 
 template class BasicTrainer<float>;

@@ -76,6 +76,9 @@ class BasicTrainer {
   // `steps` of the lecture's loop: pick a sample with replacement, forward, backward, update.
   void run_draws(const Dataset<T>& data, std::uint64_t steps, double seconds = 1e30);
 
+  // Steps outside run() add to the epoch's sums too; a loop of one's own begins an epoch with this.
+  void begin_epoch();
+
   // Ends the epoch: its result, with the schedule told the watched loss (the epoch's own by default).
   EpochResult epoch_result(std::size_t samples) const;
   void end_epoch(double watched_loss);
@@ -84,6 +87,8 @@ class BasicTrainer {
   bool weights_are_finite();
   TrainerSnapshot<T> snapshot();
   void restore(const TrainerSnapshot<T>& snapshot);
+  void keep_best() { best_ = snapshot(); }  // saved with the run, so that a resumed one can go back to it
+  bool restore_best();                      // false when nothing was kept
 
   BasicNetwork<T>& network() { return *network_; }
   const Loss& loss() const { return loss_; }
@@ -113,11 +118,11 @@ class BasicTrainer {
   };
 
   double forward_and_loss(const Batch& batch);  // leaves the gradient by the outputs in the network
+  double step_on(const Batch& batch);           // throws before the update when the loss is not finite
   void backward_and_update();
   T checked_step(const Batch& batch);
   T unchecked_step(const Batch& batch) noexcept;
   Batch gather(const Dataset<T>& data, const std::uint64_t* order, std::size_t count);
-  void run_batch(const Dataset<T>& data, std::size_t count);
   void run_online(const Dataset<T>& data, const std::uint64_t* order, std::size_t count);
   std::vector<OnlineLayer<T>> online_layers(double rate) const;
   bool runs_online(std::size_t batch_size) const;
@@ -142,6 +147,7 @@ class BasicTrainer {
   std::uint64_t order_epoch_ = ~std::uint64_t{0};
   bool order_shuffled_ = false;
   double last_weight_sum_ = 0;
+  std::optional<TrainerSnapshot<T>> best_;
   TrainerState state_;
 };
 

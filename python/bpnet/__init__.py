@@ -1,0 +1,166 @@
+"""Neural networks by back-propagation, in C++, for NumPy.
+
+>>> import bpnet as bp
+>>> net = bp.Network(input_shape=(784,), layers=[bp.Linear(128), bp.Tanh(), bp.Linear(10)], seed=0)
+>>> history = net.fit(X, y, loss="cross_entropy", optimizer=bp.SGD(lr=0.1, momentum=0.9), epochs=5)
+"""
+
+from __future__ import annotations
+
+import os as _os
+from typing import TYPE_CHECKING as _TYPE_CHECKING
+from typing import Any as _Any
+
+from bpnet import _core
+from bpnet._core import DeviceError, FileFormatError, NumericError, backends, num_threads
+from bpnet.initializers import (
+    Constant,
+    FanIn,
+    HeNormal,
+    HeUniform,
+    Normal,
+    Uniform,
+    XavierNormal,
+    XavierUniform,
+)
+from bpnet.layers import (
+    GELU,
+    Dropout,
+    Flatten,
+    LeakyReLU,
+    Linear,
+    ReLU,
+    Sigmoid,
+    SiLU,
+    Softmax,
+    Softplus,
+    Tanh,
+)
+from bpnet.lecture import Trace, backprop, check_gradients
+from bpnet.losses import (
+    MAE,
+    MSE,
+    BinaryCrossEntropyWithLogits,
+    CrossEntropy,
+    HalfSquaredError,
+    Huber,
+    SquaredError,
+)
+from bpnet.network import Network, load
+from bpnet.optimizers import SGD, Adam, AdamW, RMSprop
+from bpnet.schedules import (
+    CosineAnnealingLR,
+    ExponentialLR,
+    LinearWarmup,
+    MultiStepLR,
+    ReduceLROnPlateau,
+    StepLR,
+)
+from bpnet.training import Callback, Checkpoint, EarlyStopping, History, Trainer
+
+if _TYPE_CHECKING:
+    from bpnet import data, plots
+
+__version__: str = _core.__version__
+
+__all__ = [
+    "Adam",
+    "AdamW",
+    "BinaryCrossEntropyWithLogits",
+    "Callback",
+    "Checkpoint",
+    "Constant",
+    "CosineAnnealingLR",
+    "CrossEntropy",
+    "DeviceError",
+    "Dropout",
+    "EarlyStopping",
+    "ExponentialLR",
+    "FanIn",
+    "FileFormatError",
+    "Flatten",
+    "GELU",
+    "HalfSquaredError",
+    "HeNormal",
+    "HeUniform",
+    "History",
+    "Huber",
+    "LeakyReLU",
+    "Linear",
+    "LinearWarmup",
+    "MAE",
+    "MSE",
+    "MultiStepLR",
+    "Network",
+    "Normal",
+    "NumericError",
+    "RMSprop",
+    "ReLU",
+    "ReduceLROnPlateau",
+    "SGD",
+    "SiLU",
+    "Sigmoid",
+    "Softmax",
+    "Softplus",
+    "SquaredError",
+    "StepLR",
+    "Tanh",
+    "Trace",
+    "Trainer",
+    "Uniform",
+    "XavierNormal",
+    "XavierUniform",
+    "backends",
+    "backprop",
+    "check_gradients",
+    "data",
+    "get_cmake_dir",
+    "get_include",
+    "load",
+    "num_threads",
+    "plots",
+    "set_num_threads",
+]
+
+
+def set_num_threads(count: int) -> None:
+    """Use ``count`` threads, at least 1, even above the number of processors. Results do not depend on it."""
+    from bpnet.arrays import whole
+
+    _core.set_num_threads(whole("set_num_threads", "count", count))
+
+
+def get_include() -> str:
+    """The folder of the C++ headers: ``#include <bpnet/bpnet.h>``."""
+    return _os.path.join(_os.path.dirname(__file__), "include")
+
+
+def get_cmake_dir() -> str:
+    """The folder that ``find_package(bpnet CONFIG)`` looks for, as ``-Dbpnet_DIR=…``."""
+    return _os.path.join(_os.path.dirname(__file__), "lib", "cmake", "bpnet")
+
+
+def __getattr__(name: str) -> _Any:
+    if name in ("data", "plots"):  # csv, gzip and matplotlib only where they are used
+        import importlib
+
+        return importlib.import_module(f"bpnet.{name}")
+    raise AttributeError(f"module 'bpnet' has no attribute {name!r}")
+
+
+def _warn_of_namesake() -> None:
+    """The genomics package of the same import name would overwrite our files, or we its."""
+    site = _os.path.dirname(_os.path.dirname(__file__))
+    for entry in _os.listdir(site):
+        if entry.lower().startswith("bpnet-") and entry.endswith((".dist-info", ".egg-info")):
+            import warnings
+
+            warnings.warn(
+                f"another package named bpnet ({entry}) is installed in {site}; it and backpropnet overwrite "
+                "each other's files. Install one of them into its own virtual environment.",
+                stacklevel=3,
+            )
+            return
+
+
+_warn_of_namesake()

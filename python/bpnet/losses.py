@@ -1,0 +1,152 @@
+"""The losses, as names or as objects that carry options.
+
+A loss is summed over a sample's outputs (mse, mae, huber: averaged, as PyTorch's) and averaged over the
+batch: Σ weight · loss / Σ weight.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from bpnet import _core
+
+__all__ = [
+    "BinaryCrossEntropyWithLogits",
+    "CrossEntropy",
+    "HalfSquaredError",
+    "Huber",
+    "Loss",
+    "MAE",
+    "MSE",
+    "SquaredError",
+]
+
+
+class Loss:
+    """Base of the losses. Wherever a loss is wanted its name may be given instead."""
+
+    name = ""
+
+    def describe(self) -> dict[str, Any]:
+        return {"name": self.name}
+
+    def __repr__(self) -> str:
+        options = ", ".join(f"{k}={v!r}" for k, v in self.describe().items() if k != "name")
+        return f"{type(self).__name__}({options})"
+
+
+class HalfSquaredError(Loss):
+    """½ Σ_j (x_j − y_j)². Its delta, (1 − x²)(x − y) after tanh, is exactly the lecture's."""
+
+    name = "half_squared_error"
+
+
+class SquaredError(Loss):
+    """Σ_j (x_j − y_j)², the lecture's e, keeping the factor 2 in its gradient."""
+
+    name = "squared_error"
+
+
+class MSE(Loss):
+    """mean_j (x_j − y_j)²."""
+
+    name = "mse"
+
+
+class MAE(Loss):
+    """mean_j |x_j − y_j|, with derivative 0 at 0."""
+
+    name = "mae"
+
+
+class Huber(Loss):
+    """mean_j of ½d² where |d| ≤ delta, else delta (|d| − ½ delta), d = x_j − y_j (Huber 1964)."""
+
+    name = "huber"
+
+    def __init__(self, delta: float = 1.0) -> None:
+        self.delta = float(delta)
+
+    def describe(self) -> dict[str, Any]:
+        return {"name": self.name, "delta": self.delta}
+
+
+class CrossEntropy(Loss):
+    """−Σ_c q_c log softmax(x)_c on logits x, q = (1 − label_smoothing) target + label_smoothing / C.
+
+    Targets are class indices of shape (N,) or probabilities of shape (N, C).
+
+    Args:
+        label_smoothing: 0 to 1 (Szegedy et al. 2016).
+        class_weight: one number ≥ 0 per class. With class indices the batch's sum is divided by the sum
+            of the labels' weights, as PyTorch does.
+    """
+
+    name = "cross_entropy"
+
+    def __init__(self, label_smoothing: float = 0.0, class_weight: Sequence[float] | None = None) -> None:
+        self.label_smoothing = float(label_smoothing)
+        self.class_weight = [] if class_weight is None else [float(w) for w in class_weight]
+
+    def describe(self) -> dict[str, Any]:
+        return {
+            "name": self.name,
+            "label_smoothing": self.label_smoothing,
+            "class_weight": self.class_weight,
+        }
+
+
+class BinaryCrossEntropyWithLogits(Loss):
+    """Σ_j max(x_j, 0) − x_j y_j + log(1 + exp(−|x_j|)) on logits x, targets y in [0, 1]."""
+
+    name = "binary_cross_entropy_with_logits"
+
+
+_CLASSES: dict[str, type[Loss]] = {
+    cls.name: cls
+    for cls in (HalfSquaredError, SquaredError, MSE, MAE, Huber, CrossEntropy, BinaryCrossEntropyWithLogits)
+}
+
+
+def as_loss(operation: str, loss: Loss | str) -> Loss:
+    """The loss itself, or the one of this name."""
+    if isinstance(loss, Loss):
+        return loss
+    if isinstance(loss, str):
+        if loss in _CLASSES:
+            return _CLASSES[loss]()
+        raise ValueError(f"{operation}: loss {loss!r} is not one of {', '.join(_core.loss_names())}")
+    raise TypeError(f"{operation}: loss is a {type(loss).__name__}, a name or a bpnet loss is needed")
+
+
+def with_class_weight(
+    operation: str,
+    loss: Loss,
+    class_weight: Mapping[int, float] | Sequence[float] | str | None,
+    labels: Any,
+    classes: int,
+) -> Loss:
+    """The loss with these class weights: a mapping of class to weight (1 where absent), one number per
+    class, or "balanced" for N / (classes · count of the class), as scikit-learn's."""
+    if class_weight is None:
+        return loss
+    if not isinstance(loss, CrossEntropy):
+        raise ValueError(f"{operation}: class_weight needs the loss cross_entropy, it is {loss.name}")
+    if isinstance(class_weight, str):
+        if class_weight != "balanced":
+            raise ValueError(f"{operation}: class_weight is {class_weight!r}, only the word 'balanced' is known")
+        if labels is None:
+            raise ValueError(f"{operation}: class_weight='balanced' needs class indices as y")
+        counts = [int((labels == c).sum()) for c in range(classes)]
+        weights = [len(labels) / (classes * count) if count else 1.0 for count in counts]
+    elif isinstance(class_weight, Mapping):
+        for key in class_weight:
+            if not 0 <= int(key) < classes:
+                raise ValueError(
+                    f"{operation}: class_weight names class {key}, the network has classes 0 to {classes - 1}"
+                )
+        weights = [float(class_weight.get(c, 1.0)) for c in range(classes)]
+    else:
+        weights = [float(weight) for weight in class_weight]
+    return CrossEntropy(loss.label_smoothing, weights)

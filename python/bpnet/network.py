@@ -1,0 +1,384 @@
+"""The network: layers made once into a plan, with weights, forward, backward and training."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bpnet import _core, arrays
+from bpnet.layers import Layer
+from bpnet.losses import Loss, as_loss
+
+if TYPE_CHECKING:
+    from bpnet.lecture import Trace
+    from bpnet.optimizers import Optimizer
+    from bpnet.training import Callback, History, Trainer
+
+_CORES = {"float32": _core.NetworkF32, "float64": _core.NetworkF64}
+DATASETS = {"float32": _core.DatasetF32, "float64": _core.DatasetF64}
+
+# predict and evaluate go back to the interpreter, which hears Ctrl-C, after about this many
+# multiply-adds: a tenth of a second on a slow machine.
+_PIECE = 1 << 30
+
+
+class Network:
+    """A sequence of layers with its weights.
+
+    Args:
+        input_shape: shape of one sample, ``(features,)`` or ``(channels, height, width)``.
+        layers: the layers in order; each one's input size is inferred.
+        seed: of the initial weights, masks and data order, 0 to 2⁶⁴ − 1. The same seed gives the same
+            bits for every number of threads.
+        dtype: ``"float32"`` or ``"float64"``, for weights and all arithmetic.
+        device: ``"cpu"``.
+        backend: one of :func:`bpnet.backends`; ``None`` is the best this processor runs, or what the
+            environment variable BPNET_BACKEND names.
+
+    Raises:
+        ValueError: layers that do not fit together; the message names the layer and both sizes.
+        DeviceError: a device or backend that is not here.
+    """
+
+    def __init__(
+        self,
+        input_shape: int | Sequence[int],
+        layers: Iterable[Layer],
+        seed: int = 0,
+        dtype: str = "float32",
+        device: str = "cpu",
+        backend: str | None = None,
+    ) -> None:
+        if device != "cpu":
+            raise _core.DeviceError(f"network: device {device!r} is not here; there is 'cpu'")
+        sizes = [input_shape] if isinstance(input_shape, (int, np.integer)) else list(input_shape)
+        layers = list(layers)
+        for index, layer in enumerate(layers):
+            if not isinstance(layer, Layer):
+                raise TypeError(f"network: layer {index} is a {type(layer).__name__}, a bpnet layer is needed")
+        name = _dtype_name(dtype)
+        seed = arrays.whole("network", "seed", seed, least=0)
+        if seed >= 1 << 64:
+            raise ValueError(f"network: seed is {seed}, at most 2**64 - 1 is possible")
+        description = {
+            "input_shape": [arrays.whole("network", "input_shape", size) for size in sizes],
+            "seed": str(seed),
+            "layers": [layer.describe() for layer in layers],
+        }
+        self._set_core(_CORES[name](_to_json(description), backend or ""))
+
+    def _set_core(self, core: _core.NetworkF32 | _core.NetworkF64) -> None:
+        self._core = core
+        self._trainer: Trainer | None = None
+        self._training_calls = 0
+        self.input_shape: tuple[int, ...] = core.input_shape
+        self.output_shape: tuple[int, ...] = core.output_shape
+        self.dtype = np.dtype(np.float32 if isinstance(core, _core.NetworkF32) else np.float64)
+        self._dataset = DATASETS[self.dtype.name]
+
+    @classmethod
+    def _from_core(cls, core: _core.NetworkF32 | _core.NetworkF64) -> Network:
+        network = cls.__new__(cls)
+        network._set_core(core)
+        return network
+
+    # What the network is.
+
+    @property
+    def backend(self) -> str:
+        """The backend that computes: "avx512", "avx2", "baseline" or "reference"."""
+        return self._core.backend
+
+    @property
+    def parameter_count(self) -> int:
+        """How many numbers are trained."""
+        return self._core.parameter_count
+
+    @property
+    def description(self) -> dict[str, Any]:
+        """input_shape, dtype, seed and layers, as the model file stores them."""
+        return json.loads(self._core.describe())
+
+    @property
+    def preprocessing(self) -> dict[str, Any] | None:
+        """How raw data becomes this network's input, kept in the model file; see bpnet.data."""
+        return json.loads(self._core.preprocessing)
+
+    @preprocessing.setter
+    def preprocessing(self, value: dict[str, Any] | None) -> None:
+        self._core.preprocessing = _to_json(value)
+
+    def __repr__(self) -> str:
+        types = ", ".join(row[0] for row in self._core.summary_rows())
+        return f"Network(input_shape={self.input_shape}, layers=[{types}], dtype={self.dtype.name!r})"
+
+    def summary(self) -> None:
+        """Print a table of the layers with their output shapes and parameters."""
+        print(self._summary_text())
+
+    def _summary_text(self) -> str:
+        rows = [("layer", "output shape", "parameters"), ("input", str(self.input_shape), "")]
+        for index, (kind, shape, count) in enumerate(self._core.summary_rows()):
+            rows.append((f"{index} {kind}", str(shape), f"{count:,}" if count else ""))
+        rows.append(("total", "", f"{self.parameter_count:,}"))
+        wide = [max(len(row[column]) for row in rows) for column in range(3)]
+        lines = [f"{a:<{wide[0]}}  {b:<{wide[1]}}  {c:>{wide[2]}}" for a, b, c in rows]
+        rule = "-" * len(lines[0])
+        return "\n".join([lines[0], rule, *lines[1:-1], rule, lines[-1]])
+
+    # Its numbers.
+
+    def state_dict(self) -> dict[str, np.ndarray]:
+        """Read-only views of weights and buffers under PyTorch's names, in layer order, weight before
+        bias. They follow the weights as these change; copy one to keep it."""
+        return self._core.state()
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Overwrite the weights and buffers: the names must be those of state_dict(), the shapes too,
+        the values finite. Nothing is changed unless all fit."""
+        own = self.state_dict()
+        missing = [name for name in own if name not in state]
+        unknown = [name for name in state if name not in own]
+        if missing or unknown:
+            raise ValueError(f"load_state_dict: missing {missing}, unknown {unknown}")
+        converted = {}
+        for name, value in state.items():
+            array = arrays.dense(arrays.numeric("load_state_dict", repr(name), value), self.dtype)
+            if array.shape != own[name].shape:
+                raise ValueError(
+                    f"load_state_dict: {name!r} has shape {array.shape}, the network's has {own[name].shape}"
+                )
+            if not np.isfinite(array).all():
+                raise _core.NumericError(f"load_state_dict: {name!r} has NaN or infinity")
+            converted[name] = array
+        for name, array in converted.items():
+            self._core.set_state(name, array)
+
+    def gradients(self) -> dict[str, np.ndarray]:
+        """Read-only views of the gradients of the last backward, under the parameters' names."""
+        return self._core.gradients()
+
+    # Forward and backward.
+
+    def _input(self, operation: str, X: Any) -> np.ndarray:
+        if type(X) is np.ndarray and X.dtype == self.dtype and X.shape[1:] == self.input_shape and len(X):
+            return arrays.dense(X, self.dtype)
+        return arrays.samples(operation, X, self.input_shape, self.dtype, convert=True)
+
+    def forward(self, X: Any, training: bool = False) -> np.ndarray:
+        """The outputs (N, *output_shape) for X (N, *input_shape).
+
+        With ``training`` dropout is on and what :meth:`backward` needs is kept.
+        """
+        x = self._input("forward", X)
+        if not training:
+            return self._core.forward(x)
+        out = self._core.forward_training(x, self._training_calls)
+        self._training_calls += 1
+        return out
+
+    def backward(self, grad_out: Any, accumulate: bool = False) -> np.ndarray:
+        """Go back through the last ``forward(X, training=True)``.
+
+        Args:
+            grad_out: (N, *output_shape), the gradient of a loss by the outputs.
+            accumulate: add to :meth:`gradients` instead of overwriting them.
+
+        Returns:
+            The gradient by X, (N, *input_shape).
+        """
+        gradient = arrays.dense(arrays.numeric("backward", "grad_out", grad_out), self.dtype)
+        if gradient.shape[1:] != self.output_shape:
+            raise ValueError(
+                f"backward: grad_out has shape {gradient.shape}, the output has (N, {self.output_shape})"
+            )
+        return self._core.backward(gradient, accumulate)
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Raw outputs (N, *output_shape) in evaluation mode, in the network's dtype.
+
+        Raises:
+            ValueError: a wrong shape, or no samples.
+            NumericError: NaN or infinity in X, with its row.
+        """
+        X = arrays.numeric("predict", "X", X)
+        rows = self._piece_rows()
+        if len(X) <= rows if X.ndim else True:
+            return self._predict_piece(X, 0)
+        return np.concatenate([self._predict_piece(X[i : i + rows], i) for i in range(0, len(X), rows)])
+
+    def _piece_rows(self) -> int:
+        return max(256, _PIECE // max(1, self.parameter_count))
+
+    def _predict_piece(self, X: np.ndarray, first: int) -> np.ndarray:
+        x = self._input("predict", X)
+        check_finite("predict", self._dataset(x, 1), first)
+        return self._core.forward(x)
+
+    def evaluate(
+        self, X: Any, y: Any, loss: Loss | str, sample_weight: Any = None
+    ) -> dict[str, float]:
+        """``{"loss": …}``, with ``"accuracy"`` (0 to 1) for the cross-entropies, in evaluation mode."""
+        loss = as_loss("evaluate", loss)
+        data, labels = self._data("evaluate", X, y, loss, sample_weight)
+        return self._evaluate(data, loss)
+
+    def _data(
+        self, operation: str, X: Any, y: Any, loss: Loss, sample_weight: Any
+    ) -> tuple[_core.DatasetF32 | _core.DatasetF64, np.ndarray | None]:
+        """X, y and weights checked and held for the core, and the class indices if y is that."""
+        x = arrays.samples(operation, X, self.input_shape, self.dtype)
+        outputs = int(np.prod(self.output_shape))
+        dense_targets, labels = arrays.targets(operation, y, loss, len(x), outputs, self.dtype)
+        weight = arrays.weights(operation, sample_weight, len(x), self.dtype)
+        data = self._dataset(x, outputs, dense_targets, labels, weight)
+        check_finite(operation, data)
+        return data, labels
+
+    def _evaluate(self, data: _core.DatasetF32 | _core.DatasetF64, loss: Loss) -> dict[str, float]:
+        loss_sum = weight_sum = 0.0
+        correct = 0
+        rows = self._piece_rows()
+        description = _to_json(loss.describe())
+        for begin in range(0, len(data), rows):
+            piece = self._core.evaluate(description, data, begin, min(begin + rows, len(data)))
+            loss_sum += piece[0]
+            weight_sum += piece[1]
+            correct += piece[2]
+        result = {"loss": loss_sum / weight_sum if weight_sum else 0.0}
+        if loss.name in ("cross_entropy", "binary_cross_entropy_with_logits"):
+            result["accuracy"] = correct / len(data)
+        return result
+
+    def trace(self, x: Any, y: Any, loss: Loss | str = "half_squared_error") -> Trace:
+        """Every s, x, δ and gradient of the lecture's derivation for one sample; see bpnet.Trace."""
+        from bpnet.lecture import trace
+
+        return trace(self, x, y, loss)
+
+    # Training.
+
+    def fit(
+        self,
+        X: Any,
+        y: Any = None,
+        loss: Loss | str = "cross_entropy",
+        optimizer: Optimizer | str = "sgd",
+        epochs: int = 1,
+        batch_size: int = 32,
+        shuffle: bool = True,
+        validation_data: tuple[Any, ...] | None = None,
+        sample_weight: Any = None,
+        class_weight: Any = None,
+        callbacks: Sequence[Callback | Any] = (),
+        verbose: int = 1,
+        seed: int | None = None,
+    ) -> History:
+        """Train for ``epochs`` more epochs.
+
+        Args:
+            X: (N, *input_shape), an array or memory map; or, with y ``None``, an iterable of batches
+                (X, y) or (X, y, sample_weight), iterated anew each epoch.
+            y: class indices (N,) or targets (N, outputs); see :mod:`bpnet.losses`.
+            loss: a name or a loss object.
+            optimizer: a name or an optimizer object. The network keeps its trainer: calling again with
+                the same object goes on (momentum, epoch count); a new object starts afresh.
+            batch_size: samples per update. 1 with plain SGD on linear layers and activations is the
+                lecture's algorithm and runs in one kernel.
+            shuffle: visit the samples in a new order each epoch, drawn from seed and epoch alone.
+            validation_data: (X, y) or (X, y, sample_weight), evaluated after each epoch.
+            sample_weight: (N,), multiplies each sample's loss; a batch's sum is divided by its weights'.
+            class_weight: for cross_entropy: {class: weight}, one weight per class, or "balanced".
+            callbacks: bpnet callbacks, or functions called with (epoch, metrics) after each epoch.
+            verbose: 0 nothing, 1 a progress bar and a line per epoch, 2 lines only.
+            seed: of masks and data order; the network's own by default.
+
+        Returns:
+            The metrics of each epoch.
+
+        Raises:
+            NumericError: NaN or infinity in the data (with the row), or a loss that became so (with the
+                step). The network then holds the weights of the last epoch's end, as after Ctrl-C.
+        """
+        from bpnet.training import trainer_for
+
+        trainer = trainer_for(self, X, y, loss, optimizer, class_weight, seed)
+        self._trainer = trainer
+        return trainer.fit(
+            X,
+            y,
+            epochs=epochs,
+            batch_size=batch_size,
+            shuffle=shuffle,
+            validation_data=validation_data,
+            sample_weight=sample_weight,
+            callbacks=callbacks,
+            verbose=verbose,
+        )
+
+    # Files.
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write weights, architecture and preprocessing to a safetensors file, whole or not at all."""
+        self._core.save(os.fspath(path))
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {
+            "description": self.description,
+            "preprocessing": self.preprocessing,
+            "state": {name: array.copy() for name, array in self.state_dict().items()},
+        }
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        description = state["description"]
+        self._set_core(_CORES[description["dtype"]](_to_json(description), ""))
+        self.preprocessing = state["preprocessing"]
+        self.load_state_dict(state["state"])
+
+
+def check_finite(
+    operation: str, data: _core.DatasetF32 | _core.DatasetF64, first: int = 0
+) -> None:
+    """Raise a NumericError that names the first row of X or y that holds NaN or infinity."""
+    for name, row in zip("Xy", data.bad_rows()):
+        if row is not None:
+            raise _core.NumericError(f"{operation}: {name} has NaN or infinity in row {first + row}")
+
+
+def load(path: str | os.PathLike[str], backend: str | None = None) -> Network:
+    """The network of a model file or a run file, in the dtype it was saved in.
+
+    Raises:
+        OSError: the file is not there or cannot be read.
+        FileFormatError: it is not a whole bpnet file; nothing in it is executed or taken as a path.
+    """
+    name = os.fspath(path)
+    dtype, _ = _core.inspect(name)
+    core_class = _CORES.get(dtype)
+    if core_class is None:
+        raise _core.FileFormatError(f"load: the file has dtype {dtype!r}, float32 or float64 is needed")
+    return Network._from_core(core_class.load(name, backend or ""))
+
+
+def _dtype_name(dtype: Any) -> str:
+    try:
+        name = np.dtype(dtype).name
+    except TypeError:
+        name = str(dtype)
+    if name not in _CORES:
+        raise ValueError(f"network: dtype is {name!r}, 'float32' or 'float64' is needed")
+    return name
+
+
+def _to_json(value: Any) -> str:
+    return json.dumps(value, default=_plain)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, np.generic):
+        return value.item()
+    raise TypeError(f"network: {value!r} is a {type(value).__name__}, a plain number is needed")

@@ -1,0 +1,151 @@
+"""The optimizers, with PyTorch's semantics and defaults."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bpnet.schedules import Schedule
+
+__all__ = ["Adam", "AdamW", "Optimizer", "RMSprop", "SGD"]
+
+
+class Optimizer:
+    """Base of the optimizers. The object holds options; its running averages live in the trainer."""
+
+    name = ""
+
+    def __init__(self, schedule: Schedule | None, **options: Any) -> None:
+        if schedule is not None and not isinstance(schedule, Schedule):
+            raise TypeError(
+                f"{self.name}: schedule is a {type(schedule).__name__}, one of bpnet's schedules is needed"
+            )
+        self.schedule = schedule or Schedule()
+        self.options = options
+
+    def describe(self) -> dict[str, Any]:
+        return {"name": self.name, **self.options}
+
+    def __repr__(self) -> str:
+        options = ", ".join(f"{k}={v!r}" for k, v in self.options.items())
+        return f"{type(self).__name__}({options})"
+
+
+class SGD(Optimizer):
+    """g' = g + λw; v ← μv + g'; w ← w − η (nesterov ? g' + μv : v).
+
+    η = lr, μ = momentum, λ = weight_decay. At momentum 0 and batch_size 1 it is the lecture's update.
+    """
+
+    name = "sgd"
+
+    def __init__(
+        self,
+        lr: float = 0.01,
+        momentum: float = 0.0,
+        weight_decay: float = 0.0,
+        nesterov: bool = False,
+        schedule: Schedule | None = None,
+    ) -> None:
+        super().__init__(
+            schedule,
+            lr=float(lr),
+            momentum=float(momentum),
+            weight_decay=float(weight_decay),
+            nesterov=bool(nesterov),
+        )
+
+
+class _Adam(Optimizer):
+    def __init__(
+        self,
+        lr: float,
+        betas: tuple[float, float],
+        eps: float,
+        weight_decay: float,
+        schedule: Schedule | None,
+    ) -> None:
+        super().__init__(
+            schedule,
+            lr=float(lr),
+            beta1=float(betas[0]),
+            beta2=float(betas[1]),
+            eps=float(eps),
+            weight_decay=float(weight_decay),
+        )
+
+
+class Adam(_Adam):
+    """m ← β₁m + (1−β₁)g; v ← β₂v + (1−β₂)g²; w ← w − η m̂ / (√v̂ + ε) (Kingma and Ba 2015).
+
+    m̂ = m / (1 − β₁ᵗ), v̂ = v / (1 − β₂ᵗ); weight_decay is added to g.
+    """
+
+    name = "adam"
+
+    def __init__(
+        self,
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0.0,
+        schedule: Schedule | None = None,
+    ) -> None:
+        super().__init__(lr, betas, eps, weight_decay, schedule)
+
+
+class AdamW(_Adam):
+    """Adam whose weight_decay shrinks the weights themselves: w ← (1 − ηλ) w − … (Loshchilov and
+    Hutter 2019)."""
+
+    name = "adamw"
+
+    def __init__(
+        self,
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 1e-2,
+        schedule: Schedule | None = None,
+    ) -> None:
+        super().__init__(lr, betas, eps, weight_decay, schedule)
+
+
+class RMSprop(Optimizer):
+    """v ← αv + (1−α)g²; d = g / (√v + ε); w ← w − η d, with momentum b ← μb + d, w ← w − η b
+    (Tieleman and Hinton 2012)."""
+
+    name = "rmsprop"
+
+    def __init__(
+        self,
+        lr: float = 1e-2,
+        alpha: float = 0.99,
+        eps: float = 1e-8,
+        weight_decay: float = 0.0,
+        momentum: float = 0.0,
+        schedule: Schedule | None = None,
+    ) -> None:
+        super().__init__(
+            schedule,
+            lr=float(lr),
+            alpha=float(alpha),
+            eps=float(eps),
+            weight_decay=float(weight_decay),
+            momentum=float(momentum),
+        )
+
+
+_CLASSES: dict[str, type[Optimizer]] = {cls.name: cls for cls in (SGD, Adam, AdamW, RMSprop)}
+
+
+def as_optimizer(operation: str, optimizer: Optimizer | str) -> Optimizer:
+    """The optimizer itself, or a new one of this name with its defaults."""
+    if isinstance(optimizer, Optimizer):
+        return optimizer
+    if isinstance(optimizer, str):
+        if optimizer in _CLASSES:
+            return _CLASSES[optimizer]()  # type: ignore[call-arg]
+        raise ValueError(f"{operation}: optimizer {optimizer!r} is not one of {', '.join(_CLASSES)}")
+    raise TypeError(
+        f"{operation}: optimizer is a {type(optimizer).__name__}, a name or a bpnet optimizer is needed"
+    )

@@ -1,0 +1,88 @@
+"""Learning-rate schedules: a factor on the optimizer's rate. Give one as an optimizer's ``schedule``.
+
+By epoch as PyTorch's schedulers when stepped once an epoch; epochs count from 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+__all__ = [
+    "CosineAnnealingLR",
+    "ExponentialLR",
+    "LinearWarmup",
+    "MultiStepLR",
+    "ReduceLROnPlateau",
+    "Schedule",
+    "StepLR",
+]
+
+
+class Schedule:
+    """Base of the schedules."""
+
+    def __init__(self, name: str = "constant", **options: Any) -> None:
+        self._description = {"name": name, **options}
+
+    def describe(self) -> dict[str, Any]:
+        return {"warmup_steps": 0, "warmup_start": 0.0, **self._description}
+
+    def __repr__(self) -> str:
+        options = ", ".join(f"{k}={v!r}" for k, v in self._description.items() if k != "name")
+        return f"{type(self).__name__}({options})"
+
+
+class StepLR(Schedule):
+    """lr · gamma^⌊epoch / step_size⌋."""
+
+    def __init__(self, step_size: int, gamma: float = 0.1) -> None:
+        super().__init__("step", step_size=int(step_size), gamma=float(gamma))
+
+
+class MultiStepLR(Schedule):
+    """lr · gamma^(number of milestones ≤ epoch)."""
+
+    def __init__(self, milestones: Sequence[int], gamma: float = 0.1) -> None:
+        super().__init__("multi_step", milestones=[int(m) for m in milestones], gamma=float(gamma))
+
+
+class ExponentialLR(Schedule):
+    """lr · gamma^epoch."""
+
+    def __init__(self, gamma: float) -> None:
+        super().__init__("exponential", gamma=float(gamma))
+
+
+class CosineAnnealingLR(Schedule):
+    """lr · (m + (1 − m) ½ (1 + cos(π epoch / T_max))), m = min_factor; it stays at lr · m after T_max
+    (Loshchilov and Hutter 2017)."""
+
+    def __init__(self, T_max: int, min_factor: float = 0.0) -> None:
+        super().__init__("cosine", epochs=int(T_max), minimum=float(min_factor))
+
+
+class ReduceLROnPlateau(Schedule):
+    """lr · factor each time the validation loss (the training loss where there is none) has not fallen
+    below best · (1 − threshold) for more than ``patience`` epochs."""
+
+    def __init__(
+        self, factor: float = 0.1, patience: int = 10, threshold: float = 1e-4, min_factor: float = 0.0
+    ) -> None:
+        super().__init__(
+            "plateau",
+            factor=float(factor),
+            patience=int(patience),
+            threshold=float(threshold),
+            minimum=float(min_factor),
+        )
+
+
+class LinearWarmup(Schedule):
+    """The rate rises linearly over the first ``steps`` updates from start_factor to 1; ``after`` is the
+    schedule that it multiplies (constant by default)."""
+
+    def __init__(self, steps: int, start_factor: float = 0.0, after: Schedule | None = None) -> None:
+        base = (after or Schedule()).describe()
+        base.update(warmup_steps=int(steps), warmup_start=float(start_factor))
+        super().__init__(**base)

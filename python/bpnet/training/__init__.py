@@ -1,0 +1,7 @@
+"""Training: the trainer, its fit loop, the history it gives back and the callbacks it calls."""
+
+from bpnet.training.callbacks import Callback, Checkpoint, EarlyStopping
+from bpnet.training.history import History
+from bpnet.training.trainer import Trainer, trainer_for
+
+__all__ = ["Callback", "Checkpoint", "EarlyStopping", "History", "Trainer", "trainer_for"]

@@ -1,0 +1,151 @@
+"""What happens at an epoch's end."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from bpnet import arrays
+
+if TYPE_CHECKING:
+    from bpnet.training.trainer import Trainer
+
+
+class Callback:
+    """Base of the callbacks: override what is wanted."""
+
+    def on_train_begin(self, trainer: Trainer) -> None:
+        """Before the first epoch of a fit."""
+
+    def on_epoch_end(self, trainer: Trainer, epoch: int, metrics: Mapping[str, float]) -> bool | None:
+        """After epoch number ``epoch``, counted from 1 over all fits; True stops the training."""
+
+    def on_train_end(self, trainer: Trainer) -> None:
+        """After the last epoch, when no error ended the training."""
+
+    def state(self) -> dict[str, Any]:
+        """What a run file must keep so that a resumed run goes on exactly."""
+        return {}
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Take up what state() gave."""
+
+
+def watched(metrics: Mapping[str, float], monitor: str) -> float:
+    """The monitored metric; an error that lists the metrics there are."""
+    if monitor not in metrics:
+        hint = "; give validation_data" if monitor.startswith("val_") else ""
+        raise ValueError(f"callback: there is no metric {monitor!r}, there are {', '.join(metrics)}{hint}")
+    return metrics[monitor]
+
+
+class _Best:
+    """Remembers the best value of a metric: largest for accuracies, else least."""
+
+    def __init__(self, monitor: str, min_delta: float = 0.0) -> None:
+        self.monitor = monitor
+        self.min_delta = min_delta
+        self.sign = -1.0 if monitor.endswith("accuracy") else 1.0
+        self.value = math.inf
+
+    def improved(self, metrics: Mapping[str, float]) -> bool:
+        value = self.sign * watched(metrics, self.monitor)
+        if not value < self.value - self.min_delta:
+            return False
+        self.value = value
+        return True
+
+
+class EarlyStopping(Callback):
+    """Stop when a metric has not improved for more than ``patience`` epochs.
+
+    Args:
+        patience: epochs without improvement that are tolerated.
+        monitor: ``"val_loss"``, ``"loss"``, ``"val_accuracy"`` or ``"accuracy"``.
+        min_delta: the least change that counts.
+        restore_best: put the run back to the end of its best epoch when the training ends.
+    """
+
+    def __init__(
+        self, patience: int = 5, monitor: str = "val_loss", min_delta: float = 0.0, restore_best: bool = True
+    ) -> None:
+        self.patience = arrays.whole("early stopping", "patience", patience, least=0)
+        self.restore_best = restore_best
+        self._best = _Best(monitor, float(min_delta))
+        self._waited = 0
+        self.best_epoch: int | None = None
+
+    def on_epoch_end(self, trainer: Trainer, epoch: int, metrics: Mapping[str, float]) -> bool | None:
+        if self._best.improved(metrics):
+            self._waited = 0
+            self.best_epoch = epoch
+            if self.restore_best:
+                trainer._core.keep_best()
+            return None
+        self._waited += 1
+        return self._waited > self.patience
+
+    def on_train_end(self, trainer: Trainer) -> None:
+        if self.restore_best:
+            trainer._core.restore_best()
+
+    def state(self) -> dict[str, Any]:
+        return {"best": self._best.value, "waited": self._waited, "best_epoch": self.best_epoch}
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        self._best.value = float(state["best"])
+        self._waited = int(state["waited"])
+        self.best_epoch = state["best_epoch"]
+
+
+class Checkpoint(Callback):
+    """Save the run to ``path`` after each epoch, so that Trainer.load goes on from there.
+
+    Args:
+        path: the run file; it is replaced whole, never left half written.
+        every: save after each epoch whose number this divides.
+        save_best_only: save only when ``monitor`` improved.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        every: int = 1,
+        save_best_only: bool = False,
+        monitor: str = "val_loss",
+    ) -> None:
+        self.path = os.fspath(path)
+        self.every = arrays.whole("checkpoint", "every", every)
+        self.save_best_only = save_best_only
+        self._best = _Best(monitor)
+
+    def on_epoch_end(self, trainer: Trainer, epoch: int, metrics: Mapping[str, float]) -> bool | None:
+        if epoch % self.every == 0 and (not self.save_best_only or self._best.improved(metrics)):
+            trainer.save(self.path)
+        return None
+
+    def state(self) -> dict[str, Any]:
+        return {"best": self._best.value}
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        self._best.value = float(state["best"])
+
+
+class FunctionCallback(Callback):
+    """A plain function of (epoch, metrics) as a callback; returning True stops the training."""
+
+    def __init__(self, function: Any) -> None:
+        self.function = function
+
+    def on_epoch_end(self, trainer: Trainer, epoch: int, metrics: Mapping[str, float]) -> bool | None:
+        return self.function(epoch, metrics)
+
+
+def as_callback(callback: Any) -> Callback:
+    if isinstance(callback, Callback):
+        return callback
+    if callable(callback):
+        return FunctionCallback(callback)
+    raise TypeError(f"fit: callback {callback!r} is neither a bpnet callback nor a function")

@@ -1,0 +1,319 @@
+"""The trainer: a network with a loss, an optimizer and the state of their run."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from bpnet import _core, arrays
+from bpnet.losses import _CLASSES as LOSSES
+from bpnet.losses import Loss, as_loss, with_class_weight
+from bpnet.network import Network, _to_json, load
+from bpnet.optimizers import Optimizer, as_optimizer
+from bpnet.training.callbacks import Callback, as_callback
+from bpnet.training.history import History
+from bpnet.training.progress import Progress
+
+_CORES = {"float32": _core.TrainerF32, "float64": _core.TrainerF64}
+
+# How long the core works before it comes back to hear Ctrl-C and move the progress bar.
+_SLICE_SECONDS = 0.1
+
+
+class Trainer:
+    """Steps of one's own, or whole fits, on a network.
+
+    Args:
+        network: trained in place.
+        loss: a name or a loss object.
+        optimizer: a name or an optimizer object.
+        seed: of masks and data order; the network's by default.
+
+    Attributes:
+        history: the metrics of every epoch so far, those before a resume too.
+        notes: a dictionary of one's own, of JSON values, kept in the run file.
+    """
+
+    def __init__(
+        self, network: Network, loss: Loss | str, optimizer: Optimizer | str, seed: int | None = None
+    ) -> None:
+        self.network = network
+        self.loss = as_loss("trainer", loss)
+        self.optimizer = as_optimizer("trainer", optimizer)
+        self.history = History()
+        self.notes: dict[str, Any] = {}
+        self._callbacks: list[Callback] = []
+        self._callback_states: list[dict[str, Any]] = []
+        self._core = _CORES[network.dtype.name](
+            network._core,
+            _to_json(self.loss.describe()),
+            _to_json(self.optimizer.describe()),
+            _to_json(self.optimizer.schedule.describe()),
+            None if seed is None else arrays.whole("trainer", "seed", seed, least=0),
+        )
+
+    @property
+    def steps(self) -> int:
+        """Updates so far."""
+        return self._core.state["step"]
+
+    @property
+    def epochs(self) -> int:
+        """Epochs finished."""
+        return self._core.state["epoch"]
+
+    @property
+    def learning_rate(self) -> float:
+        """The rate of the next step, as the schedule has it."""
+        return self._core.learning_rate
+
+    @property
+    def seed(self) -> int:
+        """The seed of masks and data order."""
+        return self._core.seed
+
+    def step(self, x: Any, y: Any, sample_weight: Any = None) -> float:
+        """One update on a batch; returns the batch's loss before it.
+
+        Raises:
+            ValueError: sizes or labels that do not fit.
+            NumericError: NaN or infinity in x, y or the loss; then nothing was updated.
+        """
+        return self._core.step(self._batch("step", x, y, sample_weight))
+
+    def _batch(self, operation: str, x: Any, y: Any, sample_weight: Any) -> Any:
+        network = self.network
+        array = network._input(operation, x)
+        outputs = int(np.prod(network.output_shape))
+        dense_targets, labels = arrays.targets(operation, y, self.loss, len(array), outputs, network.dtype)
+        weight = arrays.weights(operation, sample_weight, len(array), network.dtype)
+        return network._dataset(array, outputs, dense_targets, labels, weight)
+
+    def fit(
+        self,
+        X: Any,
+        y: Any = None,
+        epochs: int = 1,
+        batch_size: int = 32,
+        shuffle: bool = True,
+        validation_data: tuple[Any, ...] | None = None,
+        sample_weight: Any = None,
+        callbacks: Sequence[Callback | Any] = (),
+        verbose: int = 1,
+    ) -> History:
+        """Train for ``epochs`` more epochs; the arguments are those of :meth:`bpnet.Network.fit`.
+
+        A run that was saved amid an epoch first finishes that epoch.
+        """
+        epochs = arrays.whole("fit", "epochs", epochs, least=0)
+        batch_size = arrays.whole("fit", "batch_size", batch_size)
+        source: _Source
+        if y is None and _is_iterable_of_batches(X):
+            if sample_weight is not None:
+                raise ValueError("fit: X gives batches; give weights as each batch's third item, not sample_weight")
+            source = _Batches(self, X)
+        else:
+            data, _ = self.network._data("fit", X, y, self.loss, sample_weight)
+            source = _Arrays(self, data, batch_size, shuffle)
+        validation = None
+        if validation_data is not None:
+            if not isinstance(validation_data, (tuple, list)) or len(validation_data) not in (2, 3):
+                raise ValueError("fit: validation_data must be (X, y) or (X, y, sample_weight)")
+            Xv, yv, *rest = validation_data
+            validation, _ = self.network._data(
+                "fit (validation_data)", Xv, yv, self.loss, rest[0] if rest else None
+            )
+        self._callbacks = [as_callback(callback) for callback in callbacks]
+        for callback, state in zip(self._callbacks, self._callback_states):
+            callback.load_state(state)
+        self._callback_states = []
+        return self._run(source, epochs, validation, verbose)
+
+    def _run(self, source: _Source, epochs: int, validation: Any, verbose: int) -> History:
+        core = self._core
+        history = History()
+        first, last = self.epochs + 1, self.epochs + epochs
+        snapshot = core.snapshot()
+        progress = Progress(verbose, last, source.samples * epochs if source.samples else None)
+        try:
+            for callback in self._callbacks:
+                callback.on_train_begin(self)
+            for epoch in range(first, last + 1):
+                metrics = self._run_epoch(source, epoch, validation, progress)
+                snapshot = core.snapshot()
+                self.history.add(metrics)
+                history.add(metrics)
+                progress.end_epoch(epoch, metrics)
+                # A list, not any(): every callback hears of every epoch.
+                if any([callback.on_epoch_end(self, epoch, metrics) for callback in self._callbacks]):
+                    break
+        except BaseException:
+            core.restore(snapshot)
+            raise
+        finally:
+            progress.close()
+        for callback in self._callbacks:
+            callback.on_train_end(self)
+        self.history.truncate(self.epochs)
+        return history
+
+    def _run_epoch(self, source: _Source, epoch: int, validation: Any, progress: Progress) -> dict[str, float]:
+        core = self._core
+        start = time.perf_counter()
+        progress.begin_epoch(epoch)
+        samples = source.run(progress)
+        rate = core.learning_rate
+        loss, accuracy = core.epoch_result(samples)
+        if not core.weights_are_finite():
+            raise _core.NumericError(
+                f"training: the weights are not finite after step {self.steps} (epoch {epoch}); "
+                "lower the learning rate or check the data's scale"
+            )
+        metrics: dict[str, float] = {"epoch": epoch, "loss": loss}
+        if core.has_accuracy:
+            metrics["accuracy"] = accuracy
+        if validation is not None:
+            for name, value in self.network._evaluate(validation, self.loss).items():
+                metrics["val_" + name] = value
+        core.end_epoch(metrics.get("val_loss", loss))
+        metrics["lr"] = rate
+        metrics["seconds"] = time.perf_counter() - start
+        return metrics
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the model and all that its training needs to go on bit-exactly: optimizer state,
+        schedule, place in the data order, history and notes. bpnet.load reads the model of it."""
+        notes = {
+            "history": self.history,
+            "callbacks": [callback.state() for callback in self._callbacks],
+            "notes": self.notes,
+        }
+        self._core.save(os.fspath(path), _to_json(notes))
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str], backend: str | None = None) -> Trainer:
+        """The trainer that save wrote, with its network as ``trainer.network``.
+
+        To go on as the run would have, fit with the same data, batch_size, shuffle and callbacks.
+        """
+        network = load(path, backend)
+        core, notes = _CORES[network.dtype.name].load(network._core, os.fspath(path))
+        trainer = cls.__new__(cls)
+        trainer.network = network
+        trainer._core = core
+        trainer.loss = _loss_from(json.loads(core.loss))
+        trainer.optimizer = _optimizer_from(json.loads(core.optimizer), json.loads(core.schedule))
+        kept = json.loads(notes) if notes else {}
+        trainer.history = History(kept.get("history", {}))
+        trainer.notes = kept.get("notes", {})
+        trainer._callbacks = []
+        trainer._callback_states = kept.get("callbacks", [])
+        network._trainer = trainer
+        return trainer
+
+
+class _Source:
+    """Where an epoch's samples come from."""
+
+    samples: int | None = None
+
+    def run(self, progress: Progress) -> int:
+        """Train through one epoch, or what is left of it; the number of its samples."""
+        raise NotImplementedError
+
+
+class _Arrays(_Source):
+    def __init__(self, trainer: Trainer, data: Any, batch_size: int, shuffle: bool) -> None:
+        self.core = trainer._core
+        self.data = data
+        self.batch_size = batch_size
+        self.shuffle = shuffle
+        self.samples = len(data)
+        position = self.core.state["position"]
+        if position >= len(data):
+            raise ValueError(
+                f"fit: the run stands after {position} samples of an epoch, the data has {len(data)}; "
+                "give the data it was begun with"
+            )
+
+    def run(self, progress: Progress) -> int:
+        seen = 0
+        while not self.core.run(self.data, self.batch_size, self.shuffle, _SLICE_SECONDS):
+            position = self.core.state["position"]
+            progress.advance(position - seen)
+            seen = position
+        progress.advance(len(self.data) - seen)
+        return len(self.data)
+
+
+class _Batches(_Source):
+    def __init__(self, trainer: Trainer, batches: Iterable[Any]) -> None:
+        self.trainer = trainer
+        self.batches = batches
+
+    def run(self, progress: Progress) -> int:
+        self.trainer._core.begin_epoch()
+        samples = 0
+        for index, batch in enumerate(self.batches):
+            if not isinstance(batch, (tuple, list)) or len(batch) not in (2, 3):
+                raise ValueError(f"fit: batch {index} is no (X, y) or (X, y, sample_weight)")
+            x, y, *rest = batch
+            held = self.trainer._batch(f"fit (batch {index})", x, y, rest[0] if rest else None)
+            self.trainer._core.step(held)
+            samples += len(held)
+            progress.advance(len(held))
+        if samples == 0:
+            raise ValueError(
+                f"fit: X gave no batches in epoch {self.trainer.epochs + 1}; give something that can be "
+                "iterated anew each epoch, such as a list"
+            )
+        return samples
+
+
+def _is_iterable_of_batches(X: Any) -> bool:
+    return hasattr(X, "__iter__") and not hasattr(X, "__array__")
+
+
+def _loss_from(description: Mapping[str, Any]) -> Loss:
+    options = {key: value for key, value in description.items() if key != "name"}
+    return LOSSES[description["name"]](**options)
+
+
+def _optimizer_from(description: Mapping[str, Any], schedule: Mapping[str, Any]) -> Optimizer:
+    from bpnet.schedules import Schedule
+
+    optimizer = as_optimizer("load", description["name"])
+    optimizer.options = {key: value for key, value in description.items() if key != "name"}
+    optimizer.schedule = Schedule(**schedule)
+    return optimizer
+
+
+def trainer_for(
+    network: Network,
+    X: Any,
+    y: Any,
+    loss: Loss | str,
+    optimizer: Optimizer | str,
+    class_weight: Any,
+    seed: int | None,
+) -> Trainer:
+    """The network's trainer if it has this very optimizer, else a new one."""
+    loss = as_loss("fit", loss)
+    if class_weight is not None:
+        labels = None if y is None else np.asarray(y)
+        labels = labels if labels is not None and labels.ndim == 1 else None
+        loss = with_class_weight("fit", loss, class_weight, labels, int(np.prod(network.output_shape)))
+    kept = network._trainer
+    if (
+        kept is not None
+        and kept.optimizer is optimizer
+        and kept.loss.describe() == loss.describe()
+        and (seed is None or seed == kept.seed)
+    ):
+        return kept
+    return Trainer(network, loss, optimizer, seed)
