@@ -97,6 +97,7 @@ Json Preprocessing::describe() const {
                       {"mean", Json::Array(mean.begin(), mean.end())},
                       {"scale", Json::Array(scale.begin(), scale.end())},
                       {"target", target},
+                      {"output", output},
                       {"classes", names_to_json(classes)},
                       {"target_mean", target_mean},
                       {"target_scale", target_scale}};
@@ -113,6 +114,7 @@ Preprocessing Preprocessing::from_json(const Json& d) {
     if (!(scale > 0)) fail<ValueError>("preprocessing: a scale is ", scale, ", positive numbers are needed");
   }
   result.target = d["target"].string();
+  result.output = d["output"].string();
   result.classes = names_from_json(d["classes"]);
   result.target_mean = d["target_mean"].number();
   result.target_scale = d["target_scale"].number();

@@ -1,0 +1,215 @@
+"""From raw data to what a network trains on: the split, the preprocessing, the targets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from bpnet import _core
+from bpnet.commands.source import Source
+from bpnet.data.preprocessing import Preprocessing
+
+# An integer target with at most this many different values names classes unless a loss says otherwise.
+_MOST_GUESSED_CLASSES = 20
+
+CLASSIFIERS = ("cross_entropy", "binary_cross_entropy_with_logits")
+
+
+class Prepared:
+    """Arrays ready for fit.
+
+    Attributes:
+        X, y: the training part; X_val, y_val: the validation part, or None.
+        preprocessing: what the model file remembers.
+        loss: the loss's name.
+        outputs: how many the network needs.
+    """
+
+    def __init__(
+        self, train: tuple[Any, Any], validation: tuple[Any, Any] | None, preprocessing: Preprocessing, loss: str
+    ) -> None:
+        self.X, self.y = train
+        self.X_val, self.y_val = validation or (None, None)
+        self.preprocessing = preprocessing
+        self.loss = loss
+        self.outputs = outputs_of(preprocessing, self.y)
+
+
+def outputs_of(preprocessing: Preprocessing, y: np.ndarray) -> int:
+    if preprocessing.output == "logit":
+        return 1
+    if preprocessing.classes:
+        return len(preprocessing.classes)
+    return 1 if y.ndim == 1 else y.shape[1]
+
+
+def split_rows(count: int, fraction: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """The training rows and the validation rows, drawn from the seed alone."""
+    held_out = round(count * fraction)
+    if fraction > 0:
+        held_out = min(max(1, held_out), count - 1)
+    order = _core.split_order(seed, count).astype(np.int64)
+    return np.sort(order[held_out:]), np.sort(order[:held_out])
+
+
+def prepare(source: Source, config: Mapping[str, Any], known: Preprocessing | None = None) -> Prepared:
+    """Split, preprocess and encode. ``known`` is the preprocessing of a run that goes on."""
+    if len(source) < 2:
+        raise ValueError(f"train: the data has {len(source)} row, at least 2 are needed")
+    own_validation = source.X_val is not None
+    fraction = 0.0 if own_validation else config["validation"]
+    train_rows, validation_rows = split_rows(len(source), fraction, config["seed"])
+    raw_target = _raw_target(source, config)
+    preprocessing, loss = known, config["loss"]
+    if preprocessing is None:
+        preprocessing = Preprocessing()
+        loss = loss or _guess_loss(source, raw_target)
+        _fit_target(preprocessing, source, raw_target, loss, train_rows)
+        _fit_features(preprocessing, source, config, train_rows)
+    X = features(source, preprocessing)
+    y = targets(raw_target, preprocessing, loss)
+    validation = None
+    if own_validation:
+        assert source.X_val is not None and source.y_val is not None
+        validation = (
+            preprocessing.standardise(source.X_val),
+            targets(_as_target(source.y_val), preprocessing, loss),
+        )
+    elif len(validation_rows):
+        validation = (X[validation_rows], y[validation_rows])
+    return Prepared((X[train_rows], y[train_rows]), validation, preprocessing, loss)
+
+
+def _raw_target(source: Source, config: Mapping[str, Any]) -> list[str] | np.ndarray:
+    if source.table is not None:
+        if not config["target"]:
+            raise ValueError(
+                f"train: --target is missing; {source.table.path} has the columns {', '.join(source.table.header)}"
+            )
+        return source.table.column(config["target"])
+    if source.y is None:
+        raise ValueError("train: the data has no targets; an .npz needs an array y, images a labels file")
+    return _as_target(source.y)
+
+
+def _as_target(y: np.ndarray) -> list[str] | np.ndarray:
+    return [str(value) for value in y.tolist()] if y.dtype.kind in "US" else y
+
+
+def _numbers(target: Sequence[str] | np.ndarray) -> np.ndarray | None:
+    """The target as numbers, or None when it is text."""
+    if isinstance(target, np.ndarray):
+        return target if target.dtype.kind in "fiub" else None
+    try:
+        return np.array([float(value) for value in target])
+    except ValueError:
+        return None
+
+
+def _guess_loss(source: Source, target: Sequence[str] | np.ndarray) -> str:
+    numbers = _numbers(target)
+    if numbers is None or source.has_classes:
+        return "cross_entropy"
+    if numbers.ndim > 1:
+        return "mse"
+    distinct = np.unique(numbers)
+    whole = bool(np.isfinite(distinct).all() and (distinct == np.round(distinct)).all())
+    return "cross_entropy" if whole and len(distinct) <= _MOST_GUESSED_CLASSES else "mse"
+
+
+def class_names(target: Sequence[str] | np.ndarray) -> list[str]:
+    """The different targets as text, sorted as numbers where they are numbers."""
+    if isinstance(target, np.ndarray):
+        return [_text(value) for value in np.unique(target).tolist()]
+    distinct = set(target)
+    try:
+        return sorted(distinct, key=float)
+    except ValueError:
+        return sorted(distinct)
+
+
+def _text(value: Any) -> str:
+    return str(int(value)) if isinstance(value, (bool, float)) and value == int(value) else str(value)
+
+
+def _fit_target(
+    preprocessing: Preprocessing,
+    source: Source,
+    target: Sequence[str] | np.ndarray,
+    loss: str,
+    train_rows: np.ndarray,
+) -> None:
+    numbers = _numbers(target)
+    if numbers is not None and not np.isfinite(numbers).all():
+        row = int(np.argmin(np.isfinite(numbers).reshape(len(numbers), -1).all(axis=1)))
+        where = source.table.where(row) if source.table is not None else f"row {row}"
+        raise ValueError(f"{where}: the target is {numbers[row]}, a finite number is needed")
+    dense = numbers is not None and numbers.ndim > 1
+    if (loss in CLASSIFIERS and not dense) or numbers is None or source.has_classes:
+        preprocessing.classes = class_names(target)
+        if len(preprocessing.classes) < 2:
+            raise ValueError(f"train: the target has one class only, {preprocessing.classes[0]!r}")
+    if loss == "binary_cross_entropy_with_logits":
+        if len(preprocessing.classes) != 2:
+            raise ValueError(f"train: {loss} needs two classes, the target has {len(preprocessing.classes)}")
+        preprocessing.output = "logit"
+    elif loss == "cross_entropy":
+        preprocessing.output = "logits"
+    elif not preprocessing.classes and not dense:
+        assert numbers is not None
+        part = numbers[train_rows].astype(np.float64)
+        preprocessing.target_mean = float(part.mean())
+        preprocessing.target_scale = float(part.std()) or 1.0
+
+
+def _fit_features(
+    preprocessing: Preprocessing, source: Source, config: Mapping[str, Any], train_rows: np.ndarray
+) -> None:
+    standardise = config["standardise"]
+    if source.table is not None:
+        preprocessing.target = config["target"]
+        left_out = {config["target"], *config["drop"]}
+        for name in (*config["drop"], *config["categorical"]):
+            source.table.position(name)
+        columns = [name for name in source.table.header if name not in left_out]
+        if not columns:
+            raise ValueError(f"{source.table.path}: no column is left beside the target")
+        preprocessing.fit_table(source.table, columns, config["categorical"])
+        if standardise:
+            preprocessing.fit_scale(preprocessing.encode(source.table)[train_rows])
+    elif standardise and source.scale is not None:
+        preprocessing.mean, preprocessing.scale = [0.0], [float(source.scale)]
+    elif standardise:
+        assert source.X is not None
+        preprocessing.fit_scale(source.X[train_rows].astype(np.float64))
+
+
+def features(source: Source, preprocessing: Preprocessing) -> np.ndarray:
+    """The network's input (N, features)."""
+    if source.table is not None:
+        if not preprocessing.columns:
+            raise ValueError(f"{source.table.path}: the model was trained on arrays, not on a table")
+        return preprocessing.encode(source.table)
+    if preprocessing.columns:
+        names = ", ".join(column["name"] for column in preprocessing.columns)
+        raise ValueError(f"the model was trained on a table with the columns {names}, not on arrays")
+    assert source.X is not None
+    return preprocessing.standardise(source.X)
+
+
+def targets(target: Sequence[str] | np.ndarray, preprocessing: Preprocessing, loss: str) -> np.ndarray:
+    """What the loss compares with: class indices, 0 and 1, one-hot rows, or standardised numbers."""
+    if preprocessing.classes:
+        names = [_text(value) for value in target.tolist()] if isinstance(target, np.ndarray) else target
+        labels = preprocessing.labels(names)
+        if loss == "cross_entropy":
+            return labels
+        if preprocessing.output == "logit":
+            return labels.astype(np.float64)
+        return np.eye(len(preprocessing.classes))[labels]
+    numbers = _numbers(target)
+    if numbers is None:
+        raise ValueError("the target holds text, the model gives numbers")
+    return (numbers - preprocessing.target_mean) / preprocessing.target_scale

@@ -1,0 +1,97 @@
+"""Tables: a CSV file with a header, read by the standard library."""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections.abc import Sequence
+
+__all__ = ["Table", "read_csv"]
+
+
+class Table:
+    """Rows of text under named columns.
+
+    Attributes:
+        path: where it was read from, for messages.
+        header: the columns' names.
+        rows: the fields of each row, in the header's order.
+        lines: the line of the file on which each row ends.
+    """
+
+    def __init__(
+        self, path: str, header: Sequence[str], rows: list[list[str]], lines: list[int]
+    ) -> None:
+        self.path = path
+        self.header = list(header)
+        self.rows = rows
+        self.lines = lines
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def position(self, column: str) -> int:
+        """The place of a column; a ValueError that lists the columns there are."""
+        if column not in self.header:
+            raise ValueError(f"{self.path}: there is no column {column!r}, there are {', '.join(self.header)}")
+        return self.header.index(column)
+
+    def column(self, column: str) -> list[str]:
+        """The fields of one column."""
+        place = self.position(column)
+        return [row[place] for row in self.rows]
+
+    def select(self, columns: Sequence[str]) -> list[list[str]]:
+        """The rows with these columns only, in this order."""
+        places = [self.position(column) for column in columns]
+        return [[row[place] for place in places] for row in self.rows]
+
+    def where(self, row: int) -> str:
+        """``data.csv, line 7``"""
+        return f"{self.path}, line {self.lines[row]}"
+
+
+def read_csv(path: str | os.PathLike[str]) -> Table:
+    """Read a table: UTF-8, a header, fields separated by commas, semicolons or tabs (whichever the
+    header has most of), quoted as RFC 4180 has it.
+
+    Raises:
+        OSError: the file cannot be read.
+        ValueError: no header or rows, a row of another length (with its line), two columns of one name,
+            bytes that are not UTF-8.
+    """
+    name = os.fspath(path)
+    try:
+        with open(path, encoding="utf-8-sig", newline="") as file:
+            first = file.readline()
+            file.seek(0)
+            delimiter = max(",;\t", key=first.count)
+            return _read(name, csv.reader(file, delimiter=delimiter, strict=True))
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{name}: not a UTF-8 text: byte {error.start} is 0x{error.object[error.start]:02x}") from None
+
+
+def _read(name: str, reader: csv._reader) -> Table:  # type: ignore[name-defined]
+    rows: list[list[str]] = []
+    lines: list[int] = []
+    try:
+        header = [field.strip() for field in next(reader, [])]
+        if not any(header):
+            raise ValueError(f"{name}: the file is empty, a header and rows are needed")
+        for field in header:
+            if header.count(field) > 1:
+                raise ValueError(f"{name}, line 1: the header names {field!r} twice")
+        for row in reader:
+            if not row:  # a blank line
+                continue
+            if len(row) != len(header):
+                raise ValueError(
+                    f"{name}, line {reader.line_num}: the row has {len(row)} fields, the header has {len(header)}"
+                )
+            rows.append([field.strip() for field in row])
+            lines.append(reader.line_num)
+    except csv.Error as error:
+        raise ValueError(f"{name}, line {reader.line_num}: {error}") from None
+    if not rows:
+        raise ValueError(f"{name}: there are no rows below the header")
+    return Table(name, header, rows, lines)

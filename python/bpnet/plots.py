@@ -1,0 +1,62 @@
+"""Pictures, by matplotlib (the extra ``plots``)."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+__all__ = ["plot_gradient_norms", "plot_history", "require_matplotlib"]
+
+
+def require_matplotlib() -> Any:
+    """matplotlib's Figure; an ImportError that names the extra."""
+    try:
+        from matplotlib.figure import Figure
+    except ImportError:
+        raise ImportError("plots need matplotlib: pip install 'backpropnet[plots]'") from None
+    return Figure
+
+
+def _save(figure: Any, path: str | os.PathLike[str] | None) -> Any:
+    if path is not None:
+        figure.savefig(path, dpi=120)
+    return figure
+
+
+def plot_history(history: Mapping[str, Sequence[float]], path: str | os.PathLike[str] | None = None) -> Any:
+    """Loss, and accuracy where there is one, by epoch, training and validation; returns the figure."""
+    Figure = require_matplotlib()
+    if not history.get("epoch"):
+        raise ValueError("plot: the history holds no epochs")
+    names = [name for name in ("loss", "accuracy") if name in history]
+    figure = Figure(figsize=(5 * len(names), 4), layout="constrained")
+    for axes, name in zip(np.atleast_1d(figure.subplots(1, len(names))), names):
+        for key, label in ((name, "training"), ("val_" + name, "validation")):
+            if key in history:
+                axes.plot(history["epoch"], history[key], marker=".", label=label)
+        axes.set_xlabel("epoch")
+        axes.set_ylabel(name)
+        axes.grid(alpha=0.3)
+        axes.legend()
+    return _save(figure, path)
+
+
+def plot_gradient_norms(
+    norms: Mapping[str, Sequence[float]], path: str | os.PathLike[str] | None = None
+) -> Any:
+    """For each named network, the size of the gradient of each weighted layer, from the first to the
+    last, on a logarithmic scale; returns the figure."""
+    Figure = require_matplotlib()
+    figure = Figure(figsize=(6, 4), layout="constrained")
+    axes = figure.subplots()
+    for name, values in norms.items():
+        axes.plot(range(1, len(values) + 1), values, marker="o", label=name)
+    axes.set_yscale("log")
+    axes.set_xlabel("layer, from the input")
+    axes.set_ylabel("mean |∂e/∂w|")
+    axes.grid(alpha=0.3, which="both")
+    axes.legend()
+    return _save(figure, path)
