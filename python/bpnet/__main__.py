@@ -63,11 +63,17 @@ def build_parser() -> argparse.ArgumentParser:
     """The commands and their options."""
     parser = _Parser(prog="python -m bpnet", description="Train neural networks by back-propagation.")
     parser.add_argument("--version", action="version", version=f"bpnet {bpnet.__version__}")
-    parser.add_argument("--cmakedir", action="version", version=bpnet.get_cmake_dir(), help="print find_package's folder")
-    parser.add_argument("--includedir", action="version", version=bpnet.get_include(), help="print the headers' folder")
+    parser.add_argument(
+        "--cmakedir", action="version", version=bpnet.get_cmake_dir(), help="print find_package's folder"
+    )
+    parser.add_argument(
+        "--includedir", action="version", version=bpnet.get_include(), help="print the headers' folder"
+    )
     commands = parser.add_subparsers(dest="command", required=True, metavar="train|predict|evaluate|info")
 
-    train = commands.add_parser("train", help="train a network", description="Train a fully connected network.")
+    train = commands.add_parser(
+        "train", help="train a network", description="Train a fully connected network."
+    )
     _add_data(train)
     _add_training(train)
 
@@ -80,7 +86,9 @@ def build_parser() -> argparse.ArgumentParser:
     evaluate = commands.add_parser("evaluate", help="measure a model on data with known answers")
     evaluate.add_argument("model", metavar="MODEL")
     evaluate.add_argument("data", metavar="DATA")
-    evaluate.add_argument("--target", metavar="NAME", help="the CSV's target column, if it is named otherwise")
+    evaluate.add_argument(
+        "--target", metavar="NAME", help="the CSV's target column, if it is named otherwise"
+    )
     evaluate.add_argument("--labels", metavar="FILE", help="the IDX labels, if not beside the images")
     evaluate.add_argument("--loss", choices=_core.loss_names(), help="for a file that holds no run")
     evaluate.add_argument("--part", choices=("all", "validation"), default="all", help="which rows (all)")
@@ -89,18 +97,32 @@ def build_parser() -> argparse.ArgumentParser:
     info.add_argument("model", metavar="MODEL")
 
     for command in (train, predict, evaluate):
-        command.add_argument("--threads", type=_at_least_one, metavar="N", help="the result does not depend on it")
+        command.add_argument(
+            "--threads", type=_at_least_one, metavar="N", help="the result does not depend on it"
+        )
         command.add_argument("--backend", choices=_core.backends(), help="the best this processor runs")
     return parser
 
 
 def _add_data(train: argparse.ArgumentParser) -> None:
-    train.add_argument("data", metavar="DATA", help="digits, a .csv with a header, an .npz with X and y, an IDX images file or a folder of them")
+    train.add_argument(
+        "data",
+        metavar="DATA",
+        help="digits, a .csv with a header, an .npz with X and y, an IDX images file or a folder of them",
+    )
     train.add_argument("--target", metavar="NAME", help="the CSV's column to learn")
     train.add_argument("--labels", metavar="FILE", help="the IDX labels, if not beside the images")
     train.add_argument("--drop", type=_names, metavar="NAME,NAME", help="columns to leave out")
-    train.add_argument("--categorical", type=_names, metavar="NAME,NAME", help="columns of numbers that are categories")
-    train.add_argument("--no-standardise", dest="standardise", action="store_false", default=None, help="take numbers as they are")
+    train.add_argument(
+        "--categorical", type=_names, metavar="NAME,NAME", help="columns of numbers that are categories"
+    )
+    train.add_argument(
+        "--no-standardise",
+        dest="standardise",
+        action="store_false",
+        default=None,
+        help="take numbers as they are",
+    )
     train.add_argument("--validation", type=_fraction, metavar="FRACTION", help="of the rows, held out (0.2)")
 
 
@@ -110,18 +132,33 @@ def _add_training(train: argparse.ArgumentParser) -> None:
     train.add_argument("--layers", type=_widths, metavar="W,W", help="hidden widths (64,64); '' for none")
     train.add_argument("--activation", choices=ACTIVATIONS, help="after each hidden layer (tanh)")
     train.add_argument("--dropout", type=_fraction, metavar="P", help="after each activation (0)")
-    train.add_argument("--loss", choices=_core.loss_names(), help="cross_entropy for classes, mse for numbers")
+    train.add_argument(
+        "--loss", choices=_core.loss_names(), help="cross_entropy for classes, mse for numbers"
+    )
     train.add_argument("--label-smoothing", type=_fraction, metavar="E", help="for cross_entropy (0)")
     train.add_argument("--huber-delta", type=float, metavar="D", help="for huber (1)")
     train.add_argument("--optimizer", choices=OPTIMIZERS, help="(adam)")
     train.add_argument("--lr", type=float, metavar="RATE", help="the optimizer's own default")
     train.add_argument("--momentum", type=float, metavar="M", help="for sgd and rmsprop (0)")
     train.add_argument("--weight-decay", type=float, metavar="L", help="the optimizer's own default")
-    train.add_argument("--schedule", metavar="NAME[:…]", help="constant, step:EPOCHS[:FACTOR], multi_step:E,E[:FACTOR], exponential:FACTOR, cosine, plateau[:FACTOR[:PATIENCE]]")
-    train.add_argument("--warmup", type=_count, metavar="STEPS", help="let the rate rise over this many steps (0)")
-    train.add_argument("--epochs", type=_at_least_one, metavar="N", help="in all, those before a resume too (30)")
+    train.add_argument(
+        "--schedule",
+        metavar="NAME[:…]",
+        help="constant, step:EPOCHS[:FACTOR], multi_step:E,E[:FACTOR], exponential:FACTOR, cosine, plateau[:FACTOR[:PATIENCE]]",
+    )
+    train.add_argument(
+        "--warmup", type=_count, metavar="STEPS", help="let the rate rise over this many steps (0)"
+    )
+    train.add_argument(
+        "--epochs", type=_at_least_one, metavar="N", help="in all, those before a resume too (30)"
+    )
     train.add_argument("--batch-size", type=_at_least_one, metavar="N", help="(32)")
-    train.add_argument("--patience", type=_count, metavar="N", help="stop after more than N epochs without improvement and keep the best")
+    train.add_argument(
+        "--patience",
+        type=_count,
+        metavar="N",
+        help="stop after more than N epochs without improvement and keep the best",
+    )
     train.add_argument("--seed", type=_count, metavar="N", help="(0)")
     train.add_argument("--dtype", choices=("float32", "float64"), help="(float32)")
     train.add_argument("--save", metavar="FILE", help="the model and its run, saved after every epoch")
@@ -132,7 +169,11 @@ def _add_training(train: argparse.ArgumentParser) -> None:
 
 def _one_line(error: BaseException) -> str:
     if isinstance(error, OSError) and error.strerror:
-        text = f"{error.filename}: {error.strerror}" if error.filename and str(error.filename) not in error.strerror else error.strerror
+        text = (
+            f"{error.filename}: {error.strerror}"
+            if error.filename and str(error.filename) not in error.strerror
+            else error.strerror
+        )
     elif isinstance(error, MemoryError):
         text = f"not enough memory {error}".strip()
     elif isinstance(error, (ValueError, TypeError, ImportError, RuntimeError)):

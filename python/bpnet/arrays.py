@@ -39,9 +39,7 @@ def samples(
     array = numeric(operation, "X", value)
     if array.shape[1:] != shape or array.ndim == 0:
         if len(shape) == 1 and array.ndim == 2:
-            raise ValueError(
-                f"{operation}: X has {array.shape[1]} features, the network expects {shape[0]}"
-            )
+            raise ValueError(f"{operation}: X has {array.shape[1]} features, the network expects {shape[0]}")
         hint = "; for one sample give X[None]" if array.shape == shape else ""
         raise ValueError(
             f"{operation}: X has shape {array.shape}, the network expects {_expected(shape)}{hint}"

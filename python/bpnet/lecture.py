@@ -1,8 +1,8 @@
 """The lecture: back-propagation one sample at a time, with every quantity of its derivation.
 
-    s_j^(l) = Σ_{i=0..d(l−1)} w_ij^(l) x_i^(l−1)      x_j^(l) = θ(s_j^(l))      x_0 = 1
-    δ_j^(L) = θ'(s_j^(L)) (x_j^(L) − y_j)             δ_i^(l−1) = θ'(s_i^(l−1)) Σ_j w_ij^(l) δ_j^(l)
-    w_ij^(l) ← w_ij^(l) − η x_i^(l−1) δ_j^(l)
+s_j^(l) = Σ_{i=0..d(l−1)} w_ij^(l) x_i^(l−1)      x_j^(l) = θ(s_j^(l))      x_0 = 1
+δ_j^(L) = θ'(s_j^(L)) (x_j^(L) − y_j)             δ_i^(l−1) = θ'(s_i^(l−1)) Σ_j w_ij^(l) δ_j^(l)
+w_ij^(l) ← w_ij^(l) − η x_i^(l−1) δ_j^(l)
 """
 
 from __future__ import annotations

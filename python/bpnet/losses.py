@@ -135,7 +135,9 @@ def with_class_weight(
         raise ValueError(f"{operation}: class_weight needs the loss cross_entropy, it is {loss.name}")
     if isinstance(class_weight, str):
         if class_weight != "balanced":
-            raise ValueError(f"{operation}: class_weight is {class_weight!r}, only the word 'balanced' is known")
+            raise ValueError(
+                f"{operation}: class_weight is {class_weight!r}, only the word 'balanced' is known"
+            )
         if labels is None:
             raise ValueError(f"{operation}: class_weight='balanced' needs class indices as y")
         counts = [int((labels == c).sum()) for c in range(classes)]

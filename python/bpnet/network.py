@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from bpnet.optimizers import Optimizer
     from bpnet.training import Callback, History, Trainer
 
-_CORES = {"float32": _core.NetworkF32, "float64": _core.NetworkF64}
-DATASETS = {"float32": _core.DatasetF32, "float64": _core.DatasetF64}
+_CORES: dict[str, Any] = {"float32": _core.NetworkF32, "float64": _core.NetworkF64}
+_DATASETS: dict[str, Any] = {"float32": _core.DatasetF32, "float64": _core.DatasetF64}
 
 # predict and evaluate go back to the interpreter, which hears Ctrl-C, after about this many
 # multiply-adds: a tenth of a second on a slow machine.
@@ -59,7 +59,9 @@ class Network:
         layers = list(layers)
         for index, layer in enumerate(layers):
             if not isinstance(layer, Layer):
-                raise TypeError(f"network: layer {index} is a {type(layer).__name__}, a bpnet layer is needed")
+                raise TypeError(
+                    f"network: layer {index} is a {type(layer).__name__}, a bpnet layer is needed"
+                )
         name = _dtype_name(dtype)
         seed = arrays.whole("network", "seed", seed, least=0)
         if seed >= 1 << 64:
@@ -78,7 +80,7 @@ class Network:
         self.input_shape: tuple[int, ...] = core.input_shape
         self.output_shape: tuple[int, ...] = core.output_shape
         self.dtype = np.dtype(np.float32 if isinstance(core, _core.NetworkF32) else np.float64)
-        self._dataset = DATASETS[self.dtype.name]
+        self._dataset = _DATASETS[self.dtype.name]
 
     @classmethod
     def _from_core(cls, core: _core.NetworkF32 | _core.NetworkF64) -> Network:
@@ -219,9 +221,7 @@ class Network:
         check_finite("predict", self._dataset(x, 1), first)
         return self._core.forward(x)
 
-    def evaluate(
-        self, X: Any, y: Any, loss: Loss | str, sample_weight: Any = None
-    ) -> dict[str, float]:
+    def evaluate(self, X: Any, y: Any, loss: Loss | str, sample_weight: Any = None) -> dict[str, float]:
         """``{"loss": …}``, with ``"accuracy"`` (0 to 1) for the cross-entropies, in evaluation mode."""
         loss = as_loss("evaluate", loss)
         data, labels = self._data("evaluate", X, y, loss, sample_weight)
@@ -340,9 +340,7 @@ class Network:
         self.load_state_dict(state["state"])
 
 
-def check_finite(
-    operation: str, data: _core.DatasetF32 | _core.DatasetF64, first: int = 0
-) -> None:
+def check_finite(operation: str, data: _core.DatasetF32 | _core.DatasetF64, first: int = 0) -> None:
     """Raise a NumericError that names the first row of X or y that holds NaN or infinity."""
     for name, row in zip("Xy", data.bad_rows()):
         if row is not None:

@@ -7,7 +7,7 @@ import argparse
 import numpy as np
 
 from bpnet.commands.model import open_model
-from bpnet.commands.prepare import _as_target, features, split_rows, targets
+from bpnet.commands.prepare import as_target, features, split_rows, targets
 from bpnet.commands.source import open_source
 from bpnet.losses import as_loss
 
@@ -17,10 +17,11 @@ def run(options: argparse.Namespace) -> int:
     model = open_model(options.model, options.backend)
     source = open_source(options.data, options.labels)
     preprocessing = model.preprocessing
+    raw: list[str] | np.ndarray
     if source.table is not None:
         raw = source.table.column(options.target or preprocessing.target)
     elif source.y is not None:
-        raw = _as_target(source.y)
+        raw = as_target(source.y)
     else:
         raise ValueError(f"evaluate: {options.data} has no targets")
     loss = as_loss("evaluate", options.loss) if options.loss else model.loss
@@ -33,7 +34,7 @@ def run(options: argparse.Namespace) -> int:
             raise ValueError(f"evaluate: {options.model} does not say how its data was split")
         if source.X_val is not None and source.y_val is not None:
             X = preprocessing.standardise(source.X_val)
-            y = targets(_as_target(source.y_val), preprocessing, loss.name)
+            y = targets(as_target(source.y_val), preprocessing, loss.name)
         else:
             rows = split_rows(len(X), model.command["validation"], model.command["seed"])[1]
             X, y = X[rows], y[rows]

@@ -39,7 +39,9 @@ def _answers(
         if not probabilities:
             return [name], [[choice] for choice in chosen]
         if preprocessing.output == "values":
-            raise ValueError("predict: the model was not trained with a cross-entropy and gives no probabilities")
+            raise ValueError(
+                "predict: the model was not trained with a cross-entropy and gives no probabilities"
+            )
         table = preprocessing.probabilities(outputs)
         header = [name, *(f"p({each})" for each in preprocessing.classes)]
         return header, [[choice, *(f"{p:.6f}" for p in row)] for choice, row in zip(chosen, table)]

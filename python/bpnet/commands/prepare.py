@@ -28,10 +28,16 @@ class Prepared:
     """
 
     def __init__(
-        self, train: tuple[Any, Any], validation: tuple[Any, Any] | None, preprocessing: Preprocessing, loss: str
+        self,
+        train: tuple[Any, Any],
+        validation: tuple[Any, Any] | None,
+        preprocessing: Preprocessing,
+        loss: str,
     ) -> None:
-        self.X, self.y = train
-        self.X_val, self.y_val = validation or (None, None)
+        self.X: np.ndarray = train[0]
+        self.y: np.ndarray = train[1]
+        self.X_val: np.ndarray | None = validation[0] if validation else None
+        self.y_val: np.ndarray | None = validation[1] if validation else None
         self.preprocessing = preprocessing
         self.loss = loss
         self.outputs = outputs_of(preprocessing, self.y)
@@ -75,7 +81,7 @@ def prepare(source: Source, config: Mapping[str, Any], known: Preprocessing | No
         assert source.X_val is not None and source.y_val is not None
         validation = (
             preprocessing.standardise(source.X_val),
-            targets(_as_target(source.y_val), preprocessing, loss),
+            targets(as_target(source.y_val), preprocessing, loss),
         )
     elif len(validation_rows):
         validation = (X[validation_rows], y[validation_rows])
@@ -91,10 +97,10 @@ def _raw_target(source: Source, config: Mapping[str, Any]) -> list[str] | np.nda
         return source.table.column(config["target"])
     if source.y is None:
         raise ValueError("train: the data has no targets; an .npz needs an array y, images a labels file")
-    return _as_target(source.y)
+    return as_target(source.y)
 
 
-def _as_target(y: np.ndarray) -> list[str] | np.ndarray:
+def as_target(y: np.ndarray) -> list[str] | np.ndarray:
     return [str(value) for value in y.tolist()] if y.dtype.kind in "US" else y
 
 

@@ -119,16 +119,22 @@ def _resume(options: argparse.Namespace, said: dict[str, Any]) -> tuple[Trainer,
     trainer = Trainer.load(options.resume, backend=options.backend)
     config = trainer.notes.get("command")
     if config is None:
-        raise ValueError(f"train: {options.resume} was not written by this command; go on with bpnet.Trainer.load")
+        raise ValueError(
+            f"train: {options.resume} was not written by this command; go on with bpnet.Trainer.load"
+        )
     for name, value in said.items():
         if name in ("epochs", "labels"):
             config[name] = value
         elif value != config[name]:
             option = "--" + name.replace("_", "-")
-            raise ValueError(f"train: {option} is {value} but the run was begun with {config[name]}; a run goes on as it was")
+            raise ValueError(
+                f"train: {option} is {value} but the run was begun with {config[name]}; a run goes on as it was"
+            )
     source = open_source(options.data, config["labels"])
     if source.fingerprint() != config["fingerprint"]:
-        raise ValueError(f"train: {options.data} is not the data that the run in {options.resume} was begun with")
+        raise ValueError(
+            f"train: {options.data} is not the data that the run in {options.resume} was begun with"
+        )
     known = Preprocessing.from_description(trainer.network.preprocessing)
     return trainer, prepare(source, config, known)
 
@@ -189,7 +195,8 @@ def _named_schedule(name: str, parts: list[str], epochs: int) -> schedules.Sched
     if name == "cosine":
         return schedules.CosineAnnealingLR(int(parts[0]) if parts else epochs)
     if name == "plateau":
-        return schedules.ReduceLROnPlateau(*map(float, parts[:1]), *map(int, parts[1:]))
+        factor, patience = [*parts, *("0.1", "10")[len(parts) :]]
+        return schedules.ReduceLROnPlateau(float(factor), int(patience))
     raise ValueError(name)
 
 

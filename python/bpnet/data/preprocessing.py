@@ -106,7 +106,9 @@ class Preprocessing:
         found = []
         for row, value in enumerate(values):
             if str(value) not in index:
-                raise ValueError(f"row {row}: the class {str(value)!r} is not one of {', '.join(self.classes)}")
+                raise ValueError(
+                    f"row {row}: the class {str(value)!r} is not one of {', '.join(self.classes)}"
+                )
             found.append(index[str(value)])
         return np.array(found, dtype=np.int64)
 
@@ -139,11 +141,15 @@ def _categories(table: Table, name: str, categorical: bool) -> list[str]:
     if not categorical:
         empty = next((row for row, field in enumerate(fields) if field == ""), None)
         if empty is not None:
-            raise ValueError(f"{table.where(empty)}: column {name!r} is empty; fill it in or leave the row out")
+            raise ValueError(
+                f"{table.where(empty)}: column {name!r} is empty; fill it in or leave the row out"
+            )
         if not wrong:
             for row, number in enumerate(numbers):
                 if number is not None and not math.isfinite(number):
-                    raise ValueError(f"{table.where(row)}: column {name!r} is {fields[row]!r}, a finite number is needed")
+                    raise ValueError(
+                        f"{table.where(row)}: column {name!r} is {fields[row]!r}, a finite number is needed"
+                    )
             return []
         if len(wrong) < (1 - _MOSTLY) * len(fields):
             raise ValueError(

@@ -19,9 +19,7 @@ class Table:
         lines: the line of the file on which each row ends.
     """
 
-    def __init__(
-        self, path: str, header: Sequence[str], rows: list[list[str]], lines: list[int]
-    ) -> None:
+    def __init__(self, path: str, header: Sequence[str], rows: list[list[str]], lines: list[int]) -> None:
         self.path = path
         self.header = list(header)
         self.rows = rows
@@ -33,7 +31,9 @@ class Table:
     def position(self, column: str) -> int:
         """The place of a column; a ValueError that lists the columns there are."""
         if column not in self.header:
-            raise ValueError(f"{self.path}: there is no column {column!r}, there are {', '.join(self.header)}")
+            raise ValueError(
+                f"{self.path}: there is no column {column!r}, there are {', '.join(self.header)}"
+            )
         return self.header.index(column)
 
     def column(self, column: str) -> list[str]:
@@ -68,7 +68,9 @@ def read_csv(path: str | os.PathLike[str]) -> Table:
             delimiter = max(",;\t", key=first.count)
             return _read(name, csv.reader(file, delimiter=delimiter, strict=True))
     except UnicodeDecodeError as error:
-        raise ValueError(f"{name}: not a UTF-8 text: byte {error.start} is 0x{error.object[error.start]:02x}") from None
+        raise ValueError(
+            f"{name}: not a UTF-8 text: byte {error.start} is 0x{error.object[error.start]:02x}"
+        ) from None
 
 
 def _read(name: str, reader: csv._reader) -> Table:  # type: ignore[name-defined]

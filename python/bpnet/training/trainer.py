@@ -19,7 +19,7 @@ from bpnet.training.callbacks import Callback, as_callback
 from bpnet.training.history import History
 from bpnet.training.progress import Progress
 
-_CORES = {"float32": _core.TrainerF32, "float64": _core.TrainerF64}
+_CORES: dict[str, Any] = {"float32": _core.TrainerF32, "float64": _core.TrainerF64}
 
 # How long the core works before it comes back to hear Ctrl-C and move the progress bar.
 _SLICE_SECONDS = 0.1
@@ -115,7 +115,9 @@ class Trainer:
         source: _Source
         if y is None and _is_iterable_of_batches(X):
             if sample_weight is not None:
-                raise ValueError("fit: X gives batches; give weights as each batch's third item, not sample_weight")
+                raise ValueError(
+                    "fit: X gives batches; give weights as each batch's third item, not sample_weight"
+                )
             source = _Batches(self, X)
         else:
             data, _ = self.network._data("fit", X, y, self.loss, sample_weight)
@@ -162,7 +164,9 @@ class Trainer:
         self.history.truncate(self.epochs)
         return history
 
-    def _run_epoch(self, source: _Source, epoch: int, validation: Any, progress: Progress) -> dict[str, float]:
+    def _run_epoch(
+        self, source: _Source, epoch: int, validation: Any, progress: Progress
+    ) -> dict[str, float]:
         core = self._core
         start = time.perf_counter()
         progress.begin_epoch(epoch)
