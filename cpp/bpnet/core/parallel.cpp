@@ -9,10 +9,8 @@
 #include <thread>
 
 #include "bpnet/core/error.h"
+#include "bpnet/core/thread_pool.h"
 
-#ifdef _OPENMP
-#include <omp.h>
-#endif
 #ifdef __linux__
 #include <sched.h>
 #endif
@@ -23,8 +21,23 @@
 namespace bpnet {
 namespace {
 
-std::atomic<int> thread_count{0};  // 0: not asked yet
-std::atomic<bool> forked{false};   // OpenMP's threads do not survive fork()
+std::atomic<int> thread_count{0};  // 0: not set
+
+// Never destroyed: its threads sleep until the process ends. After fork() the child has none of them,
+// so it gets a pool of its own.
+std::atomic<ThreadPool*> the_pool{nullptr};
+
+ThreadPool& pool() {
+  static const bool made = [] {
+    the_pool = new ThreadPool;
+#if defined(__unix__) || defined(__APPLE__)
+    pthread_atfork(nullptr, nullptr, [] { the_pool = new ThreadPool; });
+#endif
+    return true;
+  }();
+  static_cast<void>(made);
+  return *the_pool.load(std::memory_order_acquire);
+}
 
 // Processors by cgroup quota (v2, then v1), or 0 when there is no quota.
 int cgroup_limit() {
@@ -51,12 +64,9 @@ int affinity_limit() {
 }
 
 int find_default() {
-  if (!has_threads()) return 1;
-#if defined(__unix__) || defined(__APPLE__)
-  pthread_atfork(nullptr, nullptr, [] { forked = true; });
-#endif
-  if (const char* text = std::getenv("OMP_NUM_THREADS")) {
-    if (const int asked = std::atoi(text); asked > 0) return asked;
+  for (const char* name : {"BPNET_NUM_THREADS", "OMP_NUM_THREADS"}) {
+    const char* text = std::getenv(name);
+    if (const int asked = text ? std::atoi(text) : 0; asked > 0) return asked;
   }
   int count = std::max(1, affinity_limit());
   if (const int quota = cgroup_limit()) count = std::min(count, quota);
@@ -77,35 +87,18 @@ int num_threads() {
 
 void set_num_threads(int count) {
   if (count < 1) fail<ValueError>("set_num_threads: ", count, " threads asked, at least 1 needed");
-  default_num_threads();  // registers the fork handler
   thread_count = count;
 }
-
-#ifdef _OPENMP
 
 bool has_threads() { return true; }
 
 void parallel_for(std::size_t count, void (*function)(std::size_t, void*), void* argument) {
-  const int threads = static_cast<int>(std::min<std::size_t>(count, num_threads()));
-  if (threads <= 1 || forked.load(std::memory_order_relaxed) || omp_in_parallel()) {
+  const int threads = num_threads();
+  if (threads < 2 || count < 2) {
     for (std::size_t index = 0; index < count; ++index) function(index, argument);
-    return;
-  }
-  const auto signed_count = static_cast<std::ptrdiff_t>(count);
-#pragma omp parallel for schedule(dynamic, 1) num_threads(threads)
-  for (std::ptrdiff_t index = 0; index < signed_count; ++index) {
-    function(static_cast<std::size_t>(index), argument);
+  } else {
+    pool().run(count, function, argument, threads);
   }
 }
-
-#else
-
-bool has_threads() { return false; }
-
-void parallel_for(std::size_t count, void (*function)(std::size_t, void*), void* argument) {
-  for (std::size_t index = 0; index < count; ++index) function(index, argument);
-}
-
-#endif
 
 }  // namespace bpnet

@@ -1,4 +1,4 @@
-// Work over several threads. This is the only part of bpnet that knows OpenMP.
+// Work over several threads. This is the only part of bpnet that knows threads.
 //
 // The caller cuts its work into chunks that depend on shapes alone and each chunk writes its own
 // result, so the bits are the same for every number of threads.
@@ -8,13 +8,14 @@
 
 namespace bpnet {
 
-int default_num_threads();  // what the process's affinity and cgroup allow, or OMP_NUM_THREADS
+// What affinity and cgroup allow; BPNET_NUM_THREADS, then OMP_NUM_THREADS, override it.
+int default_num_threads();
 int num_threads();
 void set_num_threads(int count);  // honoured as given, even above the number of processors
-bool has_threads();               // false when built without OpenMP
+bool has_threads();               // false when built without threads
 
 // Calls function(index, argument) once for every index in 0 … count−1, in any order, and returns
-// when all are done. The functions must not throw. Nested calls run serially.
+// when all are done. The functions must not throw. Nested and simultaneous calls run serially.
 void parallel_for(std::size_t count, void (*function)(std::size_t index, void* argument),
                   void* argument);
 

@@ -2,6 +2,7 @@
 
 #include "bpnet/kernels/cpu/chunks.h"
 #include "bpnet/kernels/cpu/scalar_math.h"
+#include "bpnet/kernels/cpu/vector_math.h"
 #include "bpnet/kernels/kernels.h"
 
 namespace {
@@ -33,12 +34,12 @@ void activate(bpnet::Activation act, size_t count, const real* x, real* y) {
     case ActivationKind::kIdentity:
       if (x != y) map(count, x, y, [](real s) { return s; });
       break;
-    case ActivationKind::kTanh: map(count, x, y, [](real s) { return tanh_of(s); }); break;
+    case ActivationKind::kTanh: map_vectors(count, x, y, [](vec s) { return tanh_of(s); }); break;
     case ActivationKind::kRelu: map(count, x, y, [](real s) { return s < 0 ? real(0) : s; }); break;
     case ActivationKind::kLeakyRelu:
       map(count, x, y, [=](real s) { return s > 0 ? s : parameter * s; });
       break;
-    case ActivationKind::kSigmoid: map(count, x, y, [](real s) { return sigmoid(s); }); break;
+    case ActivationKind::kSigmoid: map_vectors(count, x, y, [](vec s) { return sigmoid(s); }); break;
     case ActivationKind::kSoftplus:
       map(count, x, y, [=](real s) { return softplus(s, parameter); });
       break;
@@ -46,7 +47,7 @@ void activate(bpnet::Activation act, size_t count, const real* x, real* y) {
     case ActivationKind::kGeluTanh:
       map(count, x, y, [](real s) { return real(0.5) * s * (1 + gelu_tanh(s)); });
       break;
-    case ActivationKind::kSilu: map(count, x, y, [](real s) { return s * sigmoid(s); }); break;
+    case ActivationKind::kSilu: map_vectors(count, x, y, [](vec s) { return s * sigmoid(s); }); break;
   }
 }
 

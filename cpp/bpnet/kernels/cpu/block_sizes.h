@@ -31,7 +31,7 @@ constexpr size_t kPackedRows = 8 * kBlock.block_rows;
 constexpr size_t kPackedColumns = 4096;
 
 // Below this many multiply-adds, or elements of an elementwise operation, threads cost more than
-// they save (a parallel region takes some 5 µs).
+// they save (a parallel region takes some microseconds).
 constexpr size_t kSerialProducts = size_t{1} << 19;
 constexpr size_t kChunk = size_t{1} << 14;
 

@@ -1,7 +1,7 @@
 #pragma once
 
 #include "bpnet/kernels/cpu/chunks.h"
-#include "bpnet/kernels/cpu/scalar_math.h"
+#include "bpnet/kernels/cpu/vector_math.h"
 #include "bpnet/kernels/kernels.h"
 
 namespace {
@@ -14,8 +14,9 @@ inline real row_maximum(size_t columns, const real* x) {
 
 // y = exp(x − largest), and their sum
 inline real exponentials(size_t columns, const real* x, real largest, real* y) {
+  map_vectors(columns, x, y, [=](vec v) { return exp_of(v - largest); });
   real sum = 0;
-  for (size_t c = 0; c < columns; ++c) sum += y[c] = exp_of(x[c] - largest);
+  for (size_t c = 0; c < columns; ++c) sum += y[c];
   return sum;
 }
 

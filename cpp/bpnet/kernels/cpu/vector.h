@@ -17,7 +17,7 @@ constexpr size_t kLanes = BPNET_VECTOR_BYTES / sizeof(real);
 
 inline vec load(const real* p) { return *reinterpret_cast<const loose_vec*>(p); }
 inline void store(real* p, vec v) { *reinterpret_cast<loose_vec*>(p) = v; }
-inline vec splat(real value) { return vec{} + value; }
+inline vec splat(real value) { return value - vec{}; }  // v − 0 is v, so the compiler drops it
 
 // Lanes are added in pairs, half by half: the order is fixed by the width alone.
 inline real sum_lanes(vec v) {

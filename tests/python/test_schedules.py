@@ -1,0 +1,130 @@
+"""Learning-rate schedules against their formulas, read off trainer.learning_rate."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import bpnet as bp
+import numpy as np
+import pytest
+
+X = np.random.default_rng(0).normal(size=(12, 3)).astype(np.float32)
+Y = X.sum(axis=1)
+EPOCHS = 25
+LR = 0.02
+
+
+def trainer_with(schedule: bp.schedules.Schedule, lr: float = LR) -> bp.Trainer:
+    net = bp.Network(3, [bp.Linear(1)], dtype="float64")
+    return bp.Trainer(net, "mse", bp.SGD(lr=lr, schedule=schedule))
+
+
+BY_EPOCH: list[tuple[bp.schedules.Schedule, Callable[[int], float]]] = [
+    (bp.schedules.Schedule(), lambda epoch: 1.0),
+    (bp.StepLR(4), lambda epoch: 0.1 ** (epoch // 4)),
+    (bp.StepLR(3, gamma=0.5), lambda epoch: 0.5 ** (epoch // 3)),
+    (bp.MultiStepLR([2, 7, 8], gamma=0.3), lambda epoch: 0.3 ** sum(m <= epoch for m in (2, 7, 8))),
+    (bp.MultiStepLR([7, 2, 2]), lambda epoch: 0.1 ** sum(m <= epoch for m in (7, 2, 2))),
+    (bp.ExponentialLR(0.9), lambda epoch: 0.9**epoch),
+    (bp.CosineAnnealingLR(10), lambda epoch: 0.5 * (1 + math.cos(math.pi * min(epoch, 10) / 10))),
+    (
+        bp.CosineAnnealingLR(20, min_factor=0.2),
+        lambda epoch: 0.2 + 0.8 * 0.5 * (1 + math.cos(math.pi * min(epoch, 20) / 20)),
+    ),
+]
+by_epoch = pytest.mark.parametrize("schedule, factor", BY_EPOCH, ids=[repr(s) for s, _ in BY_EPOCH])
+
+
+@by_epoch
+@pytest.mark.parametrize("batch_size", [1, 5])
+def test_by_epoch(schedule: bp.schedules.Schedule, factor: Callable[[int], float], batch_size: int):
+    trainer = trainer_with(schedule)
+    for epoch in range(EPOCHS):
+        assert trainer.learning_rate == pytest.approx(LR * factor(epoch), rel=1e-12, abs=1e-18)
+        trainer.fit(X, Y, batch_size=batch_size, verbose=0)
+    rates = [LR * factor(epoch) for epoch in range(EPOCHS)]
+    assert trainer.history["lr"] == pytest.approx(rates, rel=1e-12, abs=1e-18)
+
+
+@by_epoch
+@pytest.mark.parametrize("steps, start", [(7, 0.0), (30, 0.25)])
+def test_warm_up_multiplies(
+    schedule: bp.schedules.Schedule, factor: Callable[[int], float], steps: int, start: float
+):
+    """Three updates an epoch; update t of n takes start + (1 − start)(t + 1) / n."""
+    trainer = trainer_with(bp.LinearWarmup(steps, start_factor=start, after=schedule))
+    for epoch in range(EPOCHS):
+        rise = start + (1 - start) * min(1.0, (trainer.steps + 1) / steps)
+        assert trainer.steps == 3 * epoch
+        assert trainer.learning_rate == pytest.approx(LR * factor(epoch) * rise, rel=1e-12, abs=1e-18)
+        trainer.fit(X, Y, batch_size=4, verbose=0)
+
+
+def test_warm_up_step_by_step():
+    trainer = trainer_with(bp.LinearWarmup(5, start_factor=0.1))
+    rates = []
+    for _ in range(8):
+        rates.append(trainer.learning_rate)
+        trainer.step(X.astype(float), Y)
+    wanted = [LR * (0.1 + 0.9 * min(1.0, t / 5)) for t in range(1, 9)]
+    assert rates == pytest.approx(wanted, rel=1e-12)
+
+
+@pytest.mark.parametrize("batch_size", [1, 4])
+def test_the_rate_is_what_the_update_takes(batch_size: int):
+    """A loss whose gradient is always 1: the bias goes down by the sum of the rates."""
+    net = bp.Network(1, [bp.Linear(1)], dtype="float64")
+    net.load_state_dict({"0.weight": [[0.0]], "0.bias": [100.0]})
+    schedule = bp.LinearWarmup(10, after=bp.StepLR(2, gamma=0.5))
+    trainer = bp.Trainer(net, "mae", bp.SGD(lr=LR, schedule=schedule))
+    x, y = np.zeros((8, 1)), np.zeros(8)
+    trainer.fit(x, y, epochs=5, batch_size=batch_size, verbose=0)
+    updates = 8 // batch_size
+    rates = [LR * 0.5 ** (step // updates // 2) * min(1.0, (step + 1) / 10) for step in range(5 * updates)]
+    assert net.state_dict()["0.bias"][0] == pytest.approx(100 - sum(rates), rel=1e-14)
+
+
+def plateau_rates(
+    losses: list[float], factor: float, patience: int, threshold: float, least: float
+) -> list[float]:
+    """The factor in each epoch, by the rule as PyTorch states it, from the losses that were watched."""
+    factors, now, best, waited = [], 1.0, math.inf, 0
+    for loss in losses:
+        factors.append(now)
+        if loss < best * (1 - threshold):
+            best, waited = loss, 0
+        else:
+            waited += 1
+        if waited > patience:
+            now, waited = max(now * factor, least), 0
+    return factors
+
+
+@pytest.mark.parametrize("watched", ["val_loss", "loss"])
+@pytest.mark.parametrize("patience, threshold, least", [(0, 0.0, 0.0), (1, 1e-4, 0.2), (3, 0.05, 0.0)])
+def test_reduce_on_plateau(watched: str, patience: int, threshold: float, least: float):
+    """Noisy targets and a large rate, so that the loss goes up and down."""
+    noisy = Y + np.random.default_rng(1).normal(size=len(Y))
+    trainer = trainer_with(bp.ReduceLROnPlateau(0.7, patience, threshold, least), lr=0.3)
+    validation = (X[:5] + 0.3, noisy[:5]) if watched == "val_loss" else None
+    history = trainer.fit(X, noisy, epochs=40, batch_size=3, validation_data=validation, verbose=0)
+    factors = plateau_rates(history[watched], 0.7, patience, threshold, least)
+    assert history["lr"] == pytest.approx([0.3 * f for f in factors], rel=1e-12)
+    assert min(factors) < 0.8, "the rate fell at least twice"
+
+
+@pytest.mark.parametrize(
+    "schedule, message",
+    [
+        (bp.StepLR(0), "step schedule: step_size is 0"),
+        (bp.ExponentialLR(0.0), "exponential schedule: gamma is 0"),
+        (bp.CosineAnnealingLR(0), "cosine schedule: 0 epochs"),
+        (bp.ReduceLROnPlateau(factor=2.0), "plateau schedule: factor is 2"),
+        (bp.LinearWarmup(3, start_factor=2.0), "warm-up: start is 2"),
+    ],
+    ids=repr,
+)
+def test_options_that_make_no_sense_are_refused(schedule: bp.schedules.Schedule, message: str):
+    with pytest.raises(ValueError, match=message):
+        trainer_with(schedule)
