@@ -1,29 +1,67 @@
 #include "bpnet/core/error.h"
 
+#include <cstring>
+
 #include "arrays.h"
 
 namespace bpnet::bindings {
+namespace {
+
+// Messages may quote a damaged file: what is no UTF-8 is shown as a replacement character.
+void set_error(PyObject* type, const std::exception& error) {
+  const std::string text = error.what();
+  PyObject* decoded = PyUnicode_DecodeUTF8(text.data(), static_cast<Py_ssize_t>(text.size()), "replace");
+  if (!decoded) return;
+  PyErr_SetObject(type, decoded);
+  Py_DECREF(decoded);
+}
+
+void set_os_error(const FileError& error) {
+  const auto path = py::reinterpret_steal<py::object>(
+      PyUnicode_DecodeFSDefaultAndSize(error.path().data(), static_cast<Py_ssize_t>(error.path().size())));
+  const auto text = py::reinterpret_steal<py::object>(PyUnicode_DecodeLocale(std::strerror(error.code()), "surrogateescape"));
+  if (!path || !text) return;
+  PyErr_SetObject(PyExc_OSError, py::make_tuple(error.code(), text, path).ptr());
+}
+
+PyObject* new_error(py::module_& module, const char* name, const char* doc, PyObject* base) {
+  const std::string qualified = std::string("bpnet.") + name;
+  PyObject* type = PyErr_NewExceptionWithDoc(qualified.c_str(), doc, base, nullptr);
+  if (!type) throw py::error_already_set();
+  module.attr(name) = py::reinterpret_borrow<py::object>(type);
+  return type;  // one reference is kept for the translator, for good
+}
+
+PyObject* file_format_error;
+PyObject* numeric_error;
+PyObject* device_error;
+
+void translate(std::exception_ptr pointer) {
+  try {
+    if (pointer) std::rethrow_exception(pointer);
+  } catch (const FileError& error) {
+    set_os_error(error);
+  } catch (const FileFormatError& error) {
+    set_error(file_format_error, error);
+  } catch (const NumericError& error) {
+    set_error(numeric_error, error);
+  } catch (const DeviceError& error) {
+    set_error(device_error, error);
+  } catch (const Error& error) {
+    set_error(PyExc_ValueError, error);
+  }
+}
+
+}  // namespace
 
 // Python sees ValueError for shapes and values, OSError (FileNotFoundError, PermissionError, …) for
 // what the system refuses, and classes of bpnet's own for the rest.
 void register_errors(py::module_& module) {
-  py::register_exception_translator([](std::exception_ptr pointer) {
-    try {
-      if (pointer) std::rethrow_exception(pointer);
-    } catch (const FileError& error) {
-      const py::tuple arguments = py::make_tuple(error.code(), std::string(error.what()), error.path());
-      PyErr_SetObject(PyExc_OSError, arguments.ptr());
-    } catch (const Error& error) {
-      PyErr_SetString(PyExc_ValueError, error.what());
-    }
-  });
-  const auto add = [&](py::handle type) { type.attr("__module__") = "bpnet"; };
-  add(py::register_exception<FileFormatError>(module, "FileFormatError", PyExc_ValueError));
-  add(py::register_exception<NumericError>(module, "NumericError", PyExc_ValueError));
-  add(py::register_exception<DeviceError>(module, "DeviceError", PyExc_RuntimeError));
-  module.attr("FileFormatError").attr("__doc__") = "A file that is not what it claims to be.";
-  module.attr("NumericError").attr("__doc__") = "NaN or infinity in data, weights or a loss.";
-  module.attr("DeviceError").attr("__doc__") = "A backend or device that is not here.";
+  file_format_error =
+      new_error(module, "FileFormatError", "A file that is not what it claims to be.", PyExc_ValueError);
+  numeric_error = new_error(module, "NumericError", "NaN or infinity in data, weights or a loss.", PyExc_ValueError);
+  device_error = new_error(module, "DeviceError", "A backend or device that is not here.", PyExc_RuntimeError);
+  py::register_exception_translator(&translate);
 }
 
 }  // namespace bpnet::bindings

@@ -13,6 +13,7 @@ from typing import Any as _Any
 
 from bpnet import _core
 from bpnet._core import DeviceError, FileFormatError, NumericError, backends, num_threads
+from bpnet.checks import whole as _whole
 from bpnet.initializers import (
     Constant,
     FanIn,
@@ -125,9 +126,7 @@ __all__ = [
 
 def set_num_threads(count: int) -> None:
     """Use ``count`` threads, at least 1, even above the number of processors. Results do not depend on it."""
-    from bpnet.arrays import whole
-
-    _core.set_num_threads(whole("set_num_threads", "count", count))
+    _core.set_num_threads(_whole("set_num_threads", "count", count, most=65_536))
 
 
 def get_include() -> str:

@@ -24,11 +24,14 @@ def numeric(operation: str, name: str, value: Any) -> np.ndarray:
 
 
 def dense(array: np.ndarray, dtype: np.dtype) -> np.ndarray:
-    """The array as C-contiguous, aligned memory of this dtype; itself where it is so already."""
-    return np.require(array, dtype=dtype, requirements=["C", "A"])
+    """The array as C-contiguous, aligned memory of this dtype; itself where it is so already. A number
+    too large for the dtype becomes infinite, which the caller's check of the values reports."""
+    with np.errstate(over="ignore"):
+        return np.require(array, dtype=dtype, requirements=["C", "A"])
 
 
-def _expected(shape: tuple[int, ...]) -> str:
+def batch_text(shape: tuple[int, ...]) -> str:
+    """``(N, 3, 8, 8)``"""
     return "(N, " + ", ".join(map(str, shape)) + ")"
 
 
@@ -42,7 +45,7 @@ def samples(
             raise ValueError(f"{operation}: X has {array.shape[1]} features, the network expects {shape[0]}")
         hint = "; for one sample give X[None]" if array.shape == shape else ""
         raise ValueError(
-            f"{operation}: X has shape {array.shape}, the network expects {_expected(shape)}{hint}"
+            f"{operation}: X has shape {array.shape}, the network expects {batch_text(shape)}{hint}"
         )
     if len(array) == 0:
         raise ValueError(f"{operation}: X has 0 samples, at least 1 is needed")
@@ -66,7 +69,8 @@ def targets(
                 f"{operation}: y has dtype {array.dtype}, cross_entropy needs class indices (y.astype(int)) "
                 f"or probabilities of shape (N, {outputs})"
             )
-        return None, dense(array, np.dtype(np.int64))
+        # A copy: the core trusts labels it has checked, and the user's array may change.
+        return None, np.array(array, dtype=np.int64, order="C")
     if array.ndim == 1 and outputs == 1:
         array = array[:, None]
     if array.shape != (count, outputs):
@@ -105,13 +109,6 @@ def weights(operation: str, value: Any, count: int, dtype: np.dtype) -> np.ndarr
         )
     if not array.any():
         raise ValueError(f"{operation}: sample_weight is 0 everywhere")
-    return array
-
-
-def whole(operation: str, name: str, value: Any, least: int = 1) -> int:
-    """value as a whole number of at least ``least``."""
-    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, np.integer)):
-        raise TypeError(f"{operation}: {name} is {value!r}, a whole number is needed")
-    if value < least:
-        raise ValueError(f"{operation}: {name} is {value}, at least {least} is needed")
-    return int(value)
+    # Only their ratios count. A power of two takes them, exactly, to where sums neither overflow nor vanish.
+    exponent = int(np.frexp(array.max())[1])
+    return array if -64 < exponent < 64 else np.ldexp(array, -exponent)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 
+from bpnet import checks
+
 __all__ = [
     "Constant",
     "FanIn",
@@ -23,7 +25,7 @@ class Initializer:
     kind = ""
 
     def __init__(self, **numbers: float) -> None:
-        self.numbers = {name: float(value) for name, value in numbers.items()}
+        self.numbers = {name: checks.number("init", name, value) for name, value in numbers.items()}
 
     def describe(self) -> dict[str, object]:
         return {"kind": self.kind, **self.numbers}

@@ -65,10 +65,12 @@ class Linear(Layer):
         bias_init: Initializer | None = None,
     ) -> None:
         options: dict[str, Any] = {"out_features": out_features, "bias": bias}
-        if init is not None:
-            options["init"] = init
-        if bias_init is not None:
-            options["bias_init"] = bias_init
+        for name, value in (("init", init), ("bias_init", bias_init)):
+            if value is None:
+                continue
+            if not isinstance(value, Initializer):
+                raise TypeError(f"linear: {name} is {value!r}, an initializer such as bpnet.HeNormal() is needed")
+            options[name] = value
         super().__init__(**options)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from bpnet import _core, arrays
+from bpnet import _core, arrays, checks
 from bpnet.layers import Layer, LeakyReLU, Linear, ReLU, Sigmoid, Tanh
 from bpnet.losses import Loss, as_loss
 from bpnet.network import Network, _to_json
@@ -63,9 +63,14 @@ def trace(network: Network, x: Any, y: Any, loss: Loss | str = "half_squared_err
         ValueError: the network has a layer that the lecture does not know.
     """
     loss = as_loss("trace", loss)
-    sample = arrays.dense(arrays.numeric("trace", "x", x), network.dtype).reshape(-1)
-    if sample.shape != network.input_shape and len(network.input_shape) == 1:
-        raise ValueError(f"trace: x has {sample.size} features, the network expects {network.input_shape[0]}")
+    sample = arrays.dense(arrays.numeric("trace", "x", x), network.dtype)
+    if sample.shape == (1, *network.input_shape):
+        sample = sample[0]
+    if sample.shape != network.input_shape:
+        if sample.ndim == 1 and len(network.input_shape) == 1:
+            raise ValueError(f"trace: x has {sample.size} features, the network expects {network.input_shape[0]}")
+        expected = f"{int(np.prod(network.input_shape))} numbers of shape {network.input_shape}"
+        raise ValueError(f"trace: x has shape {sample.shape}, the network expects {expected}")
     outputs = int(np.prod(network.output_shape))
     wanted = arrays.numeric("trace", "y", y).reshape(-1)
     target, label = None, None
@@ -108,9 +113,10 @@ def backprop(
     """
     if activation not in _ACTIVATIONS:
         raise ValueError(f"backprop: activation {activation!r} is not one of {', '.join(_ACTIVATIONS)}")
+    layers = checks.items("backprop", "layers", layers)
     if len(layers) < 2:
         raise ValueError(f"backprop: layers has {len(layers)} widths, at least 2 are needed")
-    steps = arrays.whole("backprop", "steps", steps, least=0)
+    steps = checks.whole("backprop", "steps", steps, least=0)
     chain: list[Layer] = []
     for width in layers[1:]:
         chain += [Linear(width), _ACTIVATIONS[activation]()]
@@ -138,6 +144,8 @@ def check_gradients(network: Network, X: Any, y: Any, loss: Loss | str) -> dict[
         For each parameter's name, max |a − b| / max |b| over its elements: some 1e-9 when right. A kink
         (ReLU at 0) within the difference step shows as an error of its own.
     """
+    if not isinstance(network, Network):
+        raise TypeError(f"check_gradients: network is {network!r}, a bpnet.Network is needed")
     description = network.description | {"dtype": "float64"}
     double = _core.NetworkF64(_to_json(description), "")
     copy = Network._from_core(double)

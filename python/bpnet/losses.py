@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from bpnet import _core
+from bpnet import _core, checks
 
 __all__ = [
     "BinaryCrossEntropyWithLogits",
@@ -66,7 +66,7 @@ class Huber(Loss):
     name = "huber"
 
     def __init__(self, delta: float = 1.0) -> None:
-        self.delta = float(delta)
+        self.delta = checks.number("huber", "delta", delta)
 
     def describe(self) -> dict[str, Any]:
         return {"name": self.name, "delta": self.delta}
@@ -86,8 +86,9 @@ class CrossEntropy(Loss):
     name = "cross_entropy"
 
     def __init__(self, label_smoothing: float = 0.0, class_weight: Sequence[float] | None = None) -> None:
-        self.label_smoothing = float(label_smoothing)
-        self.class_weight = [] if class_weight is None else [float(w) for w in class_weight]
+        self.label_smoothing = checks.number("cross_entropy", "label_smoothing", label_smoothing)
+        weights = [] if class_weight is None else checks.items("cross_entropy", "class_weight", class_weight)
+        self.class_weight = [checks.number("cross_entropy", "class_weight", weight) for weight in weights]
 
     def describe(self) -> dict[str, Any]:
         return {
@@ -144,11 +145,11 @@ def with_class_weight(
         weights = [len(labels) / (classes * count) if count else 1.0 for count in counts]
     elif isinstance(class_weight, Mapping):
         for key in class_weight:
-            if not 0 <= int(key) < classes:
+            if not 0 <= checks.whole(operation, "a key of class_weight", key, least=-classes) < classes:
                 raise ValueError(
                     f"{operation}: class_weight names class {key}, the network has classes 0 to {classes - 1}"
                 )
-        weights = [float(class_weight.get(c, 1.0)) for c in range(classes)]
+        weights = [class_weight.get(c, 1.0) for c in range(classes)]
     else:
-        weights = [float(weight) for weight in class_weight]
+        weights = checks.items(operation, "class_weight", class_weight)
     return CrossEntropy(loss.label_smoothing, weights)

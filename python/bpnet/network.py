@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bpnet import _core, arrays
+from bpnet import _core, arrays, checks
 from bpnet.layers import Layer
 from bpnet.losses import Loss, as_loss
 
@@ -55,20 +55,20 @@ class Network:
     ) -> None:
         if device != "cpu":
             raise _core.DeviceError(f"network: device {device!r} is not here; there is 'cpu'")
-        sizes = [input_shape] if isinstance(input_shape, (int, np.integer)) else list(input_shape)
-        layers = list(layers)
+        one = isinstance(input_shape, (int, float, np.number))
+        sizes = [input_shape] if one else checks.items("network", "input_shape", input_shape)
+        layers = checks.items("network", "layers", layers)
         for index, layer in enumerate(layers):
             if not isinstance(layer, Layer):
                 raise TypeError(
                     f"network: layer {index} is a {type(layer).__name__}, a bpnet layer is needed"
                 )
         name = _dtype_name(dtype)
-        seed = arrays.whole("network", "seed", seed, least=0)
-        if seed >= 1 << 64:
-            raise ValueError(f"network: seed is {seed}, at most 2**64 - 1 is possible")
+        if backend is not None and not isinstance(backend, str):
+            raise TypeError(f"network: backend is {backend!r}, a name or None is needed")
         description = {
-            "input_shape": [arrays.whole("network", "input_shape", size) for size in sizes],
-            "seed": str(seed),
+            "input_shape": [checks.whole("network", "input_shape", size) for size in sizes],
+            "seed": str(checks.seed("network", seed)),
             "layers": [layer.describe() for layer in layers],
         }
         self._set_core(_CORES[name](_to_json(description), backend or ""))
@@ -142,6 +142,8 @@ class Network:
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Overwrite the weights and buffers: the names must be those of state_dict(), the shapes too,
         the values finite. Nothing is changed unless all fit."""
+        if not isinstance(state, Mapping):
+            raise TypeError(f"load_state_dict: state is {state!r}, a mapping of names to arrays is needed")
         own = self.state_dict()
         missing = [name for name in own if name not in state]
         unknown = [name for name in state if name not in own]
@@ -194,9 +196,9 @@ class Network:
             The gradient by X, (N, *input_shape).
         """
         gradient = arrays.dense(arrays.numeric("backward", "grad_out", grad_out), self.dtype)
-        if gradient.shape[1:] != self.output_shape:
+        if gradient.ndim == 0 or gradient.shape[1:] != self.output_shape:
             raise ValueError(
-                f"backward: grad_out has shape {gradient.shape}, the output has (N, {self.output_shape})"
+                f"backward: grad_out has shape {gradient.shape}, the output has {arrays.batch_text(self.output_shape)}"
             )
         return self._core.backward(gradient, accumulate)
 
@@ -307,7 +309,6 @@ class Network:
         from bpnet.training import trainer_for
 
         trainer = trainer_for(self, X, y, loss, optimizer, class_weight, seed)
-        self._trainer = trainer
         return trainer.fit(
             X,
             y,
@@ -324,18 +325,20 @@ class Network:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write weights, architecture and preprocessing to a safetensors file, whole or not at all."""
-        self._core.save(os.fspath(path))
+        self._core.save(checks.path("save", path))
 
     def __getstate__(self) -> dict[str, Any]:
         return {
             "description": self.description,
+            "backend": self.backend,
             "preprocessing": self.preprocessing,
             "state": {name: array.copy() for name, array in self.state_dict().items()},
         }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         description = state["description"]
-        self._set_core(_CORES[description["dtype"]](_to_json(description), ""))
+        here = state["backend"] in _core.backends()  # the other machine's may be missing
+        self._set_core(_CORES[description["dtype"]](_to_json(description), state["backend"] if here else ""))
         self.preprocessing = state["preprocessing"]
         self.load_state_dict(state["state"])
 
@@ -354,7 +357,7 @@ def load(path: str | os.PathLike[str], backend: str | None = None) -> Network:
         OSError: the file is not there or cannot be read.
         FileFormatError: it is not a whole bpnet file; nothing in it is executed or taken as a path.
     """
-    name = os.fspath(path)
+    name = checks.path("load", path)
     dtype, _ = _core.inspect(name)
     core_class = _CORES.get(dtype)
     if core_class is None:
@@ -364,7 +367,7 @@ def load(path: str | os.PathLike[str], backend: str | None = None) -> Network:
 
 def _dtype_name(dtype: Any) -> str:
     try:
-        name = np.dtype(dtype).name
+        name = "None" if dtype is None else np.dtype(dtype).name
     except TypeError:
         name = str(dtype)
     if name not in _CORES:

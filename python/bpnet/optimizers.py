@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from bpnet import checks
 from bpnet.schedules import Schedule
 
 __all__ = ["Adam", "AdamW", "Optimizer", "RMSprop", "SGD"]
@@ -20,7 +21,10 @@ class Optimizer:
                 f"{self.name}: schedule is a {type(schedule).__name__}, one of bpnet's schedules is needed"
             )
         self.schedule = schedule or Schedule()
-        self.options = options
+        self.options = {
+            name: value if isinstance(value, bool) else checks.number(self.name, name, value)
+            for name, value in options.items()
+        }
 
     def describe(self) -> dict[str, Any]:
         return {"name": self.name, **self.options}
@@ -48,9 +52,9 @@ class SGD(Optimizer):
     ) -> None:
         super().__init__(
             schedule,
-            lr=float(lr),
-            momentum=float(momentum),
-            weight_decay=float(weight_decay),
+            lr=lr,
+            momentum=momentum,
+            weight_decay=weight_decay,
             nesterov=bool(nesterov),
         )
 
@@ -64,13 +68,16 @@ class _Adam(Optimizer):
         weight_decay: float,
         schedule: Schedule | None,
     ) -> None:
+        pair = checks.items(self.name, "betas", betas)
+        if len(pair) != 2:
+            raise ValueError(f"{self.name}: betas is {betas!r}, two numbers are needed")
         super().__init__(
             schedule,
-            lr=float(lr),
-            beta1=float(betas[0]),
-            beta2=float(betas[1]),
-            eps=float(eps),
-            weight_decay=float(weight_decay),
+            lr=lr,
+            beta1=pair[0],
+            beta2=pair[1],
+            eps=eps,
+            weight_decay=weight_decay,
         )
 
 
@@ -127,11 +134,11 @@ class RMSprop(Optimizer):
     ) -> None:
         super().__init__(
             schedule,
-            lr=float(lr),
-            alpha=float(alpha),
-            eps=float(eps),
-            weight_decay=float(weight_decay),
-            momentum=float(momentum),
+            lr=lr,
+            alpha=alpha,
+            eps=eps,
+            weight_decay=weight_decay,
+            momentum=momentum,
         )
 
 

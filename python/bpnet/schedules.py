@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from bpnet import checks
+
 __all__ = [
     "CosineAnnealingLR",
     "ExponentialLR",
@@ -37,21 +39,30 @@ class StepLR(Schedule):
     """lr · gamma^⌊epoch / step_size⌋."""
 
     def __init__(self, step_size: int, gamma: float = 0.1) -> None:
-        super().__init__("step", step_size=int(step_size), gamma=float(gamma))
+        super().__init__(
+            "step",
+            step_size=checks.whole("step schedule", "step_size", step_size, least=0),
+            gamma=checks.number("step schedule", "gamma", gamma),
+        )
 
 
 class MultiStepLR(Schedule):
     """lr · gamma^(number of milestones ≤ epoch)."""
 
     def __init__(self, milestones: Sequence[int], gamma: float = 0.1) -> None:
-        super().__init__("multi_step", milestones=[int(m) for m in milestones], gamma=float(gamma))
+        listed = checks.items("multi-step schedule", "milestones", milestones)
+        super().__init__(
+            "multi_step",
+            milestones=[checks.whole("multi-step schedule", "a milestone", each, least=0) for each in listed],
+            gamma=checks.number("multi-step schedule", "gamma", gamma),
+        )
 
 
 class ExponentialLR(Schedule):
     """lr · gamma^epoch."""
 
     def __init__(self, gamma: float) -> None:
-        super().__init__("exponential", gamma=float(gamma))
+        super().__init__("exponential", gamma=checks.number("exponential schedule", "gamma", gamma))
 
 
 class CosineAnnealingLR(Schedule):
@@ -59,7 +70,11 @@ class CosineAnnealingLR(Schedule):
     (Loshchilov and Hutter 2017)."""
 
     def __init__(self, T_max: int, min_factor: float = 0.0) -> None:
-        super().__init__("cosine", epochs=int(T_max), minimum=float(min_factor))
+        super().__init__(
+            "cosine",
+            epochs=checks.whole("cosine schedule", "T_max", T_max, least=0),
+            minimum=checks.number("cosine schedule", "min_factor", min_factor),
+        )
 
 
 class ReduceLROnPlateau(Schedule):
@@ -71,10 +86,10 @@ class ReduceLROnPlateau(Schedule):
     ) -> None:
         super().__init__(
             "plateau",
-            factor=float(factor),
-            patience=int(patience),
-            threshold=float(threshold),
-            minimum=float(min_factor),
+            factor=checks.number("plateau schedule", "factor", factor),
+            patience=checks.whole("plateau schedule", "patience", patience, least=0),
+            threshold=checks.number("plateau schedule", "threshold", threshold),
+            minimum=checks.number("plateau schedule", "min_factor", min_factor),
         )
 
 
@@ -83,6 +98,11 @@ class LinearWarmup(Schedule):
     schedule that it multiplies (constant by default)."""
 
     def __init__(self, steps: int, start_factor: float = 0.0, after: Schedule | None = None) -> None:
+        if after is not None and not isinstance(after, Schedule):
+            raise TypeError(f"warm-up: after is {after!r}, one of bpnet's schedules is needed")
         base = (after or Schedule()).describe()
-        base.update(warmup_steps=int(steps), warmup_start=float(start_factor))
+        base.update(
+            warmup_steps=checks.whole("warm-up", "steps", steps, least=0),
+            warmup_start=checks.number("warm-up", "start_factor", start_factor),
+        )
         super().__init__(**base)

@@ -80,6 +80,22 @@ def test_optimizers_by_threads(optimizer: bp.optimizers.Optimizer):
     assert all(run == runs[0] for run in runs)
 
 
+@pytest.mark.parametrize("loss", ["cross_entropy", "mse", "huber"])
+@pytest.mark.parametrize("backend", [name for name in bp.backends() if name != "reference"])
+def test_losses_by_threads(backend: str, loss: str):
+    """So many rows that the loss itself is summed in parts."""
+    numbers = np.random.default_rng(0)
+    x = numbers.normal(size=(6000, 6)).astype(np.float32)
+    y = np.eye(10, dtype=np.float32)[numbers.integers(0, 10, len(x))]
+    runs = []
+    for threads in THREADS:
+        bp.set_num_threads(threads)
+        net = bp.Network(6, [bp.Linear(10)], dtype="float64", backend=backend)  # float32 would round it away
+        trainer = bp.Trainer(net, loss, bp.SGD(0.1))
+        runs.append([trainer.step(x, y, np.linspace(0, 1, len(x))) for _ in range(3)])
+    assert all(run == runs[0] for run in runs)
+
+
 @pytest.mark.parametrize("widths", [(6, 12, 3), (300, 400, 10)], ids=str)
 @pytest.mark.parametrize("backend", [name for name in bp.backends() if name != "reference"])
 def test_online_by_threads(backend: str, widths: tuple[int, int, int]):
@@ -133,7 +149,9 @@ OPTIMIZERS = {
     "sgd": lambda: bp.SGD(0.1),
     "momentum": lambda: bp.SGD(0.05, momentum=0.9, weight_decay=1e-3, schedule=bp.StepLR(2, 0.5)),
     "warm-up": lambda: bp.SGD(0.1, schedule=bp.LinearWarmup(12, after=bp.CosineAnnealingLR(6))),
-    "adam": lambda: bp.Adam(0.01, schedule=bp.ReduceLROnPlateau(0.5, patience=0)),
+    # A threshold that no epoch passes: with patience 1 the rate falls after the third, amid the wait.
+    "adam": lambda: bp.Adam(0.01, schedule=bp.ReduceLROnPlateau(0.5, patience=0, threshold=0.9)),
+    "patient": lambda: bp.Adam(0.01, schedule=bp.ReduceLROnPlateau(0.5, patience=1, threshold=0.9)),
     "adamw": lambda: bp.AdamW(0.01, schedule=bp.ExponentialLR(0.9)),
     "rmsprop": lambda: bp.RMSprop(0.01, momentum=0.5, schedule=bp.MultiStepLR([1, 3])),
 }

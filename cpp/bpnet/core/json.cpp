@@ -1,5 +1,6 @@
 #include "bpnet/core/json.h"
 
+#include <charconv>
 #include <cmath>
 #include <limits>
 #include <sstream>
@@ -94,11 +95,40 @@ void write(std::string& out, const Json& value) {
   }
 }
 
+// Where the text ceases to be UTF-8, or its size.
+std::size_t utf8_end(std::string_view text) {
+  const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
+  std::size_t at = 0;
+  while (at < text.size()) {
+    const unsigned char first = byte(at);
+    if (first < 0x80) {
+      ++at;
+      continue;
+    }
+    const std::size_t length = first >= 0xF0 ? 4 : first >= 0xE0 ? 3 : 2;
+    if (first < 0xC2 || first > 0xF4 || text.size() - at < length) return at;
+    for (std::size_t i = 1; i < length; ++i) {
+      if ((byte(at + i) & 0xC0) != 0x80) return at;
+    }
+    // Overlong forms, the halves of surrogate pairs, and what lies beyond Unicode.
+    const unsigned char second = byte(at + 1);
+    if ((first == 0xE0 && second < 0xA0) || (first == 0xED && second > 0x9F) ||
+        (first == 0xF0 && second < 0x90) || (first == 0xF4 && second > 0x8F)) {
+      return at;
+    }
+    at += length;
+  }
+  return at;
+}
+
 class Parser {
  public:
   explicit Parser(std::string_view text) : text_(text) {}
 
   Json document() {
+    at_ = utf8_end(text_);
+    if (at_ != text_.size()) broken("UTF-8");
+    at_ = 0;
     Json value = element(0);
     skip_space();
     if (at_ != text_.size()) broken("the end");
@@ -129,6 +159,10 @@ class Parser {
     if (take("null")) return {};
     if (take("true")) return true;
     if (take("false")) return false;
+    // What Python's json writes for numbers that JSON has not; whoever reads them checks the range.
+    if (take("NaN")) return std::numeric_limits<double>::quiet_NaN();
+    if (take("Infinity")) return std::numeric_limits<double>::infinity();
+    if (take("-Infinity")) return -std::numeric_limits<double>::infinity();
     switch (peek()) {
       case '"': return string();
       case '[': return array(depth);
@@ -221,6 +255,7 @@ class Parser {
       default: broken("an escape");
     }
     unsigned code = hex4();
+    if (code >= 0xDC00 && code < 0xE000) broken("the first half of a surrogate pair");
     if (code >= 0xD800 && code < 0xDC00) {  // a surrogate pair
       if (!take("\\u")) broken("the second half of a surrogate pair");
       const unsigned low = hex4();
@@ -284,6 +319,16 @@ std::size_t Json::size() const {
   const std::int64_t value = integer();
   if (value < 0) fail<FileFormatError>("json: a size expected, found ", value);
   return static_cast<std::size_t>(value);
+}
+
+std::uint64_t Json::word() const {
+  const std::string& text = string();
+  std::uint64_t value = 0;
+  const auto [end, problem] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (problem != std::errc{} || end != text.data() + text.size()) {
+    fail<FileFormatError>("json: a whole number of 64 bits expected, found '", text, "'");
+  }
+  return value;
 }
 
 double Json::number() const {

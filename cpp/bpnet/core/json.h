@@ -40,6 +40,7 @@ class Json {
   bool boolean() const;
   std::int64_t integer() const;
   std::size_t size() const;  // an integer ≥ 0
+  std::uint64_t word() const;  // 64 bits, written as text: "18446744073709551615"
   double number() const;
   const std::string& string() const;
   const Array& array() const;
@@ -50,7 +51,7 @@ class Json {
   void set(std::string_view key, Json value);         // replaces, or appends
 
   std::string dump() const;
-  static Json parse(std::string_view text);  // a FileFormatError with the byte's position
+  static Json parse(std::string_view text);  // UTF-8; a FileFormatError with the byte's position
 
  private:
   std::variant<std::monostate, bool, std::int64_t, double, std::string, Array, Object> value_;

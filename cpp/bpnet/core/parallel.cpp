@@ -92,6 +92,10 @@ void set_num_threads(int count) {
 
 bool has_threads() { return true; }
 
+void start_threads() {
+  if (num_threads() > 1) pool().start(num_threads());
+}
+
 void parallel_for(std::size_t count, void (*function)(std::size_t, void*), void* argument) {
   const int threads = num_threads();
   if (threads < 2 || count < 2) {

@@ -12,6 +12,7 @@ void set_num_threads(int count) {
 }
 
 bool has_threads() { return false; }
+void start_threads() {}
 
 void parallel_for(std::size_t count, void (*function)(std::size_t, void*), void* argument) {
   for (std::size_t index = 0; index < count; ++index) function(index, argument);

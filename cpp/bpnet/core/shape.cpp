@@ -18,6 +18,13 @@ std::size_t checked_product(const char* operation, std::size_t a, std::size_t b)
   return a * b;
 }
 
+std::size_t checked_sum(const char* operation, std::size_t a, std::size_t b) {
+  if (a > kMaxCount || b > kMaxCount - a) {
+    fail<ShapeError>(operation, ": ", a, " + ", b, " elements are more than memory can address");
+  }
+  return a + b;
+}
+
 Shape::Shape(std::initializer_list<std::size_t> sizes) { assign(sizes.begin(), sizes.size()); }
 
 Shape::Shape(const std::vector<std::size_t>& sizes) { assign(sizes.data(), sizes.size()); }

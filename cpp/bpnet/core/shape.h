@@ -41,5 +41,6 @@ std::ostream& operator<<(std::ostream& out, const Shape& shape);
 
 // a * b, or a ShapeError that begins with `operation` when the product does not fit.
 std::size_t checked_product(const char* operation, std::size_t a, std::size_t b);
+std::size_t checked_sum(const char* operation, std::size_t a, std::size_t b);
 
 }  // namespace bpnet

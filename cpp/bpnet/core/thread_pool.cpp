@@ -36,6 +36,11 @@ bool spin_until(const Condition& condition) {
 
 }  // namespace
 
+void ThreadPool::start(int threads) {
+  std::unique_lock<std::mutex> caller(caller_, std::try_to_lock);
+  if (caller) add_workers(threads - 1);
+}
+
 void ThreadPool::run(std::size_t count, Function function, void* argument, int threads) {
   std::unique_lock<std::mutex> caller(caller_, std::defer_lock);
   if (threads < 2 || count < 2 || inside || !caller.try_lock()) {

@@ -185,8 +185,7 @@ BasicTrainer<T> BasicTrainer<T>::load(BasicNetwork<T>& network, const std::strin
   }
   const Json run = Json::parse(require(file, "bpnet.trainer"));
   BasicTrainer trainer = blame_file([&] {
-    TrainerOptions options{schedule_from_json(run["schedule"]),
-                           std::strtoull(run["seed"].string().c_str(), nullptr, 10)};
+    TrainerOptions options{schedule_from_json(run["schedule"]), run["seed"].word()};
     return BasicTrainer(network, loss_from_json(run["loss"]), optimizer_from_json(run["optimizer"]),
                         std::move(options));
   });

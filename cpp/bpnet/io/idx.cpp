@@ -20,6 +20,18 @@ std::size_t element_size(IdxType type) {
   return 0;
 }
 
+Shape checked_shape(const std::vector<std::size_t>& sizes) {
+  try {
+    // A size of 0 must not hide that the others overflow: not every reader multiplies in our order.
+    std::vector<std::size_t> at_least_one;
+    for (const std::size_t size : sizes) at_least_one.push_back(std::max<std::size_t>(1, size));
+    static_cast<void>(Shape(at_least_one));
+    return Shape(sizes);
+  } catch (const ShapeError& error) {  // sizes whose product overflows
+    fail<FileFormatError>("idx: ", error.what());
+  }
+}
+
 unsigned byte_at(std::string_view bytes, std::size_t index) {
   return static_cast<unsigned char>(bytes[index]);
 }
@@ -47,18 +59,13 @@ IdxArray parse_idx(std::string_view bytes) {
     for (std::size_t i = 0; i < 4; ++i) value = value << 8 | byte_at(bytes, 4 + 4 * axis + i);
     sizes.push_back(value);
   }
-  std::size_t expected = size;
-  for (const std::size_t each : sizes) {
-    if (each != 0 && expected > (std::size_t{1} << 62) / each) {
-      fail<FileFormatError>("idx: the header's sizes multiply to more than memory can address");
-    }
-    expected *= each;
-  }
+  const Shape shape = checked_shape(sizes);
+  const std::size_t expected = shape.count() * size;
   if (bytes.size() - header != expected) {
-    fail<FileFormatError>("idx: the header claims ", Shape(sizes), ", ", expected, " bytes, the file holds ",
+    fail<FileFormatError>("idx: the header claims ", shape, ", ", expected, " bytes, the file holds ",
                           bytes.size() - header);
   }
-  IdxArray result{type, Shape(sizes), {bytes.begin() + static_cast<std::ptrdiff_t>(header), bytes.end()}};
+  IdxArray result{type, shape, {bytes.begin() + static_cast<std::ptrdiff_t>(header), bytes.end()}};
   for (std::size_t at = 0; size > 1 && at < result.bytes.size(); at += size) {
     const auto first = result.bytes.begin() + static_cast<std::ptrdiff_t>(at);
     std::reverse(first, first + static_cast<std::ptrdiff_t>(size));

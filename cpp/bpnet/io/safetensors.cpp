@@ -118,7 +118,7 @@ void SafeTensorsFile::parse(const std::string&) {
   const std::string stored(header.substr(digits, kNoDigits.size()));
   const std::string computed = hex(checksum(all.substr(0, kLengthBytes), header, digits, {data}));
   if (stored != computed) {
-    fail<FileFormatError>("load: the checksum is ", computed, ", the header says ", stored);
+    fail<FileFormatError>("load: the bytes' checksum is ", computed, ", not the one in the header");
   }
 
   const Json head = Json::parse(header);

@@ -29,6 +29,11 @@ BasicNetwork<T>::BasicNetwork(const Shape& input_shape, std::vector<LayerSpec> l
     const ParameterSpec& spec = plan_.parameter_specs[i];
     initialise(spec.init, spec.fans, options.seed, static_cast<std::uint32_t>(i), spec.shape.count(),
                parameter_pointers_[i]);
+    const std::size_t bad = kernels_->first_not_finite(context_, spec.shape.count(), parameter_pointers_[i]);
+    if (bad < spec.shape.count()) {
+      fail<ValueError>("init: '", plan_.parameters[i].name, "' drawn with ", spec.init.a, " and ", spec.init.b,
+                       " is beyond what ", dtype_name<T>(), " can hold");
+    }
   }
   for (std::size_t i = 0; i < plan_.buffers.size(); ++i) {
     std::fill_n(buffer_pointers_[i], plan_.buffers[i].shape.count(), T(plan_.buffer_specs[i].value));
@@ -110,8 +115,7 @@ void BasicNetwork<T>::reserve(std::size_t max_batch) {
   std::size_t bytes = 0;
   const auto add = [&](std::size_t count) {
     const std::size_t offset = bytes;
-    bytes += align_up(checked_product("network", count, sizeof(T)));
-    checked_product("network", bytes, 1);
+    bytes = checked_sum("network", bytes, align_up(checked_product("network", count, sizeof(T))));
     return offset;
   };
   activation_offsets_.assign(1, 0);  // id 0 is the caller's x
@@ -259,9 +263,7 @@ Architecture architecture_from_json(const Json& description) {
     }
     result.layers.push_back(std::move(spec));
   }
-  if (const Json* seed = description.find("seed")) {
-    result.seed = std::strtoull(seed->string().c_str(), nullptr, 10);
-  }
+  if (const Json* seed = description.find("seed")) result.seed = seed->word();
   return result;
 }
 

@@ -21,13 +21,13 @@ void add_parameters(Plan<T>& plan, const Layer<T>& layer, const Shape& input, co
   for (ParameterSpec& spec : layer.parameters(input)) {
     plan.parameters.push_back({prefix + spec.name, spec.shape, plan.parameter_size});
     plan.state_names.push_back(plan.parameters.back().name);
-    plan.parameter_size += aligned_count<T>(spec.shape.count());
+    plan.parameter_size = checked_sum("network", plan.parameter_size, aligned_count<T>(spec.shape.count()));
     plan.parameter_specs.push_back(std::move(spec));
   }
   for (BufferSpec& spec : layer.buffers(input)) {
     plan.buffers.push_back({prefix + spec.name, spec.shape, plan.buffer_size});
     plan.state_names.push_back(plan.buffers.back().name);
-    plan.buffer_size += aligned_count<T>(spec.shape.count());
+    plan.buffer_size = checked_sum("network", plan.buffer_size, aligned_count<T>(spec.shape.count()));
     plan.buffer_specs.push_back(std::move(spec));
   }
 }

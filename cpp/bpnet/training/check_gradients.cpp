@@ -21,7 +21,7 @@ std::vector<std::pair<std::string, double>> check_gradients(NetworkF64& network,
     const bool weighted = data.labels && !class_weight.empty();
     sum += row_scale[r] * (weighted ? class_weight[static_cast<std::size_t>(data.labels[r])] : 1.0);
   }
-  for (double& scale : row_scale) scale /= sum;
+  for (double& scale : row_scale) scale = sum > 0 ? scale / sum : 0;
 
   network.reserve(data.count);
   network.reserve_scratch(network.kernels().loss_workspace(data.count, outputs));

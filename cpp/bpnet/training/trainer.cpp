@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "bpnet/core/error.h"
+#include "bpnet/core/parallel.h"
 #include "bpnet/training/metrics.h"
 #include "bpnet/training/order.h"
 
@@ -47,6 +48,7 @@ BasicTrainer<T>::BasicTrainer(BasicNetwork<T>& network, Loss loss, Optimizer opt
 
 template <class T>
 void BasicTrainer<T>::reserve(std::size_t max_batch) {
+  start_threads();
   if (max_batch <= max_batch_) return;
   const std::size_t outputs = network_->output_shape().count();
   network_->reserve(max_batch);
@@ -66,11 +68,12 @@ double BasicTrainer<T>::forward_and_loss(const Batch& batch) {
   double sum = 0;
   for (std::size_t r = 0; r < batch.count; ++r) {
     const double weight = batch.sample_weight ? double(batch.sample_weight[r]) : 1.0;
-    row_scale[r] = T(weight);
     sum += batch.labels ? weight * class_weight_of(batch.labels[r]) : weight;
   }
-  const T normaliser = sum > 0 ? T(1 / sum) : T(0);
-  for (std::size_t r = 0; r < batch.count; ++r) row_scale[r] *= normaliser;
+  for (std::size_t r = 0; r < batch.count; ++r) {
+    const double weight = batch.sample_weight ? double(batch.sample_weight[r]) : 1.0;
+    row_scale[r] = sum > 0 ? T(weight / sum) : T(0);
+  }
   last_weight_sum_ = sum;
 
   const T* output = network_->forward_training(batch.x, batch.count, seed(), state_.step);

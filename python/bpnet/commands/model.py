@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from bpnet import _core
+from bpnet import _core, checks
 from bpnet.data.preprocessing import Preprocessing
 from bpnet.losses import Loss
 from bpnet.network import Network, load
@@ -31,7 +31,7 @@ class Model:
 
 def open_model(path: str, backend: str | None) -> Model:
     """Read a model file or a run file."""
-    _, run = _core.inspect(path)
+    _, run = _core.inspect(checks.path("load", path))
     if run:
         trainer = Trainer.load(path, backend)
         return Model(trainer.network, trainer)

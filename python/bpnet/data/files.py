@@ -81,11 +81,11 @@ def read_npz(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
     """
     name = os.fspath(path)
     try:
-        with np.load(path, allow_pickle=False) as file:
-            if not isinstance(file, np.lib.npyio.NpzFile):
-                raise _core.FileFormatError(f"{name}: a single array, an .npz with X and y is needed")
-            return {key: file[key] for key in file.files}
-    except _core.FileFormatError:
-        raise
-    except (ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error, NotImplementedError) as error:
+        with open(path, "rb") as file:
+            held = np.load(file, allow_pickle=False)
+            if not isinstance(held, np.lib.npyio.NpzFile):
+                raise ValueError("a single array, an .npz with X and y is needed")
+            with held:
+                return {key: held[key] for key in held.files}
+    except (ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error, RuntimeError) as error:
         raise _core.FileFormatError(f"{name}: not a readable .npz of plain arrays: {error}") from None

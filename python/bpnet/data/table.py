@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
+import io
 import os
 from collections.abc import Sequence
 
@@ -61,16 +63,16 @@ def read_csv(path: str | os.PathLike[str]) -> Table:
             bytes that are not UTF-8.
     """
     name = os.fspath(path)
+    with open(path, "rb") as file:
+        data = file.read()
+    mark = len(codecs.BOM_UTF8) if data.startswith(codecs.BOM_UTF8) else 0
     try:
-        with open(path, encoding="utf-8-sig", newline="") as file:
-            first = file.readline()
-            file.seek(0)
-            delimiter = max(",;\t", key=first.count)
-            return _read(name, csv.reader(file, delimiter=delimiter, strict=True))
+        text = data[mark:].decode("utf-8")
     except UnicodeDecodeError as error:
-        raise ValueError(
-            f"{name}: not a UTF-8 text: byte {error.start} is 0x{error.object[error.start]:02x}"
-        ) from None
+        place = mark + error.start
+        raise ValueError(f"{name}: not a UTF-8 text: byte {place} is 0x{data[place]:02x}") from None
+    first = text.partition("\n")[0]
+    return _read(name, csv.reader(io.StringIO(text, newline=""), delimiter=max(",;\t", key=first.count), strict=True))
 
 
 def _read(name: str, reader: csv._reader) -> Table:  # type: ignore[name-defined]

@@ -7,14 +7,20 @@ import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from bpnet import arrays
+from bpnet import checks
 
 if TYPE_CHECKING:
     from bpnet.training.trainer import Trainer
 
 
 class Callback:
-    """Base of the callbacks: override what is wanted."""
+    """Base of the callbacks: override what is wanted.
+
+    Attributes:
+        last: called after those that are not, so that what it saves is what the others know.
+    """
+
+    last = False
 
     def on_train_begin(self, trainer: Trainer) -> None:
         """Before the first epoch of a fit."""
@@ -71,9 +77,9 @@ class EarlyStopping(Callback):
     def __init__(
         self, patience: int = 5, monitor: str = "val_loss", min_delta: float = 0.0, restore_best: bool = True
     ) -> None:
-        self.patience = arrays.whole("early stopping", "patience", patience, least=0)
+        self.patience = checks.whole("early stopping", "patience", patience, least=0)
         self.restore_best = restore_best
-        self._best = _Best(monitor, float(min_delta))
+        self._best = _Best(monitor, checks.number("early stopping", "min_delta", min_delta))
         self._waited = 0
         self.best_epoch: int | None = None
 
@@ -88,7 +94,7 @@ class EarlyStopping(Callback):
         return self._waited > self.patience
 
     def on_train_end(self, trainer: Trainer) -> None:
-        if self.restore_best:
+        if self.restore_best and self.best_epoch is not None:
             trainer._core.restore_best()
 
     def state(self) -> dict[str, Any]:
@@ -109,6 +115,8 @@ class Checkpoint(Callback):
         save_best_only: save only when ``monitor`` improved.
     """
 
+    last = True
+
     def __init__(
         self,
         path: str | os.PathLike[str],
@@ -117,7 +125,7 @@ class Checkpoint(Callback):
         monitor: str = "val_loss",
     ) -> None:
         self.path = os.fspath(path)
-        self.every = arrays.whole("checkpoint", "every", every)
+        self.every = checks.whole("checkpoint", "every", every)
         self.save_best_only = save_best_only
         self._best = _Best(monitor)
 
@@ -146,6 +154,6 @@ class FunctionCallback(Callback):
 def as_callback(callback: Any) -> Callback:
     if isinstance(callback, Callback):
         return callback
-    if callable(callback):
+    if callable(callback) and not isinstance(callback, type):
         return FunctionCallback(callback)
     raise TypeError(f"fit: callback {callback!r} is neither a bpnet callback nor a function")

@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from bpnet import _core, arrays
+from bpnet import _core, arrays, checks
 from bpnet.losses import _CLASSES as LOSSES
 from bpnet.losses import Loss, as_loss, with_class_weight
-from bpnet.network import Network, _to_json, load
+from bpnet.network import Network, _to_json, check_finite, load
 from bpnet.optimizers import Optimizer, as_optimizer
 from bpnet.training.callbacks import Callback, as_callback
 from bpnet.training.history import History
@@ -42,6 +42,8 @@ class Trainer:
     def __init__(
         self, network: Network, loss: Loss | str, optimizer: Optimizer | str, seed: int | None = None
     ) -> None:
+        if not isinstance(network, Network):
+            raise TypeError(f"trainer: network is {network!r}, a bpnet.Network is needed")
         self.network = network
         self.loss = as_loss("trainer", loss)
         self.optimizer = as_optimizer("trainer", optimizer)
@@ -54,7 +56,7 @@ class Trainer:
             _to_json(self.loss.describe()),
             _to_json(self.optimizer.describe()),
             _to_json(self.optimizer.schedule.describe()),
-            None if seed is None else arrays.whole("trainer", "seed", seed, least=0),
+            None if seed is None else checks.seed("trainer", seed),
         )
 
     @property
@@ -110,8 +112,8 @@ class Trainer:
 
         A run that was saved amid an epoch first finishes that epoch.
         """
-        epochs = arrays.whole("fit", "epochs", epochs, least=0)
-        batch_size = arrays.whole("fit", "batch_size", batch_size)
+        epochs = checks.whole("fit", "epochs", epochs, least=0)
+        batch_size = checks.whole("fit", "batch_size", batch_size)
         source: _Source
         if y is None and _is_iterable_of_batches(X):
             if sample_weight is not None:
@@ -130,14 +132,19 @@ class Trainer:
             validation, _ = self.network._data(
                 "fit (validation_data)", Xv, yv, self.loss, rest[0] if rest else None
             )
-        self._callbacks = [as_callback(callback) for callback in callbacks]
-        for callback, state in zip(self._callbacks, self._callback_states):
-            callback.load_state(state)
+        called = [as_callback(callback) for callback in checks.items("fit", "callbacks", callbacks)]
+        self._callbacks = sorted(called, key=lambda callback: callback.last)
+        for callback in self._callbacks:  # each takes the first state that one of its kind left
+            kind = type(callback).__name__
+            place = next((i for i, kept in enumerate(self._callback_states) if kept["type"] == kind), None)
+            if place is not None:
+                callback.load_state(self._callback_states.pop(place)["state"])
         self._callback_states = []
         return self._run(source, epochs, validation, verbose)
 
     def _run(self, source: _Source, epochs: int, validation: Any, verbose: int) -> History:
         core = self._core
+        self.network._trainer = self  # from here on: a call that was refused leaves the run before it alone
         history = History()
         first, last = self.epochs + 1, self.epochs + epochs
         snapshot = core.snapshot()
@@ -194,10 +201,10 @@ class Trainer:
         schedule, place in the data order, history and notes. bpnet.load reads the model of it."""
         notes = {
             "history": self.history,
-            "callbacks": [callback.state() for callback in self._callbacks],
+            "callbacks": [{"type": type(each).__name__, "state": each.state()} for each in self._callbacks],
             "notes": self.notes,
         }
-        self._core.save(os.fspath(path), _to_json(notes))
+        self._core.save(checks.path("save", path), _to_json(notes))
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], backend: str | None = None) -> Trainer:
@@ -206,17 +213,14 @@ class Trainer:
         To go on as the run would have, fit with the same data, batch_size, shuffle and callbacks.
         """
         network = load(path, backend)
-        core, notes = _CORES[network.dtype.name].load(network._core, os.fspath(path))
+        core, notes = _CORES[network.dtype.name].load(network._core, checks.path("load", path))
         trainer = cls.__new__(cls)
         trainer.network = network
         trainer._core = core
         trainer.loss = _loss_from(json.loads(core.loss))
         trainer.optimizer = _optimizer_from(json.loads(core.optimizer), json.loads(core.schedule))
-        kept = json.loads(notes) if notes else {}
-        trainer.history = History(kept.get("history", {}))
-        trainer.notes = kept.get("notes", {})
         trainer._callbacks = []
-        trainer._callback_states = kept.get("callbacks", [])
+        trainer.history, trainer.notes, trainer._callback_states = _read_notes(notes)
         network._trainer = trainer
         return trainer
 
@@ -267,7 +271,14 @@ class _Batches(_Source):
             if not isinstance(batch, (tuple, list)) or len(batch) not in (2, 3):
                 raise ValueError(f"fit: batch {index} is no (X, y) or (X, y, sample_weight)")
             x, y, *rest = batch
-            held = self.trainer._batch(f"fit (batch {index})", x, y, rest[0] if rest else None)
+            operation = f"fit (batch {index})"
+            try:
+                held = self.trainer._batch(operation, x, y, rest[0] if rest else None)
+            except ValueError as error:  # the core's own checks do not know which batch it is
+                if str(error).startswith(operation):
+                    raise
+                raise ValueError(f"{operation}: {error}") from None
+            check_finite(operation, held)
             self.trainer._core.step(held)
             samples += len(held)
             progress.advance(len(held))
@@ -281,6 +292,23 @@ class _Batches(_Source):
 
 def _is_iterable_of_batches(X: Any) -> bool:
     return hasattr(X, "__iter__") and not hasattr(X, "__array__")
+
+
+def _read_notes(text: str) -> tuple[History, dict[str, Any], list[dict[str, Any]]]:
+    """History, notes and callback states of a run file; C++ leaves the text empty."""
+    try:
+        kept = json.loads(text or "{}")
+        history, notes, states = kept.get("history", {}), kept.get("notes", {}), kept.get("callbacks", [])
+        sound = (
+            isinstance(notes, dict)
+            and all(isinstance(values, list) for values in history.values())
+            and all(isinstance(each["type"], str) and isinstance(each["state"], dict) for each in states)
+        )
+    except (ValueError, RecursionError, AttributeError, TypeError, KeyError):
+        sound = False
+    if not sound:
+        raise _core.FileFormatError("load: the run's history and notes are not as Trainer.save writes them")
+    return History(history), notes, states
 
 
 def _loss_from(description: Mapping[str, Any]) -> Loss:
@@ -309,7 +337,7 @@ def trainer_for(
     """The network's trainer if it has this very optimizer, else a new one."""
     loss = as_loss("fit", loss)
     if class_weight is not None:
-        labels = None if y is None else np.asarray(y)
+        labels = None if y is None else arrays.numeric("fit", "y", y)
         labels = labels if labels is not None and labels.ndim == 1 else None
         loss = with_class_weight("fit", loss, class_weight, labels, int(np.prod(network.output_shape)))
     kept = network._trainer

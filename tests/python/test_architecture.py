@@ -1,0 +1,248 @@
+"""The house rules that a compiler does not check, read off the sources and the built library."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import bpnet as bp
+import pytest
+
+ROOT = Path(__file__).parents[2]
+CPP = ROOT / "cpp" / "bpnet"
+ROOMS = ["core", "kernels", "layers", "network", "training", "io"]  # each includes itself and those before
+
+# Where each header that only one place may see is seen. Folders or files, below cpp/.
+PRIVATE_HEADERS = {
+    r"omp\.h": [],  # bpnet has a thread pool of its own
+    r"thread|condition_variable|pthread\.h|sched\.h": [
+        "bpnet/core/parallel.cpp",
+        "bpnet/core/thread_pool.h",
+        "bpnet/core/thread_pool.cpp",
+    ],
+    r"\w*intrin\.h|arm_neon\.h|cpuid\.h": ["bpnet/kernels"],
+    r"cuda.*|cublas.*": ["bpnet/kernels/cuda"],
+    r"pybind11/.*": ["bindings"],
+    r"Python\.h|numpy/.*": ["bindings"],
+    r"bpnet/kernels/cpu/.*": ["bpnet/kernels/cpu"],
+    r"bpnet/kernels/reference/.*": ["bpnet/kernels/reference"],
+}
+
+MOST_LINES = 600
+MOST_CMAKE_LINES = 200
+MOST_CODE = 100 * 1024  # bytes per instruction set and type
+
+
+def sources(folder: Path) -> list[Path]:
+    found = sorted(path for path in folder.rglob("*") if path.suffix in {".h", ".cpp", ".cu"})
+    assert found, f"no sources in {folder}"
+    return found
+
+
+def includes(path: Path) -> list[str]:
+    return re.findall(r'^\s*#\s*include\s*[<"]([^>"]+)[>"]', path.read_text(encoding="utf-8"), re.MULTILINE)
+
+
+def name(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def test_rooms_are_known():
+    assert sorted(path.name for path in CPP.iterdir() if path.is_dir()) == sorted(ROOMS)
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_includes_never_run_back_up(room):
+    allowed = ROOMS[: ROOMS.index(room) + 1]
+    wrong = [
+        f"{name(path)} includes {header}"
+        for path in sources(CPP / room)
+        for header in includes(path)
+        if header.startswith("bpnet/") and header != "bpnet/version.h" and header.split("/")[1] not in allowed
+    ]
+    assert not wrong, f"{room} may include {', '.join(allowed)} only"
+
+
+def test_includes_are_written_in_full():
+    """Relative includes would hide an arrow from the test above."""
+    wrong = [
+        f"{name(path)} includes {header}"
+        for path in sources(CPP)
+        for header in includes(path)
+        if header.startswith(".") or (not header.startswith("bpnet/") and (path.parent / header).exists())
+    ]
+    assert not wrong
+
+
+@pytest.mark.parametrize("header", PRIVATE_HEADERS)
+def test_private_headers(header):
+    def may_see(path: Path) -> bool:
+        return any(f"{path.as_posix()}/".startswith(f"{ROOT.as_posix()}/cpp/{at}/") for at in places)
+
+    places = PRIVATE_HEADERS[header]
+    wrong = [
+        f"{name(path)} includes {found}"
+        for path in sources(ROOT / "cpp")
+        for found in includes(path)
+        if re.fullmatch(header, found) and not may_see(path)
+    ]
+    assert not wrong, f"only {places} may"
+
+
+def test_threads_stay_in_one_place():
+    pattern = re.compile(r"#\s*pragma\s+omp|_Pragma\s*\(\s*\"omp|\bomp_\w+\s*\(|std::j?thread\b|std::async\b")
+    users = {name(path) for path in sources(ROOT / "cpp") if pattern.search(path.read_text(encoding="utf-8"))}
+    assert users <= {"cpp/bpnet/core/parallel.cpp", "cpp/bpnet/core/thread_pool.cpp"}
+
+
+def cmake_texts() -> Iterator[tuple[str, str]]:
+    """Name and text, without comments, of every file that says how to compile."""
+    paths = [ROOT / "CMakeLists.txt", ROOT / "CMakePresets.json", ROOT / "pyproject.toml"]
+    paths += [*(ROOT / "cmake").iterdir(), *(ROOT / "tests" / "cpp").rglob("CMakeLists.txt")]
+    for path in paths:
+        if path.exists():  # a source distribution has no presets
+            text = path.read_text(encoding="utf-8")
+            yield name(path), text if path.suffix == ".json" else re.sub(r"#.*", "", text)
+
+
+def test_only_the_kernel_tables_know_a_processor():
+    for where, text in cmake_texts():
+        tables = re.findall(r"^\s*bpnet_add_tables\([^)]*\)", text, re.MULTILINE)
+        assert bool(tables) == (where == "CMakeLists.txt"), where
+        for call in tables:
+            text = text.replace(call, "")
+        # -m…: one instruction set or processor
+        found = re.findall(r"-march\S*|-mtune\S*|-mcpu\S*|-m(?:avx|fma|sse|f16c)\S*|/arch\S*", text)
+        assert not found, f"{where} has {found} outside bpnet_add_tables"
+
+
+def test_no_fast_math():
+    for where, text in cmake_texts():
+        found = re.findall(r"-ffast-math|-Ofast|-funsafe-math\S*|-fassociative-math|/fp:fast", text)
+        assert not found, f"{where} has {found}"
+    text = dict(cmake_texts())["CMakeLists.txt"]
+    function = re.search(r"^function\(bpnet_add_tables.*?^endfunction\(\)", text, re.MULTILINE | re.DOTALL)
+    assert function, "CMakeLists.txt has no function bpnet_add_tables"
+    assert text.count("-ffp-contract") == function[0].count("-ffp-contract"), (
+        "-ffp-contract belongs to the kernel tables alone"
+    )
+
+
+def test_module_only_lists_registrations():
+    text = (ROOT / "cpp" / "bindings" / "module.cpp").read_text(encoding="utf-8")
+    assert len(text.splitlines()) <= 40
+    assert text.count("PYBIND11_MODULE") == 1
+    body = text[text.index("{", text.index("PYBIND11_MODULE")) + 1 : text.rindex("}")]
+    for line in filter(None, map(str.strip, body.splitlines())):
+        assert re.match(r"register_\w+\(module\);$|module\.(doc|attr|def)\(", line), line
+
+
+def test_no_file_is_two_ideas():
+    files = [path for path in sources(ROOT / "cpp") if path.stat().st_size]
+    files += sorted((ROOT / "python").rglob("*.py")) + sorted((ROOT / "tests").rglob("*.py"))
+    files += sorted((ROOT / "tests" / "cpp").rglob("*.cpp"))
+    limits = {path: MOST_LINES for path in files} | {ROOT / "CMakeLists.txt": MOST_CMAKE_LINES}
+    lengths = {path: len(path.read_text(encoding="utf-8").splitlines()) for path in limits}
+    long = [
+        f"{name(path)}: {lengths[path]} lines, {limits[path]} are enough"
+        for path in limits
+        if lengths[path] > limits[path]
+    ]
+    assert not long
+
+
+# The built library. Several of its members are called table.cpp.o, so they are told apart by what they
+# define, and taken out of the archive here: `ar x` would write one over the other.
+
+
+def archive_members(archive: Path) -> Iterator[tuple[str, bytes]]:
+    """Name and contents of each member of an ar archive, in the format of GNU ar."""
+    data = archive.read_bytes()
+    assert data.startswith(b"!<arch>\n"), f"{archive} is not an archive"
+    long_names = b""
+    at = 8
+    while at < len(data):
+        header = data[at : at + 60]
+        assert header[58:] == b"`\n"
+        size = int(header[48:58])
+        contents = data[at + 60 : at + 60 + size]
+        at += 60 + size + size % 2
+        label = header[:16].rstrip().decode()
+        if label == "//":
+            long_names = contents
+        elif label not in ("/", "/SYM64/"):
+            if label.startswith("/"):
+                label = long_names[int(label[1:]) :].split(b"\n", 1)[0].decode()
+            yield label.rstrip("/"), contents
+
+
+@pytest.fixture(scope="module")
+def tables(tmp_path_factory) -> dict[str, Path]:
+    """The object file of each per-ISA table in the installed library, by the name of its getter."""
+    if sys.platform != "linux":
+        pytest.skip("reads ELF objects with GNU binutils, on Linux")
+    for tool in ("nm", "size"):
+        if not shutil.which(tool):
+            pytest.skip(f"{tool} is not here")
+    archive = Path(bp.get_cmake_dir()).parents[1] / "libbpnet.a"
+    if not archive.exists():
+        pytest.skip(f"{archive} is not there: bpnet is run from its sources, not installed")
+    folder = tmp_path_factory.mktemp("objects")
+    found = {}
+    for index, (label, contents) in enumerate(archive_members(archive)):
+        if label != "table.cpp.o":
+            continue
+        path = folder / f"{index}.o"
+        path.write_bytes(contents)
+        if any("__asan_" in line or "__tsan_" in line for line in nm(path)):
+            pytest.skip("the library is built with a sanitizer, which adds symbols and code")
+        getters = [match[0] for line in nm(path) if (match := re.search(r"\w+_kernels_(float|double)", line))]
+        if all(getter.startswith("reference_") for getter in getters):
+            continue  # compiled as the rest of the library is
+        assert len(getters) == 1, f"member {index}, {label}, defines {getters}"
+        found[getters[0]] = path
+    assert found, f"{archive} has no kernel tables"
+    return found
+
+
+def nm(path: Path) -> list[str]:
+    """Lines "address type name" of the symbols, demangled; undefined ones have no address."""
+    return subprocess.run(
+        ["nm", "-C", str(path)], check=True, capture_output=True, text=True
+    ).stdout.splitlines()
+
+
+def test_every_table_is_in_the_library(tables):
+    isas = [backend for backend in bp.backends() if backend != "reference"]
+    wanted = {f"{isa}_kernels_{real}" for isa in isas for real in ("float", "double")}
+    assert wanted <= set(tables)
+
+
+def test_tables_share_nothing_with_other_objects(tables):
+    """A weak symbol compiled for AVX-512 might be the copy that the linker keeps for every processor."""
+    for getter, path in tables.items():
+        defined = [line.split(maxsplit=2) for line in nm(path) if not line.startswith(" ")]
+        weak = [line for line in nm(path) if re.match(r"[0-9a-f ]*\s[VvWwu] ", line)]
+        assert not weak, f"{getter}: weak symbols {weak}"
+        exported = [text for _, kind, text in defined if kind.isupper()]
+        assert exported == [f"bpnet::{getter}()"], f"{getter}: exported {exported}"
+
+
+def test_tables_call_nothing_of_the_library_but_parallel_for(tables):
+    for getter, path in tables.items():
+        undefined = [line.split(maxsplit=1)[1] for line in nm(path) if re.match(r"\s+U ", line)]
+        ours = [text for text in undefined if "::" in text and not text.startswith("bpnet::parallel_for(")]
+        assert not ours, f"{getter} calls {ours}"
+
+
+def test_tables_are_small(tables):
+    for getter, path in tables.items():
+        listing = subprocess.run(
+            ["size", "-A", str(path)], check=True, capture_output=True, text=True
+        ).stdout.splitlines()
+        code = sum(int(line.split()[1]) for line in listing if line.startswith(".text"))
+        assert 0 < code <= MOST_CODE, f"{getter}: {code} bytes of code, {MOST_CODE} are allowed"

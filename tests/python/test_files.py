@@ -1,0 +1,356 @@
+"""Model files and run files: what is saved comes back bit for bit, and a file that lies is refused."""
+
+from __future__ import annotations
+
+import json
+import os
+import struct
+import subprocess
+import sys
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import bpnet as bp
+import numpy as np
+import pytest
+from layer_cases import CASES, Case
+from test_bad_input import bits
+
+X = np.random.default_rng(0).normal(size=(10, 2)).astype(np.float32)
+LABELS = np.arange(10) % 2
+ZEROS = "crc32:00000000"
+
+
+def tiny(dtype: str = "float32") -> bp.Network:
+    return bp.Network(2, [bp.Linear(3), bp.Tanh(), bp.Linear(2)], seed=5, dtype=dtype)
+
+
+def a_run() -> bp.Trainer:
+    trainer = bp.Trainer(tiny(), "cross_entropy", bp.SGD(lr=0.1, momentum=0.9))
+    trainer.fit(X, LABELS, epochs=2, verbose=0, callbacks=[bp.EarlyStopping(5, "loss")])
+    return trainer
+
+
+# An independent reader and writer of the format.
+
+
+def read(path: Path) -> tuple[dict[str, Any], bytes]:
+    raw = path.read_bytes()
+    (length,) = struct.unpack("<Q", raw[:8])
+    return json.loads(raw[8 : 8 + length]), raw[8 + length :]
+
+
+def tensors(path: Path) -> dict[str, np.ndarray]:
+    head, data = read(path)
+    result = {}
+    for name, entry in head.items():
+        if name != "__metadata__":
+            begin, end = entry["data_offsets"]
+            dtype = {"F32": "<f4", "F64": "<f8"}[entry["dtype"]]
+            result[name] = np.frombuffer(data[begin:end], dtype).reshape(entry["shape"])
+    return result
+
+
+def seal(header: bytes, data: bytes) -> bytes:
+    """A file whose checksum is right, whatever else is wrong with it."""
+    raw = struct.pack("<Q", len(header)) + header + data
+    return raw.replace(ZEROS.encode(), f"crc32:{zlib.crc32(raw):08x}".encode(), 1)
+
+
+def write(path: Path, head: Any, data: bytes) -> None:
+    path.write_bytes(seal(json.dumps(head, separators=(",", ":")).encode(), data))
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("files") / "model.safetensors"
+    tiny().save(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("files") / "run.safetensors"
+    a_run().save(path)
+    return path
+
+
+def opened(path: Path) -> tuple[dict[str, Any], bytes]:
+    """The parts of a file, ready to be changed and sealed anew."""
+    head, data = read(path)
+    head["__metadata__"]["bpnet.checksum"] = ZEROS
+    return head, data
+
+
+def refused(path: Path, load: Callable[[Path], Any] = bp.load) -> str:
+    with pytest.raises(bp.FileFormatError) as caught:
+        load(path)
+    return str(caught.value)
+
+
+# Round trips.
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("case", CASES, ids=repr)
+def test_every_layer_comes_back(tmp_path: Path, case: Case, dtype: str):
+    shape = case.input_shape(4)
+    net = bp.Network(shape, [case.make(4), bp.Flatten(), bp.Linear(3)], seed=2**64 - 1, dtype=dtype)
+    net.save(tmp_path / "net")
+    other = bp.load(tmp_path / "net")
+    assert (other.dtype, other.description, bits(other)) == (net.dtype, net.description, bits(net))
+    x = np.random.default_rng(1).normal(size=(3, *shape))
+    for training in (False, True):
+        assert np.array_equal(other.forward(x, training), net.forward(x, training))
+
+
+def test_numbers_and_texts_come_back_exactly(tmp_path: Path):
+    layers = [
+        bp.Linear(3, init=bp.Uniform(-1 / 3, 0.1)),
+        bp.LeakyReLU(1 / 7),
+        bp.Dropout(0.1),
+        bp.Softplus(1e-6),
+    ]
+    net = bp.Network(2, layers)
+    net.preprocessing = {
+        "mean": [0.1, 1e-300, 1.7976931348623157e308, 5e-324, -0.0, 1 / 3],
+        "counts": [0, -1, 2**53 + 1, 2**63 - 1],
+        "classes": ["", 'quote " and \\', "tab\t\nline\x00\x1f", "ä日本🙂", "/"],
+        "flags": [True, False, None, [], {}],
+        "": "an empty key",
+    }
+    net.save(tmp_path / "net")
+    other = bp.load(tmp_path / "net")
+    assert repr(other.preprocessing) == repr(net.preprocessing)
+    assert (
+        repr(net.preprocessing["mean"])
+        == "[0.1, 1e-300, 1.7976931348623157e+308, 5e-324, -0.0, 0.3333333333333333]"
+    )
+    assert net.preprocessing["counts"] == [0, -1, 2**53 + 1, 2**63 - 1]
+    assert net.preprocessing["classes"] == ["", 'quote " and \\', "tab\t\nline\x00\x1f", "ä日本🙂", "/"]
+    assert other.description == net.description
+    assert other.description["layers"][1]["negative_slope"] == 1 / 7
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_what_another_reader_finds(tmp_path: Path, dtype: str):
+    path = tmp_path / "net.safetensors"
+    net = tiny(dtype)
+    net.save(path)
+    found = tensors(path)
+    assert list(found) == list(net.state_dict()) == ["0.weight", "0.bias", "2.weight", "2.bias"]
+    for name, array in net.state_dict().items():
+        assert found[name].dtype == array.dtype and np.array_equal(found[name], array)
+    head, data = read(path)
+    assert head["__metadata__"]["format"] == "pt"
+    assert all(isinstance(value, str) for value in head["__metadata__"].values())
+    raw = path.read_bytes()
+    assert (len(raw) - len(data)) % 8 == 0, "the numbers are aligned"
+    digits = head["__metadata__"]["bpnet.checksum"].encode()
+    assert digits == f"crc32:{zlib.crc32(raw.replace(digits, ZEROS.encode())):08x}".encode()
+
+
+@pytest.mark.parametrize(
+    "optimizer",
+    [bp.SGD(0.1), bp.SGD(0.1, 0.9, nesterov=True), bp.Adam(), bp.AdamW(), bp.RMSprop(momentum=0.5)],
+)
+@pytest.mark.parametrize(
+    "schedule", [None, bp.ReduceLROnPlateau(0.5, 0), bp.LinearWarmup(7, after=bp.CosineAnnealingLR(5))]
+)
+def test_a_run_goes_on_exactly(tmp_path: Path, optimizer: Any, schedule: Any):
+    optimizer = type(optimizer)(
+        **{k: v for k, v in optimizer.options.items() if not k.startswith("beta")}, schedule=schedule
+    )
+    loss = bp.CrossEntropy(0.1, [1, 2])
+    trainers = [bp.Trainer(tiny(), loss, optimizer, seed=9) for _ in range(2)]
+    trainers[0].fit(X, LABELS, epochs=6, batch_size=3, verbose=0)
+    trainers[1].fit(X, LABELS, epochs=2, batch_size=3, verbose=0)
+    trainers[1].notes["mine"] = {"ä": [1, None]}
+    trainers[1].save(tmp_path / "run")
+    again = bp.Trainer.load(tmp_path / "run")
+    assert (again.steps, again.epochs, again.seed, again.learning_rate) == (
+        trainers[1].steps,
+        2,
+        9,
+        trainers[1].learning_rate,
+    )
+    assert again.notes == {"mine": {"ä": [1, None]}} and again.history == trainers[1].history
+    assert again.optimizer.describe() == optimizer.describe() and again.loss.describe() == loss.describe()
+    again.fit(X, LABELS, epochs=4, batch_size=3, verbose=0)
+    assert bits(again.network) == bits(trainers[0].network)
+    assert again.history["loss"] == trainers[0].history["loss"]
+    assert again.history["lr"] == trainers[0].history["lr"]
+    assert bits(bp.load(tmp_path / "run")) == bits(trainers[1].network), "a run file is a model file too"
+
+
+def test_fit_goes_on_with_a_loaded_run(tmp_path: Path):
+    trainer = a_run()
+    trainer.save(tmp_path / "run")
+    trainer.fit(X, LABELS, epochs=2, verbose=0, callbacks=[bp.EarlyStopping(5, "loss")])
+    again = bp.Trainer.load(tmp_path / "run")
+    net = again.network
+    history = net.fit(X, LABELS, optimizer=again.optimizer, epochs=2, verbose=0)
+    assert history["epoch"] == [3, 4]
+    assert bits(net) == bits(trainer.network)
+
+
+def test_a_run_may_go_on_with_other_callbacks(run: Path):
+    """State of callbacks that are not there any more is nobody's."""
+    for callbacks in (
+        [],
+        [print],
+        [lambda *_: None, bp.EarlyStopping(3, "loss")],
+        [bp.Checkpoint(run.parent / "c")],
+    ):
+        trainer = bp.Trainer.load(run)
+        trainer.fit(X, LABELS, verbose=0, callbacks=callbacks)
+    other = bp.Trainer(tiny(), "cross_entropy", "sgd")
+    other.fit(X, LABELS, verbose=0, callbacks=[lambda *_: None])
+    other.save(run.parent / "other")
+    bp.Trainer.load(run.parent / "other").fit(X, LABELS, verbose=0, callbacks=[bp.EarlyStopping(3, "loss")])
+
+
+# Damage.
+
+
+@pytest.mark.parametrize("kind", ["model", "run"])
+def test_every_truncation_and_every_flipped_bit(request: pytest.FixtureRequest, tmp_path: Path, kind: str):
+    """Of the run file one bit a byte, for it is larger. Collected, so that a failure shows them all."""
+    raw = request.getfixturevalue(kind).read_bytes()
+    load = bp.load if kind == "model" else bp.Trainer.load
+    assert len(raw) < 1500 if kind == "model" else len(raw) < 5000
+    path = tmp_path / "damaged"
+    wrong: list[str] = []
+
+    def check(damage: str) -> None:
+        try:
+            load(path)
+            wrong.append(f"{damage}: loaded")
+        except bp.FileFormatError:
+            pass
+        except Exception as error:
+            wrong.append(f"{damage}: {error!r}")
+
+    for more in (b"\0", b" ", b"\0" * 8, raw):
+        path.write_bytes(raw + more)
+        check(f"{len(more)} bytes more")
+    path.write_bytes(raw)
+    with open(path, "r+b", buffering=0) as file:  # in place: to write files anew takes much longer
+        for at in range(len(raw)):
+            for bit in range(8) if kind == "model" else [at % 8]:
+                file.seek(at)
+                file.write(bytes([raw[at] ^ 1 << bit]))
+                check(f"byte {at}, bit {bit}")
+            file.seek(at)
+            file.write(raw[at : at + 1])
+        for length in reversed(range(len(raw))):
+            file.truncate(length)
+            check(f"length {length}")
+    assert not wrong, f"{len(wrong)} wrong: {wrong[:10]}"
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"\0" * 7, b"\0" * 8, b"\xff" * 8, b"\xff" * 4000, b"\0" * 4000, b"{}", b"PK\3\4" * 99]
+)
+def test_files_of_another_kind(tmp_path: Path, content: bytes):
+    (tmp_path / "x").write_bytes(content)
+    message = refused(tmp_path / "x")
+    assert message.startswith("load: ") and str(tmp_path / "x") in message
+    refused(tmp_path / "x", bp.Trainer.load)
+
+
+def test_a_model_is_no_run(model: Path):
+    assert "no run" in refused(model, bp.Trainer.load)
+
+
+def test_paths_that_cannot_be(tmp_path: Path, model: Path):
+    net = tiny()
+    for load in (bp.load, bp.Trainer.load):
+        with pytest.raises(FileNotFoundError, match="missing"):
+            load(tmp_path / "missing")
+        with pytest.raises(IsADirectoryError):
+            load(tmp_path)
+        with pytest.raises(NotADirectoryError):
+            load(model / "below")
+    for save in (net.save, a_run().save):
+        with pytest.raises(FileNotFoundError):
+            save(tmp_path / "nowhere" / "net")
+        with pytest.raises(NotADirectoryError):
+            save(model / "below")
+        with pytest.raises(IsADirectoryError):
+            save(tmp_path)
+        with pytest.raises((FileNotFoundError, OSError)):
+            save("")
+    assert os.listdir(tmp_path) == []
+    for path in (5, None, 2.5):
+        with pytest.raises(TypeError):
+            bp.load(path)  # type: ignore[arg-type]
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="permissions do not bind the superuser")
+def test_paths_that_may_not_be(tmp_path: Path, model: Path):
+    path = tmp_path / "secret"
+    path.write_bytes(model.read_bytes())
+    path.chmod(0)
+    with pytest.raises(PermissionError):
+        bp.load(path)
+    tmp_path.chmod(0o500)
+    with pytest.raises(PermissionError):
+        tiny().save(tmp_path / "new")
+    tmp_path.chmod(0o700)
+
+
+@pytest.mark.parametrize("name", ["with space", "ä日本🙂.safetensors", "-", "a" * 200, "\udcff"])
+def test_odd_names(tmp_path: Path, name: str):
+    """The last is a name that is no UTF-8, which Linux allows."""
+    if name == "\udcff" and sys.platform != "linux":
+        pytest.skip("a name that only Linux has")
+    tiny().save(tmp_path / name)
+    assert os.listdir(tmp_path) == [name]
+    assert bits(bp.load(str(tmp_path / name))) == bits(tiny())
+    a_run().save(tmp_path / name)
+    assert bp.Trainer.load(str(tmp_path / name)).epochs == 2
+    with pytest.raises(FileNotFoundError):
+        bp.load(str(tmp_path / name) + "x")
+
+
+def test_a_name_with_a_nul_is_no_name(tmp_path: Path):
+    """As Python's open has it; it must not be cut off and written to."""
+    for call in (tiny().save, bp.load, a_run().save, bp.Trainer.load):
+        with pytest.raises(ValueError):
+            call(str(tmp_path / "short") + "\0more")
+    assert os.listdir(tmp_path) == []
+
+
+def test_saving_keeps_nothing_of_the_file_before(tmp_path: Path):
+    path = tmp_path / "net"
+    path.write_bytes(b"x" * 100_000)
+    tiny().save(path)
+    first = path.read_bytes()
+    tiny().save(path)
+    assert path.read_bytes() == first and len(first) < 2000
+    assert os.listdir(tmp_path) == ["net"]
+
+
+CRASHER = """
+import sys, bpnet as bp
+try:
+    bp.load(sys.argv[1])
+except bp.FileFormatError:
+    print("refused")
+"""
+
+
+@pytest.mark.parametrize("pairs, width", [(16, 2**57), (32, 2**56), (64, 2**57), (10**4, 2**57)])
+def test_an_architecture_whose_size_overflows(tmp_path: Path, model: Path, pairs: int, width: int):
+    """Sums of sizes come round to 0 in 64 bits; nothing may be allocated, nor written beyond it."""
+    head, data = opened(model)
+    net = json.loads(head["__metadata__"]["bpnet.network"])
+    pair = [{"type": "Linear", "out_features": size, "bias": False} for size in (width, 1)]
+    head["__metadata__"]["bpnet.network"] = json.dumps(net | {"input_shape": [1], "layers": pair * pairs})
+    write(tmp_path / "lie", head, data)
+    command = [sys.executable, "-c", CRASHER, str(tmp_path / "lie")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout.strip()) == (0, "refused"), done.stderr

@@ -1,0 +1,181 @@
+"""The package as a whole: what importing it costs and loads, its version, backends, threads, its namesake."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+
+import bpnet as bp
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).parents[2]
+IMPORT_SECONDS = 0.050  # beyond NumPy's own
+
+
+def python(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        env=os.environ | environment,
+        check=False,
+    )
+
+
+def output(code: str, **environment: str) -> str:
+    done = python(code, **environment)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def test_import_is_quick():
+    """The least of several fresh interpreters: whatever else the machine does only adds."""
+    code = "import time, numpy; t = time.perf_counter(); import bpnet; print(time.perf_counter() - t)"
+    seconds = []
+    for _ in range(20):
+        seconds.append(float(output(code)))
+        if len(seconds) >= 3 and min(seconds) <= IMPORT_SECONDS:
+            break
+    assert min(seconds) <= IMPORT_SECONDS
+
+
+def test_import_loads_nothing_that_may_not_be_used():
+    code = """
+import sys, numpy
+before = set(sys.modules)
+import bpnet
+print("\\n".join(set(sys.modules) - before))
+"""
+    loaded = set(output(code).split())
+    assert "bpnet._core" in loaded
+    heavy = [
+        "tqdm",
+        "matplotlib",
+        "sklearn",
+        "importlib.metadata",
+        "csv",
+        "argparse",
+        "gzip",
+        "bpnet.commands",
+    ]
+    assert not loaded & set(heavy)
+    assert not {name for name in loaded if name.split(".")[0] in ("tqdm", "matplotlib", "sklearn", "scipy")}
+
+
+def test_lazy_modules_are_there():
+    assert (
+        output("import bpnet; print(bpnet.data.__name__, bpnet.plots.__name__)") == "bpnet.data bpnet.plots"
+    )
+    with pytest.raises(AttributeError, match="module 'bpnet' has no attribute 'abacus'"):
+        _ = bp.abacus
+
+
+def test_public_names_are_there():
+    assert sorted(set(bp.__all__)) == sorted(bp.__all__)
+    for name in bp.__all__:
+        assert hasattr(bp, name), name
+
+
+def test_version():
+    header = ROOT / "cpp" / "bpnet" / "version.h"
+    written = re.search(r'BPNET_VERSION "([0-9.]+)"', header.read_text(encoding="utf-8"))
+    assert written and bp.__version__ == written[1]
+
+
+# Backends.
+
+BACKEND_OF_A_NETWORK = "import bpnet as bp; print(bp.Network(2, [bp.Linear(1)]).backend)"
+
+
+def test_best_backend_is_the_default():
+    assert bp.backends()[-2:] == ["baseline", "reference"]
+    assert output(BACKEND_OF_A_NETWORK, BPNET_BACKEND="") == bp.backends()[0]
+
+
+@pytest.mark.parametrize("backend", bp.backends())
+def test_backend_from_the_environment(backend):
+    assert output(BACKEND_OF_A_NETWORK, BPNET_BACKEND=backend) == backend
+
+
+def test_backend_of_a_network_outdoes_the_environment():
+    code = "import bpnet as bp; print(bp.Network(2, [bp.Linear(1)], backend='reference').backend)"
+    assert output(code, BPNET_BACKEND="baseline") == "reference"
+
+
+def test_unknown_backend_from_the_environment():
+    code = f"""
+import bpnet as bp
+try:
+    {BACKEND_OF_A_NETWORK.split("; ")[1]}
+except bp.DeviceError as error:
+    print(error)
+"""
+    message = output(code, BPNET_BACKEND="abacus")
+    assert "'abacus'" in message
+    assert ", ".join(bp.backends()) in message
+    assert "BPNET_BACKEND" in message
+
+
+def test_unknown_backend_of_a_network():
+    with pytest.raises(bp.DeviceError, match=re.escape(", ".join(bp.backends()))) as caught:
+        bp.Network(2, [bp.Linear(1)], backend="abacus")
+    assert "BPNET_BACKEND" not in str(caught.value)
+
+
+def test_unknown_device():
+    with pytest.raises(bp.DeviceError, match="'abacus'.*'cpu'"):
+        bp.Network(2, [bp.Linear(1)], device="abacus")
+
+
+# Threads.
+
+
+def test_set_num_threads():
+    bp.set_num_threads(3)
+    assert bp.num_threads() == (3 if bp._core.has_threads() else 1)
+    bp.set_num_threads(np.int64(2))
+    assert bp.num_threads() == (2 if bp._core.has_threads() else 1)
+
+
+@pytest.mark.parametrize("count", [0, -1])
+def test_too_few_threads(count):
+    before = bp.num_threads()
+    with pytest.raises(ValueError, match=rf"set_num_threads: .*{count}.*at least 1"):
+        bp.set_num_threads(count)
+    assert bp.num_threads() == before
+
+
+@pytest.mark.parametrize("count", [1.5, "2", None])
+def test_threads_are_a_whole_number(count):
+    with pytest.raises((TypeError, ValueError), match="set_num_threads: "):
+        bp.set_num_threads(count)
+
+
+@pytest.mark.parametrize("variable", ["BPNET_NUM_THREADS", "OMP_NUM_THREADS"])
+def test_threads_from_the_environment(variable):
+    environment = {"BPNET_NUM_THREADS": "", "OMP_NUM_THREADS": ""} | {variable: "3"}
+    printed = output("import bpnet; print(bpnet.num_threads())", **environment)
+    assert printed == ("3" if bp._core.has_threads() else "1")
+
+
+# The other package whose import name is bpnet.
+
+
+@pytest.mark.parametrize("entry", ["bpnet-0.0.23.dist-info", "BPNet-1.0.egg-info"])
+def test_namesake_is_named(monkeypatch, entry):
+    monkeypatch.setattr(os, "listdir", lambda folder: ["numpy", entry])
+    with pytest.warns(UserWarning, match=f"{re.escape(entry)}.*virtual environment"):
+        bp._warn_of_namesake()
+
+
+def test_neighbours_are_not_namesakes(monkeypatch):
+    neighbours = ["bpnet", "backpropnet-0.1.0.dist-info", "bpnet_lite-0.9.dist-info", "bpnet-notes.txt"]
+    monkeypatch.setattr(os, "listdir", lambda folder: neighbours)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        bp._warn_of_namesake()
