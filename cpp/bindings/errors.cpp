@@ -19,7 +19,8 @@ void set_error(PyObject* type, const std::exception& error) {
 void set_os_error(const FileError& error) {
   const auto path = py::reinterpret_steal<py::object>(
       PyUnicode_DecodeFSDefaultAndSize(error.path().data(), static_cast<Py_ssize_t>(error.path().size())));
-  const auto text = py::reinterpret_steal<py::object>(PyUnicode_DecodeLocale(std::strerror(error.code()), "surrogateescape"));
+  const std::string reason = error.operation() + ": " + std::strerror(error.code());
+  const auto text = py::reinterpret_steal<py::object>(PyUnicode_DecodeLocale(reason.c_str(), "surrogateescape"));
   if (!path || !text) return;
   PyErr_SetObject(PyExc_OSError, py::make_tuple(error.code(), text, path).ptr());
 }

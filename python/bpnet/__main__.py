@@ -169,11 +169,7 @@ def _add_training(train: argparse.ArgumentParser) -> None:
 
 def _one_line(error: BaseException) -> str:
     if isinstance(error, OSError) and error.strerror:
-        text = (
-            f"{error.filename}: {error.strerror}"
-            if error.filename and str(error.filename) not in error.strerror
-            else error.strerror
-        )
+        text = f"{error.strerror}: {error.filename}" if error.filename else error.strerror
     elif isinstance(error, MemoryError):
         text = f"not enough memory {error}".strip()
     elif isinstance(error, (ValueError, TypeError, ImportError, RuntimeError)):

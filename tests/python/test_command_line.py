@@ -342,6 +342,26 @@ def test_ctrl_c(tmp_path: Path, data: Path, saved: bool, good: Callable[..., lis
         assert bp.Trainer.load(path).epochs == trainer.epochs + 2
 
 
+def test_ctrl_c_before_the_checkpoint(
+    tmp_path: Path, data: Path, bpnet: Run, monkeypatch: pytest.MonkeyPatch
+):
+    """Between an epoch's end and its file: what is said to be kept is what the file holds."""
+    from bpnet.training import Checkpoint
+
+    path, write = tmp_path / "m", Checkpoint.on_epoch_end
+
+    def interrupted(self: Any, trainer: bp.Trainer, epoch: int, metrics: Any) -> Any:
+        if epoch == 3:
+            raise KeyboardInterrupt
+        return write(self, trainer, epoch, metrics)
+
+    monkeypatch.setattr(Checkpoint, "on_epoch_end", interrupted)
+    status, out, _ = bpnet("train", data, *CLASSES, "--epochs", 9, "--save", path)
+    told = re.match(r"stopped after epoch (\d+): ", out.splitlines()[-1])
+    assert status == 130 and told
+    assert int(told[1]) == bp.Trainer.load(path).epochs
+
+
 @POSIX
 @pytest.mark.parametrize("command", ["predict", "info", "evaluate", "train", "--help", "--version"])
 def test_a_reader_that_has_gone(tmp_path: Path, data: Path, command: str, good: Callable[..., list[str]]):

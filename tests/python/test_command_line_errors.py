@@ -117,7 +117,7 @@ ERRORS: dict[str, tuple[Make, tuple[str, ...]]] = {
     "layers of text": (train("--layers", "wide"), ("--layers", "wide", "64,64")),
     "layers of zero": (train("--layers", "8,0"), ("--layers", "8,0")),
     "layers beyond memory": (train("--layers", 2**62), (str(2**62),)),
-    "layers beyond 64 bits": (train("--layers", 2**70), (str(2**70)[:4], "out_features")),
+    "layers beyond 64 bits": (train("--layers", 2**70), ("out_features",)),
     "unknown activation": (train("--activation", "step"), ("--activation", "step", "tanh")),
     "dropout of 1": (train("--dropout", 1), ("--dropout", "1")),
     "dropout NaN": (train("--dropout", "nan"), ("--dropout", "nan")),
@@ -159,7 +159,6 @@ ERRORS: dict[str, tuple[Make, tuple[str, ...]]] = {
     "unknown drop": (train("--drop", "age"), ("'age'", "weight")),
     "unknown categorical": (train("--categorical", "age"), ("'age'", "weight")),
     "nothing left": (train("--drop", "weight,height,colour,price"), ("no column is left",)),
-    "categories without end": (train("--categorical", "weight"), ()),
     "no such file": (train(data="nowhere.csv"), ("nowhere.csv", "No such file")),
     "no such folder": (train(data="nowhere/"), ("nowhere",)),
     "no IDX in the folder": (train(data="folder"), ("folder", "train-images-idx3-ubyte")),
@@ -251,9 +250,6 @@ def test_one_line_and_status_2(place: Path, bpnet: Run, name: str):  # noqa: F81
     make, fragments = ERRORS[name]
     before = {path.name: path.stat().st_mtime_ns for path in place.iterdir()}
     status, out, err = bpnet(*make(place))
-    if name == "categories without end":  # 120 of them are allowed
-        assert status == 0
-        return
     assert status == 2, out
     assert err.endswith("\n") and err.count("\n") == 1, err
     assert err.startswith("bpnet: ") and "Traceback" not in err

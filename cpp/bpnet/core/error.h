@@ -2,10 +2,10 @@
 // "linear: input has 783 features, weight expects 784".
 #pragma once
 
+#include <cstring>
 #include <sstream>
 #include <stdexcept>
 #include <string>
-#include <utility>
 
 namespace bpnet {
 
@@ -21,12 +21,17 @@ class ValueError : public Error {  // a value outside its range
 };
 class FileError : public Error {  // the system refused to read or write a file
  public:
-  FileError(const std::string& text, int code, std::string path)
-      : Error(text), code_(code), path_(std::move(path)) {}
+  FileError(const std::string& operation, int code, const std::string& path)
+      : Error(operation + ": '" + path + "': " + std::strerror(code)),
+        operation_(operation),
+        code_(code),
+        path_(path) {}
+  const std::string& operation() const { return operation_; }
   int code() const { return code_; }  // errno
   const std::string& path() const { return path_; }
 
  private:
+  std::string operation_;
   int code_;
   std::string path_;
 };

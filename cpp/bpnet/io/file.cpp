@@ -3,7 +3,6 @@
 #include <array>
 #include <cerrno>
 #include <cstdio>
-#include <cstring>
 #include <filesystem>
 
 #include "bpnet/core/error.h"
@@ -24,7 +23,7 @@ std::filesystem::path native_path(const std::string& path) {
 }
 
 [[noreturn]] void refuse(const char* operation, const std::string& path, int code) {
-  throw FileError(std::string(operation) + ": '" + path + "': " + std::strerror(code), code, path);
+  throw FileError(operation, code, path);
 }
 
 #ifdef _WIN32

@@ -138,6 +138,10 @@ double BasicTrainer<T>::step_on(const Batch& batch) {
   if (!std::isfinite(loss)) loss_not_finite(loss, state_.step);
   state_.correct += count_correct(loss_, batch.count, network_->output_shape().count(),
                                   network_->recorded_output(), batch.targets, batch.labels);
+  if (last_weight_sum_ == 0) {  // as the online kernel: there is nothing to learn from
+    ++state_.step;
+    return 0;
+  }
   state_.loss_sum += loss * last_weight_sum_;
   state_.weight_sum += last_weight_sum_;
   backward_and_update();

@@ -57,7 +57,8 @@ class BasicTrainer {
 
   // One step on x (batch, input) and labels (batch,) or targets (batch, output); sample_weight (batch,)
   // may be null. Returns the batch's loss before the update. Throws, and updates nothing, when a label
-  // is out of range, x or targets are not finite, or the loss is not.
+  // is out of range, x or targets are not finite, or the loss is not. A batch whose weights are all 0 is
+  // passed over.
   T step(const T* x, const std::int64_t* labels, std::size_t batch, const T* sample_weight = nullptr);
   T step(const T* x, const T* targets, std::size_t batch, const T* sample_weight = nullptr);
 

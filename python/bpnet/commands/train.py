@@ -83,10 +83,10 @@ def run(options: argparse.Namespace) -> int:
             verbose=0 if options.quiet else 1,
         )
     except KeyboardInterrupt:
-        print(_stopped(trainer, path))
+        print(_keep(trainer, path))
         return 130
     except ValueError as error:
-        raise ValueError(f"{error}. {_stopped(trainer, path)}") from None
+        raise ValueError(f"{error}. {_keep(trainer, path)}") from None
     if path:
         trainer.save(path)
         print(f"saved {path}")
@@ -223,7 +223,10 @@ def _check_writable(path: str | None) -> None:
         raise ValueError(f"{path}: the folder {folder!r} cannot be written to")
 
 
-def _stopped(trainer: Trainer, path: str | None) -> str:
+def _keep(trainer: Trainer, path: str | None) -> str:
+    """Save what fit has put back, for it may have been stopped before the checkpoint; say what there is."""
+    if trainer.epochs and path:
+        trainer.save(path)
     if trainer.epochs == 0:
         return "stopped before the first epoch's end: nothing was saved"
     kept = f"{path} holds the model" if path else "no --save was given: the model is gone"

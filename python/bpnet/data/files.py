@@ -86,6 +86,10 @@ def read_npz(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
             if not isinstance(held, np.lib.npyio.NpzFile):
                 raise ValueError("a single array, an .npz with X and y is needed")
             with held:
-                return {key: held[key] for key in held.files}
+                arrays = {key: held[key] for key in held.files}
+        for key, array in arrays.items():
+            if not isinstance(array, np.ndarray):
+                raise ValueError(f"{key} is no array")
+        return arrays
     except (ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error, RuntimeError) as error:
         raise _core.FileFormatError(f"{name}: not a readable .npz of plain arrays: {error}") from None
