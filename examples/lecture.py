@@ -13,7 +13,9 @@ def main() -> None:
     net = bp.Network((2,), [bp.Linear(2), bp.Tanh(), bp.Linear(1), bp.Tanh()], seed=1, dtype="float64")
     t = net.trace(X[1], y[1])
     for layer in (1, 2):
-        print(f"layer {layer}: s = {t.s[layer].round(4)}  x = {t.x[layer].round(4)}  delta = {t.delta[layer].round(4)}")
+        print(
+            f"layer {layer}: s = {t.s[layer].round(4)}  x = {t.x[layer].round(4)}  delta = {t.delta[layer].round(4)}"
+        )
     by_hand = (1 - t.x[2] ** 2) * (t.x[2] - y[1])
     print(f"the lecture's delta of the last layer: (1 - x²)(x - y) = {by_hand.round(4)}")
 

@@ -58,22 +58,20 @@ static void register_one(py::module_& module, const char* name) {
       .def(py::init(&make_dataset<T>), py::arg("x"), py::arg("outputs"), py::arg("targets") = py::none(),
            py::arg("labels") = py::none(), py::arg("sample_weight") = py::none())
       .def("__len__", [](const HeldDataset<T>& self) { return self.data.count; })
-      .def(
-          "bad_rows",
-          [](const HeldDataset<T>& self) {
-            // The first row of X and of y that is not finite, or None.
-            const Dataset<T>& data = self.data;
-            std::size_t x, y = kAllFinite;
-            {
-              py::gil_scoped_release release;
-              x = first_bad_row<T>(data.x, data.x_type, data.features, data.count);
-              if (data.targets) y = first_bad_row<T>(data.targets, Dataset<T>().x_type, data.outputs, data.count);
-            }
-            const auto row = [](std::size_t value) -> py::object {
-              return value == kAllFinite ? py::object(py::none()) : py::object(py::int_(value));
-            };
-            return py::make_tuple(row(x), row(y));
-          });
+      .def("bad_rows", [](const HeldDataset<T>& self) {
+        // The first row of X and of y that is not finite, or None.
+        const Dataset<T>& data = self.data;
+        std::size_t x, y = kAllFinite;
+        {
+          py::gil_scoped_release release;
+          x = first_bad_row<T>(data.x, data.x_type, data.features, data.count);
+          if (data.targets) y = first_bad_row<T>(data.targets, Dataset<T>().x_type, data.outputs, data.count);
+        }
+        const auto row = [](std::size_t value) -> py::object {
+          return value == kAllFinite ? py::object(py::none()) : py::object(py::int_(value));
+        };
+        return py::make_tuple(row(x), row(y));
+      });
 }
 
 void register_dataset(py::module_& module) {

@@ -42,7 +42,8 @@ const T* numbers(const py::array& array, std::size_t count, const char* operatio
   const bool dense = (array.flags() & py::array::c_style) != 0;
   const bool aligned = (array.flags() & py::detail::npy_api::NPY_ARRAY_ALIGNED_) != 0;
   if (!py::isinstance<py::array_t<T>>(array) || !dense || !aligned) {
-    throw py::type_error(std::string(operation) + ": a C-contiguous, aligned array of the network's dtype is needed");
+    throw py::type_error(std::string(operation) +
+                         ": a C-contiguous, aligned array of the network's dtype is needed");
   }
   if (static_cast<std::size_t>(array.size()) != count) {
     throw py::value_error(std::string(operation) + ": the array has " + std::to_string(array.size()) +

@@ -20,7 +20,8 @@ void set_os_error(const FileError& error) {
   const auto path = py::reinterpret_steal<py::object>(
       PyUnicode_DecodeFSDefaultAndSize(error.path().data(), static_cast<Py_ssize_t>(error.path().size())));
   const std::string reason = error.operation() + ": " + std::strerror(error.code());
-  const auto text = py::reinterpret_steal<py::object>(PyUnicode_DecodeLocale(reason.c_str(), "surrogateescape"));
+  const auto text =
+      py::reinterpret_steal<py::object>(PyUnicode_DecodeLocale(reason.c_str(), "surrogateescape"));
   if (!path || !text) return;
   PyErr_SetObject(PyExc_OSError, py::make_tuple(error.code(), text, path).ptr());
 }
@@ -60,8 +61,10 @@ void translate(std::exception_ptr pointer) {
 void register_errors(py::module_& module) {
   file_format_error =
       new_error(module, "FileFormatError", "A file that is not what it claims to be.", PyExc_ValueError);
-  numeric_error = new_error(module, "NumericError", "NaN or infinity in data, weights or a loss.", PyExc_ValueError);
-  device_error = new_error(module, "DeviceError", "A backend or device that is not here.", PyExc_RuntimeError);
+  numeric_error =
+      new_error(module, "NumericError", "NaN or infinity in data, weights or a loss.", PyExc_ValueError);
+  device_error =
+      new_error(module, "DeviceError", "A backend or device that is not here.", PyExc_RuntimeError);
   py::register_exception_translator(&translate);
 }
 

@@ -51,7 +51,8 @@ py::array_t<T> forward_training(Held<T>& self, const py::array& x, std::uint64_t
   T* to = out.mutable_data();
   Working<T> working(self);
   self.recorded_x.assign(from, from + rows * self.network.input_shape().count());
-  const T* result = self.network.forward_training(self.recorded_x.data(), rows, self.network.options().seed, step);
+  const T* result =
+      self.network.forward_training(self.recorded_x.data(), rows, self.network.options().seed, step);
   std::copy_n(result, rows * self.network.output_shape().count(), to);
   return out;
 }
@@ -88,7 +89,8 @@ py::tuple trace_sample(Held<T>& self, const std::string& loss, const py::array& 
   }
   const auto arrays = [](const std::vector<std::vector<T>>& layers) {
     py::list list;
-    for (const std::vector<T>& layer : layers) list.append(py::array_t<T>(py::ssize_t(layer.size()), layer.data()));
+    for (const std::vector<T>& layer : layers)
+      list.append(py::array_t<T>(py::ssize_t(layer.size()), layer.data()));
     return list;
   };
   return py::make_tuple(arrays(t.s), arrays(t.x), arrays(t.delta), arrays(t.grad), t.e);
@@ -140,7 +142,8 @@ void register_one(py::module_& module, const char* name) {
       .def_property(
           "preprocessing", [](Self& s) { return s.network.preprocessing.dump(); },
           [](Self& s, const std::string& json) { s.network.preprocessing = Json::parse(json); })
-      .def("state", [](const py::object& self) { return named_views(self.cast<Self&>().network.state(), self); })
+      .def("state",
+           [](const py::object& self) { return named_views(self.cast<Self&>().network.state(), self); })
       .def("gradients",
            [](const py::object& self) { return named_views(self.cast<Self&>().network.gradients(), self); })
       .def(

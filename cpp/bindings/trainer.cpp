@@ -22,9 +22,9 @@ std::shared_ptr<Self<T>> make_trainer(const std::shared_ptr<HeldNetwork<T>>& net
                                       const std::string& optimizer, const std::string& schedule,
                                       std::optional<std::uint64_t> seed) {
   TrainerOptions options{schedule_from_json(Json::parse(schedule)), seed};
-  return std::make_shared<Self<T>>(Self<T>{
-      network, BasicTrainer<T>(network->network, loss_from_json(Json::parse(loss)),
-                               optimizer_from_json(Json::parse(optimizer)), std::move(options))});
+  return std::make_shared<Self<T>>(
+      Self<T>{network, BasicTrainer<T>(network->network, loss_from_json(Json::parse(loss)),
+                                       optimizer_from_json(Json::parse(optimizer)), std::move(options))});
 }
 
 template <class T>
@@ -69,7 +69,8 @@ void register_one(py::module_& module, const char* name, const char* snapshot_na
       .def_property_readonly("network", [](Self<T>& s) { return s.held; })
       .def_property_readonly("loss", [](Self<T>& s) { return describe(s.trainer.loss()).dump(); })
       .def_property_readonly("optimizer", [](Self<T>& s) { return describe(s.trainer.optimizer()).dump(); })
-      .def_property_readonly("schedule", [](Self<T>& s) { return describe(s.trainer.options().schedule).dump(); })
+      .def_property_readonly("schedule",
+                             [](Self<T>& s) { return describe(s.trainer.options().schedule).dump(); })
       .def_property_readonly("seed", [](Self<T>& s) { return s.trainer.seed(); })
       .def_property_readonly("learning_rate", [](Self<T>& s) { return s.trainer.current_learning_rate(); })
       .def_property_readonly("has_accuracy", [](Self<T>& s) { return has_accuracy(s.trainer.loss()); })
@@ -100,7 +101,8 @@ void register_one(py::module_& module, const char* name, const char* snapshot_na
           },
           py::arg("samples"))
       .def("begin_epoch", [](Self<T>& s) { s.trainer.begin_epoch(); })
-      .def("end_epoch", [](Self<T>& s, double loss) { s.trainer.end_epoch(loss); }, py::arg("watched_loss"))
+      .def(
+          "end_epoch", [](Self<T>& s, double loss) { s.trainer.end_epoch(loss); }, py::arg("watched_loss"))
       .def("weights_are_finite", [](Self<T>& s) { return s.trainer.weights_are_finite(); })
       .def("snapshot",
            [](Self<T>& s) {

@@ -69,7 +69,9 @@ class Linear(Layer):
             if value is None:
                 continue
             if not isinstance(value, Initializer):
-                raise TypeError(f"linear: {name} is {value!r}, an initializer such as bpnet.HeNormal() is needed")
+                raise TypeError(
+                    f"linear: {name} is {value!r}, an initializer such as bpnet.HeNormal() is needed"
+                )
             options[name] = value
         super().__init__(**options)
 

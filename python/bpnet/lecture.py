@@ -68,7 +68,9 @@ def trace(network: Network, x: Any, y: Any, loss: Loss | str = "half_squared_err
         sample = sample[0]
     if sample.shape != network.input_shape:
         if sample.ndim == 1 and len(network.input_shape) == 1:
-            raise ValueError(f"trace: x has {sample.size} features, the network expects {network.input_shape[0]}")
+            raise ValueError(
+                f"trace: x has {sample.size} features, the network expects {network.input_shape[0]}"
+            )
         expected = f"{int(np.prod(network.input_shape))} numbers of shape {network.input_shape}"
         raise ValueError(f"trace: x has shape {sample.shape}, the network expects {expected}")
     outputs = int(np.prod(network.output_shape))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import bpnet as bp
 import pytest
+
+import bpnet as bp
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

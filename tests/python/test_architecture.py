@@ -9,8 +9,9 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import bpnet as bp
 import pytest
+
+import bpnet as bp
 
 ROOT = Path(__file__).parents[2]
 CPP = ROOT / "cpp" / "bpnet"

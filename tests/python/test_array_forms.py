@@ -9,9 +9,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import bpnet as bp
 import numpy as np
 import pytest
+
+import bpnet as bp
 from test_bad_input import bits
 
 # Small whole numbers are exact in every type.

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import bpnet as bp
 import numpy as np
-import plain_reference as plain
 import pytest
+
+import bpnet as bp
+import plain_reference as plain
 
 THETAS = {
     "tanh": plain.tanh,

@@ -9,9 +9,10 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-import bpnet as bp
 import numpy as np
 import pytest
+
+import bpnet as bp
 from test_bad_input import LABELS, TARGETS, THIRDS, X, bits, check_message, network, refused
 
 NAN = float("nan")

@@ -15,9 +15,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import bpnet as bp
 import numpy as np
 import pytest
+
+import bpnet as bp
 from bpnet.__main__ import main
 from bpnet.data import Preprocessing, read_csv
 from test_data_files import idx

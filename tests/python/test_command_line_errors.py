@@ -9,9 +9,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import bpnet as bp
 import numpy as np
 import pytest
+
+import bpnet as bp
 from test_command_line import CLASSES, POSIX, PRICE, Run, bpnet, process, write_table  # noqa: F401
 from test_data_files import idx
 

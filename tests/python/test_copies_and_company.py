@@ -11,9 +11,10 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-import bpnet as bp
 import numpy as np
 import pytest
+
+import bpnet as bp
 from layer_cases import CASES, Case
 from test_bad_input import bits
 

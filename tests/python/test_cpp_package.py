@@ -8,8 +8,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-import bpnet as bp
 import pytest
+
+import bpnet as bp
 
 ROOT = Path(__file__).parents[2]
 CONSUMER = ROOT / "tests" / "cpp" / "consumer"

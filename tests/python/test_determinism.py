@@ -6,9 +6,10 @@ import functools
 from collections.abc import Callable
 from pathlib import Path
 
-import bpnet as bp
 import numpy as np
 import pytest
+
+import bpnet as bp
 
 THREADS = (1, 1, 2, 3, 8)  # 1 twice: two runs alike
 

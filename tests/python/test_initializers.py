@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 
-import bpnet as bp
 import numpy as np
 import pytest
+
+import bpnet as bp
 
 IN, OUT = 300, 200  # 60,000 draws
 

@@ -9,9 +9,10 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-import bpnet as bp
 import numpy as np
 import pytest
+
+import bpnet as bp
 from layer_cases import CASES, Case, uncovered_types
 
 SIZES = [1, 2, 3, 5, 7, 13, 17, 31, 33, 63, 65, 100, 257]

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 
-import bpnet as bp
 import numpy as np
-import plain_reference as plain
 import pytest
+
+import bpnet as bp
+import plain_reference as plain
 
 BACKENDS = pytest.mark.parametrize("backend", bp.backends())
 WEIGHTS = [0.5, 2.0, 1.0, 0.25]

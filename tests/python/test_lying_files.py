@@ -12,8 +12,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import bpnet as bp
 import pytest
+
+import bpnet as bp
 from test_bad_input import bits
 from test_files import ZEROS, a_run, opened, refused, seal, tiny, write
 

@@ -13,9 +13,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import bpnet as bp
 import numpy as np
 import pytest
+
+import bpnet as bp
 from test_bad_input import bits
 
 RNG = np.random.default_rng(0)

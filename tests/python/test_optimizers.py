@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-import bpnet as bp
 import numpy as np
 import pytest
+
+import bpnet as bp
 
 BACKENDS = pytest.mark.parametrize("backend", bp.backends())
 STEPS = 10

@@ -9,9 +9,10 @@ import sys
 import warnings
 from pathlib import Path
 
-import bpnet as bp
 import numpy as np
 import pytest
+
+import bpnet as bp
 
 ROOT = Path(__file__).parents[2]
 IMPORT_SECONDS = 0.050  # beyond NumPy's own

@@ -5,12 +5,13 @@ from __future__ import annotations
 import random
 from typing import NamedTuple
 
-import bpnet as bp
 import numpy as np
-import plain_reference as plain
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+
+import bpnet as bp
+import plain_reference as plain
 
 PROFILE = settings(deadline=None, max_examples=40, derandomize=True)
 

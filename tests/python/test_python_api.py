@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import bpnet as bp
 import numpy as np
 import pytest
+
+import bpnet as bp
 from test_bad_input import bits
 
 RNG = np.random.default_rng(0)

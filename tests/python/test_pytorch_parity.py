@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-import bpnet as bp
 import numpy as np
 import pytest
+
+import bpnet as bp
 
 torch = pytest.importorskip("torch", reason="PyTorch comes with the parity extra")
 nn, functional = torch.nn, torch.nn.functional

@@ -39,16 +39,16 @@ class Json {
   // Each throws a FileFormatError that names what was found when the value is of another kind.
   bool boolean() const;
   std::int64_t integer() const;
-  std::size_t size() const;  // an integer ≥ 0
+  std::size_t size() const;    // an integer ≥ 0
   std::uint64_t word() const;  // 64 bits, written as text: "18446744073709551615"
   double number() const;
   const std::string& string() const;
   const Array& array() const;
   const Object& object() const;
 
-  const Json* find(std::string_view key) const;       // null when absent or not an object
-  const Json& operator[](std::string_view key) const; // a FileFormatError when absent
-  void set(std::string_view key, Json value);         // replaces, or appends
+  const Json* find(std::string_view key) const;        // null when absent or not an object
+  const Json& operator[](std::string_view key) const;  // a FileFormatError when absent
+  void set(std::string_view key, Json value);          // replaces, or appends
 
   std::string dump() const;
   static Json parse(std::string_view text);  // UTF-8; a FileFormatError with the byte's position

@@ -14,11 +14,10 @@ int num_threads();
 void set_num_threads(int count);  // honoured as given, even above the number of processors
 bool has_threads();               // false when built without threads
 
-void start_threads();             // so that the first parallel_for need not
+void start_threads();  // so that the first parallel_for need not
 
 // Calls function(index, argument) once for every index in 0 … count−1, in any order, and returns
 // when all are done. The functions must not throw. Nested and simultaneous calls run serially.
-void parallel_for(std::size_t count, void (*function)(std::size_t index, void* argument),
-                  void* argument);
+void parallel_for(std::size_t count, void (*function)(std::size_t index, void* argument), void* argument);
 
 }  // namespace bpnet

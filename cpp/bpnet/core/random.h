@@ -46,8 +46,7 @@ static inline RandomBlock random_block(RandomKey key, uint32_t sample, uint32_t 
 
 // A 64-bit word for `index` under `key`.
 static inline uint64_t random_word(RandomKey key, uint64_t index) {
-  const RandomBlock b =
-      random_block(key, static_cast<uint32_t>(index >> 32), static_cast<uint32_t>(index));
+  const RandomBlock b = random_block(key, static_cast<uint32_t>(index >> 32), static_cast<uint32_t>(index));
   return uint64_t{b.word[0]} << 32 | b.word[1];
 }
 

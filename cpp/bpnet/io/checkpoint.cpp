@@ -15,13 +15,16 @@ using Metadata = std::map<std::string, std::string>;
 
 template <class T>
 SafeTensor safe_tensor(const std::string& name, const Tensor<T>& tensor) {
-  return {name, sizeof(T) == 4 ? "F32" : "F64", tensor.shape,
+  return {name,
+          sizeof(T) == 4 ? "F32" : "F64",
+          tensor.shape,
           {reinterpret_cast<const char*>(tensor.data), tensor.count() * sizeof(T)}};
 }
 
 template <class T>
 Metadata network_metadata(BasicNetwork<T>& network) {
-  Metadata metadata{{"format", "pt"}, {"bpnet.format", kFormat}, {"bpnet.network", network.describe().dump()}};
+  Metadata metadata{
+      {"format", "pt"}, {"bpnet.format", kFormat}, {"bpnet.network", network.describe().dump()}};
   if (!network.preprocessing.is_null()) metadata["bpnet.preprocessing"] = network.preprocessing.dump();
   return metadata;
 }
@@ -108,18 +111,19 @@ BasicNetwork<T> read_network(const SafeTensorsFile& file, const std::string& bac
 }
 
 Json describe_state(const TrainerState& state) {
-  return Json::Object{{"step", std::size_t(state.step)},
-                      {"epoch", std::size_t(state.epoch)},
-                      {"position", std::size_t(state.position)},
-                      {"loss_sum", state.loss_sum},
-                      {"weight_sum", state.weight_sum},
-                      {"correct", std::size_t(state.correct)},
+  return Json::Object{{"step", std::size_t(state.step)},         {"epoch", std::size_t(state.epoch)},
+                      {"position", std::size_t(state.position)}, {"loss_sum", state.loss_sum},
+                      {"weight_sum", state.weight_sum},          {"correct", std::size_t(state.correct)},
                       {"schedule", describe(state.schedule)}};
 }
 
 TrainerState state_from_json(const Json& d) {
-  return {d["step"].size(),         d["epoch"].size(),         d["position"].size(),
-          d["loss_sum"].number(),   d["weight_sum"].number(),  d["correct"].size(),
+  return {d["step"].size(),
+          d["epoch"].size(),
+          d["position"].size(),
+          d["loss_sum"].number(),
+          d["weight_sum"].number(),
+          d["correct"].size(),
           schedule_state_from_json(d["schedule"])};
 }
 
@@ -158,10 +162,12 @@ FileKind inspect(const std::string& path) {
 template <class T>
 void BasicTrainer<T>::save(const std::string& path, const std::string& notes) {
   std::vector<SafeTensor> tensors = network_tensors(*network_);
-  for (const NamedTensor<T>& slot : slots()) tensors.push_back(safe_tensor(kSlotPrefix + slot.name, slot.tensor));
+  for (const NamedTensor<T>& slot : slots())
+    tensors.push_back(safe_tensor(kSlotPrefix + slot.name, slot.tensor));
   Json run;
   if (best_) {
-    for (const NamedTensor<T>& item : best_tensors(*best_)) tensors.push_back(safe_tensor(item.name, item.tensor));
+    for (const NamedTensor<T>& item : best_tensors(*best_))
+      tensors.push_back(safe_tensor(item.name, item.tensor));
     run.set("best", describe_state(best_->state));
   }
   run.set("loss", describe(loss_));
@@ -180,7 +186,8 @@ BasicTrainer<T> BasicTrainer<T>::load(BasicNetwork<T>& network, const std::strin
   const SafeTensorsFile file(path);
   check_format(file);
   if (!file.metadata().count("bpnet.trainer")) {
-    fail<FileFormatError>("load: '", path, "' holds a model but no run; it was written by net.save, a run is "
+    fail<FileFormatError>("load: '", path,
+                          "' holds a model but no run; it was written by net.save, a run is "
                           "written by trainer.save");
   }
   const Json run = Json::parse(require(file, "bpnet.trainer"));
@@ -207,7 +214,8 @@ template BasicNetwork<float> load_network<float>(const std::string&, const std::
 template BasicNetwork<double> load_network<double>(const std::string&, const std::string&);
 template void BasicTrainer<float>::save(const std::string&, const std::string&);
 template void BasicTrainer<double>::save(const std::string&, const std::string&);
-template BasicTrainer<float> BasicTrainer<float>::load(BasicNetwork<float>&, const std::string&, std::string*);
+template BasicTrainer<float> BasicTrainer<float>::load(BasicNetwork<float>&, const std::string&,
+                                                       std::string*);
 template BasicTrainer<double> BasicTrainer<double>::load(BasicNetwork<double>&, const std::string&,
                                                          std::string*);
 

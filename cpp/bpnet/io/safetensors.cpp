@@ -34,9 +34,9 @@ std::string length_bytes(std::uint64_t length) {
 }
 
 std::size_t element_size(const std::string& dtype) {
-  static const std::map<std::string, std::size_t> sizes = {
-      {"F64", 8}, {"F32", 4}, {"F16", 2}, {"BF16", 2}, {"I64", 8}, {"I32", 4},
-      {"I16", 2}, {"I8", 1},  {"U8", 1},  {"BOOL", 1}};
+  static const std::map<std::string, std::size_t> sizes = {{"F64", 8}, {"F32", 4}, {"F16", 2}, {"BF16", 2},
+                                                           {"I64", 8}, {"I32", 4}, {"I16", 2}, {"I8", 1},
+                                                           {"U8", 1},  {"BOOL", 1}};
   const auto found = sizes.find(dtype);
   if (found == sizes.end()) fail<FileFormatError>("load: there is no element type '", dtype, "'");
   return found->second;
@@ -99,7 +99,8 @@ SafeTensorsFile::SafeTensorsFile(const std::string& path) : memory_(read_file(pa
 void SafeTensorsFile::parse(const std::string&) {
   const std::string_view all(reinterpret_cast<const char*>(memory_.data()), memory_.size());
   if (all.size() < kLengthBytes) {
-    fail<FileFormatError>("load: the file has ", all.size(), " bytes, a header needs at least ", kLengthBytes);
+    fail<FileFormatError>("load: the file has ", all.size(), " bytes, a header needs at least ",
+                          kLengthBytes);
   }
   std::uint64_t length = 0;
   for (std::size_t i = 0; i < kLengthBytes; ++i) length |= std::uint64_t{memory_[i]} << (8 * i);
@@ -152,7 +153,8 @@ void SafeTensorsFile::parse(const std::string&) {
   std::sort(ranges.begin(), ranges.end());
   std::size_t covered = 0;
   for (const auto& [begin, end] : ranges) {
-    if (begin != covered) fail<FileFormatError>("load: the tensors overlap or leave a hole at byte ", covered);
+    if (begin != covered)
+      fail<FileFormatError>("load: the tensors overlap or leave a hole at byte ", covered);
     covered = end;
   }
   if (covered != data.size()) {

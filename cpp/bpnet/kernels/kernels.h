@@ -87,10 +87,10 @@ template <class T>
 struct OnlineLayer {
   size_t in, out;
   Activation activation;
-  T* weight;                         // (out, in), or null
-  T* bias;                           // (out,), or null
-  double weight_rate, bias_rate;     // learning rate times the parameter's multiplier; 0: frozen
-  double weight_decay, bias_decay;   // λ of w ← w − η (g + λ w)
+  T* weight;                        // (out, in), or null
+  T* bias;                          // (out,), or null
+  double weight_rate, bias_rate;    // learning rate times the parameter's multiplier; 0: frozen
+  double weight_decay, bias_decay;  // λ of w ← w − η (g + λ w)
 };
 
 // Stochastic gradient descent one sample at a time: forward, backward, update for each sample of
@@ -111,10 +111,10 @@ struct OnlineArgs {
 };
 
 struct OnlineResult {
-  size_t steps;        // below count when a loss was not finite; then the weights of that step stand
-  double loss_sum;     // Σ weight · loss before the update
-  double weight_sum;   // Σ weight
-  size_t correct;      // samples that are right, as training/metrics.h counts them
+  size_t steps;       // below count when a loss was not finite; then the weights of that step stand
+  double loss_sum;    // Σ weight · loss before the update
+  double weight_sum;  // Σ weight
+  size_t correct;     // samples that are right, as training/metrics.h counts them
 };
 
 // One backend in float or double. No entry is null.
@@ -136,20 +136,18 @@ struct Kernels {
   // grad_x (n, in) = grad_y (n, out) · w (out, in)
   void (*linear_backward_input)(Context&, LinearSizes, const T* grad_y, const T* w, T* grad_x);
   // grad_w (out, in) += grad_yᵀ · x;  grad_bias (out,) += Σ_n grad_y; grad_bias may be null
-  void (*linear_backward_weight)(Context&, LinearSizes, const T* x, const T* grad_y, T* grad_w,
-                                 T* grad_bias);
+  void (*linear_backward_weight)(Context&, LinearSizes, const T* x, const T* grad_y, T* grad_w, T* grad_bias);
 
   // y = act(x), elementwise over count elements
   void (*activation_forward)(Context&, Activation, size_t count, const T* x, T* y);
   // grad_x = act'(x) · grad_y. x may be null for the kinds whose derivative is known from y.
-  void (*activation_backward)(Context&, Activation, size_t count, const T* x, const T* y,
-                              const T* grad_y, T* grad_x);
+  void (*activation_backward)(Context&, Activation, size_t count, const T* x, const T* y, const T* grad_y,
+                              T* grad_x);
 
   // y_rc = exp(x_rc − max_c x_rc) / Σ_c exp(x_rc − max_c x_rc), row by row
   void (*softmax_forward)(Context&, size_t rows, size_t columns, const T* x, T* y);
   // grad_x_rc = y_rc (grad_y_rc − Σ_k grad_y_rk y_rk)
-  void (*softmax_backward)(Context&, size_t rows, size_t columns, const T* y, const T* grad_y,
-                           T* grad_x);
+  void (*softmax_backward)(Context&, size_t rows, size_t columns, const T* y, const T* grad_y, T* grad_x);
 
   // mask (rows, columns) = scale where the element is kept, else 0; kept with probability keep.
   // Element (r, c) depends on key, r and c alone.

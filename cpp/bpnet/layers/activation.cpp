@@ -23,18 +23,12 @@ static Activation without_options(const char* operation, const Json& values, Act
   return {kind, 0};
 }
 
-Activation tanh_options(const Json& values) {
-  return without_options("tanh", values, ActivationKind::kTanh);
-}
-Activation relu_options(const Json& values) {
-  return without_options("relu", values, ActivationKind::kRelu);
-}
+Activation tanh_options(const Json& values) { return without_options("tanh", values, ActivationKind::kTanh); }
+Activation relu_options(const Json& values) { return without_options("relu", values, ActivationKind::kRelu); }
 Activation sigmoid_options(const Json& values) {
   return without_options("sigmoid", values, ActivationKind::kSigmoid);
 }
-Activation silu_options(const Json& values) {
-  return without_options("silu", values, ActivationKind::kSilu);
-}
+Activation silu_options(const Json& values) { return without_options("silu", values, ActivationKind::kSilu); }
 
 Activation leaky_relu_options(const Json& values) {
   Options options("leaky_relu", values);
@@ -59,8 +53,7 @@ Activation gelu_options(const Json& values) {
 }
 
 bool derivative_from_output(ActivationKind kind) {
-  return kind != ActivationKind::kGelu && kind != ActivationKind::kGeluTanh &&
-         kind != ActivationKind::kSilu;
+  return kind != ActivationKind::kGelu && kind != ActivationKind::kGeluTanh && kind != ActivationKind::kSilu;
 }
 
 template <class T>

@@ -73,7 +73,7 @@ class Layer {
   virtual Shape output_shape(const Shape& input) const = 0;  // throws when the input does not fit
   virtual std::vector<ParameterSpec> parameters(const Shape&) const { return {}; }
   virtual std::vector<BufferSpec> buffers(const Shape&) const { return {}; }
-  virtual std::size_t saved_size(const Shape&, std::size_t /*batch*/) const { return 0; }      // elements
+  virtual std::size_t saved_size(const Shape&, std::size_t /*batch*/) const { return 0; }  // elements
   virtual std::size_t workspace_size(const Kernels<T>&, const Shape&, std::size_t /*batch*/) const {
     return 0;  // bytes of Context::scratch
   }
@@ -81,8 +81,8 @@ class Layer {
   virtual void forward(Context&, const ForwardArgs<T>&) const = 0;
   virtual void backward(Context&, const BackwardArgs<T>&) const = 0;
 
-  virtual bool is_view() const { return false; }             // the output is the input, renamed
-  virtual bool takes_activation() const { return false; }    // forward applies args.activation
+  virtual bool is_view() const { return false; }                       // the output is the input, renamed
+  virtual bool takes_activation() const { return false; }              // forward applies args.activation
   virtual std::optional<Activation> activation() const { return {}; }  // set by elementwise layers
 };
 

@@ -27,7 +27,8 @@ Linear<T>::Linear(const Json& values) {
 template <class T>
 Shape Linear<T>::output_shape(const Shape& input) const {
   if (input.rank() != 1) {
-    fail<ShapeError>("linear: input has shape ", input, ", a flat one like (features,) is needed; put a "
+    fail<ShapeError>("linear: input has shape ", input,
+                     ", a flat one like (features,) is needed; put a "
                      "Flatten before it");
   }
   return {out_features_};

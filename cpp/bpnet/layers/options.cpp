@@ -19,7 +19,8 @@ std::size_t Options::size(const char* key) {
   const Json* value = take(key);
   if (!value) fail<ValueError>(operation_, ": ", key, " is missing");
   if (!value->is_integer() || value->integer() < 1) {
-    fail<ValueError>(operation_, ": ", key, " is ", value->dump(), ", a whole number of at least 1 is needed");
+    fail<ValueError>(operation_, ": ", key, " is ", value->dump(),
+                     ", a whole number of at least 1 is needed");
   }
   return value->size();
 }

@@ -13,7 +13,7 @@ class Options {
  public:
   Options(std::string operation, const Json& values);
 
-  std::size_t size(const char* key);  // required, ≥ 1
+  std::size_t size(const char* key);                                          // required, ≥ 1
   double number(const char* key, double otherwise, double low, double high);  // low ≤ value ≤ high
   bool flag(const char* key, bool otherwise);
   std::string choice(const char* key, const std::vector<std::string>& choices);  // the first by default

@@ -31,8 +31,8 @@ BasicNetwork<T>::BasicNetwork(const Shape& input_shape, std::vector<LayerSpec> l
                parameter_pointers_[i]);
     const std::size_t bad = kernels_->first_not_finite(context_, spec.shape.count(), parameter_pointers_[i]);
     if (bad < spec.shape.count()) {
-      fail<ValueError>("init: '", plan_.parameters[i].name, "' drawn with ", spec.init.a, " and ", spec.init.b,
-                       " is beyond what ", dtype_name<T>(), " can hold");
+      fail<ValueError>("init: '", plan_.parameters[i].name, "' drawn with ", spec.init.a, " and ",
+                       spec.init.b, " is beyond what ", dtype_name<T>(), " can hold");
     }
   }
   for (std::size_t i = 0; i < plan_.buffers.size(); ++i) {
@@ -142,7 +142,8 @@ void BasicNetwork<T>::run_steps(const T* x, std::size_t batch, bool training, st
                                 std::uint64_t step_number) {
   for (std::size_t i = 0; i < plan_.steps.size(); ++i) {
     const Step& step = plan_.steps[i];
-    const RandomKey key = random_key(seed, Purpose::kDropout, static_cast<std::uint32_t>(step.layer), step_number);
+    const RandomKey key =
+        random_key(seed, Purpose::kDropout, static_cast<std::uint32_t>(step.layer), step_number);
     const ForwardArgs<T> args{*kernels_,
                               plan_.activations[step.input],
                               batch,
@@ -211,9 +212,8 @@ void BasicNetwork<T>::backward(const T* grad_out, T* grad_x, bool accumulate) {
     T* grad_y = gradient_memory(current);
     const T* y = activation_memory(step.output);
     if (step.activation.kind != ActivationKind::kIdentity) {
-      kernels_->activation_backward(context_, step.activation,
-                                    batch * plan_.activations[step.output].count(), nullptr, y, grad_y,
-                                    grad_y);
+      kernels_->activation_backward(context_, step.activation, batch * plan_.activations[step.output].count(),
+                                    nullptr, y, grad_y, grad_y);
     }
     const bool first = step.input == 0;
     const BackwardArgs<T> args{*kernels_,

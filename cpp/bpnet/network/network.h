@@ -34,10 +34,10 @@ class BasicNetwork {
   const Kernels<T>& kernels() const { return *kernels_; }
   const Plan<T>& plan() const { return plan_; }
 
-  std::vector<NamedTensor<T>> state();       // parameters and buffers in layer order
+  std::vector<NamedTensor<T>> state();  // parameters and buffers in layer order
   std::vector<NamedTensor<T>> parameters();
   std::vector<NamedTensor<T>> gradients();
-  std::size_t parameter_count() const;       // trainable numbers
+  std::size_t parameter_count() const;  // trainable numbers
 
   // Overwrites one tensor of state(); the values must be finite.
   void set_state(const std::string& name, const Shape& shape, const T* values);
@@ -58,7 +58,7 @@ class BasicNetwork {
 
   // Where a caller may write grad_out itself and save the copy.
   T* grad_output() { return gradient_memory(0); }
-  const T* recorded_output();  // what the last forward_training returned
+  const T* recorded_output();                                     // what the last forward_training returned
   std::size_t recorded_batch() const { return recorded_batch_; }  // 0: nothing to go back through
 
   // For the trainer: flat arrays whose slots are plan().parameters.

@@ -40,8 +40,7 @@ bool can_fuse(const Plan<T>& plan, const Layer<T>& layer) {
   const Step& before = plan.steps.back();
   return plan.layers[before.layer]->takes_activation() &&
          before.activation.kind == ActivationKind::kIdentity &&
-         before.output + 1 == plan.activations.size() &&
-         derivative_from_output(layer.activation()->kind);
+         before.output + 1 == plan.activations.size() && derivative_from_output(layer.activation()->kind);
 }
 
 }  // namespace

@@ -11,10 +11,10 @@
 namespace bpnet {
 
 struct Step {
-  std::size_t layer;             // index into Plan::layers
-  Activation activation;         // fused into this step, or identity
-  std::size_t input, output;     // ids of activations
-  std::size_t first_parameter;   // index into Plan::parameters, and how many
+  std::size_t layer;            // index into Plan::layers
+  Activation activation;        // fused into this step, or identity
+  std::size_t input, output;    // ids of activations
+  std::size_t first_parameter;  // index into Plan::parameters, and how many
   std::size_t parameter_count;
   std::size_t first_buffer;
   std::size_t buffer_count;

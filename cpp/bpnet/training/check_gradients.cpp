@@ -27,10 +27,11 @@ std::vector<std::pair<std::string, double>> check_gradients(NetworkF64& network,
   network.reserve_scratch(network.kernels().loss_workspace(data.count, outputs));
   const auto loss_now = [&](double* gradient) {
     const double* output = network.forward_training(x, data.count, 0, 0);
-    const LossArgs<double> args{loss_kind(loss), loss_parameter(loss), data.count, outputs, output,
-                                data.targets, data.labels,
-                                class_weight.empty() ? nullptr : class_weight.data(), row_scale.data(),
-                                gradient};
+    const LossArgs<double> args{loss_kind(loss),  loss_parameter(loss),
+                                data.count,       outputs,
+                                output,           data.targets,
+                                data.labels,      class_weight.empty() ? nullptr : class_weight.data(),
+                                row_scale.data(), gradient};
     return network.kernels().loss(network.context(), args);
   };
   loss_now(grad_output.data());

@@ -35,13 +35,12 @@ struct Gather {
 
   void run() {
     chunk = std::max<std::size_t>(1, kChunkElements / features);
-    parallel_for(
-        (count + chunk - 1) / chunk,
-        [](std::size_t part, void* argument) {
-          const Gather& self = *static_cast<Gather*>(argument);
-          self.rows(part * self.chunk, std::min(self.count, (part + 1) * self.chunk));
-        },
-        this);
+    parallel_for((count + chunk - 1) / chunk,
+                 [](std::size_t part, void* argument) {
+                   const Gather& self = *static_cast<Gather*>(argument);
+                   self.rows(part * self.chunk, std::min(self.count, (part + 1) * self.chunk));
+                 },
+                 this);
   }
 };
 
@@ -66,8 +65,8 @@ void gather_rows(const void* x, DataType type, std::size_t features, const std::
     case DataType::kFloat64:
       return Gather<T, double>{static_cast<const double*>(x), features, index, first, count, 0, out}.run();
     case DataType::kUint8:
-      return Gather<T, std::uint8_t>{static_cast<const std::uint8_t*>(x), features, index, first, count, 0,
-                                     out}
+      return Gather<T, std::uint8_t>{
+          static_cast<const std::uint8_t*>(x), features, index, first, count, 0, out}
           .run();
   }
 }

@@ -14,10 +14,10 @@ struct Dataset {
   DataType x_type = sizeof(T) == 4 ? DataType::kFloat32 : DataType::kFloat64;
   std::size_t features = 0;
   std::size_t count = 0;
-  std::size_t outputs = 0;           // columns of targets, or number of classes
-  const T* targets = nullptr;        // (count, outputs), or null
+  std::size_t outputs = 0;               // columns of targets, or number of classes
+  const T* targets = nullptr;            // (count, outputs), or null
   const std::int64_t* labels = nullptr;  // (count,), or null
-  const T* sample_weight = nullptr;  // (count,), or null for all 1
+  const T* sample_weight = nullptr;      // (count,), or null for all 1
 };
 
 // out (count, features) = the rows `index[0 … count−1]` of x, or rows first, first+1, … without an index.

@@ -8,8 +8,13 @@ namespace bpnet {
 namespace {
 
 // In the order of the variant and of LossKind.
-constexpr const char* kNames[] = {"half_squared_error", "squared_error", "mse", "mae", "huber",
-                                  "cross_entropy", "binary_cross_entropy_with_logits"};
+constexpr const char* kNames[] = {"half_squared_error",
+                                  "squared_error",
+                                  "mse",
+                                  "mae",
+                                  "huber",
+                                  "cross_entropy",
+                                  "binary_cross_entropy_with_logits"};
 static_assert(std::size(kNames) == std::variant_size_v<Loss>);
 
 bool takes_logits(const Loss& loss) {
@@ -78,7 +83,8 @@ void check_loss(const Loss& loss, const BasicNetwork<T>& network) {
   }
   const std::string& last = network.layers().back().type;
   if (takes_logits(loss) && (last == "Softmax" || last == "Sigmoid")) {
-    fail<ValueError>(name, ": the network ends in ", last, ", but this loss takes logits and applies it "
+    fail<ValueError>(name, ": the network ends in ", last,
+                     ", but this loss takes logits and applies it "
                      "itself; remove the last layer");
   }
   if (const auto* huber = std::get_if<Huber>(&loss)) {

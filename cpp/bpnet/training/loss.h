@@ -25,8 +25,8 @@ struct CrossEntropy {  // takes logits; class indices or probabilities as target
 };
 struct BinaryCrossEntropyWithLogits {};
 
-using Loss = std::variant<HalfSquaredError, SquaredError, Mse, Mae, Huber, CrossEntropy,
-                          BinaryCrossEntropyWithLogits>;
+using Loss =
+    std::variant<HalfSquaredError, SquaredError, Mse, Mae, Huber, CrossEntropy, BinaryCrossEntropyWithLogits>;
 
 LossKind loss_kind(const Loss& loss);
 double loss_parameter(const Loss& loss);  // Huber's delta, cross-entropy's smoothing, else 0

@@ -67,8 +67,15 @@ Evaluation evaluate(BasicNetwork<T>& network, const Loss& loss, const Dataset<T>
       const double by_class = labels && !class_weight.empty() ? double(class_weight[labels[r]]) : 1.0;
       result.weight_sum += double(row_scale[r]) * by_class;
     }
-    const LossArgs<T> args{loss_kind(loss), loss_parameter(loss), rows, columns, output.data(), targets,
-                           labels, class_weight.empty() ? nullptr : class_weight.data(), row_scale.data(),
+    const LossArgs<T> args{loss_kind(loss),
+                           loss_parameter(loss),
+                           rows,
+                           columns,
+                           output.data(),
+                           targets,
+                           labels,
+                           class_weight.empty() ? nullptr : class_weight.data(),
+                           row_scale.data(),
                            nullptr};
     result.loss_sum += network.kernels().loss(network.context(), args);
     result.correct += count_correct(loss, rows, columns, output.data(), targets, labels);

@@ -40,9 +40,8 @@ AdamArgs adam_args(const AdamKind& adam, double rate, bool decay, bool decoupled
 
 template <class AdamKind>
 Json describe_adam(const char* name, const AdamKind& adam) {
-  return Json::Object{{"name", name},           {"lr", adam.learning_rate}, {"beta1", adam.beta1},
-                      {"beta2", adam.beta2},    {"eps", adam.epsilon},
-                      {"weight_decay", adam.weight_decay}};
+  return Json::Object{{"name", name},        {"lr", adam.learning_rate}, {"beta1", adam.beta1},
+                      {"beta2", adam.beta2}, {"eps", adam.epsilon},      {"weight_decay", adam.weight_decay}};
 }
 
 template <class AdamKind>
@@ -100,10 +99,9 @@ void apply_optimizer(const Optimizer& optimizer, const Kernels<T>& kernels, Cont
     const RmspropArgs args{rate, rms->alpha, rms->epsilon, decay ? rms->weight_decay : 0, rms->momentum};
     kernels.rmsprop(context, args, count, w, grad, slots[0], rms->momentum != 0 ? slots[1] : nullptr);
   } else {
-    const AdamArgs args =
-        std::holds_alternative<Adam>(optimizer)
-            ? adam_args(std::get<Adam>(optimizer), rate, decay, false, step)
-            : adam_args(std::get<AdamW>(optimizer), rate, decay, true, step);
+    const AdamArgs args = std::holds_alternative<Adam>(optimizer)
+                              ? adam_args(std::get<Adam>(optimizer), rate, decay, false, step)
+                              : adam_args(std::get<AdamW>(optimizer), rate, decay, true, step);
     kernels.adam(context, args, count, w, grad, slots[0], slots[1]);
   }
 }
@@ -117,9 +115,9 @@ Json describe(const Optimizer& optimizer) {
                         {"nesterov", sgd->nesterov}};
   }
   if (const auto* rms = std::get_if<RmsProp>(&optimizer)) {
-    return Json::Object{{"name", "rmsprop"},    {"lr", rms->learning_rate},
-                        {"alpha", rms->alpha},  {"eps", rms->epsilon},
-                        {"weight_decay", rms->weight_decay}, {"momentum", rms->momentum}};
+    return Json::Object{
+        {"name", "rmsprop"},   {"lr", rms->learning_rate},          {"alpha", rms->alpha},
+        {"eps", rms->epsilon}, {"weight_decay", rms->weight_decay}, {"momentum", rms->momentum}};
   }
   if (const auto* adam = std::get_if<Adam>(&optimizer)) return describe_adam("adam", *adam);
   return describe_adam("adamw", std::get<AdamW>(optimizer));
@@ -128,8 +126,7 @@ Json describe(const Optimizer& optimizer) {
 Optimizer optimizer_from_json(const Json& d) {
   const std::string& name = d["name"].string();
   if (name == "sgd") {
-    return Sgd{d["lr"].number(), d["momentum"].number(), d["weight_decay"].number(),
-               d["nesterov"].boolean()};
+    return Sgd{d["lr"].number(), d["momentum"].number(), d["weight_decay"].number(), d["nesterov"].boolean()};
   }
   if (name == "adam") return adam_from_json<Adam>(d);
   if (name == "adamw") return adam_from_json<AdamW>(d);

@@ -46,8 +46,7 @@ void check_optimizer(const Optimizer& optimizer);  // throws a ValueError for a 
 // `step` counts from 1; the learning rate is `rate`, decay applies where `decay`.
 template <class T>
 void apply_optimizer(const Optimizer& optimizer, const Kernels<T>& kernels, Context& context, double rate,
-                     bool decay, std::uint64_t step, std::size_t count, T* w, const T* grad,
-                     T* const* slots);
+                     bool decay, std::uint64_t step, std::size_t count, T* w, const T* grad, T* const* slots);
 
 Json describe(const Optimizer& optimizer);
 Optimizer optimizer_from_json(const Json& description);

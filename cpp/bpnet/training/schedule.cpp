@@ -93,11 +93,13 @@ Json describe(const Schedule& schedule) {
   } else if (const auto* multi = std::get_if<MultiStepDecay>(&schedule.decay)) {
     Json::Array milestones;
     for (const std::uint64_t milestone : multi->milestones) milestones.emplace_back(std::size_t(milestone));
-    out = Json::Object{{"name", "multi_step"}, {"milestones", std::move(milestones)}, {"gamma", multi->gamma}};
+    out =
+        Json::Object{{"name", "multi_step"}, {"milestones", std::move(milestones)}, {"gamma", multi->gamma}};
   } else if (const auto* exponential = std::get_if<ExponentialDecay>(&schedule.decay)) {
     out = Json::Object{{"name", "exponential"}, {"gamma", exponential->gamma}};
   } else if (const auto* cosine = std::get_if<CosineAnnealing>(&schedule.decay)) {
-    out = Json::Object{{"name", "cosine"}, {"epochs", std::size_t(cosine->epochs)}, {"minimum", cosine->minimum}};
+    out = Json::Object{
+        {"name", "cosine"}, {"epochs", std::size_t(cosine->epochs)}, {"minimum", cosine->minimum}};
   } else if (const auto* plateau = std::get_if<ReduceOnPlateau>(&schedule.decay)) {
     out = Json::Object{{"name", "plateau"},
                        {"factor", plateau->factor},

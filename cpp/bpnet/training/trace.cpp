@@ -60,8 +60,15 @@ Trace<T> trace(BasicNetwork<T>& network, const Loss& loss, const T* x, const T* 
   const T weight_of_class = label && !class_weight.empty() ? class_weight[std::size_t(*label)] : T(1);
   const T scale = weight_of_class > 0 ? T(1) / weight_of_class : T(0);
   t.delta[depth].resize(t.x[depth].size());
-  const LossArgs<T> args{loss_kind(loss), loss_parameter(loss), 1, t.x[depth].size(), t.x[depth].data(),
-                         target, label, class_weight.empty() ? nullptr : class_weight.data(), &scale,
+  const LossArgs<T> args{loss_kind(loss),
+                         loss_parameter(loss),
+                         1,
+                         t.x[depth].size(),
+                         t.x[depth].data(),
+                         target,
+                         label,
+                         class_weight.empty() ? nullptr : class_weight.data(),
+                         &scale,
                          t.delta[depth].data()};
   t.e = kernels.loss(context, args);
 

@@ -77,9 +77,11 @@ double BasicTrainer<T>::forward_and_loss(const Batch& batch) {
   last_weight_sum_ = sum;
 
   const T* output = network_->forward_training(batch.x, batch.count, seed(), state_.step);
-  const LossArgs<T> args{loss_kind(loss_), loss_parameter(loss_), batch.count, outputs, output,
-                         batch.targets, batch.labels, class_weight_.empty() ? nullptr : class_weight_.data(),
-                         row_scale, network_->grad_output()};
+  const LossArgs<T> args{loss_kind(loss_), loss_parameter(loss_),
+                         batch.count,      outputs,
+                         output,           batch.targets,
+                         batch.labels,     class_weight_.empty() ? nullptr : class_weight_.data(),
+                         row_scale,        network_->grad_output()};
   return network_->kernels().loss(network_->context(), args);
 }
 
@@ -230,9 +232,17 @@ std::vector<OnlineLayer<T>> BasicTrainer<T>::online_layers(double rate) const {
 template <class T>
 void BasicTrainer<T>::run_online(const Dataset<T>& data, const std::uint64_t* order, std::size_t count) {
   const std::vector<OnlineLayer<T>> layers = online_layers(current_learning_rate());
-  OnlineArgs<T> args{layers.data(), layers.size(), loss_kind(loss_), loss_parameter(loss_),
-                     class_weight_.empty() ? nullptr : class_weight_.data(), static_cast<const T*>(data.x),
-                     data.targets, data.labels, data.sample_weight, order, count};
+  OnlineArgs<T> args{layers.data(),
+                     layers.size(),
+                     loss_kind(loss_),
+                     loss_parameter(loss_),
+                     class_weight_.empty() ? nullptr : class_weight_.data(),
+                     static_cast<const T*>(data.x),
+                     data.targets,
+                     data.labels,
+                     data.sample_weight,
+                     order,
+                     count};
   std::vector<std::uint64_t> identity;
   if (data.x_type != Dataset<T>().x_type) {
     reserve(count);

@@ -27,9 +27,9 @@ struct RunOptions {
 
 // Where the run stands. Everything that training depends on beside weights and optimizer slots.
 struct TrainerState {
-  std::uint64_t step = 0;      // updates so far
-  std::uint64_t epoch = 0;     // epochs finished
-  std::uint64_t position = 0;  // samples visited in the current epoch
+  std::uint64_t step = 0;               // updates so far
+  std::uint64_t epoch = 0;              // epochs finished
+  std::uint64_t position = 0;           // samples visited in the current epoch
   double loss_sum = 0, weight_sum = 0;  // over the current epoch
   std::uint64_t correct = 0;
   ScheduleState schedule;

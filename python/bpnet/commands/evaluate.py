@@ -28,7 +28,7 @@ def run(options: argparse.Namespace) -> int:
     if loss is None:
         raise ValueError(f"evaluate: {options.model} holds a model but no run; give --loss")
     X = features(source, preprocessing)
-    y = targets(raw, preprocessing, loss.name)
+    y = targets(raw, preprocessing, loss.name, source.where)
     if options.part == "validation":
         if model.command is None:
             raise ValueError(f"evaluate: {options.model} does not say how its data was split")

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from bpnet import _core
+from bpnet import _core, checks
 from bpnet.commands.source import Source
-from bpnet.data.preprocessing import Preprocessing
+from bpnet.data.preprocessing import Preprocessing, holds_numbers
 
 # An integer target with at most this many different values names classes unless a loss says otherwise.
 _MOST_GUESSED_CLASSES = 20
@@ -56,7 +56,7 @@ def split_rows(count: int, fraction: float, seed: int) -> tuple[np.ndarray, np.n
     held_out = round(count * fraction)
     if fraction > 0:
         held_out = min(max(1, held_out), count - 1)
-    order = _core.split_order(seed, count).astype(np.int64)
+    order = _core.split_order(checks.seed("train", seed), count).astype(np.int64)
     return np.sort(order[held_out:]), np.sort(order[:held_out])
 
 
@@ -75,7 +75,8 @@ def prepare(source: Source, config: Mapping[str, Any], known: Preprocessing | No
         _fit_target(preprocessing, source, raw_target, loss, train_rows)
         _fit_features(preprocessing, source, config, train_rows)
     X = features(source, preprocessing)
-    y = targets(raw_target, preprocessing, loss)
+    _check_features(source, preprocessing, X, config["dtype"])
+    y = targets(raw_target, preprocessing, loss, source.where)
     validation = None
     if own_validation:
         assert source.X_val is not None and source.y_val is not None
@@ -94,7 +95,10 @@ def _raw_target(source: Source, config: Mapping[str, Any]) -> list[str] | np.nda
             raise ValueError(
                 f"train: --target is missing; {source.table.path} has the columns {', '.join(source.table.header)}"
             )
-        return source.table.column(config["target"])
+        column = source.table.column(config["target"])
+        if config["target"] not in config["categorical"]:
+            holds_numbers(source.table, config["target"])  # for its errors
+        return column
     if source.y is None:
         raise ValueError("train: the data has no targets; an .npz needs an array y, images a labels file")
     return as_target(source.y)
@@ -150,8 +154,7 @@ def _fit_target(
     numbers = _numbers(target)
     if numbers is not None and not np.isfinite(numbers).all():
         row = int(np.argmin(np.isfinite(numbers).reshape(len(numbers), -1).all(axis=1)))
-        where = source.table.where(row) if source.table is not None else f"row {row}"
-        raise ValueError(f"{where}: the target is {numbers[row]}, a finite number is needed")
+        raise ValueError(f"{source.where(row)}: the target is {numbers[row]}, a finite number is needed")
     dense = numbers is not None and numbers.ndim > 1
     if (loss in CLASSIFIERS and not dense) or numbers is None or source.has_classes:
         preprocessing.classes = class_names(target)
@@ -189,6 +192,7 @@ def _fit_features(
         preprocessing.mean, preprocessing.scale = [0.0], [float(source.scale)]
     elif standardise:
         assert source.X is not None
+        _check_features(source, preprocessing, source.X, "float64")
         preprocessing.fit_scale(source.X[train_rows].astype(np.float64))
 
 
@@ -205,11 +209,33 @@ def features(source: Source, preprocessing: Preprocessing) -> np.ndarray:
     return preprocessing.standardise(source.X)
 
 
-def targets(target: Sequence[str] | np.ndarray, preprocessing: Preprocessing, loss: str) -> np.ndarray:
+def _check_features(source: Source, preprocessing: Preprocessing, X: np.ndarray, dtype: str) -> None:
+    """Every number must be finite in the network's dtype; here its row in the file is still known."""
+    with np.errstate(over="ignore"):
+        finite = np.isfinite(X.astype(dtype))
+    if finite.all():
+        return
+    row, feature = (int(place) for place in np.argwhere(~finite)[0])
+    name = "X"
+    for column in preprocessing.columns:
+        width = max(1, len(column["categories"]))
+        if feature < width:
+            name = f"column {column['name']!r}"
+            break
+        feature -= width
+    raise ValueError(f"{source.where(row)}: {name} has NaN or infinity, or a number beyond {dtype}")
+
+
+def targets(
+    target: Sequence[str] | np.ndarray,
+    preprocessing: Preprocessing,
+    loss: str,
+    where: Callable[[int], str] = "row {}".format,
+) -> np.ndarray:
     """What the loss compares with: class indices, 0 and 1, one-hot rows, or standardised numbers."""
     if preprocessing.classes:
         names = [_text(value) for value in target.tolist()] if isinstance(target, np.ndarray) else target
-        labels = preprocessing.labels(names)
+        labels = preprocessing.labels(names, where)
         if loss == "cross_entropy":
             return labels
         if preprocessing.output == "logit":

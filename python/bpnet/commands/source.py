@@ -48,6 +48,10 @@ class Source:
         assert self.X is not None
         return len(self.X)
 
+    def where(self, row: int) -> str:
+        """The place of a row, for messages."""
+        return f"row {row}" if self.table is None else self.table.where(row)
+
     def fingerprint(self) -> str:
         """A checksum of all the data, so that a resumed run is given what it was begun with."""
         crc = 0

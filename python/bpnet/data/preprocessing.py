@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -100,14 +100,16 @@ class Preprocessing:
 
     # Targets and answers.
 
-    def labels(self, values: Sequence[str] | np.ndarray) -> np.ndarray:
-        """Class indices (N,) of class names."""
+    def labels(
+        self, values: Sequence[str] | np.ndarray, where: Callable[[int], str] = "row {}".format
+    ) -> np.ndarray:
+        """Class indices (N,) of class names; ``where`` tells an error's place from its row."""
         index = {name: place for place, name in enumerate(self.classes)}
         found = []
         for row, value in enumerate(values):
             if str(value) not in index:
                 raise ValueError(
-                    f"row {row}: the class {str(value)!r} is not one of {', '.join(self.classes)}"
+                    f"{where(row)}: the class {str(value)!r} is not one of {', '.join(self.classes)}"
                 )
             found.append(index[str(value)])
         return np.array(found, dtype=np.int64)
@@ -133,29 +135,35 @@ def _number(text: str) -> float | None:
         return None
 
 
-def _categories(table: Table, name: str, categorical: bool) -> list[str]:
-    """The sorted categories of a column of text, or [] for a column of numbers."""
+def holds_numbers(table: Table, name: str) -> bool:
+    """True for a column of finite numbers, False for one of text. A hole, a number that is not finite,
+    and a text among numbers are errors, with their line."""
     fields = table.column(name)
     numbers = [_number(field) for field in fields]
     wrong = [row for row, number in enumerate(numbers) if number is None]
-    if not categorical:
-        empty = next((row for row, field in enumerate(fields) if field == ""), None)
-        if empty is not None:
+    for row, field in enumerate(fields):
+        if field == "":
+            raise ValueError(f"{table.where(row)}: column {name!r} is empty; fill it in or leave the row out")
+    if len(wrong) > (1 - _MOSTLY) * len(fields):
+        return False
+    if wrong:
+        raise ValueError(
+            f"{table.where(wrong[0])}: column {name!r} is {fields[wrong[0]]!r}, but nearly all others are "
+            f"numbers; mend it, or say --categorical {name}"
+        )
+    for row, number in enumerate(numbers):
+        if number is not None and not math.isfinite(number):
             raise ValueError(
-                f"{table.where(empty)}: column {name!r} is empty; fill it in or leave the row out"
+                f"{table.where(row)}: column {name!r} is {fields[row]!r}, a finite number is needed"
             )
-        if not wrong:
-            for row, number in enumerate(numbers):
-                if number is not None and not math.isfinite(number):
-                    raise ValueError(
-                        f"{table.where(row)}: column {name!r} is {fields[row]!r}, a finite number is needed"
-                    )
-            return []
-        if len(wrong) < (1 - _MOSTLY) * len(fields):
-            raise ValueError(
-                f"{table.where(wrong[0])}: column {name!r} is {fields[wrong[0]]!r}, but nearly all others are numbers; "
-                f"mend it, or say --categorical {name}"
-            )
+    return True
+
+
+def _categories(table: Table, name: str, categorical: bool) -> list[str]:
+    """The sorted categories of a column of text, or [] for a column of numbers."""
+    if not categorical and holds_numbers(table, name):
+        return []
+    fields = table.column(name)
     categories = sorted(set(fields))
     if len(categories) > _MOST_CATEGORIES:
         raise ValueError(

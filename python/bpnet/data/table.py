@@ -72,7 +72,9 @@ def read_csv(path: str | os.PathLike[str]) -> Table:
         place = mark + error.start
         raise ValueError(f"{name}: not a UTF-8 text: byte {place} is 0x{data[place]:02x}") from None
     first = text.partition("\n")[0]
-    return _read(name, csv.reader(io.StringIO(text, newline=""), delimiter=max(",;\t", key=first.count), strict=True))
+    return _read(
+        name, csv.reader(io.StringIO(text, newline=""), delimiter=max(",;\t", key=first.count), strict=True)
+    )
 
 
 def _read(name: str, reader: csv._reader) -> Table:  # type: ignore[name-defined]

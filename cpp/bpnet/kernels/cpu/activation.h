@@ -40,9 +40,7 @@ void activate(bpnet::Activation act, size_t count, const real* x, real* y) {
       map(count, x, y, [=](real s) { return s > 0 ? s : parameter * s; });
       break;
     case ActivationKind::kSigmoid: map_vectors(count, x, y, [](vec s) { return sigmoid(s); }); break;
-    case ActivationKind::kSoftplus:
-      map(count, x, y, [=](real s) { return softplus(s, parameter); });
-      break;
+    case ActivationKind::kSoftplus: map(count, x, y, [=](real s) { return softplus(s, parameter); }); break;
     case ActivationKind::kGelu: map(count, x, y, [](real s) { return s * normal_cdf(s); }); break;
     case ActivationKind::kGeluTanh:
       map(count, x, y, [](real s) { return real(0.5) * s * (1 + gelu_tanh(s)); });
@@ -58,8 +56,8 @@ inline void map_gradient(size_t count, const real* x, const real* y, const real*
   for (size_t i = 0; i < count; ++i) grad_x[i] = grad_y[i] * slope(x[i], y[i]);
 }
 
-void activate_backward(bpnet::Activation act, size_t count, const real* x, const real* y,
-                       const real* grad_y, real* grad_x) {
+void activate_backward(bpnet::Activation act, size_t count, const real* x, const real* y, const real* grad_y,
+                       real* grad_x) {
   const real parameter = real(act.parameter);
   const real* s = x ? x : y;  // read by the kinds below that use it, which are always given x
   const auto map_slope = [&](const auto& slope) { map_gradient(count, s, y, grad_y, grad_x, slope); };
@@ -71,9 +69,7 @@ void activate_backward(bpnet::Activation act, size_t count, const real* x, const
       map_slope([=](real, real o) { return o > 0 ? real(1) : parameter; });
       break;
     case ActivationKind::kSigmoid: map_slope([](real, real o) { return o * (1 - o); }); break;
-    case ActivationKind::kSoftplus:
-      map_slope([=](real, real o) { return -expm1_of(-parameter * o); });
-      break;
+    case ActivationKind::kSoftplus: map_slope([=](real, real o) { return -expm1_of(-parameter * o); }); break;
     case ActivationKind::kGelu:
       map_slope([](real i, real) { return normal_cdf(i) + i * normal_density(i); });
       break;
@@ -98,11 +94,10 @@ void activation_forward(bpnet::Context&, bpnet::Activation act, size_t count, co
              [&](size_t begin, size_t end, size_t) { activate(act, end - begin, x + begin, y + begin); });
 }
 
-void activation_backward(bpnet::Context&, bpnet::Activation act, size_t count, const real* x,
-                         const real* y, const real* grad_y, real* grad_x) {
+void activation_backward(bpnet::Context&, bpnet::Activation act, size_t count, const real* x, const real* y,
+                         const real* grad_y, real* grad_x) {
   run_chunks(count, kChunk, [&](size_t begin, size_t end, size_t) {
-    activate_backward(act, end - begin, x ? x + begin : nullptr, y + begin, grad_y + begin,
-                      grad_x + begin);
+    activate_backward(act, end - begin, x ? x + begin : nullptr, y + begin, grad_y + begin, grad_x + begin);
   });
 }
 

@@ -8,8 +8,8 @@
 namespace {
 
 struct BlockSizes {
-  size_t tile_rows, tile_vectors;  // registers
-  size_t depth;                    // k per pass
+  size_t tile_rows, tile_vectors;    // registers
+  size_t depth;                      // k per pass
   size_t block_rows, block_columns;  // one task of the parallel loop
 };
 
@@ -17,7 +17,7 @@ struct BlockSizes {
 constexpr BlockSizes kBlock = {12, 2, 256, 96, 256};
 #elif BPNET_VECTOR_BYTES == 32  // avx2: 16 registers
 constexpr BlockSizes kBlock = {6, 2, 256, 96, 256};
-#else  // SSE2, NEON
+#else                           // SSE2, NEON
 constexpr BlockSizes kBlock = {6, 2, 256, 48, 256};
 #endif
 

@@ -23,9 +23,8 @@ void run_tasks(size_t count, bool serial, const Body& body) {  // body(index)
 
 template <class Body>
 void run_chunks(size_t count, size_t chunk, const Body& body) {  // body(begin, end, index)
-  run_tasks(ceil_divide(count, chunk), false, [&](size_t index) {
-    body(index * chunk, smaller(count, (index + 1) * chunk), index);
-  });
+  run_tasks(ceil_divide(count, chunk), false,
+            [&](size_t index) { body(index * chunk, smaller(count, (index + 1) * chunk), index); });
 }
 
 // Rows that make a chunk of about kChunk elements.

@@ -77,8 +77,8 @@ inline void multiply_panels(size_t depth, const real* a, const real* b,
 }
 
 // One tile of c, whole or cut off at the matrix's edge.
-inline void tile_product(size_t depth, const real* a, const real* b, real* c, size_t c_stride,
-                         size_t rows, size_t columns, bool add) {
+inline void tile_product(size_t depth, const real* a, const real* b, real* c, size_t c_stride, size_t rows,
+                         size_t columns, bool add) {
   vec tile[kTileRows][kTileVectors];
   multiply_panels(depth, a, b, tile);
   if (rows == kTileRows && columns == kTileColumns) {
@@ -106,8 +106,8 @@ inline void tile_product(size_t depth, const real* a, const real* b, real* c, si
   }
 }
 
-inline void finish_rows(const Epilogue& epilogue, size_t rows, size_t columns, size_t first_column,
-                        real* c, size_t c_stride) {
+inline void finish_rows(const Epilogue& epilogue, size_t rows, size_t columns, size_t first_column, real* c,
+                        size_t c_stride) {
   for (size_t i = 0; i < rows; ++i) {
     real* row = c + i * c_stride;
     if (epilogue.bias) {
@@ -132,9 +132,8 @@ inline void gemm(bpnet::Context& context, GemmSizes s, Operand a, Operand b, rea
       const bool add = accumulate || k0 > 0, last = k0 + k == s.k;
       run_tasks(ceil_divide(n, kTileColumns), serial, [&](size_t panel) {
         const size_t j = panel * kTileColumns;
-        pack_panel<kTileColumns>(b.data + k0 * b.row_stride + (n0 + j) * b.column_stride,
-                                 b.column_stride, b.row_stride, smaller(kTileColumns, n - j), k,
-                                 packed_b + j * k);
+        pack_panel<kTileColumns>(b.data + k0 * b.row_stride + (n0 + j) * b.column_stride, b.column_stride,
+                                 b.row_stride, smaller(kTileColumns, n - j), k, packed_b + j * k);
       });
       for (size_t m0 = 0; m0 < s.m; m0 += kPackedRows) {
         const size_t m = smaller(kPackedRows, s.m - m0);
@@ -152,11 +151,12 @@ inline void gemm(bpnet::Context& context, GemmSizes s, Operand a, Operand b, rea
           const size_t j1 = smaller(n, j0 + kBlock.block_columns);
           for (size_t j = j0; j < j1; j += kTileColumns) {
             for (size_t i = i0; i < i1; i += kTileRows) {
-              tile_product(k, packed_a + i * k, packed_b + j * k, c + (m0 + i) * c_stride + n0 + j,
-                           c_stride, smaller(kTileRows, i1 - i), smaller(kTileColumns, j1 - j), add);
+              tile_product(k, packed_a + i * k, packed_b + j * k, c + (m0 + i) * c_stride + n0 + j, c_stride,
+                           smaller(kTileRows, i1 - i), smaller(kTileColumns, j1 - j), add);
             }
           }
-          if (last) finish_rows(epilogue, i1 - i0, j1 - j0, n0 + j0, c + (m0 + i0) * c_stride + n0 + j0, c_stride);
+          if (last)
+            finish_rows(epilogue, i1 - i0, j1 - j0, n0 + j0, c + (m0 + i0) * c_stride + n0 + j0, c_stride);
         });
       }
     }

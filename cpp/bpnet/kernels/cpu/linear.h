@@ -54,8 +54,8 @@ void linear_forward(bpnet::Context& context, bpnet::LinearSizes s, const real* x
   });
 }
 
-void linear_backward_input(bpnet::Context& context, bpnet::LinearSizes s, const real* grad_y,
-                           const real* w, real* grad_x) {
+void linear_backward_input(bpnet::Context& context, bpnet::LinearSizes s, const real* grad_y, const real* w,
+                           real* grad_x) {
   if (s.n >= kThinBatch) {
     gemm(context, {s.n, s.in, s.out}, {grad_y, s.out, 1}, {w, s.in, 1}, grad_x, s.in, false, kNoEpilogue);
     return;
@@ -71,8 +71,8 @@ void linear_backward_input(bpnet::Context& context, bpnet::LinearSizes s, const 
   });
 }
 
-void linear_backward_weight(bpnet::Context& context, bpnet::LinearSizes s, const real* x,
-                            const real* grad_y, real* grad_w, real* grad_bias) {
+void linear_backward_weight(bpnet::Context& context, bpnet::LinearSizes s, const real* x, const real* grad_y,
+                            real* grad_w, real* grad_bias) {
   if (s.n >= kThinBatch) {
     gemm(context, {s.out, s.in, s.n}, {grad_y, 1, s.out}, {x, s.in, 1}, grad_w, s.in, true, kNoEpilogue);
   } else {

@@ -26,9 +26,9 @@ size_t online_workspace(const Online& a) {
 
 inline void online_forward(const OnlineLayer& layer, const real* x, const OnlineSlices& to) {
   for (size_t j = 0; j < layer.out; ++j) {
-    to.s[j] = layer.weight ? dot(layer.in, layer.weight + j * layer.in, x) +
-                                 (layer.bias ? layer.bias[j] : real(0))
-                           : x[j];
+    to.s[j] = layer.weight
+                  ? dot(layer.in, layer.weight + j * layer.in, x) + (layer.bias ? layer.bias[j] : real(0))
+                  : x[j];
   }
   activate(layer.activation, layer.out, to.s, to.x);
 }
@@ -66,8 +66,7 @@ inline size_t largest_output(size_t count, const real* x) {
 }
 
 // As count_correct in training/metrics.h.
-inline bool is_correct(LossKind kind, size_t count, const real* x, const int64_t* label,
-                       const real* target) {
+inline bool is_correct(LossKind kind, size_t count, const real* x, const int64_t* label, const real* target) {
   if (kind == LossKind::kCrossEntropy) {
     return largest_output(count, x) == (label ? size_t(*label) : largest_output(count, target));
   }
@@ -80,7 +79,8 @@ inline bool is_correct(LossKind kind, size_t count, const real* x, const int64_t
 
 bpnet::OnlineResult online_sgd(bpnet::Context& context, const Online& a) {
   OnlineSlices* slices = reinterpret_cast<OnlineSlices*>(context.scratch);
-  real* memory = reinterpret_cast<real*>(context.scratch + ceil_divide(a.depth * sizeof(OnlineSlices), 64) * 64);
+  real* memory =
+      reinterpret_cast<real*>(context.scratch + ceil_divide(a.depth * sizeof(OnlineSlices), 64) * 64);
   for (size_t l = 0; l < a.depth; ++l) {
     const size_t out = a.layers[l].out;
     slices[l] = {memory, memory + out, memory + 2 * out};
@@ -105,8 +105,8 @@ bpnet::OnlineResult online_sgd(bpnet::Context& context, const Online& a) {
     if (weight == 0) continue;
     // A batch of one: its weight divided by the weights' sum is 1.
     const real scale = real(1 / class_scale);
-    const Loss loss_args = {a.loss, a.loss_parameter, 1,      out,       last.x,
-                            target, label,            a.class_weight, &scale, last.delta};
+    const Loss loss_args = {a.loss, a.loss_parameter, 1,      out,       last.x, target,
+                            label,  a.class_weight,   &scale, last.delta};
     const double value = loss_row(loss_args, 0, scale);
     result.loss_sum += weight * value;
     result.weight_sum += weight;

@@ -21,7 +21,9 @@ inline float sqrt_of(float x) { return __builtin_sqrtf(x); }
 inline double sqrt_of(double x) { return __builtin_sqrt(x); }
 inline float abs_of(float x) { return __builtin_fabsf(x); }
 inline double abs_of(double x) { return __builtin_fabs(x); }
-inline bool is_finite(real x) { return abs_of(x) <= (sizeof(real) == 4 ? real(__FLT_MAX__) : real(__DBL_MAX__)); }
+inline bool is_finite(real x) {
+  return abs_of(x) <= (sizeof(real) == 4 ? real(__FLT_MAX__) : real(__DBL_MAX__));
+}
 
 inline real sigmoid(real s) {
   const real e = exp_of(-abs_of(s));  // ≤ 1, cannot overflow

@@ -10,8 +10,7 @@ namespace {
 using real = BPNET_REAL;
 typedef real vec __attribute__((vector_size(BPNET_VECTOR_BYTES)));
 // The same at any address an element may have.
-typedef real loose_vec
-    __attribute__((vector_size(BPNET_VECTOR_BYTES), aligned(sizeof(real)), may_alias));
+typedef real loose_vec __attribute__((vector_size(BPNET_VECTOR_BYTES), aligned(sizeof(real)), may_alias));
 
 constexpr size_t kLanes = BPNET_VECTOR_BYTES / sizeof(real);
 

@@ -65,8 +65,8 @@ void activation_forward(Context&, Activation act, size_t count, const T* x, T* y
 }
 
 template <class T>
-void activation_backward(Context&, Activation act, size_t count, const T* x, const T* y,
-                         const T* grad_y, T* grad_x) {
+void activation_backward(Context&, Activation act, size_t count, const T* x, const T* y, const T* grad_y,
+                         T* grad_x) {
   for (size_t i = 0; i < count; ++i) {
     const double s = x ? double(x[i]) : 0.0;
     grad_x[i] = T(double(grad_y[i]) * activation_derivative(act, s, double(y[i])));

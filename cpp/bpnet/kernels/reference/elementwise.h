@@ -7,8 +7,7 @@
 namespace bpnet::reference {
 
 template <class T>
-void dropout_mask(Context&, RandomKey key, size_t rows, size_t columns, double keep, double scale,
-                  T* mask) {
+void dropout_mask(Context&, RandomKey key, size_t rows, size_t columns, double keep, double scale, T* mask) {
   const double threshold = keep * 0x1p32;  // a word is uniform in 0 … 2^32 − 1
   for (size_t r = 0; r < rows; ++r) {
     for (size_t c = 0; c < columns; ++c) {

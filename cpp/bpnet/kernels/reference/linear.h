@@ -5,8 +5,7 @@
 namespace bpnet::reference {
 
 template <class T>
-void linear_forward(Context&, LinearSizes s, const T* x, const T* w, const T* bias, Activation act,
-                    T* y) {
+void linear_forward(Context&, LinearSizes s, const T* x, const T* w, const T* bias, Activation act, T* y) {
   for (size_t n = 0; n < s.n; ++n) {
     for (size_t j = 0; j < s.out; ++j) {
       double sum = bias ? double(bias[j]) : 0.0;
@@ -28,8 +27,7 @@ void linear_backward_input(Context&, LinearSizes s, const T* grad_y, const T* w,
 }
 
 template <class T>
-void linear_backward_weight(Context&, LinearSizes s, const T* x, const T* grad_y, T* grad_w,
-                            T* grad_bias) {
+void linear_backward_weight(Context&, LinearSizes s, const T* x, const T* grad_y, T* grad_w, T* grad_bias) {
   for (size_t j = 0; j < s.out; ++j) {
     for (size_t i = 0; i < s.in; ++i) {
       double sum = 0;

@@ -84,8 +84,8 @@ double loss(Context&, const LossArgs<T>& a) {
   double total = 0;
   for (size_t row = 0; row < a.rows; ++row) {
     const double scale = double(a.row_scale[row]);
-    total += a.kind == LossKind::kCrossEntropy ? cross_entropy(a, row, scale)
-                                               : elementwise_loss(a, row, scale);
+    total +=
+        a.kind == LossKind::kCrossEntropy ? cross_entropy(a, row, scale) : elementwise_loss(a, row, scale);
   }
   return total;
 }

@@ -88,9 +88,15 @@ OnlineResult online_sgd(Context& context, const OnlineArgs<T>& a) {
     }
 
     const OnlineSlices<T>& last = slices[a.depth - 1];
-    const LossArgs<T> loss_args = {a.loss, a.loss_parameter, 1, out, last.x,
+    const LossArgs<T> loss_args = {a.loss,
+                                   a.loss_parameter,
+                                   1,
+                                   out,
+                                   last.x,
                                    a.target ? a.target + sample * out : nullptr,
-                                   a.label ? a.label + sample : nullptr, a.class_weight, &one,
+                                   a.label ? a.label + sample : nullptr,
+                                   a.class_weight,
+                                   &one,
                                    last.delta};
     const double class_scale = a.class_weight && a.label ? double(a.class_weight[a.label[sample]]) : 1.0;
     const double weight = (a.sample_weight ? double(a.sample_weight[sample]) : 1.0) * class_scale;
