@@ -22,6 +22,17 @@ class _Parser(argparse.ArgumentParser):
         self.exit(2, f"bpnet: {message} ({self.prog} --help lists the options)\n")
 
 
+class _Print(argparse.Action):
+    """Prints its text as it is, unlike argparse's "version", which folds long paths."""
+
+    def __init__(self, option_strings: Sequence[str], dest: str, const: str, help: str) -> None:
+        super().__init__(option_strings, dest=argparse.SUPPRESS, nargs=0, const=const, help=help)
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
+        print(self.const)
+        parser.exit(0)
+
+
 def _names(text: str) -> list[str]:
     return [name for name in text.split(",") if name]
 
@@ -62,13 +73,12 @@ def _fraction(text: str) -> float:
 def build_parser() -> argparse.ArgumentParser:
     """The commands and their options."""
     parser = _Parser(prog="python -m bpnet", description="Train neural networks by back-propagation.")
-    parser.add_argument("--version", action="version", version=f"bpnet {bpnet.__version__}")
-    parser.add_argument(
-        "--cmakedir", action="version", version=bpnet.get_cmake_dir(), help="print find_package's folder"
-    )
-    parser.add_argument(
-        "--includedir", action="version", version=bpnet.get_include(), help="print the headers' folder"
-    )
+    for option, text, purpose in (
+        ("--version", f"bpnet {bpnet.__version__}", "print the version"),
+        ("--cmakedir", bpnet.get_cmake_dir(), "print the folder for find_package"),
+        ("--includedir", bpnet.get_include(), "print the headers' folder"),
+    ):
+        parser.add_argument(option, action=_Print, const=text, help=purpose)
     commands = parser.add_subparsers(dest="command", required=True, metavar="train|predict|evaluate|info")
 
     train = commands.add_parser(
