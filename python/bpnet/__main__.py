@@ -29,7 +29,7 @@ class _Print(argparse.Action):
         super().__init__(option_strings, dest=argparse.SUPPRESS, nargs=0, const=const, help=help)
 
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
-        print(self.const)
+        print(self.const, flush=True)
         parser.exit(0)
 
 
@@ -192,8 +192,8 @@ def _one_line(error: BaseException) -> str:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the exit status."""
     parser = build_parser()
-    options = parser.parse_args(arguments)
     try:
+        options = parser.parse_args(arguments)
         if getattr(options, "threads", None):
             bpnet.set_num_threads(options.threads)
         command = importlib.import_module(f"bpnet.commands.{options.command}")
