@@ -33,16 +33,16 @@ static std::atomic<long> news{0};
 #endif
 #ifndef SANITIZED
 
-void* operator new(std::size_t bytes) {
+// Not inlined: GCC would see malloc answered by delete, or new by free, and warn.
+[[gnu::noinline]] void* operator new(std::size_t bytes) {
   ++news;
   if (void* memory = std::malloc(bytes ? bytes : 1)) return memory;
   throw std::bad_alloc();
 }
-// Not inlined: GCC would see new answered by free, and warn.
 [[gnu::noinline]] void operator delete(void* memory) noexcept { std::free(memory); }
 [[gnu::noinline]] void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
 
-void* operator new(std::size_t bytes, std::align_val_t alignment) {
+[[gnu::noinline]] void* operator new(std::size_t bytes, std::align_val_t alignment) {
   ++news;
   const std::size_t align = static_cast<std::size_t>(alignment);
 #ifdef _WIN32

@@ -32,8 +32,13 @@ inline size_t packed_rows(const GemmSizes& s) {
 inline size_t packed_columns(const GemmSizes& s) {
   return ceil_divide(smaller(s.n, kPackedColumns), kTileColumns) * kTileColumns;
 }
+// Elements of the packed left operand, so that the right one after it begins on a cache line.
+inline size_t packed_left(const GemmSizes& s) {
+  constexpr size_t kLine = 64 / sizeof(real);
+  return ceil_divide(packed_rows(s) * smaller(s.k, kDepth), kLine) * kLine;
+}
 inline size_t gemm_workspace(const GemmSizes& s) {
-  return (packed_rows(s) + packed_columns(s)) * smaller(s.k, kDepth) * sizeof(real) + 64;
+  return (packed_left(s) + packed_columns(s) * smaller(s.k, kDepth)) * sizeof(real);
 }
 
 // packed[p][width] = operand's `count` rows (or columns) from `first`, zeros beyond them.
@@ -123,7 +128,7 @@ inline void gemm(bpnet::Context& context, GemmSizes s, Operand a, Operand b, rea
                  bool accumulate, Epilogue epilogue) {
   const bool serial = s.m * s.n * s.k < kSerialProducts;
   real* packed_a = reinterpret_cast<real*>(context.scratch);
-  real* packed_b = packed_a + packed_rows(s) * smaller(s.k, kDepth);
+  real* packed_b = packed_a + packed_left(s);
 
   for (size_t n0 = 0; n0 < s.n; n0 += kPackedColumns) {
     const size_t n = smaller(kPackedColumns, s.n - n0);

@@ -1,0 +1,40 @@
+"""bpnet itself."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+import bpnet as bp
+from benchmarks.cases import Case, Data
+from benchmarks.peers import Runner
+
+
+def make(case: Case, data: Data, weights: list[Any], threads: int) -> Runner:
+    bp.set_num_threads(threads)
+    activation = bp.Tanh if case.kind == "online" else bp.ReLU
+    layers: list[Any] = []
+    for index, width in enumerate(case.widths[1:]):
+        layers.append(bp.Linear(width))
+        if case.kind == "online" or index + 2 < len(case.widths):
+            layers.append(activation())
+    net = bp.Network((case.widths[0],), layers, seed=0)
+    names = list(net.state_dict())
+    net.load_state_dict(dict(zip(names, [array for pair in weights for array in pair])))
+    loss = "half_squared_error" if case.kind == "online" else "cross_entropy"
+    optimizer = bp.SGD(lr=case.lr, momentum=0.0 if case.kind == "online" else 0.9)
+
+    def train() -> None:
+        y = data.targets if case.kind == "online" else data.labels
+        net.fit(data.x, y, loss=loss, optimizer=optimizer, batch_size=case.batch, shuffle=False, verbose=0)
+
+    def predict() -> None:
+        for first in range(0, case.samples, case.batch):
+            net.predict(data.x[first : first + case.batch])
+
+    def state() -> list[tuple[np.ndarray, np.ndarray]]:
+        arrays = [array.copy() for array in net.state_dict().values()]
+        return list(zip(arrays[::2], arrays[1::2]))
+
+    return Runner(predict if case.kind == "predict" else train, state)
