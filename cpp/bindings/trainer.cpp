@@ -28,20 +28,12 @@ std::shared_ptr<Self<T>> make_trainer(const std::shared_ptr<HeldNetwork<T>>& net
 }
 
 template <class T>
-void check_fit(const Self<T>& self, const Dataset<T>& data) {
-  const BasicNetwork<T>& network = self.held->network;
-  if (data.count == 0 || data.features != network.input_shape().count() ||
-      data.outputs != network.output_shape().count() || (!data.labels && !data.targets)) {
-    fail<ShapeError>("training: the data does not fit the network");
-  }
-  if (data.labels && !std::holds_alternative<CrossEntropy>(self.trainer.loss())) {
-    fail<ValueError>("training: ", loss_name(self.trainer.loss()), " needs targets, labels were given");
-  }
-}
-
-template <class T>
 double step(Self<T>& self, const HeldDataset<T>& batch) {
-  check_fit(self, batch.data);
+  const BasicNetwork<T>& network = self.held->network;
+  if (batch.data.features != network.input_shape().count() ||
+      batch.data.outputs != network.output_shape().count() || (!batch.data.labels && !batch.data.targets)) {
+    fail<ShapeError>("step: the batch does not fit the network");
+  }
   Working<T> working(*self.held);
   const Dataset<T>& data = batch.data;
   const auto* x = static_cast<const T*>(data.x);
@@ -79,8 +71,6 @@ void register_one(py::module_& module, const char* name, const char* snapshot_na
       .def(
           "run",
           [](Self<T>& s, const HeldDataset<T>& data, std::size_t batch_size, bool shuffle, double seconds) {
-            check_fit(s, data.data);
-            if (batch_size == 0) fail<ValueError>("fit: batch_size is 0, at least 1 is needed");
             Working<T> working(*s.held);
             return s.trainer.run(data.data, {batch_size, shuffle, seconds});
           },
@@ -88,7 +78,6 @@ void register_one(py::module_& module, const char* name, const char* snapshot_na
       .def(
           "run_draws",
           [](Self<T>& s, const HeldDataset<T>& data, std::uint64_t steps, double seconds) {
-            check_fit(s, data.data);
             Working<T> working(*s.held);
             s.trainer.run_draws(data.data, steps, seconds);
           },

@@ -73,6 +73,10 @@ def trace(network: Network, x: Any, y: Any, loss: Loss | str = "half_squared_err
             )
         expected = f"{int(np.prod(network.input_shape))} numbers of shape {network.input_shape}"
         raise ValueError(f"trace: x has shape {sample.shape}, the network expects {expected}")
+    if not np.isfinite(sample).all():
+        raise _core.NumericError(
+            f"trace: x has NaN or infinity at element {int(np.argmin(np.isfinite(sample)))}"
+        )
     outputs = int(np.prod(network.output_shape))
     wanted = arrays.numeric("trace", "y", y).reshape(-1)
     target, label = None, None

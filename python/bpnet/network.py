@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -176,11 +176,12 @@ class Network:
     def forward(self, X: Any, training: bool = False) -> np.ndarray:
         """The outputs (N, *output_shape) for X (N, *input_shape).
 
-        With ``training`` dropout is on and what :meth:`backward` needs is kept.
+        With ``training`` dropout is on and what :meth:`backward` needs is kept. NaN goes through, as in
+        NumPy; :meth:`predict` reports it.
         """
         x = self._input("forward", X)
         if not training:
-            return self._core.forward(x)
+            return self._in_pieces(x, lambda piece, _: self._core.forward(piece))
         out = self._core.forward_training(x, self._training_calls)
         self._training_calls += 1
         return out
@@ -210,10 +211,14 @@ class Network:
             NumericError: NaN or infinity in X, with its row.
         """
         X = arrays.numeric("predict", "X", X)
+        return self._in_pieces(X, self._predict_piece)
+
+    def _in_pieces(self, X: np.ndarray, apply: Callable[[np.ndarray, int], np.ndarray]) -> np.ndarray:
+        """apply(rows, number of the first) over pieces of X, so that Ctrl-C is heard between them."""
         rows = self._piece_rows()
-        if len(X) <= rows if X.ndim else True:
-            return self._predict_piece(X, 0)
-        return np.concatenate([self._predict_piece(X[i : i + rows], i) for i in range(0, len(X), rows)])
+        if X.ndim == 0 or len(X) <= rows:
+            return apply(X, 0)
+        return np.concatenate([apply(X[i : i + rows], i) for i in range(0, len(X), rows)])
 
     def _piece_rows(self) -> int:
         return max(256, _PIECE // max(1, self.parameter_count))

@@ -13,6 +13,7 @@ __all__ = ["Adam", "AdamW", "Optimizer", "RMSprop", "SGD"]
 class Optimizer:
     """Base of the optimizers. The object holds options; its running averages live in the trainer."""
 
+    __slots__ = ("_options", "schedule")
     name = ""
 
     def __init__(self, schedule: Schedule | None, **options: Any) -> None:
@@ -21,16 +22,21 @@ class Optimizer:
                 f"{self.name}: schedule is a {type(schedule).__name__}, one of bpnet's schedules is needed"
             )
         self.schedule = schedule or Schedule()
-        self.options = {
+        self._options = {
             name: value if isinstance(value, bool) else checks.number(self.name, name, value)
             for name, value in options.items()
         }
 
+    @property
+    def options(self) -> dict[str, Any]:
+        """The options, a copy: a running optimizer does not change; give fit a new one, or a schedule."""
+        return dict(self._options)
+
     def describe(self) -> dict[str, Any]:
-        return {"name": self.name, **self.options}
+        return {"name": self.name, **self._options}
 
     def __repr__(self) -> str:
-        options = ", ".join(f"{k}={v!r}" for k, v in self.options.items())
+        options = ", ".join(f"{k}={v!r}" for k, v in self._options.items())
         return f"{type(self).__name__}({options})"
 
 
@@ -40,6 +46,7 @@ class SGD(Optimizer):
     η = lr, μ = momentum, λ = weight_decay. At momentum 0 and batch_size 1 it is the lecture's update.
     """
 
+    __slots__ = ()
     name = "sgd"
 
     def __init__(
@@ -60,6 +67,8 @@ class SGD(Optimizer):
 
 
 class _Adam(Optimizer):
+    __slots__ = ()
+
     def __init__(
         self,
         lr: float,
@@ -87,6 +96,7 @@ class Adam(_Adam):
     m̂ = m / (1 − β₁ᵗ), v̂ = v / (1 − β₂ᵗ); weight_decay is added to g.
     """
 
+    __slots__ = ()
     name = "adam"
 
     def __init__(
@@ -104,6 +114,7 @@ class AdamW(_Adam):
     """Adam whose weight_decay shrinks the weights themselves: w ← (1 − ηλ) w − … (Loshchilov and
     Hutter 2019)."""
 
+    __slots__ = ()
     name = "adamw"
 
     def __init__(
@@ -121,6 +132,7 @@ class RMSprop(Optimizer):
     """v ← αv + (1−α)g²; d = g / (√v + ε); w ← w − η d, with momentum b ← μb + d, w ← w − η b
     (Tieleman and Hinton 2012)."""
 
+    __slots__ = ()
     name = "rmsprop"
 
     def __init__(

@@ -16,7 +16,9 @@ def require_matplotlib() -> Any:
     try:
         from matplotlib.figure import Figure
     except ImportError:
-        raise ImportError("plots need matplotlib: pip install 'backpropnet[plots]'") from None
+        raise ImportError(
+            "plots need matplotlib: pip install 'backpropnet[plots]', or '.[plots]' in a checkout"
+        ) from None
     return Figure
 
 

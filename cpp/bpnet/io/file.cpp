@@ -1,6 +1,7 @@
 #include "bpnet/io/file.h"
 
 #include <array>
+#include <atomic>
 #include <cerrno>
 #include <cstdio>
 #include <filesystem>
@@ -26,18 +27,19 @@ std::filesystem::path native_path(const std::string& path) {
   throw FileError(operation, code, path);
 }
 
+// A new file; one that is there already, or a link, is refused.
 #ifdef _WIN32
-std::FILE* open_file(const std::string& path, const char* mode) {
-  return _wfopen(native_path(path).c_str(), mode[0] == 'r' ? L"rb" : L"wb");
-}
+std::FILE* open_file(const std::string& path) { return _wfopen(native_path(path).c_str(), L"rb"); }
+std::FILE* create_file(const std::filesystem::path& path) { return _wfopen(path.c_str(), L"wbx"); }
 int flush_to_disk(std::FILE* file) { return _commit(_fileno(file)); }
-void flush_folder(const std::string&) {}  // Windows has no such call
+void flush_folder(const std::filesystem::path&) {}  // Windows has no such call
 int process_id() { return _getpid(); }
 #else
-std::FILE* open_file(const std::string& path, const char* mode) { return std::fopen(path.c_str(), mode); }
+std::FILE* open_file(const std::string& path) { return std::fopen(path.c_str(), "rb"); }
+std::FILE* create_file(const std::filesystem::path& path) { return std::fopen(path.c_str(), "wbx"); }
 int flush_to_disk(std::FILE* file) { return fsync(fileno(file)); }
-void flush_folder(const std::string& path) {  // so that the rename itself survives a power cut
-  std::string folder = native_path(path).parent_path().string();
+void flush_folder(const std::filesystem::path& file) {  // so that the rename itself survives a power cut
+  const std::string folder = file.parent_path().string();
   const int descriptor = open(folder.empty() ? "." : folder.c_str(), O_RDONLY);
   if (descriptor < 0) return;
   fsync(descriptor);
@@ -52,7 +54,7 @@ std::vector<unsigned char> read_file(const std::string& path) {
   std::error_code problem;
   const auto where = native_path(path);
   if (std::filesystem::is_directory(where, problem)) refuse("load", path, EISDIR);
-  std::FILE* file = open_file(path, "rb");
+  std::FILE* file = open_file(path);
   if (!file) refuse("load", path, errno);
   std::vector<unsigned char> bytes;
   const auto size = std::filesystem::file_size(where, problem);
@@ -68,9 +70,25 @@ std::vector<unsigned char> read_file(const std::string& path) {
   return bytes;
 }
 
+// Where `path` really writes to: a link stays a link, and what is no file is not replaced by one.
+static std::filesystem::path resolve_target(const std::string& path) {
+  std::error_code problem;
+  std::filesystem::path target = native_path(path);
+  if (std::filesystem::is_symlink(target, problem))
+    target = std::filesystem::weakly_canonical(target, problem);
+  const auto status = std::filesystem::status(target, problem);
+  if (std::filesystem::is_directory(status)) refuse("save", path, EISDIR);
+  if (std::filesystem::exists(status) && !std::filesystem::is_regular_file(status))
+    refuse("save", path, EINVAL);
+  return target;
+}
+
 void write_file(const std::string& path, const std::vector<std::string_view>& parts) {
-  const std::string temporary = path + ".tmp" + std::to_string(process_id());
-  std::FILE* file = open_file(temporary, "wb");
+  static std::atomic<unsigned> count{0};  // two threads may save to one path
+  const std::filesystem::path target = resolve_target(path);
+  std::filesystem::path temporary = target;
+  temporary += ".tmp" + std::to_string(process_id()) + "-" + std::to_string(count.fetch_add(1));
+  std::FILE* file = create_file(temporary);
   if (!file) refuse("save", path, errno);
   bool good = true;
   for (const std::string_view part : parts) {
@@ -79,17 +97,19 @@ void write_file(const std::string& path, const std::vector<std::string_view>& pa
   good = good && std::fflush(file) == 0 && flush_to_disk(file) == 0;
   int code = good ? 0 : errno;
   if (std::fclose(file) != 0 && !code) code = errno;
+  std::error_code ignored;
   if (!code) {
+    const auto old = std::filesystem::status(target, ignored);
+    if (std::filesystem::exists(old)) std::filesystem::permissions(temporary, old.permissions(), ignored);
     std::error_code problem;
-    std::filesystem::rename(native_path(temporary), native_path(path), problem);
+    std::filesystem::rename(temporary, target, problem);
     code = problem.value();
   }
   if (code) {
-    std::error_code ignored;
-    std::filesystem::remove(native_path(temporary), ignored);
+    std::filesystem::remove(temporary, ignored);
     refuse("save", path, code);
   }
-  flush_folder(path);
+  flush_folder(target);
 }
 
 std::uint32_t crc32(std::string_view bytes, std::uint32_t before) {

@@ -59,6 +59,7 @@ class BasicNetwork {
   // Where a caller may write grad_out itself and save the copy.
   T* grad_output() { return gradient_memory(0); }
   const T* recorded_output();                                     // what the last forward_training returned
+  void forget_recorded() { recorded_batch_ = 0; }                 // x is about to go
   std::size_t recorded_batch() const { return recorded_batch_; }  // 0: nothing to go back through
 
   // For the trainer: flat arrays whose slots are plan().parameters.

@@ -81,7 +81,10 @@ void check_loss(const Loss& loss, const BasicNetwork<T>& network) {
     fail<ShapeError>(name, ": the network's output has shape ", network.output_shape(),
                      ", a flat one like (outputs,) is needed; end with a Flatten");
   }
-  const std::string& last = network.layers().back().type;
+  std::string last;  // what the outputs come from
+  for (const LayerSpec& layer : network.layers()) {
+    if (layer.type != "Flatten" && layer.type != "Dropout") last = layer.type;
+  }
   if (takes_logits(loss) && (last == "Softmax" || last == "Sigmoid")) {
     fail<ValueError>(name, ": the network ends in ", last,
                      ", but this loss takes logits and applies it "

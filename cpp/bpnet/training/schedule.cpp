@@ -76,7 +76,7 @@ void schedule_epoch_end(const Schedule& schedule, ScheduleState& state, double l
   const auto* plateau = std::get_if<ReduceOnPlateau>(&schedule.decay);
   if (!plateau) return;
   const double bar = state.plateau_best - std::fabs(state.plateau_best) * plateau->threshold;
-  if (!state.plateau_seen || loss < bar) {
+  if (!state.plateau_seen || !std::isfinite(state.plateau_best) || loss < bar) {
     state.plateau_seen = true;
     state.plateau_best = loss;
     state.plateau_bad_epochs = 0;

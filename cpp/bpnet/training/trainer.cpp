@@ -88,6 +88,7 @@ double BasicTrainer<T>::forward_and_loss(const Batch& batch) {
 template <class T>
 void BasicTrainer<T>::backward_and_update() {
   network_->backward(network_->grad_output());
+  network_->forget_recorded();
   const std::size_t size = network_->plan().parameter_size;
   const double rate = current_learning_rate();
   for (const Segment& segment : segments_) {
@@ -137,10 +138,14 @@ T BasicTrainer<T>::checked_step(const Batch& batch) {
 template <class T>
 double BasicTrainer<T>::step_on(const Batch& batch) {
   const double loss = forward_and_loss(batch);
-  if (!std::isfinite(loss)) loss_not_finite(loss, state_.step);
+  if (!std::isfinite(loss)) {
+    network_->forget_recorded();
+    loss_not_finite(loss, state_.step);
+  }
   state_.correct += count_correct(loss_, batch.count, network_->output_shape().count(),
                                   network_->recorded_output(), batch.targets, batch.labels);
   if (last_weight_sum_ == 0) {  // as the online kernel: there is nothing to learn from
+    network_->forget_recorded();
     ++state_.step;
     return 0;
   }
@@ -264,7 +269,25 @@ void BasicTrainer<T>::run_online(const Dataset<T>& data, const std::uint64_t* or
 }
 
 template <class T>
+void BasicTrainer<T>::check_data(const Dataset<T>& data) const {
+  const std::size_t features = network_->input_shape().count(), outputs = network_->output_shape().count();
+  if (data.count == 0 || !data.x) fail<ShapeError>("training: the data has 0 samples, at least 1 is needed");
+  if (data.features != features) {
+    fail<ShapeError>("training: the data has ", data.features, " features, the network expects ", features);
+  }
+  if (data.outputs != outputs) {
+    fail<ShapeError>("training: the data has ", data.outputs, " outputs, the network has ", outputs);
+  }
+  if (!data.labels && !data.targets) fail<ValueError>("training: the data has neither targets nor labels");
+  if (data.labels && !std::holds_alternative<CrossEntropy>(loss_)) {
+    fail<ValueError>("training: ", loss_name(loss_), " needs targets, labels were given");
+  }
+}
+
+template <class T>
 bool BasicTrainer<T>::run(const Dataset<T>& data, const RunOptions& options) {
+  check_data(data);
+  if (options.batch_size == 0) fail<ValueError>("training: batch_size is 0, at least 1 is needed");
   using Clock = std::chrono::steady_clock;
   const auto start = Clock::now();
   const auto in_time = [&] {
@@ -298,6 +321,7 @@ bool BasicTrainer<T>::run(const Dataset<T>& data, const RunOptions& options) {
 
 template <class T>
 void BasicTrainer<T>::run_draws(const Dataset<T>& data, std::uint64_t steps, double seconds) {
+  check_data(data);
   if (!runs_online(1)) {
     fail<ValueError>("run_draws: plain SGD on a chain of linear layers and activations is needed",
                      chain_.obstacle.empty() ? "" : "; " + chain_.obstacle);

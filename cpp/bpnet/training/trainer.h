@@ -121,6 +121,7 @@ class BasicTrainer {
   double forward_and_loss(const Batch& batch);  // leaves the gradient by the outputs in the network
   double step_on(const Batch& batch);           // throws before the update when the loss is not finite
   void backward_and_update();
+  void check_data(const Dataset<T>& data) const;
   T checked_step(const Batch& batch);
   T unchecked_step(const Batch& batch) noexcept;
   Batch gather(const Dataset<T>& data, const std::uint64_t* order, std::size_t count);

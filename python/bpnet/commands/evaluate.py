@@ -36,6 +36,10 @@ def run(options: argparse.Namespace) -> int:
             X = preprocessing.standardise(source.X_val)
             y = targets(as_target(source.y_val), preprocessing, loss.name)
         else:
+            if source.fingerprint() != model.command["fingerprint"]:
+                raise ValueError(
+                    f"evaluate: {options.data} is not the data that {options.model} was trained on"
+                )
             rows = split_rows(len(X), model.command["validation"], model.command["seed"])[1]
             X, y = X[rows], y[rows]
     metrics = model.network.evaluate(X, y, loss)

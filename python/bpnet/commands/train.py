@@ -7,6 +7,8 @@ import os
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from bpnet import layers as bp_layers
 from bpnet import optimizers, plots, schedules
 from bpnet.commands.prepare import Prepared, prepare
@@ -63,7 +65,7 @@ def run(options: argparse.Namespace) -> int:
         plots.require_matplotlib()
     path = options.save or options.resume
     for written in (path, options.plot):
-        _check_writable(written)
+        _check_writable(written, options.data)
     said = {name: getattr(options, name) for name in DEFAULTS if getattr(options, name) is not None}
     trainer, prepared = _resume(options, said) if options.resume else _begin(options, DEFAULTS | said)
     config = trainer.notes["command"]
@@ -72,6 +74,8 @@ def run(options: argparse.Namespace) -> int:
         raise ValueError(f"train: the run has its {trainer.epochs} epochs already; give a larger --epochs")
     if not options.quiet and not options.resume:
         trainer.network.summary()
+        rows = 0 if prepared.X_val is None else len(prepared.X_val)
+        print(f"training on {len(prepared.X)} rows, validating on {rows}; loss {trainer.loss.name}")
     try:
         trainer.fit(
             prepared.X,
@@ -130,6 +134,14 @@ def _resume(options: argparse.Namespace, said: dict[str, Any]) -> tuple[Trainer,
             raise ValueError(
                 f"train: {option} is {value} but the run was begun with {config[name]}; a run goes on as it was"
             )
+    if (
+        str(config["schedule"]) == "cosine"
+        and config["epochs"] > trainer.optimizer.schedule.describe()["epochs"]
+    ):
+        raise ValueError(
+            f"train: the run's cosine schedule ends with epoch {trainer.optimizer.schedule.describe()['epochs']}, "
+            "where its rate is 0; begin anew with more --epochs"
+        )
     source = open_source(options.data, config["labels"])
     if source.fingerprint() != config["fingerprint"]:
         raise ValueError(
@@ -210,7 +222,7 @@ def _callbacks(config: dict[str, Any], path: str | None) -> list[Callback]:
     return callbacks
 
 
-def _check_writable(path: str | None) -> None:
+def _check_writable(path: str | None, data: str) -> None:
     """Before the work, not after it."""
     if not path:
         return
@@ -219,6 +231,8 @@ def _check_writable(path: str | None) -> None:
         raise ValueError(f"{path}: there is no folder {folder!r} to write to")
     if os.path.isdir(path):
         raise ValueError(f"{path}: this is a folder, a file's name is needed")
+    if os.path.exists(path) and os.path.exists(data) and os.path.samefile(path, data):
+        raise ValueError(f"{path}: this is the data; give another name to write to")
     if not os.access(folder, os.W_OK):
         raise ValueError(f"{path}: the folder {folder!r} cannot be written to")
 
@@ -239,4 +253,9 @@ def _result(trainer: Trainer, prepared: Prepared) -> str:
         last = {name: values[-1] for name, values in trainer.history.items()}
         return f"training: {metrics_text(last)}"
     metrics = trainer.network.evaluate(prepared.X_val, prepared.y_val, trainer.loss)
-    return f"validation: {metrics_text(metrics)}"
+    text = f"validation: {metrics_text(metrics)}"
+    if prepared.preprocessing.classes or prepared.y_val is None:
+        return text
+    errors = trainer.network.predict(prepared.X_val).reshape(prepared.y_val.shape) - prepared.y_val
+    error = float(np.sqrt((errors**2).mean())) * prepared.preprocessing.target_scale
+    return f"{text} (of the standardised target), root mean square error {error:.6g}"

@@ -19,7 +19,9 @@ def digits() -> tuple[np.ndarray, np.ndarray]:
     try:
         from sklearn.datasets import load_digits
     except ImportError:
-        raise ImportError("the digits come with scikit-learn: pip install 'backpropnet[digits]'") from None
+        raise ImportError(
+            "the digits come with scikit-learn: pip install 'backpropnet[digits]', or '.[digits]' in a checkout"
+        ) from None
     X, y = load_digits(return_X_y=True)
     return X, y.astype(np.int64)
 

@@ -17,6 +17,8 @@ __all__ = ["Preprocessing"]
 # A column of text that is mostly numbers is a column of numbers with mistakes in it.
 _MOSTLY = 0.9
 _MOST_CATEGORIES = 1000
+# How tables say that there is no number.
+_ABSENT = ("na", "n/a", "null", "none", "?", "-")
 
 
 class Preprocessing:
@@ -141,6 +143,12 @@ def holds_numbers(table: Table, name: str) -> bool:
     fields = table.column(name)
     numbers = [_number(field) for field in fields]
     wrong = [row for row, number in enumerate(numbers) if number is None]
+    absent = [row for row in wrong if fields[row].lower() in _ABSENT]
+    if absent and len(absent) == len(wrong) < len(fields):
+        raise ValueError(
+            f"{table.where(absent[0])}: column {name!r} is {fields[absent[0]]!r}, a number is missing; "
+            f"fill it in or leave the row out, or say --categorical {name}"
+        )
     for row, field in enumerate(fields):
         if field == "":
             raise ValueError(f"{table.where(row)}: column {name!r} is empty; fill it in or leave the row out")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import weakref
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -64,7 +65,27 @@ class _Best:
         return True
 
 
-class EarlyStopping(Callback):
+class _Watching(Callback):
+    """A callback that remembers a best value: of one run, so another trainer makes it begin anew."""
+
+    def __init__(self, monitor: str, min_delta: float = 0.0) -> None:
+        self._monitor = monitor
+        self._min_delta = min_delta
+        self._owner: weakref.ref[Trainer] | None = None
+        self._loaded = False
+        self._reset()
+
+    def _reset(self) -> None:
+        self._best = _Best(self._monitor, self._min_delta)
+
+    def on_train_begin(self, trainer: Trainer) -> None:
+        if not self._loaded and (self._owner is None or self._owner() is not trainer):
+            self._reset()
+        self._loaded = False
+        self._owner = weakref.ref(trainer)
+
+
+class EarlyStopping(_Watching):
     """Stop when a metric has not improved for more than ``patience`` epochs.
 
     Args:
@@ -79,7 +100,10 @@ class EarlyStopping(Callback):
     ) -> None:
         self.patience = checks.whole("early stopping", "patience", patience, least=0)
         self.restore_best = restore_best
-        self._best = _Best(monitor, checks.number("early stopping", "min_delta", min_delta))
+        super().__init__(monitor, checks.number("early stopping", "min_delta", min_delta))
+
+    def _reset(self) -> None:
+        super()._reset()
         self._waited = 0
         self.best_epoch: int | None = None
 
@@ -96,17 +120,19 @@ class EarlyStopping(Callback):
     def on_train_end(self, trainer: Trainer) -> None:
         if self.restore_best and self.best_epoch is not None:
             trainer._core.restore_best()
+        self._waited = 0
 
     def state(self) -> dict[str, Any]:
         return {"best": self._best.value, "waited": self._waited, "best_epoch": self.best_epoch}
 
     def load_state(self, state: Mapping[str, Any]) -> None:
+        self._loaded = True
         self._best.value = float(state["best"])
         self._waited = int(state["waited"])
         self.best_epoch = state["best_epoch"]
 
 
-class Checkpoint(Callback):
+class Checkpoint(_Watching):
     """Save the run to ``path`` after each epoch, so that Trainer.load goes on from there.
 
     Args:
@@ -127,7 +153,7 @@ class Checkpoint(Callback):
         self.path = os.fspath(path)
         self.every = checks.whole("checkpoint", "every", every)
         self.save_best_only = save_best_only
-        self._best = _Best(monitor)
+        super().__init__(monitor)
 
     def on_epoch_end(self, trainer: Trainer, epoch: int, metrics: Mapping[str, float]) -> bool | None:
         if epoch % self.every == 0 and (not self.save_best_only or self._best.improved(metrics)):
@@ -138,6 +164,7 @@ class Checkpoint(Callback):
         return {"best": self._best.value}
 
     def load_state(self, state: Mapping[str, Any]) -> None:
+        self._loaded = True
         self._best.value = float(state["best"])
 
 

@@ -20,6 +20,8 @@ class History(dict[str, list[float]]):
 
     def truncate(self, epochs: int) -> None:
         """Forget the epochs numbered above ``epochs``."""
+        if not self.get("epoch") or self["epoch"][-1] <= epochs:
+            return
         kept = sum(1 for epoch in self.get("epoch", []) if epoch <= epochs)
         for values in self.values():
             del values[kept:]

@@ -29,7 +29,14 @@ class Progress:
         if verbose == 1:
             from tqdm import tqdm
 
-            self.bar = tqdm(total=total, unit=" samples", unit_scale=True, leave=False, file=sys.stderr)
+            self.bar = tqdm(
+                total=total,
+                unit=" samples",
+                unit_scale=True,
+                leave=False,
+                file=sys.stderr,
+                mininterval=0.1 if sys.stderr.isatty() else 5.0,  # a log file wants fewer of them
+            )
 
     def begin_epoch(self, epoch: int) -> None:
         if self.bar is not None:

@@ -320,7 +320,7 @@ def _optimizer_from(description: Mapping[str, Any], schedule: Mapping[str, Any])
     from bpnet.schedules import Schedule
 
     optimizer = as_optimizer("load", description["name"])
-    optimizer.options = {key: value for key, value in description.items() if key != "name"}
+    optimizer._options = {key: value for key, value in description.items() if key != "name"}
     optimizer.schedule = Schedule(**schedule)
     return optimizer
 

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "bpnet/kernels/cpu/chunks.h"
+#include "bpnet/kernels/cpu/transpose.h"
 #include "bpnet/kernels/kernels.h"
 
 namespace {
@@ -51,7 +52,22 @@ void pack_panel(const real* from, size_t stride, size_t depth_stride, size_t cou
     }
     return;
   }
-  for (size_t i = 0; i < kWidth; ++i) {
+  size_t first = 0;  // rows before it are packed by whole blocks
+  if (depth_stride == 1) {
+    const size_t blocks = smaller(count, kWidth) / kLanes;
+    const size_t whole = depth / kLanes * kLanes;
+    for (size_t block = 0; block < blocks; ++block) {
+      const real* rows = from + block * kLanes * stride;
+      for (size_t p = 0; p < whole; p += kLanes) {
+        transpose_block(rows + p, stride, packed + p * kWidth + block * kLanes, kWidth);
+      }
+      for (size_t p = whole; p < depth; ++p) {
+        for (size_t i = 0; i < kLanes; ++i) packed[p * kWidth + block * kLanes + i] = rows[i * stride + p];
+      }
+    }
+    first = blocks * kLanes;
+  }
+  for (size_t i = first; i < kWidth; ++i) {
     if (i < count) {
       for (size_t p = 0; p < depth; ++p) packed[p * kWidth + i] = from[i * stride + p * depth_stride];
     } else {
@@ -84,6 +100,10 @@ inline void multiply_panels(size_t depth, const real* a, const real* b,
 // One tile of c, whole or cut off at the matrix's edge.
 inline void tile_product(size_t depth, const real* a, const real* b, real* c, size_t c_stride, size_t rows,
                          size_t columns, bool add) {
+  // The tile of c is far away in memory, and wanted when the product is done.
+  for (size_t i = 0; i < rows; ++i) {
+    for (size_t v = 0; v < kTileVectors; ++v) __builtin_prefetch(c + i * c_stride + v * kLanes, 1, 3);
+  }
   vec tile[kTileRows][kTileVectors];
   multiply_panels(depth, a, b, tile);
   if (rows == kTileRows && columns == kTileColumns) {

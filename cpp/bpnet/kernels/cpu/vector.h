@@ -12,6 +12,18 @@ typedef real vec __attribute__((vector_size(BPNET_VECTOR_BYTES)));
 // The same at any address an element may have.
 typedef real loose_vec __attribute__((vector_size(BPNET_VECTOR_BYTES), aligned(sizeof(real)), may_alias));
 
+// Integers as wide as `real`, for bits and lane numbers.
+template <class T>
+struct IntegerOf {
+  using Type = int32_t;
+};
+template <>
+struct IntegerOf<double> {
+  using Type = int64_t;
+};
+using integer = IntegerOf<real>::Type;
+typedef integer ivec __attribute__((vector_size(BPNET_VECTOR_BYTES)));
+
 constexpr size_t kLanes = BPNET_VECTOR_BYTES / sizeof(real);
 
 inline vec load(const real* p) { return *reinterpret_cast<const loose_vec*>(p); }

@@ -13,7 +13,6 @@ struct MathConstants;
 
 template <>
 struct MathConstants<float> {
-  using Integer = int32_t;
   static constexpr int kMantissaBits = 23, kBias = 127;
   static constexpr float kLeast = -104.0f, kMost = 89.0f;  // exp is 0 below, infinite above
   static constexpr float kRound = 0x1.8p23f;               // adding it rounds to a whole number
@@ -29,7 +28,6 @@ struct MathConstants<float> {
 
 template <>
 struct MathConstants<double> {
-  using Integer = int64_t;
   static constexpr int kMantissaBits = 52, kBias = 1023;
   static constexpr double kLeast = -746.0, kMost = 710.0;
   static constexpr double kRound = 0x1.8p52;
@@ -47,8 +45,6 @@ struct MathConstants<double> {
 };
 
 using Constants = MathConstants<real>;
-using integer = Constants::Integer;
-typedef integer ivec __attribute__((vector_size(BPNET_VECTOR_BYTES)));
 
 constexpr integer kSignBit = integer(1) << (8 * sizeof(real) - 1);
 
