@@ -94,3 +94,18 @@ def test_checkpoint_of_the_best_only(tmp_path: Path):
         verbose=0,
     )
     assert bp.Trainer.load(path).epochs == int(np.argmin(history["val_loss"])) + 1
+
+
+def test_early_stopping_begins_anew_with_another_trainer():
+    """What it remembers of one run says nothing about the next."""
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(60, 4)), rng.integers(0, 3, 60)
+    stopping = bp.EarlyStopping(patience=2, monitor="loss")
+    for seed in range(3):
+        net = bp.Network(4, [bp.Linear(3)], seed=seed)
+        alone = bp.Network(4, [bp.Linear(3)], seed=seed)
+        again = net.fit(x, y, optimizer=bp.SGD(0.01), epochs=6, callbacks=[stopping], verbose=0)
+        fresh = bp.EarlyStopping(patience=2, monitor="loss")
+        first = alone.fit(x, y, optimizer=bp.SGD(0.01), epochs=6, callbacks=[fresh], verbose=0)
+        assert again["loss"] == first["loss"]
+        assert stopping.best_epoch == fresh.best_epoch

@@ -149,7 +149,8 @@ def test_only_the_training_rows_are_measured(tmp_path: Path, data: Path, good: C
 def test_a_regression_on_a_table(tmp_path: Path, data: Path, good: Callable[..., list[str]]):
     model = tmp_path / "model"
     lines = good("train", data, *PRICE, "--epochs", 60, "--save", model)
-    assert re.fullmatch(r"validation: loss \d+\.\d{4}", lines[-1])
+    form = r"validation: loss \d+\.\d{4} \(of the standardised target\), root mean square error [\d.]+"
+    assert re.fullmatch(form, lines[-1])
     predicted = np.array(good("predict", model, data)[1:], float)
     price = np.array(read_csv(data).column("price"), float)
     error = np.sqrt(((predicted - price) ** 2).mean())
@@ -276,13 +277,35 @@ def test_a_resumed_run_is_the_straight_one(
 
 
 def test_cosine_is_as_long_as_the_first_epochs(tmp_path: Path, data: Path, good: Callable[..., list[str]]):
-    good("train", data, *CLASSES, "--schedule", "cosine", "--epochs", 2, "--save", tmp_path / "a")
+    good("train", data, *CLASSES, "--schedule", "cosine:4", "--epochs", 2, "--save", tmp_path / "a")
     good("train", data, "--resume", tmp_path / "a", "--epochs", 4, "--quiet", "--save", tmp_path / "b")
-    good("train", data, *CLASSES, "--schedule", "cosine:2", "--epochs", 4, "--save", tmp_path / "c")
+    good("train", data, *CLASSES, "--schedule", "cosine", "--epochs", 4, "--save", tmp_path / "c")
     assert [a.tobytes() for a in tensors(tmp_path / "b").values()] == [
         c.tobytes() for c in tensors(tmp_path / "c").values()
     ]
     assert bp.Trainer.load(tmp_path / "a").epochs == 2, "--save names another file, the first stays"
+
+
+def test_a_cosine_that_has_reached_0_does_not_go_on(tmp_path: Path, data: Path, bpnet: Run):
+    first = ("train", data, *CLASSES, "--schedule", "cosine", "--epochs", 2, "--save", tmp_path / "a")
+    assert bpnet(*first)[0] == 0
+    status, _, err = bpnet("train", data, "--resume", tmp_path / "a", "--epochs", 4)
+    assert status == 2 and "ends with epoch 2" in err
+
+
+def test_the_data_is_never_written_over(data: Path, bpnet: Run):
+    before = data.read_bytes()
+    for option in ("--save", "--plot"):
+        status, _, err = bpnet("train", data, *CLASSES, option, data)
+        assert status == 2 and "this is the data" in err and data.read_bytes() == before
+
+
+def test_the_validation_part_is_that_of_the_data_trained_on(tmp_path: Path, data: Path, bpnet: Run):
+    assert bpnet("train", data, *CLASSES, "--epochs", 1, "--save", tmp_path / "m")[0] == 0
+    other = tmp_path / "other.csv"
+    other.write_text("".join(data.read_text().splitlines(keepends=True)[:50]))
+    status, _, err = bpnet("evaluate", tmp_path / "m", other, "--part", "validation")
+    assert status == 2 and "not the data" in err
 
 
 @pytest.mark.parametrize("option", [("--threads", "1"), ("--threads", "2"), ("--threads", "7")])

@@ -336,3 +336,31 @@ def test_the_rest_of_the_page(tmp_path: Path):
     assert bp.num_threads() == 2
     assert bp.backends()[-1] == "reference" and net.backend in bp.backends()
     assert Path(bp.get_cmake_dir()).parts[-3:] == ("lib", "cmake", "bpnet")
+
+
+def test_backward_goes_through_forward_only():
+    """A training step keeps nothing of its batch: the caller's array may be gone."""
+    net = bp.Network(4, [bp.Linear(3)])
+    x, y = np.ones((8, 4), np.float32), np.zeros(8, int)
+    net.forward(x, training=True)
+    bp.Trainer(net, "cross_entropy", "sgd").step(x, y)
+    with pytest.raises(ValueError, match="backward"):
+        net.backward(np.ones((8, 3)))
+    net.fit(x, y, verbose=0)
+    with pytest.raises(ValueError, match="backward"):
+        net.backward(np.ones((8, 3)))
+
+
+def test_an_optimizer_does_not_change():
+    optimizer = bp.SGD(0.1)
+    with pytest.raises(AttributeError):
+        optimizer.lr = 5  # type: ignore[attr-defined]
+    optimizer.options["lr"] = 5
+    assert optimizer.options["lr"] == 0.1
+
+
+@pytest.mark.parametrize("hidden", [[bp.Flatten()], [bp.Dropout(0.1)], [bp.Dropout(0.1), bp.Flatten()]])
+def test_a_softmax_is_found_behind_what_follows_it(hidden: list):
+    net = bp.Network(4, [bp.Linear(3), bp.Softmax(), *hidden])
+    with pytest.raises(ValueError, match="ends in Softmax"):
+        bp.Trainer(net, "cross_entropy", "sgd")
