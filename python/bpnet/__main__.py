@@ -193,7 +193,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the exit status."""
     parser = build_parser()
     try:
-        options = parser.parse_args(arguments)
+        try:
+            options = parser.parse_args(arguments)
+        finally:
+            sys.stdout.flush()  # the help, while a reader that has gone is still heard of here
         if getattr(options, "threads", None):
             bpnet.set_num_threads(options.threads)
         command = importlib.import_module(f"bpnet.commands.{options.command}")

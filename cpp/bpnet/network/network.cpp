@@ -1,7 +1,6 @@
 #include "bpnet/network/network.h"
 
 #include <algorithm>
-#include <cstring>
 
 #include "bpnet/core/error.h"
 #include "bpnet/kernels/dispatch.h"
@@ -198,7 +197,7 @@ void BasicNetwork<T>::backward(const T* grad_out, T* grad_x, bool accumulate) {
     fail<ValueError>("backward: there is no forward(training=True) before it to go back through");
   }
   const std::size_t batch = recorded_batch_;
-  if (!accumulate) std::memset(gradients_.data(), 0, plan_.parameter_size * sizeof(T));
+  if (!accumulate) std::fill_n(gradient_data(), plan_.parameter_size, T(0));
   if (plan_.steps.empty()) {
     if (grad_x) std::copy_n(grad_out, batch * input_shape().count(), grad_x);
     return;

@@ -12,7 +12,7 @@ namespace bpnet {
 
 struct NetworkOptions {
   std::uint64_t seed = 0;
-  std::string backend;  // empty: the best this processor supports, or BPNET_BACKEND
+  std::string backend = {};  // empty: the best this processor supports, or BPNET_BACKEND
 };
 
 template <class T>

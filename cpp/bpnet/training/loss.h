@@ -21,7 +21,7 @@ struct Huber {
 };
 struct CrossEntropy {  // takes logits; class indices or probabilities as targets
   double label_smoothing = 0;
-  std::vector<double> class_weight;  // one per class, or empty
+  std::vector<double> class_weight = {};  // one per class, or empty
 };
 struct BinaryCrossEntropyWithLogits {};
 

@@ -17,7 +17,8 @@ void check_factor(const char* operation, const char* name, double value) {
 
 double decay_factor(const Schedule& schedule, const ScheduleState& state, std::uint64_t epoch) {
   if (const auto* step = std::get_if<StepDecay>(&schedule.decay)) {
-    return std::pow(step->gamma, double(epoch / step->step_size));
+    const std::uint64_t times = epoch / step->step_size;
+    return std::pow(step->gamma, double(times));
   }
   if (const auto* multi = std::get_if<MultiStepDecay>(&schedule.decay)) {
     const auto passed = std::count_if(multi->milestones.begin(), multi->milestones.end(),

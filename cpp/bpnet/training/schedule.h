@@ -16,7 +16,7 @@ struct StepDecay {  // gamma^⌊epoch / step_size⌋
   double gamma = 0.1;
 };
 struct MultiStepDecay {  // gamma^(number of milestones ≤ epoch)
-  std::vector<std::uint64_t> milestones;
+  std::vector<std::uint64_t> milestones = {};
   double gamma = 0.1;
 };
 struct ExponentialDecay {  // gamma^epoch
@@ -35,7 +35,7 @@ struct ReduceOnPlateau {  // × factor when the watched loss has not improved fo
 
 struct Schedule {
   std::variant<ConstantRate, StepDecay, MultiStepDecay, ExponentialDecay, CosineAnnealing, ReduceOnPlateau>
-      decay;
+      decay = {};
   std::uint64_t warmup_steps = 0;  // the rate rises linearly over these steps, × start … × 1
   double warmup_start = 0;
 };

@@ -15,8 +15,8 @@
 namespace bpnet {
 
 struct TrainerOptions {
-  Schedule schedule;
-  std::optional<std::uint64_t> seed;  // of masks and data order; the network's by default
+  Schedule schedule = {};
+  std::optional<std::uint64_t> seed = {};  // of masks and data order; the network's by default
 };
 
 struct RunOptions {

@@ -281,6 +281,13 @@ void errors_are_exceptions(const std::string& folder) {
                  "'0.bias' has shape (9,), the network's has (8,)");
   expect_message(message_of<bpnet::ShapeError>([&] { trainer.step(data.x.data(), data.labels.data(), 0); }),
                  "step: the batch has 0 samples");
+  bpnet::Dataset<float> rows{
+      .x = data.x.data(), .features = 16, .count = 4, .outputs = 3, .labels = data.labels.data()};
+  expect_message(message_of<bpnet::ValueError>([&] { trainer.run(rows, {.batch_size = 0}); }),
+                 "training: batch_size is 0, at least 1 is needed");
+  rows.features = 15;
+  expect_message(message_of<bpnet::ShapeError>([&] { trainer.run(rows, {}); }),
+                 "training: the data has 15 features, the network expects 16");
   const std::vector<std::int64_t> wrong{0, 1, 3, 0};
   expect_message(message_of<bpnet::ValueError>([&] { trainer.step(data.x.data(), wrong.data(), 4); }),
                  "cross_entropy: the label in row 2 is 3, the network has classes 0 to 2");
