@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 import warnings
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -43,6 +44,16 @@ def test_import_is_quick():
         if len(seconds) >= 3 and min(seconds) <= IMPORT_SECONDS:
             break
     assert min(seconds) <= IMPORT_SECONDS
+
+
+def test_the_wheel_is_small():
+    """A wheel is a zip of what is installed: at most 5 MB."""
+    folder = Path(bp.__file__).parent
+    if not (folder / "lib").is_dir():
+        pytest.skip("bpnet is run from its sources, not installed")
+    files = [path for path in folder.rglob("*") if path.is_file() and path.suffix != ".pyc"]
+    size = sum(len(zlib.compress(path.read_bytes(), 6)) for path in files)
+    assert 100_000 < size <= 5_000_000
 
 
 def test_import_loads_nothing_that_may_not_be_used():
