@@ -147,7 +147,7 @@ else:
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
 @pytest.mark.parametrize("kind", ["fresh", "warm", "pool"])
 def test_a_fork_trains_without_hanging(kind: str):
-    """OpenMP's threads do not survive fork(): a child that waits for them would wait for ever."""
+    """Threads do not survive fork(): a child that waits for them would wait for ever."""
     here = os.path.dirname(__file__)
     command = [sys.executable, "-W", "ignore", "-c", FORKED, kind, here]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60)
