@@ -5,13 +5,35 @@
 #include <new>
 #include <utility>
 
+#ifdef __linux__
+#include <sys/mman.h>
+#endif
+
 namespace bpnet {
+namespace {
+
+// A matrix walked against its grain touches a page a row: large arenas ask for huge pages.
+constexpr std::size_t kHugePage = std::size_t{1} << 21;
+
+std::align_val_t alignment(std::size_t bytes) {
+  return std::align_val_t{bytes < 2 * kHugePage ? kAlignment : kHugePage};
+}
+
+unsigned char* allocate(std::size_t bytes) {
+  void* memory = ::operator new(bytes, alignment(bytes));
+#ifdef __linux__
+  if (bytes >= 2 * kHugePage) madvise(memory, bytes, MADV_HUGEPAGE);  // a wish: refused, nothing is lost
+#endif
+  return static_cast<unsigned char*>(memory);
+}
+
+}  // namespace
 
 static std::atomic<std::uint64_t> allocations{0};
 
 std::uint64_t arena_allocations() { return allocations.load(); }
 
-Arena::~Arena() { ::operator delete(data_, std::align_val_t{kAlignment}); }
+Arena::~Arena() { ::operator delete(data_, alignment(size_)); }
 
 Arena::Arena(Arena&& other) noexcept
     : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
@@ -24,10 +46,10 @@ Arena& Arena::operator=(Arena&& other) noexcept {
 
 void Arena::reserve(std::size_t bytes) {
   if (bytes <= size_) return;
-  auto* fresh = static_cast<unsigned char*>(::operator new(bytes, std::align_val_t{kAlignment}));
+  unsigned char* fresh = allocate(bytes);
   allocations.fetch_add(1);
   std::memset(fresh, 0, bytes);
-  ::operator delete(data_, std::align_val_t{kAlignment});
+  ::operator delete(data_, alignment(size_));
   data_ = fresh;
   size_ = bytes;
 }

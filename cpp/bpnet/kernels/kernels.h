@@ -1,7 +1,7 @@
 // The kernel table: all the arithmetic of bpnet, one row per operation, one table per backend.
 //
-// Letters: n = samples in the batch, in / out = features. Matrices are row-major and dense. A
-// gradient of parameters is added to (+=), a gradient of activations is overwritten (=).
+// Letters: n = samples in the batch, in / out = features. Matrices are row-major and dense.
+// Gradients are overwritten (=); those of parameters are added to (+=) where `accumulate` says so.
 // Pointers need only the alignment of their element. `x` and `y` of an elementwise operation may be
 // the same array.
 //
@@ -135,8 +135,9 @@ struct Kernels {
   void (*linear_forward)(Context&, LinearSizes, const T* x, const T* w, const T* bias, Activation, T* y);
   // grad_x (n, in) = grad_y (n, out) · w (out, in)
   void (*linear_backward_input)(Context&, LinearSizes, const T* grad_y, const T* w, T* grad_x);
-  // grad_w (out, in) += grad_yᵀ · x;  grad_bias (out,) += Σ_n grad_y; grad_bias may be null
-  void (*linear_backward_weight)(Context&, LinearSizes, const T* x, const T* grad_y, T* grad_w, T* grad_bias);
+  // grad_w (out, in) = grad_yᵀ · x;  grad_bias (out,) = Σ_n grad_y, or null; += with `accumulate`
+  void (*linear_backward_weight)(Context&, LinearSizes, const T* x, const T* grad_y, T* grad_w, T* grad_bias,
+                                 bool accumulate);
 
   // y = act(x), elementwise over count elements
   void (*activation_forward)(Context&, Activation, size_t count, const T* x, T* y);

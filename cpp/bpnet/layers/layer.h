@@ -61,7 +61,8 @@ struct BackwardArgs {
   const T* grad_y;  // by the layer's output before the fused activation
   T* grad_x;        // overwritten; null when nobody wants it
   T* const* parameters;
-  T* const* grad_parameters;  // added to
+  T* const* grad_parameters;  // overwritten, or added to with `accumulate`
+  bool accumulate;
   const T* saved;
 };
 

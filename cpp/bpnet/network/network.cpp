@@ -197,7 +197,6 @@ void BasicNetwork<T>::backward(const T* grad_out, T* grad_x, bool accumulate) {
     fail<ValueError>("backward: there is no forward(training=True) before it to go back through");
   }
   const std::size_t batch = recorded_batch_;
-  if (!accumulate) std::fill_n(gradient_data(), plan_.parameter_size, T(0));
   if (plan_.steps.empty()) {
     if (grad_x) std::copy_n(grad_out, batch * input_shape().count(), grad_x);
     return;
@@ -224,6 +223,7 @@ void BasicNetwork<T>::backward(const T* grad_out, T* grad_x, bool accumulate) {
                                first ? grad_x : gradient_memory(1 - current),
                                parameter_pointers_.data() + step.first_parameter,
                                gradient_pointers_.data() + step.first_parameter,
+                               accumulate,
                                workspace_.template at<T>(saved_offsets_[i])};
     plan_.layers[step.layer]->backward(context_, args);
     current = 1 - current;

@@ -1,6 +1,5 @@
 // Block sizes of the matrix product, per instruction set. A tile of kTileRows x kTileVectors vectors
-// stays in registers; a packed panel of the right operand, kDepth deep, stays in the first-level
-// cache; a block of the left one in the second.
+// stays in registers, the rows of a that make it in the first-level cache, a block of b in the second.
 #pragma once
 
 #include "bpnet/kernels/cpu/vector.h"
@@ -8,27 +7,31 @@
 namespace {
 
 struct BlockSizes {
-  size_t tile_rows, tile_vectors;    // registers
-  size_t depth;                      // k per pass
-  size_t block_rows, block_columns;  // one task of the parallel loop
+  size_t tile_rows, tile_vectors;  // registers
+  size_t depth;                    // k per pass
+  size_t block_columns;            // of one task: depth x block_columns of b stay in the second-level cache
 };
 
 #if BPNET_VECTOR_BYTES == 64  // avx512: 32 registers
-constexpr BlockSizes kBlock = {12, 2, 256, 96, 256};
+constexpr BlockSizes kBlock = {12, 2, 384, 512};
 #elif BPNET_VECTOR_BYTES == 32  // avx2: 16 registers
-constexpr BlockSizes kBlock = {6, 2, 256, 96, 256};
+constexpr BlockSizes kBlock = {6, 2, 256, 512};
 #else                           // SSE2, NEON
-constexpr BlockSizes kBlock = {6, 2, 256, 48, 256};
+constexpr BlockSizes kBlock = {6, 2, 256, 512};
 #endif
 
 constexpr size_t kTileRows = kBlock.tile_rows;
 constexpr size_t kTileVectors = kBlock.tile_vectors;
 constexpr size_t kTileColumns = kTileVectors * kLanes;
 constexpr size_t kDepth = kBlock.depth;
+constexpr size_t kBlockColumns = kBlock.block_columns;
 
-// How much of each operand is packed at once.
-constexpr size_t kPackedRows = 8 * kBlock.block_rows;
+// How much of each operand is packed at once; and from how many rows of c on packing b pays, and columns
+// packing a.
+constexpr size_t kPackedRows = 192 * kTileRows;
 constexpr size_t kPackedColumns = 4096;
+constexpr size_t kPackRows = 8 * kTileRows;
+constexpr size_t kPackColumns = 16 * kTileColumns;
 
 // Below this many multiply-adds, or elements of an elementwise operation, threads cost more than
 // they save (a parallel region takes some microseconds).

@@ -1,188 +1,190 @@
-// c (m, n) = or += a (m, k) · b (k, n), after BLIS: both operands are packed into panels as wide as
-// the register tile, and a micro-kernel multiplies two panels. Each element of c is summed in the
-// same order whatever the number of threads.
+// c (m, n) = or += a (m, k) · b (k, n), blocked after BLIS, with less packing: thin matrices are multiplied
+// from where they lie. Each element of c is summed in the same order whatever the number of threads.
 #pragma once
 
 #include "bpnet/kernels/cpu/chunks.h"
-#include "bpnet/kernels/cpu/transpose.h"
+#include "bpnet/kernels/cpu/pack.h"
+#include "bpnet/kernels/cpu/tile.h"
 #include "bpnet/kernels/kernels.h"
 
 namespace {
-
-// An operand by strides, so that one packing routine serves a matrix and its transpose.
-struct Operand {
-  const real* data;
-  size_t row_stride, column_stride;
-};
 
 struct GemmSizes {
   size_t m, n, k;
 };
 
-// What is done to a finished row segment of c: c = act(c + bias).
+// An operand by strides, one of them 1, so that one routine serves a matrix and its transpose.
+struct Operand {
+  const real* data;
+  size_t row_stride, column_stride;
+};
+
+// Where the product goes. Transposed: element (i, j) lies at data[j * stride + i].
+struct Result {
+  real* data;
+  size_t stride;
+  bool transposed, accumulate;
+};
+
+// What is done at last to the rows of the result as they lie in memory: row = act(row + bias).
 struct Epilogue {
-  const real* bias;  // (n,) or null
+  const real* bias;  // as long as a row, or null
   bpnet::Activation activation;
 };
 
 void activate(bpnet::Activation act, size_t count, const real* x, real* y);
 
-inline size_t packed_rows(const GemmSizes& s) {
-  return ceil_divide(smaller(s.m, kPackedRows), kTileRows) * kTileRows;
+// Elements of the packed operands; each begins on a cache line.
+inline size_t packed_b(const GemmSizes& s) {
+  return ceil_divide(smaller(s.n, kPackedColumns), kTileColumns) * kTileColumns * smaller(s.k, kDepth);
 }
-inline size_t packed_columns(const GemmSizes& s) {
-  return ceil_divide(smaller(s.n, kPackedColumns), kTileColumns) * kTileColumns;
+inline size_t packed_a(const GemmSizes& s) {
+  if (s.n < kPackColumns) return 0;
+  return ceil_divide(smaller(s.m, kPackedRows), kTileRows) * kTileRows * smaller(s.k, kDepth);
 }
-// Elements of the packed left operand, so that the right one after it begins on a cache line.
-inline size_t packed_left(const GemmSizes& s) {
-  constexpr size_t kLine = 64 / sizeof(real);
-  return ceil_divide(packed_rows(s) * smaller(s.k, kDepth), kLine) * kLine;
-}
-inline size_t gemm_workspace(const GemmSizes& s) {
-  return (packed_left(s) + packed_columns(s) * smaller(s.k, kDepth)) * sizeof(real);
+inline size_t gemm_workspace(const GemmSizes& s) { return (packed_b(s) + packed_a(s)) * sizeof(real); }
+
+// Rows and columns of one task. Every division gives the same bits; this one makes some thirty tasks of a
+// thin product and tasks that stay in the second-level cache of a large one.
+struct TaskSizes {
+  size_t rows, columns;
+};
+inline TaskSizes task_sizes(size_t m, size_t n) {
+  TaskSizes task = {8 * kTileRows, kBlockColumns};
+  const auto tasks = [&] { return ceil_divide(m, task.rows) * ceil_divide(n, task.columns); };
+  while (tasks() < 32 && task.rows > 2 * kTileRows) task.rows /= 2;
+  while (tasks() < 32 && task.columns > 4 * kTileColumns) task.columns /= 2;
+  return task;
 }
 
-// packed[p][width] = operand's `count` rows (or columns) from `first`, zeros beyond them.
-template <size_t kWidth>
-void pack_panel(const real* from, size_t stride, size_t depth_stride, size_t count, size_t depth,
-                real* packed) {
-  if (count == kWidth && stride == 1) {
-    for (size_t p = 0; p < depth; ++p) {
-      for (size_t i = 0; i < kWidth; ++i) packed[p * kWidth + i] = from[p * depth_stride + i];
-    }
-    return;
-  }
-  size_t first = 0;  // rows before it are packed by whole blocks
-  if (depth_stride == 1) {
-    const size_t blocks = smaller(count, kWidth) / kLanes;
-    const size_t whole = depth / kLanes * kLanes;
-    for (size_t block = 0; block < blocks; ++block) {
-      const real* rows = from + block * kLanes * stride;
-      for (size_t p = 0; p < whole; p += kLanes) {
-        transpose_block(rows + p, stride, packed + p * kWidth + block * kLanes, kWidth);
-      }
-      for (size_t p = whole; p < depth; ++p) {
-        for (size_t i = 0; i < kLanes; ++i) packed[p * kWidth + block * kLanes + i] = rows[i * stride + p];
-      }
-    }
-    first = blocks * kLanes;
-  }
-  for (size_t i = first; i < kWidth; ++i) {
-    if (i < count) {
-      for (size_t p = 0; p < depth; ++p) packed[p * kWidth + i] = from[i * stride + p * depth_stride];
-    } else {
-      for (size_t p = 0; p < depth; ++p) packed[p * kWidth + i] = 0;
-    }
-  }
-}
-
-// tile (kTileRows, kTileColumns) = a panel · b panel
-inline void multiply_panels(size_t depth, const real* a, const real* b,
-                            vec (&tile)[kTileRows][kTileVectors]) {
-#pragma GCC unroll 16
-  for (size_t i = 0; i < kTileRows; ++i) {
-#pragma GCC unroll 4
-    for (size_t v = 0; v < kTileVectors; ++v) tile[i][v] = vec{};
-  }
-  for (size_t p = 0; p < depth; ++p, a += kTileRows, b += kTileColumns) {
-    vec right[kTileVectors];
-#pragma GCC unroll 4
-    for (size_t v = 0; v < kTileVectors; ++v) right[v] = load(b + v * kLanes);
-#pragma GCC unroll 16
-    for (size_t i = 0; i < kTileRows; ++i) {
-      const vec left = splat(a[i]);
-#pragma GCC unroll 4
-      for (size_t v = 0; v < kTileVectors; ++v) tile[i][v] += left * right[v];
-    }
-  }
-}
-
-// One tile of c, whole or cut off at the matrix's edge.
-inline void tile_product(size_t depth, const real* a, const real* b, real* c, size_t c_stride, size_t rows,
-                         size_t columns, bool add) {
-  // The tile of c is far away in memory, and wanted when the product is done.
-  for (size_t i = 0; i < rows; ++i) {
-    for (size_t v = 0; v < kTileVectors; ++v) __builtin_prefetch(c + i * c_stride + v * kLanes, 1, 3);
-  }
-  vec tile[kTileRows][kTileVectors];
-  multiply_panels(depth, a, b, tile);
-  if (rows == kTileRows && columns == kTileColumns) {
-#pragma GCC unroll 16
-    for (size_t i = 0; i < kTileRows; ++i) {
-#pragma GCC unroll 4
-      for (size_t v = 0; v < kTileVectors; ++v) {
-        real* to = c + i * c_stride + v * kLanes;
-        store(to, add ? load(to) + tile[i][v] : tile[i][v]);
-      }
-    }
-    return;
-  }
-  real edge[kTileRows * kTileColumns];
-#pragma GCC unroll 16
-  for (size_t i = 0; i < kTileRows; ++i) {
-#pragma GCC unroll 4
-    for (size_t v = 0; v < kTileVectors; ++v) store(edge + i * kTileColumns + v * kLanes, tile[i][v]);
-  }
-  for (size_t i = 0; i < rows; ++i) {
-    for (size_t j = 0; j < columns; ++j) {
-      real& to = c[i * c_stride + j];
-      to = add ? to + edge[i * kTileColumns + j] : edge[i * kTileColumns + j];
-    }
-  }
-}
-
-inline void finish_rows(const Epilogue& epilogue, size_t rows, size_t columns, size_t first_column, real* c,
-                        size_t c_stride) {
-  for (size_t i = 0; i < rows; ++i) {
-    real* row = c + i * c_stride;
+// Of the block of rows i0 … i1−1, columns j0 … j1−1.
+inline void finish_block(const Result& c, const Epilogue& epilogue, size_t i0, size_t i1, size_t j0,
+                         size_t j1) {
+  const bool activates = epilogue.activation.kind != bpnet::ActivationKind::kIdentity;
+  if (!epilogue.bias && !activates) return;
+  const size_t row = c.transposed ? j0 : i0, rows = c.transposed ? j1 - j0 : i1 - i0;
+  const size_t column = c.transposed ? i0 : j0, columns = c.transposed ? i1 - i0 : j1 - j0;
+  real* first = c.data + row * c.stride + column;
+  for (size_t r = 0; r < rows; ++r) {
+    real* to = first + r * c.stride;
     if (epilogue.bias) {
-      for (size_t j = 0; j < columns; ++j) row[j] += epilogue.bias[first_column + j];
+      for (size_t j = 0; j < columns; ++j) to[j] += epilogue.bias[column + j];
     }
-    if (epilogue.activation.kind != bpnet::ActivationKind::kIdentity) {
-      activate(epilogue.activation, columns, row, row);
+    if (activates && columns < c.stride) activate(epilogue.activation, columns, to, to);
+  }
+  if (activates && columns == c.stride) activate(epilogue.activation, rows * columns, first, first);
+}
+
+// One pass over a part of the depth and a band of rows and columns. Of b all panels are packed, or only the
+// last, where it ends amid a vector; of a all or none.
+struct Pass {
+  GemmSizes size;
+  Operand a, b;
+  Result c;
+  bool packs_a, packs_b;
+  real *packed_a, *packed_b;
+};
+
+inline bool is_packed(const Pass& pass, size_t j) {
+  return pass.packs_b || smaller(kTileColumns, pass.size.n - j) % kLanes != 0;
+}
+
+inline void pack_b(const Pass& pass, size_t panel) {
+  const size_t j = panel * kTileColumns;
+  if (!is_packed(pass, j)) return;
+  pack_panel<kTileColumns>(pass.b.data + j * pass.b.column_stride, pass.b.column_stride, pass.b.row_stride,
+                           smaller(kTileColumns, pass.size.n - j), pass.size.k,
+                           pass.packed_b + j * pass.size.k);
+}
+
+// Some panels together and a little depth at a time, so that whole cache lines are used while they are near.
+constexpr size_t kPackedTogether = 4 * kTileRows;
+
+inline void pack_a(const Pass& pass, size_t group) {
+  constexpr size_t kDepthTogether = 64;
+  const size_t i0 = group * kPackedTogether, i1 = smaller(pass.size.m, i0 + kPackedTogether);
+  for (size_t p = 0; p < pass.size.k; p += kDepthTogether) {
+    const size_t depth = smaller(kDepthTogether, pass.size.k - p);
+    for (size_t i = i0; i < i1; i += kTileRows) {
+      pack_panel<kTileRows>(pass.a.data + i * pass.a.row_stride + p * pass.a.column_stride, pass.a.row_stride,
+                            pass.a.column_stride, smaller(kTileRows, i1 - i), depth,
+                            pass.packed_a + i * pass.size.k + p * kTileRows);
     }
   }
 }
 
-inline void gemm(bpnet::Context& context, GemmSizes s, Operand a, Operand b, real* c, size_t c_stride,
-                 bool accumulate, Epilogue epilogue) {
-  const bool serial = s.m * s.n * s.k < kSerialProducts;
-  real* packed_a = reinterpret_cast<real*>(context.scratch);
-  real* packed_b = packed_a + packed_left(s);
+// Rows i0 … i1−1, columns j0 … j1−1. A tile's rows of a stay near while b's panels go by.
+inline void multiply_block(const Pass& pass, size_t i0, size_t i1, size_t j0, size_t j1) {
+  const size_t k = pass.size.k;
+  const Result& c = pass.c;
+  TileBuffer buffer = {};
+  for (size_t i = i0; i < i1;) {
+    const TileKind& kind = tile_for(i1 - i);
+    TileInput in = {
+        pass.a.data + i * pass.a.row_stride, pass.a.row_stride, pass.a.column_stride, nullptr, 0, k};
+    if (pass.packs_a) {
+      in.a = pass.packed_a + i / kTileRows * kTileRows * k + i % kTileRows;
+      in.a_row = 1;
+      in.a_depth = kTileRows;
+    }
+    for (size_t j = j0; j < j1; j += kTileColumns) {
+      const size_t columns = smaller(kTileColumns, j1 - j);
+      const bool packed = is_packed(pass, j);
+      in.b = packed ? pass.packed_b + j * k : pass.b.data + j;
+      in.b_depth = packed ? kTileColumns : pass.b.row_stride;
+      const auto product = kind.product[columns > kLanes];
+      if (!c.transposed && columns % kLanes == 0) {
+        product(in, {c.data + i * c.stride + j, c.stride, c.accumulate});
+        continue;
+      }
+      product(in, {buffer.value, kTileColumns, false});
+      if (c.transposed) {
+        transpose_tile(buffer, kind.rows, columns, {c.data + j * c.stride + i, c.stride, c.accumulate});
+      } else {
+        copy_tile(buffer, kind.rows, columns, {c.data + i * c.stride + j, c.stride, c.accumulate});
+      }
+    }
+    i += kind.rows;
+  }
+}
 
+inline void run_pass(const Pass& pass, bool serial, const Epilogue* epilogue) {
+  const GemmSizes& s = pass.size;
+  run_tasks(ceil_divide(s.n, kTileColumns), serial, [&](size_t panel) { pack_b(pass, panel); });
+  if (pass.packs_a) {
+    run_tasks(ceil_divide(s.m, kPackedTogether), serial, [&](size_t group) { pack_a(pass, group); });
+  }
+  const TaskSizes task = task_sizes(s.m, s.n);
+  const size_t row_tasks = ceil_divide(s.m, task.rows), column_tasks = ceil_divide(s.n, task.columns);
+  run_tasks(row_tasks * column_tasks, serial, [&](size_t index) {
+    const size_t i0 = index % row_tasks * task.rows, i1 = smaller(s.m, i0 + task.rows);
+    const size_t j0 = index / row_tasks * task.columns, j1 = smaller(s.n, j0 + task.columns);
+    multiply_block(pass, i0, i1, j0, j1);
+    if (epilogue) finish_block(pass.c, *epilogue, i0, i1, j0, j1);
+  });
+}
+
+inline void gemm(bpnet::Context& context, GemmSizes s, Operand a, Operand b, Result c, Epilogue epilogue) {
+  const bool serial = s.m * s.n * s.k < kSerialProducts;
+  const bool packs_a = s.n >= kPackColumns, packs_b = b.column_stride != 1 || s.m >= kPackRows;
+  const size_t depth = larger(1, ceil_divide(s.k, ceil_divide(s.k, kDepth)));  // equal passes
+  const size_t band = packs_a ? kPackedRows : s.m;
+  real* packed = reinterpret_cast<real*>(context.scratch);
   for (size_t n0 = 0; n0 < s.n; n0 += kPackedColumns) {
-    const size_t n = smaller(kPackedColumns, s.n - n0);
-    for (size_t k0 = 0; k0 < s.k; k0 += kDepth) {
-      const size_t k = smaller(kDepth, s.k - k0);
-      const bool add = accumulate || k0 > 0, last = k0 + k == s.k;
-      run_tasks(ceil_divide(n, kTileColumns), serial, [&](size_t panel) {
-        const size_t j = panel * kTileColumns;
-        pack_panel<kTileColumns>(b.data + k0 * b.row_stride + (n0 + j) * b.column_stride, b.column_stride,
-                                 b.row_stride, smaller(kTileColumns, n - j), k, packed_b + j * k);
-      });
-      for (size_t m0 = 0; m0 < s.m; m0 += kPackedRows) {
-        const size_t m = smaller(kPackedRows, s.m - m0);
-        run_tasks(ceil_divide(m, kTileRows), serial, [&](size_t panel) {
-          const size_t i = panel * kTileRows;
-          pack_panel<kTileRows>(a.data + (m0 + i) * a.row_stride + k0 * a.column_stride, a.row_stride,
-                                a.column_stride, smaller(kTileRows, m - i), k, packed_a + i * k);
-        });
-        const size_t row_blocks = ceil_divide(m, kBlock.block_rows);
-        const size_t column_blocks = ceil_divide(n, kBlock.block_columns);
-        run_tasks(row_blocks * column_blocks, serial, [&](size_t task) {
-          const size_t i0 = task / column_blocks * kBlock.block_rows;
-          const size_t j0 = task % column_blocks * kBlock.block_columns;
-          const size_t i1 = smaller(m, i0 + kBlock.block_rows);
-          const size_t j1 = smaller(n, j0 + kBlock.block_columns);
-          for (size_t j = j0; j < j1; j += kTileColumns) {
-            for (size_t i = i0; i < i1; i += kTileRows) {
-              tile_product(k, packed_a + i * k, packed_b + j * k, c + (m0 + i) * c_stride + n0 + j, c_stride,
-                           smaller(kTileRows, i1 - i), smaller(kTileColumns, j1 - j), add);
-            }
-          }
-          if (last)
-            finish_rows(epilogue, i1 - i0, j1 - j0, n0 + j0, c + (m0 + i0) * c_stride + n0 + j0, c_stride);
-        });
+    for (size_t k0 = 0; k0 < s.k; k0 += depth) {
+      for (size_t m0 = 0; m0 < s.m; m0 += band) {
+        const size_t column = c.transposed ? m0 : n0, row = c.transposed ? n0 : m0;
+        const Pass pass = {
+            {smaller(band, s.m - m0), smaller(kPackedColumns, s.n - n0), smaller(depth, s.k - k0)},
+            {a.data + m0 * a.row_stride + k0 * a.column_stride, a.row_stride, a.column_stride},
+            {b.data + k0 * b.row_stride + n0 * b.column_stride, b.row_stride, b.column_stride},
+            {c.data + row * c.stride + column, c.stride, c.transposed, c.accumulate || k0 > 0},
+            packs_a,
+            packs_b,
+            packed + packed_b(s),
+            packed};
+        const Epilogue here = {epilogue.bias ? epilogue.bias + column : nullptr, epilogue.activation};
+        run_pass(pass, serial, k0 + depth >= s.k ? &here : nullptr);
       }
     }
   }

@@ -28,20 +28,29 @@ inline void add_scaled(size_t count, real scale, const real* a, real* y) {
   for (size_t i = 0; i < count; ++i) y[i] += scale * a[i];
 }
 
+inline void fill_zero(size_t count, real* y) {
+  for (size_t i = 0; i < count; ++i) y[i] = 0;
+}
+
 // Rows of the weights in one task of a thin batch.
 inline size_t thin_rows(size_t in) { return larger(1, kSerialProducts / 4 / larger(1, in)); }
 
 size_t linear_workspace(bpnet::LinearSizes s) {
-  const size_t forward = gemm_workspace({s.n, s.out, s.in});
-  const size_t input = gemm_workspace({s.n, s.in, s.out});
-  const size_t weight = gemm_workspace({s.out, s.in, s.n});
-  return larger(forward, larger(input, weight));
+  const size_t forward = gemm_workspace({s.n, s.out, s.in}), turned = gemm_workspace({s.out, s.n, s.in});
+  const size_t input = gemm_workspace({s.n, s.in, s.out}), weight = gemm_workspace({s.out, s.in, s.n});
+  return larger(larger(forward, turned), larger(input, weight));
 }
 
 void linear_forward(bpnet::Context& context, bpnet::LinearSizes s, const real* x, const real* w,
                     const real* bias, bpnet::Activation act, real* y) {
   if (s.n >= kThinBatch) {
-    gemm(context, {s.n, s.out, s.in}, {x, s.in, 1}, {w, 1, s.in}, y, s.out, false, {bias, act});
+    // Of the two operands the one that is loaded as vectors must be turned, and if that is x, y as well:
+    // what costs less is done.
+    if (s.in * s.out < s.n * (s.in + 2 * s.out)) {
+      gemm(context, {s.n, s.out, s.in}, {x, s.in, 1}, {w, 1, s.in}, {y, s.out, false, false}, {bias, act});
+    } else {
+      gemm(context, {s.out, s.n, s.in}, {w, s.in, 1}, {x, 1, s.in}, {y, s.out, true, false}, {bias, act});
+    }
     return;
   }
   run_chunks(s.out, thin_rows(s.in), [&](size_t begin, size_t end, size_t) {
@@ -57,13 +66,14 @@ void linear_forward(bpnet::Context& context, bpnet::LinearSizes s, const real* x
 void linear_backward_input(bpnet::Context& context, bpnet::LinearSizes s, const real* grad_y, const real* w,
                            real* grad_x) {
   if (s.n >= kThinBatch) {
-    gemm(context, {s.n, s.in, s.out}, {grad_y, s.out, 1}, {w, s.in, 1}, grad_x, s.in, false, kNoEpilogue);
+    gemm(context, {s.n, s.in, s.out}, {grad_y, s.out, 1}, {w, s.in, 1}, {grad_x, s.in, false, false},
+         kNoEpilogue);
     return;
   }
   run_chunks(s.in, larger(64, thin_rows(s.out)), [&](size_t begin, size_t end, size_t) {
     for (size_t n = 0; n < s.n; ++n) {
       real* to = grad_x + n * s.in;
-      for (size_t i = begin; i < end; ++i) to[i] = 0;
+      fill_zero(end - begin, to + begin);
       for (size_t j = 0; j < s.out; ++j) {
         add_scaled(end - begin, grad_y[n * s.out + j], w + j * s.in + begin, to + begin);
       }
@@ -72,12 +82,14 @@ void linear_backward_input(bpnet::Context& context, bpnet::LinearSizes s, const 
 }
 
 void linear_backward_weight(bpnet::Context& context, bpnet::LinearSizes s, const real* x, const real* grad_y,
-                            real* grad_w, real* grad_bias) {
+                            real* grad_w, real* grad_bias, bool accumulate) {
   if (s.n >= kThinBatch) {
-    gemm(context, {s.out, s.in, s.n}, {grad_y, 1, s.out}, {x, s.in, 1}, grad_w, s.in, true, kNoEpilogue);
+    gemm(context, {s.out, s.in, s.n}, {grad_y, 1, s.out}, {x, s.in, 1}, {grad_w, s.in, false, accumulate},
+         kNoEpilogue);
   } else {
     run_chunks(s.out, thin_rows(s.in), [&](size_t begin, size_t end, size_t) {
       for (size_t j = begin; j < end; ++j) {
+        if (!accumulate) fill_zero(s.in, grad_w + j * s.in);
         for (size_t n = 0; n < s.n; ++n) {
           add_scaled(s.in, grad_y[n * s.out + j], x + n * s.in, grad_w + j * s.in);
         }
@@ -85,6 +97,7 @@ void linear_backward_weight(bpnet::Context& context, bpnet::LinearSizes s, const
     });
   }
   if (grad_bias) {
+    if (!accumulate) fill_zero(s.out, grad_bias);
     for (size_t n = 0; n < s.n; ++n) add_scaled(s.out, 1, grad_y + n * s.out, grad_bias);
   }
 }

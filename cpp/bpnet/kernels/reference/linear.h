@@ -27,17 +27,19 @@ void linear_backward_input(Context&, LinearSizes s, const T* grad_y, const T* w,
 }
 
 template <class T>
-void linear_backward_weight(Context&, LinearSizes s, const T* x, const T* grad_y, T* grad_w, T* grad_bias) {
+void linear_backward_weight(Context&, LinearSizes s, const T* x, const T* grad_y, T* grad_w, T* grad_bias,
+                            bool accumulate) {
+  const auto put = [&](T& to, double sum) { to = accumulate ? to + T(sum) : T(sum); };
   for (size_t j = 0; j < s.out; ++j) {
     for (size_t i = 0; i < s.in; ++i) {
       double sum = 0;
       for (size_t n = 0; n < s.n; ++n) sum += double(grad_y[n * s.out + j]) * double(x[n * s.in + i]);
-      grad_w[j * s.in + i] += T(sum);
+      put(grad_w[j * s.in + i], sum);
     }
     if (grad_bias) {
       double sum = 0;
       for (size_t n = 0; n < s.n; ++n) sum += double(grad_y[n * s.out + j]);
-      grad_bias[j] += T(sum);
+      put(grad_bias[j], sum);
     }
   }
 }

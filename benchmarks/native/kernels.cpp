@@ -1,0 +1,189 @@
+// Every kernel's rate beside the processor's peaks, measured in turn in the same run.
+//
+//   bpnet_kernels THREADS REPEATS    prints a line a kernel: name, unit, median rate, median fraction of
+//                                    the peak with the least and the largest, tabs between
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "bpnet/bpnet.h"
+#include "bpnet/core/arena.h"
+#include "bpnet/core/parallel.h"
+#include "bpnet/kernels/dispatch.h"
+#include "peaks.h"
+
+namespace {
+
+using bpnet::Activation;
+using bpnet::ActivationKind;
+using bpnet::Kernels;
+using bpnet::LinearSizes;
+
+struct Measured {
+  std::string name;
+  bool memory;  // compared with the memory's bytes a second, else with the multiply-adds
+  double work;  // operations, or bytes read and written, of one run
+  std::function<void()> run;
+};
+
+// Memory that stays until the end, filled with small numbers.
+float* numbers(std::size_t count) {
+  static std::vector<bpnet::Arena> arenas;
+  arenas.emplace_back().reserve(count * sizeof(float));
+  float* data = arenas.back().at<float>(0);
+  for (std::size_t i = 0; i < count; ++i) data[i] = float(i * 2654435761u >> 8 & 0xffff) / 65536.0f - 0.5f;
+  return data;
+}
+
+bpnet::Context context(std::size_t bytes) {
+  static bpnet::Arena scratch;
+  if (bytes > scratch.size()) scratch.reserve(std::max(bytes, std::size_t{1} << 26));
+  return {scratch.data(), scratch.size()};
+}
+
+// The three passes of a chain of linear layers; the first one's input wants no gradient.
+Measured products(const Kernels<float>& k, const std::string& name, std::size_t n,
+                  const std::vector<std::size_t>& widths) {
+  struct Linear {
+    LinearSizes sizes;
+    float *x, *w, *b, *y, *grad_w, *grad_b;
+  };
+  std::vector<Linear> layers;
+  double work = 0;
+  float* x = numbers(n * widths[0]);
+  for (std::size_t l = 0; l + 1 < widths.size(); ++l) {
+    const LinearSizes s{n, widths[l], widths[l + 1]};
+    layers.push_back({s, x, numbers(s.in * s.out), numbers(s.out), numbers(n * s.out), numbers(s.in * s.out),
+                      numbers(s.out)});
+    x = layers.back().y;
+    work += 2.0 * double(n * s.in * s.out) * (l ? 3 : 2);
+  }
+  float* grad_x = numbers(n * *std::max_element(widths.begin(), widths.end()));
+  return {name, false, work, [&k, layers, grad_x] {
+            bpnet::Context c = context(0);
+            for (const Linear& l : layers) {
+              k.linear_forward(c, l.sizes, l.x, l.w, l.b, {ActivationKind::kRelu, 0}, l.y);
+            }
+            for (std::size_t l = layers.size(); l-- > 0;) {
+              const Linear& a = layers[l];
+              k.linear_backward_weight(c, a.sizes, a.x, a.y, a.grad_w, a.grad_b, false);
+              if (l) k.linear_backward_input(c, a.sizes, a.y, a.w, grad_x);
+            }
+          }};
+}
+
+Measured product(const Kernels<float>& k, const std::string& name, LinearSizes s, int pass) {
+  float *x = numbers(s.n * s.in), *w = numbers(s.in * s.out), *y = numbers(s.n * s.out);
+  return {name, false, 2.0 * double(s.n * s.in * s.out), [&k, s, x, w, y, pass] {
+            bpnet::Context c = context(0);
+            if (pass == 0) k.linear_forward(c, s, x, w, nullptr, {ActivationKind::kIdentity, 0}, y);
+            if (pass == 1) k.linear_backward_input(c, s, y, w, x);
+            if (pass == 2) k.linear_backward_weight(c, s, x, y, w, nullptr, false);
+          }};
+}
+
+Measured activation(const Kernels<float>& k, const std::string& name, ActivationKind kind,
+                    std::size_t count) {
+  float *x = numbers(count), *y = numbers(count);
+  return {name, true, 8.0 * double(count), [&k, kind, count, x, y] {
+            bpnet::Context c = context(0);
+            k.activation_forward(c, {kind, 0}, count, x, y);
+          }};
+}
+
+Measured softmax_loss(const Kernels<float>& k, const std::string& name, std::size_t rows,
+                      std::size_t columns) {
+  static std::vector<std::vector<std::int64_t>> labels;
+  labels.emplace_back(rows);
+  for (std::size_t r = 0; r < rows; ++r) labels.back()[r] = std::int64_t(r % columns);
+  bpnet::LossArgs<float> a{};
+  a.kind = bpnet::LossKind::kCrossEntropy;
+  a.rows = rows, a.columns = columns;
+  a.output = numbers(rows * columns);
+  a.label = labels.back().data();
+  a.row_scale = numbers(rows);
+  a.grad_output = numbers(rows * columns);
+  return {name, true, 8.0 * double(rows * columns), [&k, a] {
+            bpnet::Context c = context(0);
+            k.loss(c, a);
+          }};
+}
+
+std::vector<Measured> all_kernels(const Kernels<float>& k) {
+  constexpr std::size_t kLarge = std::size_t{1} << 24, kSmall = std::size_t{1} << 16;
+  float *w = numbers(kLarge), *g = numbers(kLarge), *m = numbers(kLarge), *v = numbers(kLarge);
+  for (std::size_t i = 0; i < kLarge; ++i) v[i] = v[i] * v[i];
+  const LinearSizes square{2048, 2048, 2048};
+  return {
+      product(k, "product 2048 x 2048 x 2048, forward", square, 0),
+      product(k, "product 2048 x 2048 x 2048, gradient of the input", square, 1),
+      product(k, "product 2048 x 2048 x 2048, gradient of the weight", square, 2),
+      products(k, "products of 784-512-512-10, B=128", 128, {784, 512, 512, 10}),
+      products(k, "products of 784-512-512-10, B=32", 32, {784, 512, 512, 10}),
+      products(k, "products of 784-128-10, B=32", 32, {784, 128, 10}),
+      activation(k, "relu, 16 M", ActivationKind::kRelu, kLarge),
+      activation(k, "tanh, 16 M", ActivationKind::kTanh, kLarge),
+      activation(k, "tanh, 64 k", ActivationKind::kTanh, kSmall),
+      activation(k, "sigmoid, 64 k", ActivationKind::kSigmoid, kSmall),
+      activation(k, "gelu, 64 k", ActivationKind::kGelu, kSmall),
+      softmax_loss(k, "softmax and cross-entropy, 128 x 10", 128, 10),
+      softmax_loss(k, "softmax and cross-entropy, 16384 x 1000", 16384, 1000),
+      {"SGD with momentum, 16 M", true, 20.0 * kLarge,
+       [&k, w, g, m] {
+         bpnet::Context c = context(0);
+         k.sgd(c, {1e-9, 0.9, 0, false}, kLarge, w, g, m);
+       }},
+      {"Adam, 16 M", true, 28.0 * kLarge,
+       [&k, w, g, m, v] {
+         bpnet::Context c = context(0);
+         k.adam(c, {1e-9, 0.9, 0.999, 1e-8, 0, false, 0.1, 0.001}, kLarge, w, g, m, v);
+       }},
+  };
+}
+
+double median(std::vector<double> values) {
+  std::nth_element(values.begin(), values.begin() + std::ptrdiff_t(values.size() / 2), values.end());
+  return values[values.size() / 2];
+}
+
+double seconds_of(const std::function<void()>& run, std::size_t times) {
+  const auto start = std::chrono::steady_clock::now();
+  for (std::size_t i = 0; i < times; ++i) run();
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+void measure(const Measured& kernel, int repeats) {
+  // So many runs that a repeat takes some 20 ms.
+  kernel.run();
+  const double once = seconds_of(kernel.run, 1);
+  const std::size_t times = once > 0.02 ? 1 : std::size_t(0.02 / once) + 1;
+  std::vector<double> rates, fractions;
+  for (int repeat = 0; repeat < repeats; ++repeat) {
+    const double before = kernel.memory ? peaks::memory_bytes() : peaks::multiply_adds();
+    rates.push_back(kernel.work * double(times) / seconds_of(kernel.run, times));
+    const double after = kernel.memory ? peaks::memory_bytes() : peaks::multiply_adds();
+    fractions.push_back(rates.back() / std::max(before, after));
+  }
+  const auto [least, most] = std::minmax_element(fractions.begin(), fractions.end());
+  std::printf("%s\t%s\t%.1f\t%.3f\t%.3f\t%.3f\n", kernel.name.c_str(), kernel.memory ? "GB/s" : "GFLOP/s",
+              median(rates) / 1e9, median(fractions), *least, *most);
+  std::fflush(stdout);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  bpnet::set_num_threads(argc > 1 ? std::atoi(argv[1]) : 1);
+  bpnet::start_threads();
+  const int repeats = argc > 2 ? std::atoi(argv[2]) : 7;
+  const std::string only = argc > 3 ? argv[3] : "";
+  context(std::size_t{1} << 26);
+  for (const Measured& kernel : all_kernels(bpnet::kernels<float>())) {
+    if (kernel.name.find(only) != std::string::npos) measure(kernel, repeats);
+  }
+  return 0;
+}

@@ -1,0 +1,139 @@
+// The heart of the matrix product: a tile of the result, held in registers while the elements of a few rows
+// of a are broadcast from where they lie and the rows of b are loaded as vectors.
+#pragma once
+
+#include "bpnet/kernels/cpu/block_sizes.h"
+#include "bpnet/kernels/cpu/transpose.h"
+
+namespace {
+
+struct TileInput {
+  const real* a;
+  size_t a_row, a_depth;  // strides from row to row and along a row
+  const real* b;
+  size_t b_depth;  // from row to row
+  size_t depth;
+};
+
+struct TileOutput {
+  real* c;
+  size_t stride;
+  bool add;
+};
+
+template <size_t kRows, size_t kVectors>
+using Tile = vec[kRows][kVectors];
+
+// tile = rows of a · columns of b
+template <size_t kRows, size_t kVectors>
+inline void multiply_tile(const TileInput& in, Tile<kRows, kVectors>& tile) {
+#pragma GCC unroll 16
+  for (size_t i = 0; i < kRows; ++i) {
+#pragma GCC unroll 4
+    for (size_t v = 0; v < kVectors; ++v) tile[i][v] = vec{};
+  }
+  // Rows by threes: a base and up to two strides reach each, so that all addresses stay in registers.
+  constexpr size_t kBases = (kRows + 2) / 3;
+  const size_t row = in.a_row, a_depth = in.a_depth, b_depth = in.b_depth;
+  const real* base[kBases];
+#pragma GCC unroll 4
+  for (size_t g = 0; g < kBases; ++g) base[g] = in.a + 3 * g * row;
+  const real* b = in.b;
+  for (size_t p = 0; p < in.depth; ++p, b += b_depth) {
+    vec right[kVectors];
+#pragma GCC unroll 4
+    for (size_t v = 0; v < kVectors; ++v) right[v] = load(b + v * kLanes);
+#pragma GCC unroll 16
+    for (size_t i = 0; i < kRows; ++i) {
+      const vec left = splat(base[i / 3][i % 3 * row]);
+#pragma GCC unroll 4
+      for (size_t v = 0; v < kVectors; ++v) tile[i][v] += left * right[v];
+    }
+#pragma GCC unroll 4
+    for (size_t g = 0; g < kBases; ++g) base[g] += a_depth;
+  }
+}
+
+// c[i][j] = or += Σ_p a[i][p] b[p][j] for whole tiles
+template <size_t kRows, size_t kVectors>
+void tile_product(const TileInput& in, const TileOutput& out) {
+  // The tile of c is far away in memory, and wanted when the product is done.
+  for (size_t i = 0; i < kRows; ++i) {
+    for (size_t v = 0; v < kVectors; ++v) __builtin_prefetch(out.c + i * out.stride + v * kLanes, 1, 3);
+  }
+  Tile<kRows, kVectors> tile;
+  multiply_tile(in, tile);
+#pragma GCC unroll 16
+  for (size_t i = 0; i < kRows; ++i) {
+#pragma GCC unroll 4
+    for (size_t v = 0; v < kVectors; ++v) {
+      real* to = out.c + i * out.stride + v * kLanes;
+      store(to, out.add ? load(to) + tile[i][v] : tile[i][v]);
+    }
+  }
+}
+
+// The tiles there are; a matrix's last rows are cut into the smaller ones.
+struct TileKind {
+  size_t rows;
+  void (*product[2])(const TileInput&, const TileOutput&);  // by vectors − 1
+};
+
+template <size_t kRows>
+constexpr TileKind kTileKind = {kRows, {tile_product<kRows, 1>, tile_product<kRows, 2>}};
+
+inline const TileKind& tile_for(size_t rows) {
+  if (rows >= kTileRows) return kTileKind<kTileRows>;
+  if (kTileRows > 8 && rows >= 8) return kTileKind<8>;
+  if (rows >= 4) return kTileKind<4>;
+  if (rows >= 2) return kTileKind<2>;
+  return kTileKind<1>;
+}
+
+// A tile on its way to a place where it does not fit as it is: cut off at the matrix's edge, or transposed.
+struct TileBuffer {
+  static constexpr size_t kRows = (kTileRows + kLanes - 1) / kLanes * kLanes;
+  alignas(64) real value[kRows * kTileColumns];
+};
+
+// c[i][j] = or += the tile's first `rows` and `columns`
+inline void copy_tile(const TileBuffer& tile, size_t rows, size_t columns, const TileOutput& out) {
+  for (size_t i = 0; i < rows; ++i) {
+    const real* from = tile.value + i * kTileColumns;
+    real* to = out.c + i * out.stride;
+    for (size_t j = 0; j < columns; ++j) to[j] = out.add ? to[j] + from[j] : from[j];
+  }
+}
+
+// The first `count` lanes of sum, or with `add` of to + sum
+template <size_t kCount>
+inline void store_lanes(vec sum, real* to, bool add) {
+  vec old = {};
+  if (add) __builtin_memcpy(&old, to, kCount * sizeof(real));
+  sum += old;
+  __builtin_memcpy(to, &sum, kCount * sizeof(real));
+}
+
+// c[j][i] = or += the tile's first `rows` and `columns`
+inline void transpose_tile(const TileBuffer& tile, size_t rows, size_t columns, const TileOutput& out) {
+  for (size_t j0 = 0; j0 < columns; j0 += kLanes) {
+    for (size_t i0 = 0; i0 < rows; i0 += kLanes) {
+      const size_t here = rows - i0 < kLanes ? rows - i0 : kLanes;
+      alignas(64) real block[kLanes * kLanes];
+      transpose_block(tile.value + i0 * kTileColumns + j0, kTileColumns, block, kLanes);
+      for (size_t j = 0; j < kLanes && j0 + j < columns; ++j) {
+        const vec sum = load(block + j * kLanes);
+        real* to = out.c + (j0 + j) * out.stride + i0;
+        if (here == kLanes) {
+          store_lanes<kLanes>(sum, to, out.add);
+        } else if (here == kTileRows % kLanes) {
+          store_lanes<kTileRows % kLanes>(sum, to, out.add);
+        } else {
+          for (size_t i = 0; i < here; ++i) to[i] = out.add ? to[i] + sum[i] : sum[i];
+        }
+      }
+    }
+  }
+}
+
+}  // namespace
