@@ -1,0 +1,47 @@
+"""The three products of a Linear layer on small whole numbers, where every order of additions is exact, over sizes
+that meet each path of the blocked product: ragged tiles, several passes over the depth, packed or not."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import bpnet as bp
+
+SIZES = [  # (samples, in, out)
+    (1, 1, 1),
+    (3, 40, 7),  # a thin batch: row by row
+    (8, 1, 1),
+    (9, 37, 5),
+    (13, 16, 17),
+    (32, 64, 64),
+    (33, 400, 71),  # two passes over the depth
+    (31, 16, 520),  # the weights are wide: the gradient's rows are packed
+    (130, 801, 531),
+    (600, 50, 41),
+    (20, 4200, 33),  # wider than one band of packed columns
+    (2400, 13, 530),  # more rows than one band of packed rows
+]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("backend", bp.backends())
+@pytest.mark.parametrize("sizes", SIZES, ids=str)
+def test_products_are_exact_on_whole_numbers(sizes: tuple[int, int, int], backend: str, dtype: str):
+    samples, width, out = sizes
+    rng = np.random.default_rng(0)
+
+    def whole(*shape: int) -> np.ndarray:
+        return rng.integers(-3, 4, shape).astype(dtype)
+
+    weight, bias, x, grad = whole(out, width), whole(out), whole(samples, width), whole(samples, out)
+    net = bp.Network((width,), [bp.Linear(out)], seed=0, backend=backend, dtype=dtype)
+    net.load_state_dict({"0.weight": weight, "0.bias": bias})
+    assert np.array_equal(net.forward(x, training=True), x @ weight.T + bias)
+    assert np.array_equal(net.backward(grad), grad @ weight)
+    assert np.array_equal(net.gradients()["0.weight"], grad.T @ x)
+    assert np.array_equal(net.gradients()["0.bias"], grad.sum(axis=0))
+    net.forward(x, training=True)
+    net.backward(grad, accumulate=True)
+    assert np.array_equal(net.gradients()["0.weight"], 2 * (grad.T @ x))
+    assert np.array_equal(net.gradients()["0.bias"], 2 * grad.sum(axis=0))
