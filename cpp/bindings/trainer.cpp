@@ -70,11 +70,13 @@ void register_one(py::module_& module, const char* name, const char* snapshot_na
       .def("step", &step<T>, py::arg("batch"))
       .def(
           "run",
-          [](Self<T>& s, const HeldDataset<T>& data, std::size_t batch_size, bool shuffle, double seconds) {
+          [](Self<T>& s, const HeldDataset<T>& data, std::size_t batch_size, bool shuffle, double seconds,
+             std::size_t online_block) {
             Working<T> working(*s.held);
-            return s.trainer.run(data.data, {batch_size, shuffle, seconds});
+            return s.trainer.run(data.data, {batch_size, shuffle, seconds, online_block});
           },
-          py::arg("data"), py::arg("batch_size"), py::arg("shuffle"), py::arg("seconds"))
+          py::arg("data"), py::arg("batch_size"), py::arg("shuffle"), py::arg("seconds"),
+          py::arg("online_block") = 0)
       .def(
           "run_draws",
           [](Self<T>& s, const HeldDataset<T>& data, std::uint64_t steps, double seconds) {

@@ -284,6 +284,7 @@ class Network:
         callbacks: Sequence[Callback | Any] = (),
         verbose: int = 1,
         seed: int | None = None,
+        online_block: int | None = None,
     ) -> History:
         """Train for ``epochs`` more epochs.
 
@@ -303,6 +304,9 @@ class Network:
             callbacks: bpnet callbacks, or functions called with (epoch, metrics) after each epoch.
             verbose: 0 nothing, 1 a progress bar and a line per epoch, 2 lines only.
             seed: of masks and data order; the network's own by default.
+            online_block: with batch_size 1 and plain SGD, how many updates of a large first layer are made
+                together by matrix products: the same in real arithmetic and much faster. 1 makes them one
+                by one; None lets bpnet choose.
 
         Returns:
             The metrics of each epoch.
@@ -324,6 +328,7 @@ class Network:
             sample_weight=sample_weight,
             callbacks=callbacks,
             verbose=verbose,
+            online_block=online_block,
         )
 
     # Files.

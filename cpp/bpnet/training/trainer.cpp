@@ -14,6 +14,9 @@ namespace bpnet {
 // The online kernel is entered for about this many multiply-adds at a time: some tens of milliseconds,
 // so that a caller who wants to stop is heard.
 constexpr std::size_t kOnlineProducts = std::size_t{1} << 25;
+constexpr std::size_t kMostDraws = std::size_t{1} << 16;
+// A multiple of every block length that a backend chooses.
+constexpr std::size_t kDefaultBlocks = 64;
 
 template <class T>
 BasicTrainer<T>::BasicTrainer(BasicNetwork<T>& network, Loss loss, Optimizer optimizer,
@@ -235,7 +238,8 @@ std::vector<OnlineLayer<T>> BasicTrainer<T>::online_layers(double rate) const {
 }
 
 template <class T>
-void BasicTrainer<T>::run_online(const Dataset<T>& data, const std::uint64_t* order, std::size_t count) {
+void BasicTrainer<T>::run_online(const Dataset<T>& data, const std::uint64_t* order, std::size_t count,
+                                 std::size_t online_block) {
   const std::vector<OnlineLayer<T>> layers = online_layers(current_learning_rate());
   OnlineArgs<T> args{layers.data(),
                      layers.size(),
@@ -247,7 +251,8 @@ void BasicTrainer<T>::run_online(const Dataset<T>& data, const std::uint64_t* or
                      data.labels,
                      data.sample_weight,
                      order,
-                     count};
+                     count,
+                     online_block};
   std::vector<std::uint64_t> identity;
   if (data.x_type != Dataset<T>().x_type) {
     reserve(count);
@@ -266,6 +271,15 @@ void BasicTrainer<T>::run_online(const Dataset<T>& data, const std::uint64_t* or
   state_.loss_sum += result.loss_sum;
   state_.weight_sum += result.weight_sum;
   state_.correct += result.correct;
+}
+
+// Up to the next multiple of a whole number of blocks: where a run was paused or resumed moves no block.
+template <class T>
+std::size_t BasicTrainer<T>::online_samples(std::uint64_t position, std::size_t online_block) const {
+  const std::size_t block = online_block ? online_block : kDefaultBlocks;
+  const std::size_t wanted = kOnlineProducts / std::max<std::size_t>(1, network_->parameter_count());
+  const std::size_t most = std::clamp<std::size_t>(wanted / block, 1, kMostDraws / block + 1) * block;
+  return most - static_cast<std::size_t>(position % most);
 }
 
 template <class T>
@@ -307,9 +321,8 @@ bool BasicTrainer<T>::run(const Dataset<T>& data, const RunOptions& options) {
     if (online) {
       // While the rate warms up it changes with every step.
       const bool warming = state_.step < options_.schedule.warmup_steps;
-      const std::size_t most = kOnlineProducts / std::max<std::size_t>(1, network_->parameter_count());
-      count = warming ? 1 : std::clamp<std::size_t>(most, 1, left);
-      run_online(data, order_.data() + state_.position, count);
+      count = warming ? 1 : std::min(left, online_samples(state_.position, options.online_block));
+      run_online(data, order_.data() + state_.position, count, options.online_block);
     } else {
       step_on(gather(data, order_.data() + state_.position, count));
     }
@@ -320,7 +333,8 @@ bool BasicTrainer<T>::run(const Dataset<T>& data, const RunOptions& options) {
 }
 
 template <class T>
-void BasicTrainer<T>::run_draws(const Dataset<T>& data, std::uint64_t steps, double seconds) {
+void BasicTrainer<T>::run_draws(const Dataset<T>& data, std::uint64_t steps, double seconds,
+                                std::size_t online_block) {
   check_data(data);
   if (!runs_online(1)) {
     fail<ValueError>("run_draws: plain SGD on a chain of linear layers and activations is needed",
@@ -329,13 +343,12 @@ void BasicTrainer<T>::run_draws(const Dataset<T>& data, std::uint64_t steps, dou
   using Clock = std::chrono::steady_clock;
   const auto start = Clock::now();
   const std::uint64_t end = state_.step + steps;
-  const std::size_t most = kOnlineProducts / std::max<std::size_t>(1, network_->parameter_count());
   while (state_.step < end) {
     const std::uint64_t left = end - state_.step;
-    const std::size_t count = std::clamp<std::size_t>(std::min<std::size_t>(most, 1 << 16), 1, left);
+    const std::size_t count = std::min<std::uint64_t>(left, online_samples(state_.step, online_block));
     make_draws(seed(), state_.step, data.count, count, order_);
     order_epoch_ = ~std::uint64_t{0};
-    run_online(data, order_.data(), count);
+    run_online(data, order_.data(), count, online_block);
     if (std::chrono::duration<double>(Clock::now() - start).count() >= seconds) break;
   }
 }

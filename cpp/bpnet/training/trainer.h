@@ -23,6 +23,9 @@ struct RunOptions {
   std::size_t batch_size = 32;
   bool shuffle = true;
   double seconds = 1e30;  // return after about this long, even amid an epoch
+  // The online kernel's blocks: how many updates of a large first layer are made together, which is the same
+  // in real arithmetic; 1: one by one, 0: chosen.
+  std::size_t online_block = 0;
 };
 
 // Where the run stands. Everything that training depends on beside weights and optimizer slots.
@@ -75,7 +78,8 @@ class BasicTrainer {
   bool run(const Dataset<T>& data, const RunOptions& options);
 
   // `steps` of the lecture's loop: pick a sample with replacement, forward, backward, update.
-  void run_draws(const Dataset<T>& data, std::uint64_t steps, double seconds = 1e30);
+  void run_draws(const Dataset<T>& data, std::uint64_t steps, double seconds = 1e30,
+                 std::size_t online_block = 0);
 
   // Steps outside run() add to the epoch's sums too; a loop of one's own begins an epoch with this.
   void begin_epoch();
@@ -125,7 +129,9 @@ class BasicTrainer {
   T checked_step(const Batch& batch);
   T unchecked_step(const Batch& batch) noexcept;
   Batch gather(const Dataset<T>& data, const std::uint64_t* order, std::size_t count);
-  void run_online(const Dataset<T>& data, const std::uint64_t* order, std::size_t count);
+  void run_online(const Dataset<T>& data, const std::uint64_t* order, std::size_t count,
+                  std::size_t online_block);
+  std::size_t online_samples(std::uint64_t position, std::size_t online_block) const;
   std::vector<OnlineLayer<T>> online_layers(double rate) const;
   bool runs_online(std::size_t batch_size) const;
   double class_weight_of(std::int64_t label) const {

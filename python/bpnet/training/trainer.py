@@ -107,6 +107,7 @@ class Trainer:
         sample_weight: Any = None,
         callbacks: Sequence[Callback | Any] = (),
         verbose: int = 1,
+        online_block: int | None = None,
     ) -> History:
         """Train for ``epochs`` more epochs; the arguments are those of :meth:`bpnet.Network.fit`.
 
@@ -114,6 +115,7 @@ class Trainer:
         """
         epochs = checks.whole("fit", "epochs", epochs, least=0)
         batch_size = checks.whole("fit", "batch_size", batch_size)
+        online_block = 0 if online_block is None else checks.whole("fit", "online_block", online_block)
         source: _Source
         if y is None and _is_iterable_of_batches(X):
             if sample_weight is not None:
@@ -123,7 +125,7 @@ class Trainer:
             source = _Batches(self, X)
         else:
             data, _ = self.network._data("fit", X, y, self.loss, sample_weight)
-            source = _Arrays(self, data, batch_size, shuffle)
+            source = _Arrays(self, data, batch_size, shuffle, online_block)
         validation = None
         if validation_data is not None:
             if not isinstance(validation_data, (tuple, list)) or len(validation_data) not in (2, 3):
@@ -236,11 +238,14 @@ class _Source:
 
 
 class _Arrays(_Source):
-    def __init__(self, trainer: Trainer, data: Any, batch_size: int, shuffle: bool) -> None:
+    def __init__(
+        self, trainer: Trainer, data: Any, batch_size: int, shuffle: bool, online_block: int
+    ) -> None:
         self.core = trainer._core
         self.data = data
         self.batch_size = batch_size
         self.shuffle = shuffle
+        self.online_block = online_block
         self.samples = len(data)
         position = self.core.state["position"]
         if position >= len(data):
@@ -251,7 +256,7 @@ class _Arrays(_Source):
 
     def run(self, progress: Progress) -> int:
         seen = 0
-        while not self.core.run(self.data, self.batch_size, self.shuffle, _SLICE_SECONDS):
+        while not self.core.run(self.data, self.batch_size, self.shuffle, _SLICE_SECONDS, self.online_block):
             position = self.core.state["position"]
             progress.advance(position - seen)
             seen = position

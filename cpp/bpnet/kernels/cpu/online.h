@@ -5,10 +5,10 @@
 #include "bpnet/kernels/cpu/activation.h"
 #include "bpnet/kernels/cpu/linear.h"
 #include "bpnet/kernels/cpu/loss.h"
+#include "bpnet/kernels/cpu/online_block.h"
 
 namespace {
 
-using OnlineLayer = bpnet::OnlineLayer<real>;
 using Online = bpnet::OnlineArgs<real>;
 
 // The slices of one layer, each of its width.
@@ -18,10 +18,21 @@ struct OnlineSlices {
   real* delta;  // d loss / d x, then d loss / d s
 };
 
-size_t online_workspace(const Online& a) {
-  size_t bytes = a.depth * sizeof(OnlineSlices) + 64;
+// Bytes before the block's memory, and before the scratch of its products.
+inline size_t online_slices(const Online& a) {
+  size_t bytes = ceil_divide(a.depth * sizeof(OnlineSlices), 64) * 64;
   for (size_t l = 0; l < a.depth; ++l) bytes += 3 * a.layers[l].out * sizeof(real);
-  return bytes;
+  return ceil_divide(bytes, 64) * 64;
+}
+inline size_t online_block_end(const Online& a) {
+  const size_t length = block_length(a.layers[0], a.block, a.count);
+  return online_slices(a) + ceil_divide(block_elements(a.layers[0], length) * sizeof(real), 64) * 64;
+}
+
+size_t online_workspace(const Online& a) {
+  const size_t length = block_length(a.layers[0], a.block, a.count);
+  if (length < 2) return online_slices(a);
+  return online_block_end(a) + block_products(a.layers[0], length);
 }
 
 inline void online_forward(const OnlineLayer& layer, const real* x, const OnlineSlices& to) {
@@ -90,11 +101,31 @@ bpnet::OnlineResult online_sgd(bpnet::Context& context, const Online& a) {
   const OnlineSlices last = slices[a.depth - 1];
   bpnet::OnlineResult result = {0, 0, 0, 0};
 
+  const size_t length = block_length(a.layers[0], a.block, a.count);
+  OnlineBlock block = {};
+  if (length > 1) {
+    unsigned char* products = context.scratch + online_block_end(a);
+    block = make_block(a.layers[0], length, reinterpret_cast<real*>(context.scratch + online_slices(a)),
+                       {products, context.scratch_size - online_block_end(a)});
+  }
+  size_t begun = 0;  // the first step of the current block
+
   for (; result.steps < a.count; ++result.steps) {
+    const size_t t = result.steps % length;  // the sample's place in its block
     const size_t sample = size_t(a.order[result.steps]);
     const real* first = a.x + sample * in;
+    if (block.layer && t == 0) {
+      if (result.steps) end_block(block, length);
+      begin_block(block, a.x, a.order + result.steps, smaller(length, a.count - result.steps));
+      begun = result.steps;
+    }
     for (size_t l = 0; l < a.depth; ++l) {
-      online_forward(a.layers[l], l ? slices[l - 1].x : first, slices[l]);
+      if (l == 0 && block.layer) {
+        block_forward(block, t, slices[0].s);
+        activate(block.layer->activation, block.layer->out, slices[0].s, slices[0].x);
+      } else {
+        online_forward(a.layers[l], l ? slices[l - 1].x : first, slices[l]);
+      }
     }
     const int64_t* label = a.label ? a.label + sample : nullptr;
     const real* target = a.target ? a.target + sample * out : nullptr;
@@ -102,7 +133,10 @@ bpnet::OnlineResult online_sgd(bpnet::Context& context, const Online& a) {
 
     const double class_scale = label && a.class_weight ? double(a.class_weight[*label]) : 1.0;
     const double weight = (a.sample_weight ? double(a.sample_weight[sample]) : 1.0) * class_scale;
-    if (weight == 0) continue;
+    if (weight == 0) {
+      if (block.layer) pass_over(block, t);
+      continue;
+    }
     // A batch of one: its weight divided by the weights' sum is 1.
     const real scale = real(1 / class_scale);
     const Loss loss_args = {a.loss, a.loss_parameter, 1,      out,       last.x, target,
@@ -110,20 +144,24 @@ bpnet::OnlineResult online_sgd(bpnet::Context& context, const Online& a) {
     const double value = loss_row(loss_args, 0, scale);
     result.loss_sum += weight * value;
     result.weight_sum += weight;
-    if (!is_finite(real(value))) return result;
+    if (!is_finite(real(value))) break;
 
     for (size_t l = a.depth; l-- > 0;) {
       const OnlineLayer& layer = a.layers[l];
       activate_backward(layer.activation, layer.out, slices[l].s, slices[l].x, slices[l].delta,
                         slices[l].delta);
       real* grad_x = l ? slices[l - 1].delta : nullptr;
-      if (layer.weight) {
+      if (l == 0 && block.layer) {
+        block_backward(block, t, slices[0].delta);
+      } else if (layer.weight) {
         online_backward(layer, l ? slices[l - 1].x : first, slices[l].delta, grad_x);
       } else if (grad_x) {
         for (size_t i = 0; i < layer.in; ++i) grad_x[i] = slices[l].delta[i];
       }
     }
   }
+  // What the last block has learnt, also when a loss ended it.
+  if (block.layer && a.count) end_block(block, result.steps - begun);
   return result;
 }
 

@@ -1,0 +1,63 @@
+"""The block form of per-sample SGD is the sample-by-sample loop in another order of additions."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import bpnet as bp
+
+WIDTHS = (70, 64, 9, 3)  # the first layer is large enough for blocks
+STEPS = 1003  # no multiple of any block length below: the last block is a tail
+
+
+def trained(block: int | None, backend: str | None = None, decay: float = 0.0, **options) -> list[np.ndarray]:
+    rng = np.random.default_rng(0)
+    x = rng.uniform(-1, 1, (STEPS, WIDTHS[0]))
+    y = rng.uniform(-0.8, 0.8, (STEPS, WIDTHS[-1]))
+    layers = [layer for width in WIDTHS[1:] for layer in (bp.Linear(width), bp.Tanh())]
+    net = bp.Network((WIDTHS[0],), layers, seed=1, dtype="float64", backend=backend)
+    optimizer = bp.SGD(lr=0.002, weight_decay=decay)
+    options = {"loss": "half_squared_error", "batch_size": 1, "verbose": 0, **options}
+    net.fit(x, y, optimizer=optimizer, online_block=block, **options)
+    return [array.copy() for array in net.state_dict().values()]
+
+
+def assert_near(actual: list[np.ndarray], wanted: list[np.ndarray]) -> None:
+    for a, b in zip(actual, wanted):
+        assert np.abs(a - b).max() <= 1e-12 * np.abs(b).max()
+
+
+@pytest.mark.parametrize("decay", [0.0, 0.01])
+@pytest.mark.parametrize("backend", bp.backends())
+@pytest.mark.parametrize("block", [2, 3, 7, 16, 31, 32, 33, 64, 100, 5000, None])
+def test_every_block_length_is_the_plain_loop(block: int | None, backend: str, decay: float):
+    assert_near(trained(block, backend, decay), trained(1, "reference", decay))
+
+
+def test_samples_without_weight_are_passed_over():
+    weight = np.random.default_rng(2).integers(0, 2, STEPS).astype(float)
+    blocked, plain = (trained(block, decay=0.01, sample_weight=weight) for block in (None, 1))
+    assert_near(blocked, plain)
+
+
+@pytest.mark.skipif(bp.backends() == ["reference"], reason="the reference knows no blocks")
+def test_blocks_are_used_where_they_pay():
+    """Another order of additions shows in the last bits: else the tests above compare a loop with itself."""
+    assert any((a != b).any() for a, b in zip(trained(None), trained(1)))
+
+
+def test_a_loss_that_is_not_finite_keeps_the_updates_before_it():
+    x = np.ones((40, 100))
+    x[20] = 1e200
+    y = np.zeros((40, 64))
+    for block in (1, None):
+        net = bp.Network((100,), [bp.Linear(64)], seed=0, dtype="float64")
+        trainer = bp.Trainer(net, "squared_error", bp.SGD(lr=1e-4))
+        with pytest.raises(bp.NumericError, match="step 21"):
+            trainer.fit(x, y, batch_size=1, shuffle=False, verbose=0, online_block=block)
+
+
+def test_block_length_must_be_a_whole_number():
+    with pytest.raises(ValueError, match="online_block"):
+        trained(0)
