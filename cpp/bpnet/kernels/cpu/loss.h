@@ -30,9 +30,20 @@ inline double cross_entropy_row(const Loss& a, size_t row, real scale) {
   const real* x = a.output + row * a.columns;
   const real largest = row_maximum(a.columns, x);
   const real smoothing = real(a.parameter), floor = smoothing / real(a.columns);
-  real exp_sum = 0;
-  for (size_t c = 0; c < a.columns; ++c) exp_sum += exp_of(x[c] - largest);
+  real* grad = a.grad_output ? a.grad_output + row * a.columns : nullptr;
+  const real exp_sum =
+      grad ? exponentials(a.columns, x, largest, grad) : exponential_sum(a.columns, x, largest);
   const real log_sum = log_of(exp_sum);
+  if (a.label && smoothing == 0) {  // q is 0 but at the label
+    const size_t c = size_t(a.label[row]);
+    const real weight = a.class_weight ? a.class_weight[c] : real(1);
+    if (grad) {
+      const real p_scale = scale * (weight / exp_sum);
+      for (size_t i = 0; i < a.columns; ++i) grad[i] *= p_scale;
+      grad[c] -= scale * weight;
+    }
+    return weight == 0 ? 0 : double(scale) * double(weight) * double(log_sum + (largest - x[c]));
+  }
   const auto q = [&](size_t c) {
     const real target = a.label ? real(size_t(a.label[row]) == c) : a.target[row * a.columns + c];
     return (a.class_weight ? a.class_weight[c] : real(1)) * ((1 - smoothing) * target + floor);
@@ -44,10 +55,9 @@ inline double cross_entropy_row(const Loss& a, size_t row, real scale) {
     if (weight != 0) sum += double(weight) * double(log_sum + (largest - x[c]));
     q_sum += weight;
   }
-  if (a.grad_output) {
-    real* grad = a.grad_output + row * a.columns;
+  if (grad) {
     const real p_scale = q_sum / exp_sum;
-    for (size_t c = 0; c < a.columns; ++c) grad[c] = scale * (exp_of(x[c] - largest) * p_scale - q(c));
+    for (size_t c = 0; c < a.columns; ++c) grad[c] = scale * (grad[c] * p_scale - q(c));
   }
   return double(scale) * sum;
 }

@@ -8,15 +8,43 @@ namespace {
 
 inline real row_maximum(size_t columns, const real* x) {
   real largest = x[0];
-  for (size_t c = 1; c < columns; ++c) largest = x[c] > largest ? x[c] : largest;
+  size_t c = 0;
+  if (columns >= kLanes) {
+    vec most = load(x);
+    for (c = kLanes; c + kLanes <= columns; c += kLanes) {
+      const vec here = load(x + c);
+      most = here > most ? here : most;
+    }
+    for (size_t i = 0; i < kLanes; ++i) largest = most[i] > largest ? most[i] : largest;
+  }
+  for (; c < columns; ++c) largest = x[c] > largest ? x[c] : largest;
   return largest;
+}
+
+inline real sum_of(size_t count, const real* x) {
+  vec sums = {};
+  size_t c = 0;
+  for (; c + kLanes <= count; c += kLanes) sums += load(x + c);
+  real sum = sum_lanes(sums);
+  for (; c < count; ++c) sum += x[c];
+  return sum;
 }
 
 // y = exp(x − largest), and their sum
 inline real exponentials(size_t columns, const real* x, real largest, real* y) {
   map_vectors(columns, x, y, [=](vec v) { return exp_of(v - largest); });
-  real sum = 0;
-  for (size_t c = 0; c < columns; ++c) sum += y[c];
+  return sum_of(columns, y);
+}
+
+// The sum alone.
+inline real exponential_sum(size_t columns, const real* x, real largest) {
+  constexpr size_t kPiece = 16 * kLanes;
+  real piece[kPiece], sum = 0;
+  for (size_t c = 0; c < columns; c += kPiece) {
+    const size_t count = smaller(kPiece, columns - c);
+    map_vectors(count, x + c, piece, [=](vec v) { return exp_of(v - largest); });
+    sum += sum_of(count, piece);
+  }
   return sum;
 }
 
