@@ -47,6 +47,24 @@ def test_blocks_are_used_where_they_pay():
     assert any((a != b).any() for a, b in zip(trained(None), trained(1)))
 
 
+def test_the_bits_do_not_depend_on_the_number_of_threads():
+    """The block's products are large enough for threads here."""
+    rng = np.random.default_rng(0)
+    x, y = rng.uniform(-1, 1, (100, 784)), rng.uniform(-0.8, 0.8, (100, 10))
+    before = bp.num_threads()
+    results = []
+    try:
+        for threads in (1, 2, 3, 8):
+            bp.set_num_threads(threads)
+            net = bp.Network((784,), [bp.Linear(128), bp.Tanh(), bp.Linear(10)], seed=0)
+            net.fit(x, y, loss="half_squared_error", optimizer=bp.SGD(lr=0.001), batch_size=1, verbose=0)
+            results.append([array.copy() for array in net.state_dict().values()])
+    finally:
+        bp.set_num_threads(before)
+    for other in results[1:]:
+        assert all(np.array_equal(a, b) for a, b in zip(results[0], other))
+
+
 def test_a_loss_that_is_not_finite_keeps_the_updates_before_it():
     x = np.ones((40, 100))
     x[20] = 1e200
