@@ -32,6 +32,8 @@ struct Epilogue {
   bpnet::Activation activation;
 };
 
+constexpr Epilogue kNoEpilogue = {nullptr, {bpnet::ActivationKind::kIdentity, 0}};
+
 void activate(bpnet::Activation act, size_t count, const real* x, real* y);
 
 // Elements of the packed operands; each begins on a cache line.

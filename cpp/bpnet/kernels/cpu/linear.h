@@ -4,8 +4,6 @@
 
 namespace {
 
-constexpr Epilogue kNoEpilogue = {nullptr, {bpnet::ActivationKind::kIdentity, 0}};
-
 // Fewer samples than this are done row by row: packing the weights would cost more than it saves.
 constexpr size_t kThinBatch = 4;
 

@@ -71,12 +71,11 @@ inline void begin_block(OnlineBlock& block, const real* x, const uint64_t* order
   for (size_t t = 0; t < count; ++t) {
     __builtin_memcpy(block.x + t * in, x + size_t(order[t]) * in, in * sizeof(real));
   }
-  const Epilogue none = {nullptr, {bpnet::ActivationKind::kIdentity, 0}};
   const Operand turned = {block.x, 1, in};
   gemm(block.scratch, {out, count, in}, {block.layer->weight, in, 1}, turned, {block.s, out, true, false},
-       none);
+       kNoEpilogue);
   gemm(block.scratch, {count, count, in}, {block.x, in, 1}, turned, {block.gram, block.length, false, false},
-       none);
+       kNoEpilogue);
   block.weight_left = block.bias_left = 1;
 }
 
@@ -138,7 +137,7 @@ inline void end_block(OnlineBlock& block, size_t count) {
     for (size_t i = 0; i < layer.in * layer.out; ++i) layer.weight[i] *= block.weight_left;
   }
   gemm(block.scratch, {layer.out, layer.in, count}, {block.delta, 1, layer.out}, {block.x, layer.in, 1},
-       {layer.weight, layer.in, false, true}, {nullptr, {bpnet::ActivationKind::kIdentity, 0}});
+       {layer.weight, layer.in, false, true}, kNoEpilogue);
 }
 
 }  // namespace
