@@ -1,5 +1,6 @@
-// exp, tanh and sigmoid over a vector. Largest errors: exp 2 ulp, tanh 2 ulp, sigmoid 3 ulp (below the
-// normal numbers, of the least of them); ±0, ±inf, NaN and denormals come out as IEEE has them.
+// exp and its kin over a vector. Largest errors, in ulp of the result (below the normal numbers, of the least
+// of them): exp 2, tanh 2, sigmoid 3, log1p and expm1 2, Φ 7. ±0, ±inf, NaN and
+// denormals come out as IEEE has them.
 //
 // The polynomials are minimax fits of our own (Remez) to the intervals stated beside them.
 #pragma once
@@ -24,6 +25,16 @@ struct MathConstants<float> {
   static constexpr float kTanh[] = {-0.33333330802723516245f,   0.13333206008151463693f,
                                     -0.053946763041674852261f,  0.021700703143668225759f,
                                     -0.0081773980995364152633f, 0.002142961751477318114f};
+  // (artanh(s)/s − 1) / s² in z = s² for 0 ≤ s ≤ ⅓
+  static constexpr float kLog1p[] = {0.33333206651683307695f, 0.20010846289573699424f,
+                                     0.13999600856712625765f, 0.14012160134037537341f};
+  // Φ(−a) exp(a²/2) / u in 2u − 1, u = 1 / (1 + kNormalScale a), for 0 ≤ a ≤ kMostNormal
+  static constexpr float kNormalScale = 0.3125f, kMostNormal = 14.5f;
+  static constexpr float kNormal[] = {0.2299649606770652677f,      0.16681384049910897586f,
+                                      0.083075270794506310239f,    0.023134954694351944957f,
+                                      -0.00050762753997224807664f, -0.0025835542720373410861f,
+                                      -0.00022265916575955139962f, 0.00033924458499306491997f,
+                                      0.000022728896695069620396f, -0.000037164342195268911644f};
 };
 
 template <>
@@ -42,6 +53,20 @@ struct MathConstants<double> {
       0.021869488468715126737,    -0.0088632343125725723426,   0.0035921139998080537306,
       -0.0014557259476144102388,  0.00058945179705774909547,   -0.00023701172509923800132,
       0.000091558403299714662033, -0.000030187212378646150338, 6.0424649187413507997e-6};
+  static constexpr double kLog1p[] = {
+      0.33333333333333152457, 0.20000000000078412495,  0.14285714273953385493,  0.11111111983252560209,
+      0.09090872017347519257, 0.076932788465635102642, 0.066505006166042626479, 0.06052940633410577567,
+      0.04170468151648863605, 0.08508569651526125606};
+  static constexpr double kNormalScale = 0.1875, kMostNormal = 38.75;
+  static constexpr double kNormal[] = {
+      0.14481951413843691418,     0.12732788566104918664,      0.098064369007379673318,
+      0.065619807304459492977,    0.037591567335254507791,     0.017958813326391192516,
+      0.0067972293729772505153,   0.0017950125693617220735,    0.00017285154223496366221,
+      -0.00010047158016476257464, -0.000049199067459254719338, -3.0597400195720238259e-6,
+      4.859840513097693225e-6,    1.3803889392218058162e-6,    -3.7749503742616592535e-7,
+      -2.3799076484400555678e-7,  2.5924695218003658333e-8,    3.5447903475719587518e-8,
+      -2.1044665771899417427e-9,  -4.4582880779115580904e-9,   2.9733061702249506689e-10,
+      2.7927399216968683552e-10};
 };
 
 using Constants = MathConstants<real>;
@@ -49,6 +74,11 @@ using Constants = MathConstants<real>;
 constexpr integer kSignBit = integer(1) << (8 * sizeof(real) - 1);
 
 inline vec absolute(vec x) { return vec(ivec(x) & ~kSignBit); }
+// x between ±most; NaN stays
+inline vec limited(vec x, real most) {
+  x = x > most ? splat(most) : x;
+  return x < -most ? splat(-most) : x;
+}
 
 template <size_t kTerms>
 inline vec polynomial(vec x, const real (&coefficient)[kTerms]) {
@@ -60,18 +90,43 @@ inline vec polynomial(vec x, const real (&coefficient)[kTerms]) {
 // 2^n for whole n between the least and the largest exponent of a normal number
 inline vec power_of_two(ivec n) { return vec((n + Constants::kBias) << Constants::kMantissaBits); }
 
-// exp(x) = 2^n exp(r), x = n log 2 + r, |r| ≤ ½ log 2
-inline vec exp_of(vec x) {
-  x = x < Constants::kLeast ? splat(Constants::kLeast) : x;  // NaN stays
-  x = x > Constants::kMost ? splat(Constants::kMost) : x;
+// x = n log 2 + r with whole n, |r| ≤ ½ log 2, for x within exp's limits
+struct Reduced {
+  ivec n;
+  vec r;
+};
+inline Reduced reduce(vec x) {
   const vec shifted = x * real(1.44269504088896340736) + Constants::kRound;
   const vec whole = shifted - Constants::kRound;
   const ivec n = ivec(shifted) - ivec(splat(Constants::kRound));
-  const vec r = (x - whole * Constants::kLog2High) - whole * Constants::kLog2Low;
+  return {n, (x - whole * Constants::kLog2High) - whole * Constants::kLog2Low};
+}
+
+// exp(x − low) = 2^n exp(r − low) for a low that is small beside r's limits
+inline vec exp_of_difference(vec x, vec low) {
+  x = x < Constants::kLeast ? splat(Constants::kLeast) : x;  // NaN stays
+  x = x > Constants::kMost ? splat(Constants::kMost) : x;
+  const Reduced reduced = reduce(x);
+  const vec r = reduced.r - low;
   const vec e = 1 + (r + r * r * polynomial(r, Constants::kExp));
   // In two factors: 2^n itself may be no normal number.
-  const ivec half = n >> 1;
-  return e * power_of_two(half) * power_of_two(n - half);
+  const ivec half = reduced.n >> 1;
+  return e * power_of_two(half) * power_of_two(reduced.n - half);
+}
+inline vec exp_of(vec x) { return exp_of_difference(x, vec{}); }
+
+// exp(x) − 1 = 2^n (exp(r) − 1) + (2^n − 1), for x ≤ 0
+inline vec expm1_of(vec x) {
+  x = x < -60 ? splat(-60) : x;  // where it is −1
+  const auto [n, r] = reduce(x);
+  const vec scale = power_of_two(n);
+  return scale * (r + r * r * polynomial(r, Constants::kExp)) + (scale - 1);
+}
+
+// log(1 + u) for 0 ≤ u ≤ 1: 2 artanh(s) with s = u / (2 + u), where 2s = u − su
+inline vec log1p_of(vec u) {
+  const vec s = u / (2 + u), z = s * s;
+  return u - s * (u - 2 * z * polynomial(z, Constants::kLog1p));
 }
 
 // Of |x|, the sign put back last, so that −0 stays: near 0 an odd polynomial, else 1 − 2 / (exp(2|x|) + 1)
@@ -87,6 +142,22 @@ inline vec tanh_of(vec x) {
 inline vec sigmoid(vec x) {
   const vec e = exp_of(-absolute(x));
   return (x < 0 ? e : splat(1)) / (1 + e);
+}
+
+// The normal distribution: cdf = Φ(x), bell = exp(−x²/2)
+struct Normal {
+  vec cdf, bell;
+};
+inline Normal normal(vec x) {
+  const vec a = limited(absolute(x), Constants::kMostNormal);  // where both are 0
+  // With half of its bits a number has an exact square: −a²/2 is −high²/2 − low.
+  constexpr int kCut = (Constants::kMantissaBits + 1) / 2;
+  const vec high = vec((ivec(a) + (integer(1) << (kCut - 1))) & -(integer(1) << kCut));
+  const vec low = real(0.5) * (a - high) * (a + high);
+  const vec bell = exp_of_difference(real(-0.5) * high * high, low);
+  const vec u = 1 / (1 + Constants::kNormalScale * a);
+  const vec tail = bell * (u * polynomial(2 * u - 1, Constants::kNormal));
+  return {x > 0 ? 1 - tail : tail, bell};
 }
 
 // y = function(x), vector by vector; the last, partial one through a buffer
