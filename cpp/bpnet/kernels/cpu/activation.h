@@ -57,9 +57,9 @@ inline void map_vector_slopes(size_t count, const real* from, const real* grad_y
   }
 }
 
-// x may be null for the kinds that read y alone.
-void activate_backward(bpnet::Activation act, size_t count, const real* x, const real* y, const real* grad_y,
-                       real* grad_x) {
+// x may be null for the kinds that read y alone. Not inlined: it is long and called from several places.
+__attribute__((noinline)) void activate_backward(bpnet::Activation act, size_t count, const real* x,
+                                                 const real* y, const real* grad_y, real* grad_x) {
   const real parameter = real(act.parameter);
   const auto of_output = [&](const auto& slope) { map_slopes(count, y, grad_y, grad_x, slope); };
   const auto of_input = [&](const auto& slope) { map_vector_slopes(count, x, grad_y, grad_x, slope); };
