@@ -23,6 +23,7 @@ class Elementwise : public Layer<T> {
   void forward(Context&, const ForwardArgs<T>&) const override;
   void backward(Context&, const BackwardArgs<T>&) const override;
   std::optional<Activation> activation() const override { return activation_; }
+  Layout layout() const override { return Layout::kAny; }
 
  private:
   Activation activation_;

@@ -16,6 +16,7 @@ class Dropout : public Layer<T> {
   std::size_t saved_size(const Shape& input, std::size_t batch) const override;
   void forward(Context&, const ForwardArgs<T>&) const override;
   void backward(Context&, const BackwardArgs<T>&) const override;
+  Layout layout() const override { return Layout::kAny; }
 
  private:
   double p_;

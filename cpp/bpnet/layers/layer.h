@@ -20,6 +20,14 @@ struct LayerSpec {
   Json options;      // {"out_features": 128, ...}
 };
 
+// How the (channels, height, width) activations that go into a layer and come out lie in memory. Their
+// shapes are (C, H, W) either way. Activations of another rank have one order only.
+enum class Layout {
+  kAny,           // the layer does not care
+  kPlain,         // C, H, W: as users see them
+  kChannelsLast,  // H, W, C
+};
+
 struct ParameterSpec {
   std::string name;  // "weight"
   Shape shape;
@@ -82,6 +90,7 @@ class Layer {
   virtual void forward(Context&, const ForwardArgs<T>&) const = 0;
   virtual void backward(Context&, const BackwardArgs<T>&) const = 0;
 
+  virtual Layout layout() const { return Layout::kPlain; }
   virtual bool is_view() const { return false; }                       // the output is the input, renamed
   virtual bool takes_activation() const { return false; }              // forward applies args.activation
   virtual std::optional<Activation> activation() const { return {}; }  // set by elementwise layers

@@ -8,7 +8,7 @@ Chain make_chain(const BasicNetwork<T>& network) {
   const Plan<T>& plan = network.plan();
   std::size_t parameter = 0;
   std::size_t width = network.input_shape().count();
-  for (std::size_t i = 0; i < plan.layers.size(); ++i) {
+  for (std::size_t i = 0; i < network.layers().size(); ++i) {
     const std::string& type = network.layers()[i].type;
     const auto activation = plan.layers[i]->activation();
     if (type == "Linear") {

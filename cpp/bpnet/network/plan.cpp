@@ -5,6 +5,7 @@
 #include "bpnet/core/arena.h"
 #include "bpnet/core/error.h"
 #include "bpnet/layers/activation.h"
+#include "bpnet/layers/conversion.h"
 
 namespace bpnet {
 namespace {
@@ -43,6 +44,26 @@ bool can_fuse(const Plan<T>& plan, const Layer<T>& layer) {
          before.output + 1 == plan.activations.size() && derivative_from_output(layer.activation()->kind);
 }
 
+// A step of a layer without parameters from the newest activation to a new one.
+template <class T>
+void add_step(Plan<T>& plan, std::size_t layer, const Shape& output) {
+  plan.steps.push_back({layer, kIdentity, plan.activations.size() - 1, plan.activations.size(),
+                        plan.parameters.size(), 0, plan.buffers.size(), 0});
+  plan.activations.push_back(output);
+}
+
+// Puts the newest activation, which lies as `now`, into the order that `wanted` asks for.
+template <class T>
+void convert(Plan<T>& plan, Layout wanted, Layout& now) {
+  if (wanted == Layout::kAny || wanted == now) return;
+  const Shape shape = plan.activations.back();
+  if (layouts_differ(shape)) {
+    plan.layers.push_back(std::make_unique<Conversion<T>>(wanted));
+    add_step(plan, plan.layers.size() - 1, shape);
+  }
+  now = wanted;
+}
+
 }  // namespace
 
 template <class T>
@@ -68,32 +89,27 @@ Plan<T> make_plan(const Shape& input_shape, const std::vector<LayerSpec>& specs)
   Plan<T> plan;
   plan.input_shape = input_shape;
   plan.activations.push_back(input_shape);
+  for (const LayerSpec& spec : specs) plan.layers.push_back(make_layer<T>(spec));
+  Layout layout = Layout::kPlain;  // of the newest activation
   for (std::size_t index = 0; index < specs.size(); ++index) {
-    plan.layers.push_back(make_layer<T>(specs[index]));
-    const Layer<T>& layer = *plan.layers.back();
+    const Layer<T>& layer = *plan.layers[index];
     const Shape input = plan.activations.back();
     const Shape output = layer.output_shape(input);
+    convert(plan, layer.layout(), layout);
     if (layer.is_view()) {
       // The id keeps its memory and takes the new shape; the input's own shape stays in input_shape.
       plan.activations.back() = output;
     } else if (can_fuse(plan, layer)) {
       plan.steps.back().activation = *layer.activation();
     } else {
-      const Step step{index,
-                      kIdentity,
-                      plan.activations.size() - 1,
-                      plan.activations.size(),
-                      plan.parameters.size(),
-                      0,
-                      plan.buffers.size(),
-                      0};
-      plan.steps.push_back(step);
+      add_step(plan, index, output);
+      Step& step = plan.steps.back();
       add_parameters(plan, layer, input, std::to_string(index) + ".");
-      plan.steps.back().parameter_count = plan.parameters.size() - step.first_parameter;
-      plan.steps.back().buffer_count = plan.buffers.size() - step.first_buffer;
-      plan.activations.push_back(output);
+      step.parameter_count = plan.parameters.size() - step.first_parameter;
+      step.buffer_count = plan.buffers.size() - step.first_buffer;
     }
   }
+  convert(plan, Layout::kPlain, layout);
   return plan;
 }
 

@@ -29,7 +29,7 @@ struct Slot {        // a place in a flat array
 template <class T>
 struct Plan {
   Shape input_shape;
-  std::vector<std::unique_ptr<Layer<T>>> layers;
+  std::vector<std::unique_ptr<Layer<T>>> layers;  // as given, then the conversions
   std::vector<Step> steps;
   std::vector<Shape> activations;  // by id, of one sample; 0 is the network's input
   std::vector<ParameterSpec> parameter_specs;
