@@ -33,8 +33,8 @@ inline real response_factor(const bpnet::LocalResponseSizes& s) {
 }
 
 // power = (k + factor · sum)^−beta, and where it is wanted scale = k + factor · sum
-inline void response_powers(const bpnet::LocalResponseSizes& s, size_t count, const real* sum, real* scale,
-                            real* power) {
+__attribute__((noinline)) void response_powers(const bpnet::LocalResponseSizes& s, size_t count,
+                                               const real* sum, real* scale, real* power) {
   const real k = real(s.k), factor = response_factor(s);
   for (size_t c = 0; c < count; ++c) scale[c] = k + factor * sum[c];
   if (s.beta == 0.75) {
@@ -70,7 +70,7 @@ inline ResponseLines clear_lines(const bpnet::LocalResponseSizes& s, real* memor
 }
 
 // sums[c] = Σ padded[c + t] over the taps t
-inline void sum_windows(size_t count, size_t taps, const real* padded, real* sums) {
+__attribute__((noinline)) void sum_windows(size_t count, size_t taps, const real* padded, real* sums) {
   for (size_t c = 0; c < count; c += kLanes) {
     vec sum = load(padded + c);
     for (size_t t = 1; t < taps; ++t) sum += load(padded + c + t);
@@ -78,7 +78,8 @@ inline void sum_windows(size_t count, size_t taps, const real* padded, real* sum
   }
 }
 
-inline void response_of_line(const bpnet::LocalResponseSizes& s, const ResponseLines& line, const real* x) {
+__attribute__((noinline)) void response_of_line(const bpnet::LocalResponseSizes& s, const ResponseLines& line,
+                                                const real* x) {
   const size_t group = s.channels / s.groups;
   const Reach reach = response_reach(s, group);
   for (size_t c = 0; c < group; ++c) line.squares[reach.before + c] = x[c] * x[c];
@@ -86,8 +87,8 @@ inline void response_of_line(const bpnet::LocalResponseSizes& s, const ResponseL
   response_powers(s, whole_vectors(group), line.sums, line.scale, line.power);
 }
 
-inline void gradient_of_line(const bpnet::LocalResponseSizes& s, const ResponseLines& line, const real* x,
-                             const real* grad_y, real* grad_x) {
+__attribute__((noinline)) void gradient_of_line(const bpnet::LocalResponseSizes& s, const ResponseLines& line,
+                                                const real* x, const real* grad_y, real* grad_x) {
   const size_t group = s.channels / s.groups;
   const Reach reach = response_reach(s, group);
   response_of_line(s, line, x);
@@ -149,8 +150,8 @@ inline void sum_down(const bpnet::LocalResponseSizes& s, Reach reach, const real
   }
 }
 
-inline void response_of_map(const bpnet::LocalResponseSizes& s, MapPart part, real* row_sums, const real* x,
-                            real* y) {
+__attribute__((noinline)) void response_of_map(const bpnet::LocalResponseSizes& s, MapPart part,
+                                               real* row_sums, const real* x, real* y) {
   const Reach along = response_reach(s, s.width), down = response_reach(s, s.height);
   sum_along(s, along, part.count, row_sums, [&](size_t position, size_t c) {
     const real value = x[part.first + position * s.channels + c];
@@ -164,8 +165,9 @@ inline void response_of_map(const bpnet::LocalResponseSizes& s, MapPart part, re
   });
 }
 
-inline void gradient_of_map(const bpnet::LocalResponseSizes& s, MapPart part, real* row_sums, const real* x,
-                            const real* grad_y, real* grad_x) {
+__attribute__((noinline)) void gradient_of_map(const bpnet::LocalResponseSizes& s, MapPart part,
+                                               real* row_sums, const real* x, const real* grad_y,
+                                               real* grad_x) {
   const Reach along = response_reach(s, s.width), down = response_reach(s, s.height);
   real* ratios = row_sums + map_positions(s) * kMapChannels;
   sum_along(s, along, part.count, row_sums, [&](size_t position, size_t c) {
