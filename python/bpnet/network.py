@@ -115,7 +115,7 @@ class Network:
         self._core.preprocessing = _to_json(value)
 
     def __repr__(self) -> str:
-        types = ", ".join(row[0] for row in self._core.summary_rows())
+        types = ", ".join(row[1] for row in self._core.summary_rows())
         return f"Network(input_shape={self.input_shape}, layers=[{types}], dtype={self.dtype.name!r})"
 
     def summary(self) -> None:
@@ -124,8 +124,8 @@ class Network:
 
     def _summary_text(self) -> str:
         rows = [("layer", "output shape", "parameters"), ("input", str(self.input_shape), "")]
-        for index, (kind, shape, count) in enumerate(self._core.summary_rows()):
-            rows.append((f"{index} {kind}", str(shape), f"{count:,}" if count else ""))
+        for path, kind, shape, count in self._core.summary_rows():
+            rows.append((f"{path} {kind}", str(shape), f"{count:,}" if count else ""))
         rows.append(("total", "", f"{self.parameter_count:,}"))
         wide = [max(len(row[column]) for row in rows) for column in range(3)]
         lines = [f"{a:<{wide[0]}}  {b:<{wide[1]}}  {c:>{wide[2]}}" for a, b, c in rows]

@@ -39,6 +39,7 @@ constexpr Kernels<T> kTable = {
     .softmax_backward = reference::softmax_backward<T>,
     .dropout_mask = reference::dropout_mask<T>,
     .multiply = reference::multiply<T>,
+    .add = reference::add<T>,
     .transpose = reference::transpose<T>,
     .loss_workspace = no_loss_workspace,
     .loss = reference::loss<T>,
