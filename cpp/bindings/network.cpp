@@ -137,6 +137,9 @@ void register_one(py::module_& module, const char* name) {
       .def_property_readonly("output_shape", [](Self& s) { return to_tuple(s.network.output_shape()); })
       .def_property_readonly("parameter_count", [](Self& s) { return s.network.parameter_count(); })
       .def_property_readonly("backend", [](Self& s) { return s.network.kernels().name; })
+      .def(
+          "training_bytes", [](Self& s, std::size_t batch) { return s.network.training_bytes(batch); },
+          py::arg("batch"))
       .def("describe", [](Self& s) { return s.network.describe().dump(); })
       .def("summary_rows", &summary_rows<T>)
       .def_property(

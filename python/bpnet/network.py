@@ -100,6 +100,14 @@ class Network:
         """How many numbers are trained."""
         return self._core.parameter_count
 
+    def training_memory(self, batch_size: int) -> int:
+        """Bytes that training on batches of this size takes: weights, gradients, activations and scratch.
+
+        On top come the optimizer's slots (for momentum as much as the weights), and while :meth:`fit` runs
+        its copy of weights and slots, to which it goes back when a loss is not finite.
+        """
+        return self._core.training_bytes(checks.whole("training_memory", "batch_size", batch_size))
+
     @property
     def description(self) -> dict[str, Any]:
         """input_shape, dtype, seed and layers, as the model file stores them."""

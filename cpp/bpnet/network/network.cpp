@@ -143,6 +143,13 @@ void BasicNetwork<T>::reserve_inference(std::size_t rows) {
 }
 
 template <class T>
+std::size_t BasicNetwork<T>::training_bytes(std::size_t max_batch) const {
+  const std::size_t numbers = 2 * plan_.parameter_size + plan_.buffer_size;
+  return checked_sum("network", training_memory(plan_, max_batch).bytes,
+                     numbers * sizeof(T) + plan_.workspace_size(*kernels_, max_batch));
+}
+
+template <class T>
 void BasicNetwork<T>::run_steps(const BatchMemory& memory, const T* x, std::size_t batch, bool training,
                                 std::uint64_t seed, std::uint64_t step_number) {
   const auto input = [&](std::size_t id) { return id == 0 ? x : activation(memory, id); };

@@ -46,6 +46,10 @@ class BasicNetwork {
   // Takes the memory for batches of up to max_batch; later calls within it take none.
   void reserve(std::size_t max_batch);
 
+  // Bytes that training on batches of this size takes in all: parameters, gradients, and what reserve()
+  // takes.
+  std::size_t training_bytes(std::size_t max_batch) const;
+
   // out (batch, output) = the network's outputs for x (batch, input), in evaluation mode.
   void forward(const T* x, std::size_t batch, T* out);
 
