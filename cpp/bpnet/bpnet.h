@@ -14,6 +14,7 @@
 #include "bpnet/layers/linear.h"
 #include "bpnet/layers/normalization.h"
 #include "bpnet/layers/pooling.h"
+#include "bpnet/layers/spec.h"
 #include "bpnet/network/network.h"
 #include "bpnet/training/check_gradients.h"
 #include "bpnet/training/metrics.h"

@@ -38,6 +38,8 @@ from bpnet.layers import (
     LocalResponseNorm,
     MaxPool2d,
     ReLU,
+    Residual,
+    Sequential,
     Sigmoid,
     SiLU,
     Softmax,
@@ -67,7 +69,7 @@ from bpnet.schedules import (
 from bpnet.training import Callback, Checkpoint, EarlyStopping, History, Trainer
 
 if _TYPE_CHECKING:
-    from bpnet import data, plots
+    from bpnet import data, models, plots
 
 __version__: str = _core.__version__
 
@@ -112,7 +114,9 @@ __all__ = [
     "RMSprop",
     "ReLU",
     "ReduceLROnPlateau",
+    "Residual",
     "SGD",
+    "Sequential",
     "SiLU",
     "Sigmoid",
     "Softmax",
@@ -132,6 +136,7 @@ __all__ = [
     "get_cmake_dir",
     "get_include",
     "load",
+    "models",
     "num_threads",
     "plots",
     "set_num_threads",
@@ -154,7 +159,7 @@ def get_cmake_dir() -> str:
 
 
 def __getattr__(name: str) -> _Any:
-    if name in ("data", "plots"):  # csv, gzip and matplotlib only where they are used
+    if name in ("data", "models", "plots"):  # csv, gzip and matplotlib only where they are used
         import importlib
 
         return importlib.import_module(f"bpnet.{name}")

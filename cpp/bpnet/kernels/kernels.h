@@ -260,6 +260,8 @@ struct Kernels {
                        T* mask);
   // y = a · b, elementwise
   void (*multiply)(Context&, size_t count, const T* a, const T* b, T* y);
+  // y = a + b, elementwise
+  void (*add)(Context&, size_t count, const T* a, const T* b, T* y);
   // y = factor · x
   void (*scale)(Context&, size_t count, double factor, const T* x, T* y);
 

@@ -14,6 +14,8 @@ class Conversion : public Layer<T> {
   void forward(Context&, const ForwardArgs<T>&) const override;
   void backward(Context&, const BackwardArgs<T>&) const override;
   Layout layout() const override { return to_; }
+  bool backward_needs_x() const override { return false; }
+  bool backward_needs_y() const override { return false; }
 
  private:
   void convert(Context&, const Kernels<T>&, const Shape&, std::size_t batch, Layout to, const T* x,

@@ -32,6 +32,7 @@ class Conv2d : public Layer<T> {
   void backward(Context&, const BackwardArgs<T>&) const override;
   bool takes_activation() const override { return true; }
   Layout layout() const override { return Layout::kChannelsLast; }
+  bool backward_needs_y() const override { return false; }
 
  private:
   ConvolutionSizes sizes(const Shape& input, std::size_t batch) const;

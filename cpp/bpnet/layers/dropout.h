@@ -18,6 +18,8 @@ class Dropout : public Layer<T> {
   void forward(Context&, const ForwardArgs<T>&) const override;
   void backward(Context&, const BackwardArgs<T>&) const override;
   Layout layout() const override { return Layout::kAny; }
+  bool backward_needs_x() const override { return false; }
+  bool backward_needs_y() const override { return false; }
 
  private:
   double p_;

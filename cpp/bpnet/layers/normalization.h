@@ -35,6 +35,7 @@ class LocalResponseNorm : public Layer<T> {
   void forward(Context&, const ForwardArgs<T>&) const override;
   void backward(Context&, const BackwardArgs<T>&) const override;
   Layout layout() const override { return Layout::kChannelsLast; }
+  bool backward_needs_y() const override { return false; }
 
  private:
   LocalResponseSizes sizes(const Shape& input, std::size_t batch) const;
@@ -54,6 +55,7 @@ class BatchNorm : public Layer<T> {
   void forward(Context&, const ForwardArgs<T>&) const override;
   void backward(Context&, const BackwardArgs<T>&) const override;
   Layout layout() const override { return Layout::kChannelsLast; }
+  bool backward_needs_y() const override { return false; }
 
  protected:
   BatchNorm(const char* operation, std::size_t rank, const Json& options);

@@ -58,6 +58,8 @@ class AveragePool : public Pool2d<T> {
  public:
   void forward(Context&, const ForwardArgs<T>&) const override;
   void backward(Context&, const BackwardArgs<T>&) const override;
+  bool backward_needs_x() const override { return false; }
+  bool backward_needs_y() const override { return false; }
 
  protected:
   using Pool2d<T>::Pool2d;

@@ -58,6 +58,7 @@ constexpr bpnet::Kernels<real> kTable = {
     .softmax_backward = softmax_backward,
     .dropout_mask = dropout_mask,
     .multiply = multiply,
+    .add = add,
     .scale = scale,
     .transpose = transpose,
     .loss_workspace = loss_workspace,

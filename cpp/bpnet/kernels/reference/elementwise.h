@@ -23,6 +23,11 @@ void multiply(Context&, size_t count, const T* a, const T* b, T* y) {
 }
 
 template <class T>
+void add(Context&, size_t count, const T* a, const T* b, T* y) {
+  for (size_t i = 0; i < count; ++i) y[i] = a[i] + b[i];
+}
+
+template <class T>
 void scale(Context&, size_t count, double factor, const T* x, T* y) {
   for (size_t i = 0; i < count; ++i) y[i] = T(factor * double(x[i]));
 }

@@ -57,6 +57,7 @@ constexpr Kernels<T> kTable = {
     .softmax_backward = reference::softmax_backward<T>,
     .dropout_mask = reference::dropout_mask<T>,
     .multiply = reference::multiply<T>,
+    .add = reference::add<T>,
     .scale = reference::scale<T>,
     .transpose = reference::transpose<T>,
     .loss_workspace = no_loss_workspace,
