@@ -272,7 +272,7 @@ inline NormMemory norm_memory(bpnet::Context& context, size_t rows, size_t colum
 // sums (2, columns) = Σ over the rows of what add_row(row, both sums) adds; folded in order into the first
 // part.
 template <class AddRow>
-inline void sum_rows(size_t rows, size_t columns, double* sums, const AddRow& add_row) {
+inline void sum_over_rows(size_t rows, size_t columns, double* sums, const AddRow& add_row) {
   const size_t part = norm_part(rows, columns);
   run_chunks(rows, part, [&](size_t begin, size_t end, size_t index) {
     double* here = sums + 2 * index * columns;
@@ -284,33 +284,35 @@ inline void sum_rows(size_t rows, size_t columns, double* sums, const AddRow& ad
   }
 }
 
+__attribute__((noinline)) void follow(double momentum, double value, real& running) {
+  running = real((1 - momentum) * double(running) + momentum * value);
+}
+
 void batch_norm_statistics(bpnet::Context& context, size_t rows, size_t columns, const real* x, real* mean,
                            real* variance, const bpnet::RunningStatistics<real>& running) {
   const NormMemory memory = norm_memory(context, rows, columns);
-  sum_rows(rows, columns, memory.sums, [&](size_t r, double* sum, double*) {
+  sum_over_rows(rows, columns, memory.sums, [&](size_t r, double* sum, double*) {
     for (size_t c = 0; c < columns; ++c) sum[c] += double(x[r * columns + c]);
   });
   double* middle = memory.factors;
   for (size_t c = 0; c < columns; ++c) middle[c] = memory.sums[c] / double(rows);
-  sum_rows(rows, columns, memory.sums, [&](size_t r, double* squares, double*) {
+  sum_over_rows(rows, columns, memory.sums, [&](size_t r, double* squares, double*) {
     for (size_t c = 0; c < columns; ++c) {
       const double distance = double(x[r * columns + c]) - middle[c];
       squares[c] += distance * distance;
     }
   });
-  const double momentum = running.momentum;
   for (size_t c = 0; c < columns; ++c) {
     mean[c] = real(middle[c]);
     variance[c] = real(memory.sums[c] / double(rows));
-    running.mean[c] = real((1 - momentum) * double(running.mean[c]) + momentum * middle[c]);
-    running.variance[c] =
-        real((1 - momentum) * double(running.variance[c]) + momentum * (memory.sums[c] / double(rows - 1)));
+    follow(running.momentum, middle[c], running.mean[c]);
+    follow(running.momentum, memory.sums[c] / double(rows - 1), running.variance[c]);
   }
   *running.batches += 1;
 }
 
-// 1 / √(variance + ε)
-inline double inverse_deviation(const bpnet::BatchNormArgs<real>& a, size_t c) {
+// 1 / √(variance + ε). Not inlined, as follow: the loops over columns need not be many instructions.
+__attribute__((noinline)) double inverse_deviation(const bpnet::BatchNormArgs<real>& a, size_t c) {
   return 1 / sqrt_of(double(a.variance[c]) + a.epsilon);
 }
 
@@ -336,7 +338,7 @@ void batch_norm_backward(bpnet::Context& context, const bpnet::BatchNormArgs<rea
   const size_t columns = a.columns;
   const NormMemory memory = norm_memory(context, a.rows, columns);
   double *sum = memory.sums, *product = sum + columns;
-  sum_rows(a.rows, columns, memory.sums, [&](size_t r, double* grads, double* products) {
+  sum_over_rows(a.rows, columns, memory.sums, [&](size_t r, double* grads, double* products) {
     for (size_t c = 0; c < columns; ++c) {
       const double grad = double(grad_y[r * columns + c]);
       grads[c] += grad;
