@@ -42,6 +42,14 @@ class HalvedAtTest(nn.Module):
         return x if self.training else x * (1 - self.p)
 
 
+@pytest.fixture(autouse=True)
+def _one_thread_of_torch():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)  # whose threads wait for each other where others work too
+    yield
+    torch.set_num_threads(before)
+
+
 Widths = Callable[[int], int]
 
 
@@ -194,6 +202,7 @@ class Pair(NamedTuple):
     theirs: Callable[..., nn.Module]
     options: dict[str, Any]
     batch: int = 3
+    rate: float = 5e-4  # of the twenty steps
 
 
 def alexnet(variant: str) -> Pair:
@@ -210,7 +219,7 @@ def alexnet(variant: str) -> Pair:
 
 ALEXNETS = {name: alexnet(name) for name in ("paper", "krizhevsky", "caffe", "caffenet", "torchvision")}
 PAIRS = ALEXNETS | {
-    "lenet5": Pair(bp.models.lenet5, lenet5, {}, batch=8),
+    "lenet5": Pair(bp.models.lenet5, lenet5, {}, batch=8, rate=0.01),
     "vgg11": Pair(bp.models.vgg11, vgg11, {"width": 1 / 16, "image_size": 64}),
     "resnet18": Pair(bp.models.resnet18, resnet18, {"width": 1 / 8, "image_size": 64}, batch=4),
 }
@@ -240,12 +249,15 @@ def take_over(model: nn.Module, net: bp.Network) -> None:
 
 
 def enliven(net: bp.Network) -> None:
-    """Weights with which signals and gradients keep their size, whatever the width: He's, and some biases."""
+    """Weights with which signals and gradients keep their size, whatever the width: He's, and some biases;
+    smaller ones at the end, so that the first loss is near that of chance."""
     numbers = np.random.default_rng(6)
     state = {}
+    last = [name for name, w in net.state_dict().items() if w.ndim == 2][-1]
     for name, w in net.state_dict().items():
         if w.ndim > 1:
-            state[name] = numbers.normal(0, np.sqrt(2 / w[0].size), w.shape)
+            spread = np.sqrt(2 / w[0].size) * (0.1 if name == last else 1)
+            state[name] = numbers.normal(0, spread, w.shape)
         elif name.endswith("bias"):
             state[name] = numbers.normal(0, 0.1, w.shape)
         else:
@@ -304,23 +316,29 @@ def test_gradients_of_narrow_copies(pair: Pair):
         assert_near(gradients[name], parameter.grad, 1e-9, name)
 
 
+@pytest.mark.parametrize("dtype, relative", [("float32", 1e-3), ("float64", 1e-9)])
 @pairs
-def test_twenty_steps_in_float32(pair: Pair):
-    net, model = both(pair, 10, "float32", 0.0, **pair.options)
+def test_twenty_steps(pair: Pair, dtype: str, relative: float):
+    """At a rate where the loss goes down without jumps: beyond it one rounding decides which ReLU is open, and
+    float32 leaves float64 within a few steps in either library."""
+    net, model = both(pair, 10, dtype, 0.0, **pair.options)
     enliven(net)
     take_over(model, net)
     model.train()
-    trainer = bp.Trainer(net, "cross_entropy", bp.SGD(0.002, momentum=0.9, weight_decay=5e-4))
-    theirs = torch.optim.SGD(model.parameters(), 0.002, momentum=0.9, weight_decay=5e-4)
-    labels = np.arange(8) % 10
+    trainer = bp.Trainer(net, "cross_entropy", bp.SGD(pair.rate, momentum=0.9, weight_decay=5e-4))
+    theirs = torch.optim.SGD(model.parameters(), pair.rate, momentum=0.9, weight_decay=5e-4)
+    labels = np.arange(4)
     losses = []
     for step in range(20):
-        x = photographs(net, 8, seed=step % 3)
+        x = photographs(net, 4, seed=step % 2)
         wanted = functional.cross_entropy(model(torch.from_numpy(x)), torch.from_numpy(labels))
         theirs.zero_grad()
         wanted.backward()
         theirs.step()
         losses.append((trainer.step(x, labels), wanted.item()))
     ours, expected = np.array(losses).T
-    assert expected[-3:].mean() < 0.8 * expected[:3].mean(), f"nothing was learnt: {expected}"
-    assert (abs(ours - expected) <= 1e-3 * expected).all(), losses
+    assert expected[-2:].mean() < 0.9 * expected[:2].mean(), f"nothing was learnt: {expected}"
+    assert (abs(ours - expected) <= relative * expected).all(), losses
+    buffers = dict(model.named_buffers())
+    for name, buffer in buffers.items():  # running statistics
+        assert_near(net.state_dict()[name], buffer, relative, name)
