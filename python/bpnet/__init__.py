@@ -26,11 +26,20 @@ from bpnet.initializers import (
 )
 from bpnet.layers import (
     GELU,
+    AdaptiveAvgPool2d,
+    AvgPool2d,
+    BatchNorm1d,
+    BatchNorm2d,
+    Conv2d,
     Dropout,
     Flatten,
     LeakyReLU,
     Linear,
+    LocalResponseNorm,
+    MaxPool2d,
     ReLU,
+    Residual,
+    Sequential,
     Sigmoid,
     SiLU,
     Softmax,
@@ -60,17 +69,22 @@ from bpnet.schedules import (
 from bpnet.training import Callback, Checkpoint, EarlyStopping, History, Trainer
 
 if _TYPE_CHECKING:
-    from bpnet import data, plots
+    from bpnet import data, models, plots
 
 __version__: str = _core.__version__
 
 __all__ = [
     "Adam",
     "AdamW",
+    "AdaptiveAvgPool2d",
+    "AvgPool2d",
+    "BatchNorm1d",
+    "BatchNorm2d",
     "BinaryCrossEntropyWithLogits",
     "Callback",
     "Checkpoint",
     "Constant",
+    "Conv2d",
     "CosineAnnealingLR",
     "CrossEntropy",
     "DeviceError",
@@ -89,8 +103,10 @@ __all__ = [
     "LeakyReLU",
     "Linear",
     "LinearWarmup",
+    "LocalResponseNorm",
     "MAE",
     "MSE",
+    "MaxPool2d",
     "MultiStepLR",
     "Network",
     "Normal",
@@ -98,7 +114,9 @@ __all__ = [
     "RMSprop",
     "ReLU",
     "ReduceLROnPlateau",
+    "Residual",
     "SGD",
+    "Sequential",
     "SiLU",
     "Sigmoid",
     "Softmax",
@@ -118,6 +136,7 @@ __all__ = [
     "get_cmake_dir",
     "get_include",
     "load",
+    "models",
     "num_threads",
     "plots",
     "set_num_threads",
@@ -140,7 +159,7 @@ def get_cmake_dir() -> str:
 
 
 def __getattr__(name: str) -> _Any:
-    if name in ("data", "plots"):  # csv, gzip and matplotlib only where they are used
+    if name in ("data", "models", "plots"):  # csv, gzip and matplotlib only where they are used
         import importlib
 
         return importlib.import_module(f"bpnet.{name}")

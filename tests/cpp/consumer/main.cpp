@@ -140,6 +140,59 @@ void train_and_save(const std::string& folder) {
   std::remove(run.c_str());
 }
 
+bpnet::Network nested_network() {
+  const bpnet::LayerSpec block = bpnet::residual(
+      {bpnet::linear(8).named("fc1"), bpnet::tanh(), bpnet::linear(8, {.bias = false}).named("fc2")},
+      {bpnet::linear(8)});
+  const bpnet::LayerSpec layer1 = bpnet::sequential({block, bpnet::relu(), bpnet::residual({bpnet::gelu()})});
+  return bpnet::Network({16}, {layer1.named("layer1"), bpnet::linear(3).named("fc")}, {.seed = 5});
+}
+
+void nested_layers(const std::string& folder) {
+  const Data data(64, 16, 3);
+  bpnet::Network network = nested_network();
+  std::string names;
+  for (const auto& item : network.state()) names += item.name + " ";
+  check(names ==
+            "layer1.0.fc1.weight layer1.0.fc1.bias layer1.0.fc2.weight layer1.0.downsample.0.weight "
+            "layer1.0.downsample.0.bias fc.weight fc.bias ",
+        "nested layers: the names are " + names);
+  bpnet::Trainer trainer(network, bpnet::CrossEntropy{}, kMomentum);
+  const float first = trainer.step(data.x.data(), data.labels.data(), data.count);
+  float last = first;
+  for (int step = 0; step < 50; ++step) last = trainer.step(data.x.data(), data.labels.data(), data.count);
+  check(last < first / 2,
+        "nested layers: the loss went from " + std::to_string(first) + " to " + std::to_string(last));
+  const std::string model = folder + "/nested.safetensors";
+  bpnet::save(network, model);
+  bpnet::Network again = bpnet::load(model);
+  check(weights(again) == weights(network) && outputs(again, data) == outputs(network, data),
+        "nested layers: the loaded network differs");
+  std::remove(model.c_str());
+}
+
+bpnet::Network image_network() {
+  return bpnet::Network(
+      {1, 4, 4},
+      {bpnet::conv2d(6, {.kernel_size = 3, .padding = {1, 1, 2, 0}}), bpnet::relu(), bpnet::batch_norm2d(),
+       bpnet::local_response_norm(3, {.alpha = 0.1, .groups = 2}), bpnet::max_pool2d(2, {.stride = 1}),
+       bpnet::conv2d(4, {.kernel_size = {2, 1}, .groups = 2, .bias = false}), bpnet::avg_pool2d({1, 2}),
+       bpnet::adaptive_avg_pool2d({2, 1}), bpnet::flatten(), bpnet::dropout(0.1, "test"), bpnet::linear(3)});
+}
+
+void image_layers(const std::string& folder) {
+  const Data data(64, 16, 3);
+  bpnet::Network network = image_network();
+  bpnet::Trainer trainer(network, bpnet::CrossEntropy{}, kMomentum);
+  for (int step = 0; step < 10; ++step) trainer.step(data.x.data(), data.labels.data(), data.count);
+  const std::string model = folder + "/images.safetensors";
+  bpnet::save(network, model);
+  bpnet::Network again = bpnet::load(model);
+  check(weights(again) == weights(network) && outputs(again, data) == outputs(network, data),
+        "image layers: the loaded network differs");
+  std::remove(model.c_str());
+}
+
 void check_takes_no_memory(const std::string& which, const std::function<void()>& work) {
   const auto arenas_before = bpnet::arena_allocations();
   const long before = allocations();
@@ -208,6 +261,9 @@ void steps_take_no_memory() {
     bpnet::Network network({16}, {bpnet::linear(8), bpnet::relu(), bpnet::dropout(0.5), bpnet::linear(3)});
     check_steps_take_no_memory("optimizer " + std::to_string(optimizer.index()), network, data, optimizer);
   }
+  bpnet::Network nested = nested_network(), images = image_network();
+  check_steps_take_no_memory("nested layers", nested, data, kMomentum);
+  check_steps_take_no_memory("image layers", images, data, kMomentum);
   const Data wide_data(256, 200, 10);
   check_online_takes_no_memory(wide_data);
   // Wide enough that the work is shared out, by threads that are not there yet.
@@ -329,6 +385,8 @@ int main(int count, char** arguments) {
   const std::string folder = count > 1 ? arguments[1] : ".";
   try {
     train_and_save(folder);
+    nested_layers(folder);
+    image_layers(folder);
     steps_take_no_memory();
     steps_make_no_system_call();
     same_bits_for_every_thread_count();

@@ -28,6 +28,18 @@ void multiply(bpnet::Context&, size_t count, const real* a, const real* b, real*
   });
 }
 
+void add(bpnet::Context&, size_t count, const real* a, const real* b, real* y) {
+  run_chunks(count, kChunk, [&](size_t begin, size_t end, size_t) {
+    for (size_t i = begin; i < end; ++i) y[i] = a[i] + b[i];
+  });
+}
+
+void scale(bpnet::Context&, size_t count, double factor, const real* x, real* y) {
+  run_chunks(count, kChunk, [&](size_t begin, size_t end, size_t) {
+    for (size_t i = begin; i < end; ++i) y[i] = real(factor) * x[i];
+  });
+}
+
 inline size_t first_not_finite_of(size_t begin, size_t end, const real* x) {
   constexpr size_t kBlockSize = 1024;
   for (; begin < end; begin += kBlockSize) {
