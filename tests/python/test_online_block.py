@@ -11,12 +11,19 @@ WIDTHS = (70, 64, 9, 3)  # the first layer is large enough for blocks
 STEPS = 1003  # no multiple of any block length below: the last block is a tail
 
 
-def trained(block: int | None, backend: str | None = None, decay: float = 0.0, **options) -> list[np.ndarray]:
+def trained(
+    block: int | None,
+    backend: str | None = None,
+    decay: float = 0.0,
+    widths: tuple[int, ...] = WIDTHS,
+    steps: int = STEPS,
+    **options,
+) -> list[np.ndarray]:
     rng = np.random.default_rng(0)
-    x = rng.uniform(-1, 1, (STEPS, WIDTHS[0]))
-    y = rng.uniform(-0.8, 0.8, (STEPS, WIDTHS[-1]))
-    layers = [layer for width in WIDTHS[1:] for layer in (bp.Linear(width), bp.Tanh())]
-    net = bp.Network((WIDTHS[0],), layers, seed=1, dtype="float64", backend=backend)
+    x = rng.uniform(-1, 1, (steps, widths[0]))
+    y = rng.uniform(-0.8, 0.8, (steps, widths[-1]))
+    layers = [layer for width in widths[1:] for layer in (bp.Linear(width), bp.Tanh())]
+    net = bp.Network((widths[0],), layers, seed=1, dtype="float64", backend=backend)
     optimizer = bp.SGD(lr=0.002, weight_decay=decay)
     options = {"loss": "half_squared_error", "batch_size": 1, "verbose": 0, **options}
     net.fit(x, y, optimizer=optimizer, online_block=block, **options)
@@ -33,6 +40,22 @@ def assert_near(actual: list[np.ndarray], wanted: list[np.ndarray]) -> None:
 @pytest.mark.parametrize("block", [2, 3, 7, 16, 31, 32, 33, 64, 100, 1024, None])
 def test_every_block_length_is_the_plain_loop(block: int | None, backend: str, decay: float):
     assert_near(trained(block, backend, decay), trained(1, "reference", decay))
+
+
+# The inner layer is large enough for blocks of its own: beside the first, and alone.
+@pytest.mark.parametrize("decay", [0.0, 0.01])
+@pytest.mark.parametrize("widths", [(70, 200, 170, 3), (6, 200, 170)], ids=str)
+@pytest.mark.parametrize("backend", bp.backends())
+@pytest.mark.parametrize("block", [7, None])
+def test_inner_layers_in_blocks(block: int | None, backend: str, widths: tuple[int, ...], decay: float):
+    options = {"decay": decay, "widths": widths, "steps": 103}
+    assert_near(trained(block, backend, **options), trained(1, "reference", **options))
+
+
+@pytest.mark.skipif(bp.backends() == ["reference"], reason="the reference knows no blocks")
+def test_inner_blocks_are_used_where_they_pay():
+    blocked, plain = (trained(block, widths=(6, 200, 170), steps=103) for block in (None, 1))
+    assert any((a != b).any() for a, b in zip(blocked, plain))
 
 
 def test_samples_without_weight_are_passed_over():
@@ -56,7 +79,8 @@ def test_the_bits_do_not_depend_on_the_number_of_threads():
     try:
         for threads in (1, 2, 3, 8):
             bp.set_num_threads(threads)
-            net = bp.Network((784,), [bp.Linear(128), bp.Tanh(), bp.Linear(10)], seed=0)
+            layers = [bp.Linear(512), bp.Tanh(), bp.Linear(512), bp.Tanh(), bp.Linear(10)]
+            net = bp.Network((784,), layers, seed=0)
             net.fit(x, y, loss="half_squared_error", optimizer=bp.SGD(lr=0.001), batch_size=1, verbose=0)
             results.append([array.copy() for array in net.state_dict().values()])
     finally:

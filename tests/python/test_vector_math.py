@@ -30,11 +30,11 @@ STATED = {
     "log1p": 2,
     "expm1": 2,
     "softplus": 3,
-    "normal_cdf": 7,
-    "gelu_slope": 7,
+    "normal_cdf": 8,
+    "gelu_slope": 8,
     "tanh_gelu": 4,
     "tanh_gelu_slope": 4,
-    "silu_slope": 7,
+    "silu_slope": 8,
 }
 
 

@@ -7,7 +7,7 @@ namespace {
 // Fewer samples than this are done row by row: packing the weights would cost more than it saves.
 constexpr size_t kThinBatch = 4;
 
-inline real dot(size_t count, const real* a, const real* b) {
+__attribute__((noinline)) real dot(size_t count, const real* a, const real* b) {
   vec sum0 = {}, sum1 = {}, sum2 = {}, sum3 = {};
   size_t i = 0;
   for (; i + 4 * kLanes <= count; i += 4 * kLanes) {
@@ -22,8 +22,11 @@ inline real dot(size_t count, const real* a, const real* b) {
   return sum;
 }
 
-inline void add_scaled(size_t count, real scale, const real* a, real* y) {
-  for (size_t i = 0; i < count; ++i) y[i] += scale * a[i];
+// y += scale · a
+__attribute__((noinline)) void add_scaled(size_t count, real scale, const real* a, real* y) {
+  size_t i = 0;
+  for (; i + kLanes <= count; i += kLanes) store(y + i, load(y + i) + scale * load(a + i));
+  for (; i < count; ++i) y[i] += scale * a[i];
 }
 
 inline void fill_zero(size_t count, real* y) {

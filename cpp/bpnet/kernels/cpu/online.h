@@ -17,22 +17,46 @@ struct OnlineSlices {
   real* delta;  // d loss / d x, then d loss / d s
 };
 
-// Bytes before the block's memory, and before the scratch of its products.
-inline size_t online_slices(const Online& a) {
-  size_t bytes = ceil_divide(a.depth * sizeof(OnlineSlices), 64) * 64;
-  for (size_t l = 0; l < a.depth; ++l) bytes += 3 * a.layers[l].out * sizeof(real);
-  return ceil_divide(bytes, 64) * 64;
-}
-inline size_t online_block_end(const Online& a) {
-  const size_t length = block_length(a.layers[0], a.block, a.count);
-  return online_slices(a) + ceil_divide(block_elements(a.layers[0], length) * sizeof(real), 64) * 64;
+// A chain's memory, by layer.
+struct OnlineChain {
+  OnlineSlices* slices;
+  OnlineBlock* blocks;
+  size_t length;  // of blocks; 1: none
+  size_t bytes;
+};
+
+// With null memory only the bytes count.
+inline OnlineChain lay_out(const Online& a, unsigned char* memory) {
+  OnlineChain chain = {nullptr, nullptr, block_length(a), 0};
+  const auto take = [&](size_t bytes) {
+    unsigned char* const at = memory ? memory + chain.bytes : nullptr;
+    chain.bytes += ceil_divide(bytes, 64) * 64;
+    return at;
+  };
+  chain.slices = reinterpret_cast<OnlineSlices*>(take(a.depth * sizeof(OnlineSlices)));
+  chain.blocks = reinterpret_cast<OnlineBlock*>(take(a.depth * sizeof(OnlineBlock)));
+  size_t products = 0;
+  for (size_t l = 0; l < a.depth; ++l) {
+    if (is_blocked(a.layers[l], l == 0))
+      products = larger(products, block_products(a.layers[l], l == 0, chain.length));
+  }
+  const bpnet::Context scratch = {take(products), products};
+  for (size_t l = 0; l < a.depth; ++l) {
+    const OnlineLayer& layer = a.layers[l];
+    const bool blocked = chain.length > 1 && is_blocked(layer, l == 0);
+    real* const each = reinterpret_cast<real*>(take(3 * layer.out * sizeof(real)));
+    real* const block = reinterpret_cast<real*>(
+        take(blocked ? block_elements(layer, l == 0, chain.length) * sizeof(real) : 0));
+    if (!memory) continue;
+    chain.slices[l] = {each, each + layer.out, each + 2 * layer.out};
+    chain.blocks[l] = blocked ? make_block(layer, l == 0, chain.length, block, scratch) : OnlineBlock{};
+  }
+  return chain;
 }
 
 size_t online_workspace(const Online& a) {
   if (const size_t vectors = small_vectors(a)) return small_workspace(a, vectors);
-  const size_t length = block_length(a.layers[0], a.block, a.count);
-  if (length < 2) return online_slices(a);
-  return online_block_end(a) + block_products(a.layers[0], length);
+  return lay_out(a, nullptr).bytes;
 }
 
 inline void online_forward(const OnlineLayer& layer, const real* x, const OnlineSlices& to) {
@@ -76,45 +100,44 @@ bpnet::OnlineResult online_sgd(bpnet::Context& context, const Online& a) {
     case kSmallVectors: return small_sgd<kSmallVectors>(context, a);
     default: break;
   }
-  OnlineSlices* slices = reinterpret_cast<OnlineSlices*>(context.scratch);
-  real* memory =
-      reinterpret_cast<real*>(context.scratch + ceil_divide(a.depth * sizeof(OnlineSlices), 64) * 64);
-  for (size_t l = 0; l < a.depth; ++l) {
-    const size_t out = a.layers[l].out;
-    slices[l] = {memory, memory + out, memory + 2 * out};
-    memory += 3 * out;
-  }
+  const OnlineChain chain = lay_out(a, context.scratch);
+  OnlineSlices* const slices = chain.slices;
+  OnlineBlock* const blocks = chain.blocks;
   const OnlineSlices last = slices[a.depth - 1];
   bpnet::OnlineResult result = {0, 0, 0, 0};
+  const auto end_blocks = [&](size_t count) {
+    for (size_t l = 0; l < a.depth; ++l) {
+      if (blocks[l].layer) end_block(blocks[l], count);
+    }
+  };
 
-  const size_t length = block_length(a.layers[0], a.block, a.count);
-  OnlineBlock block = {};
-  if (length > 1) {
-    unsigned char* products = context.scratch + online_block_end(a);
-    block = make_block(a.layers[0], length, reinterpret_cast<real*>(context.scratch + online_slices(a)),
-                       {products, context.scratch_size - online_block_end(a)});
-  }
   size_t begun = 0;  // the first step of the current block
-
   for (; result.steps < a.count; ++result.steps) {
-    const size_t t = result.steps % length;  // the sample's place in its block
+    const size_t t = result.steps % chain.length;  // the sample's place in its block
     const OnlineSample sample = online_sample(a, result.steps);
-    if (block.layer && t == 0) {
-      if (result.steps) end_block(block, length);
-      begin_block(block, a.x, a.order + result.steps, smaller(length, a.count - result.steps));
+    if (t == 0) {
+      end_blocks(result.steps - begun);
       begun = result.steps;
+      for (size_t l = 0; l < a.depth; ++l) {
+        if (blocks[l].layer) {
+          begin_block(blocks[l], a.x, a.order + begun, smaller(chain.length, a.count - begun));
+        }
+      }
     }
     for (size_t l = 0; l < a.depth; ++l) {
-      if (l == 0 && block.layer) {
-        block_forward(block, t, slices[0].s);
-        activate(block.layer->activation, block.layer->out, slices[0].s, slices[0].x);
+      const real* const x = l ? slices[l - 1].x : sample.x;
+      if (blocks[l].layer) {
+        block_forward(blocks[l], t, x, slices[l].s);
+        activate(a.layers[l].activation, a.layers[l].out, slices[l].s, slices[l].x);
       } else {
-        online_forward(a.layers[l], l ? slices[l - 1].x : sample.x, slices[l]);
+        online_forward(a.layers[l], x, slices[l]);
       }
     }
     result.correct += is_correct(a, sample, last.x);
     if (sample.weight == 0) {
-      if (block.layer) pass_over(block, t);
+      for (size_t l = 0; l < a.depth; ++l) {
+        if (blocks[l].layer) pass_over(blocks[l], t);
+      }
       continue;
     }
     if (!count_loss(result, sample, online_loss(a, sample, last.x, last.delta))) break;
@@ -124,8 +147,9 @@ bpnet::OnlineResult online_sgd(bpnet::Context& context, const Online& a) {
       activate_backward(layer.activation, layer.out, slices[l].s, slices[l].x, slices[l].delta,
                         slices[l].delta);
       real* grad_x = l ? slices[l - 1].delta : nullptr;
-      if (l == 0 && block.layer) {
-        block_backward(block, t, slices[0].delta);
+      if (blocks[l].layer) {
+        if (grad_x) block_hand_down(blocks[l], t, slices[l].delta, grad_x);
+        block_backward(blocks[l], t, slices[l].delta);
       } else if (layer.weight) {
         online_backward(layer, l ? slices[l - 1].x : sample.x, slices[l].delta, grad_x);
       } else if (grad_x) {
@@ -134,7 +158,7 @@ bpnet::OnlineResult online_sgd(bpnet::Context& context, const Online& a) {
     }
   }
   // What the last block has learnt, also when a loss ended it.
-  if (block.layer && a.count) end_block(block, result.steps - begun);
+  end_blocks(result.steps - begun);
   return result;
 }
 

@@ -1,53 +1,65 @@
-// The first layer of an online chain, a block of k samples at a time. Its inputs are all known, so W₀X and
-// the closing update are matrix products, and one sample costs a correction by the samples before it. With
-// W₀, b₀ the weights at the block's start, η the rate, λ the decay, ρ = 1 − ηλ (of weight and bias, each):
+// Large layers of an online chain, a block of k samples at a time. With W₀, b₀ the weights at the block's
+// start, η the rate, λ the decay, ρ = 1 − ηλ (of weight and bias, each):
 //
-//   s_t = ρᵗ W₀x_t + ρᵗ b₀ − Σ_{i<t} (η ρ^{t−1−i} x_i·x_t + η_b ρ_b^{t−1−i}) δ_i
-//   W_k = ρᵏ W₀ − η Σ_i ρ^{k−1−i} δ_i x_iᵀ,  b_k likewise
+//   s_t    = ρᵗ W₀x_t + ρᵗ b₀ − Σ_{i<t} (η ρ^{t−1−i} x_i·x_t + η_b ρ_b^{t−1−i}) δ_i
+//   W_tᵀδ_t = ρᵗ W₀ᵀδ_t − η Σ_{i<t} ρ^{t−1−i} (δ_i·δ_t) x_i
+//   W_k    = ρᵏ W₀ − η Σ_i ρ^{k−1−i} δ_i x_iᵀ,  b_k likewise
 //
-// This is the sample-by-sample loop in another order of additions. Samples that are passed over do not count.
+// This is the sample-by-sample loop in another order of additions. The first layer's inputs are all known, so
+// its W₀X and x_i·x_t are matrix products too. The matrix of an inner layer is read twice a sample, by all
+// threads, and written once a block. Samples that are passed over do not count.
 #pragma once
 
-#include "bpnet/kernels/cpu/gemm.h"
+#include "bpnet/kernels/cpu/linear.h"
 #include "bpnet/kernels/cpu/online_loss.h"
 
 namespace {
 
 struct OnlineBlock {
   const OnlineLayer* layer;         // null: the layer is updated at once
+  bool first;                       // in the chain
   size_t length;                    // most samples in a block
   real* x;                          // (length, in) the block's inputs
-  real* s;                          // (length, out) W₀x
-  real* gram;                       // (length, length) x_i·x_t
+  real* s;                          // (length, out) W₀x, of the first layer only
+  real* gram;                       // (length, length) x_i·x_t of the first layer; of others the row of t
   real* delta;                      // (length, out)
   real *weight_share, *bias_share;  // (length,) ρ^{t−1−i}, 0 for samples passed over
   real weight_left, bias_left;      // ρᵗ
   bpnet::Context scratch;           // of the products
 };
 
-// A smaller layer stays in the first-level cache and is updated at once.
-constexpr size_t kBlockedWeights = 4096;
+// A smaller first layer stays in the first-level cache and is updated at once; an inner one pays later, since
+// its sums with the samples before are taken one by one.
+constexpr size_t kBlockedFirst = 4096;
+constexpr size_t kBlockedInner = 32768;
 constexpr size_t kOnlineBlock = 32;
 
-inline size_t block_length(const OnlineLayer& layer, size_t asked, size_t count) {
-  if (!layer.weight || count < 2 || layer.in * layer.out < kBlockedWeights) return 1;
-  return smaller(asked ? asked : kOnlineBlock, count);
+inline bool is_blocked(const OnlineLayer& layer, bool first) {
+  return layer.weight && layer.in * layer.out >= (first ? kBlockedFirst : kBlockedInner);
 }
 
-inline size_t block_elements(const OnlineLayer& layer, size_t length) {
-  return length * (layer.in + 2 * layer.out + length + 2);
+inline size_t block_length(const Online& a) {
+  bool any = false;
+  for (size_t l = 0; l < a.depth; ++l) any |= is_blocked(a.layers[l], l == 0);
+  return any && a.count > 1 ? smaller(a.block ? a.block : kOnlineBlock, a.count) : 1;
 }
 
-inline size_t block_products(const OnlineLayer& layer, size_t length) {  // bytes
-  const size_t forward = gemm_workspace({layer.out, length, layer.in});
-  const size_t gram = gemm_workspace({length, length, layer.in});
+inline size_t block_elements(const OnlineLayer& layer, bool first, size_t length) {
+  return length * (layer.in + layer.out + 2 + (first ? layer.out + length : 1));
+}
+
+inline size_t block_products(const OnlineLayer& layer, bool first, size_t length) {  // bytes
   const size_t update = gemm_workspace({layer.out, layer.in, length});
-  return larger(forward, larger(gram, update));
+  if (!first) return update;
+  const size_t forward = gemm_workspace({layer.out, length, layer.in});
+  return larger(update, larger(forward, gemm_workspace({length, length, layer.in})));
 }
 
-inline OnlineBlock make_block(const OnlineLayer& layer, size_t length, real* memory, bpnet::Context scratch) {
+inline OnlineBlock make_block(const OnlineLayer& layer, bool first, size_t length, real* memory,
+                              bpnet::Context scratch) {
   OnlineBlock block = {};
   block.layer = &layer;
+  block.first = first;
   block.length = length;
   const auto take = [&](size_t count) {
     real* const at = memory;
@@ -55,8 +67,8 @@ inline OnlineBlock make_block(const OnlineLayer& layer, size_t length, real* mem
     return at;
   };
   block.x = take(length * layer.in);
-  block.s = take(length * layer.out);
-  block.gram = take(length * length);
+  if (first) block.s = take(length * layer.out);
+  block.gram = take(first ? length * length : length);
   block.delta = take(length * layer.out);
   block.weight_share = take(length);
   block.bias_share = take(length);
@@ -64,8 +76,10 @@ inline OnlineBlock make_block(const OnlineLayer& layer, size_t length, real* mem
   return block;
 }
 
-// Takes the inputs of the samples that come, `count` of them.
+// The first layer takes the inputs of the samples that come, `count` of them.
 inline void begin_block(OnlineBlock& block, const real* x, const uint64_t* order, size_t count) {
+  block.weight_left = block.bias_left = 1;
+  if (!block.first) return;
   const size_t in = block.layer->in, out = block.layer->out;
   for (size_t t = 0; t < count; ++t) {
     __builtin_memcpy(block.x + t * in, x + size_t(order[t]) * in, in * sizeof(real));
@@ -75,23 +89,44 @@ inline void begin_block(OnlineBlock& block, const real* x, const uint64_t* order
        kNoEpilogue);
   gemm(block.scratch, {count, count, in}, {block.x, in, 1}, turned, {block.gram, block.length, false, false},
        kNoEpilogue);
-  block.weight_left = block.bias_left = 1;
 }
 
-// s (out,) of sample t of the block
-inline void block_forward(const OnlineBlock& block, size_t t, real* s) {
+// s (out,) of sample t of the block, whose input is x (in,)
+inline void block_forward(const OnlineBlock& block, size_t t, const real* x, real* s) {
   const OnlineLayer& layer = *block.layer;
   const real* product = block.s + t * layer.out;
+  const real* gram = block.gram + t * block.length;
+  if (!block.first) {
+    __builtin_memcpy(block.x + t * layer.in, x, layer.in * sizeof(real));
+    bpnet::Context scratch = block.scratch;
+    linear_forward(scratch, {1, layer.in, layer.out}, x, layer.weight, nullptr, kNoEpilogue.activation, s);
+    for (size_t i = 0; i < t; ++i) block.gram[i] = dot(layer.in, block.x + i * layer.in, x);
+    product = s;
+    gram = block.gram;
+  }
   for (size_t j = 0; j < layer.out; ++j) s[j] = block.weight_left * product[j];
   if (layer.bias) {
     for (size_t j = 0; j < layer.out; ++j) s[j] += block.bias_left * layer.bias[j];
   }
-  const real* gram = block.gram + t * block.length;
   const real weight_rate = real(layer.weight_rate), bias_rate = layer.bias ? real(layer.bias_rate) : real(0);
   for (size_t i = 0; i < t; ++i) {
     const real share = weight_rate * block.weight_share[i] * gram[i] + bias_rate * block.bias_share[i];
-    const real* delta = block.delta + i * layer.out;
-    for (size_t j = 0; j < layer.out; ++j) s[j] -= share * delta[j];
+    add_scaled(layer.out, -share, block.delta + i * layer.out, s);
+  }
+}
+
+// grad_x (in,) = Wᵀδ of sample t, with the weights before it is learnt from
+inline void block_hand_down(const OnlineBlock& block, size_t t, const real* delta, real* grad_x) {
+  const OnlineLayer& layer = *block.layer;
+  bpnet::Context scratch = block.scratch;
+  linear_backward_input(scratch, {1, layer.in, layer.out}, delta, layer.weight, grad_x);
+  if (block.weight_left != 1) {
+    for (size_t i = 0; i < layer.in; ++i) grad_x[i] *= block.weight_left;
+  }
+  for (size_t i = 0; i < t; ++i) {
+    const real product = dot(layer.out, block.delta + i * layer.out, delta);
+    add_scaled(layer.in, real(-layer.weight_rate) * block.weight_share[i] * product, block.x + i * layer.in,
+               grad_x);
   }
 }
 

@@ -1,6 +1,6 @@
 // exp and its kin over a vector. Largest errors, in ulp of the result (below the normal numbers, of the least
-// of them): exp 2, tanh 3, sigmoid 3, log1p and expm1 2, Φ 7. ±0, ±inf, NaN and
-// denormals come out as IEEE has them.
+// of them): exp 2, tanh 3, sigmoid 3, log1p and expm1 2, Φ 8. ±0, ±inf, NaN and denormals come out as
+// IEEE has them.
 //
 // The polynomials are minimax fits of our own (Remez) to the intervals stated beside them.
 #pragma once
