@@ -35,14 +35,14 @@ BasicTrainer<T>::BasicTrainer(BasicNetwork<T>& network, Loss loss, Optimizer opt
 
   const Plan<T>& plan = network.plan();
   for (std::size_t i = 0; i < plan.parameters.size(); ++i) {
-    const ParameterSpec& spec = plan.parameter_specs[i];
+    const UpdateRule rule = update_rule(optimizer_, plan.parameter_specs[i]);
     const std::size_t begin = plan.parameters[i].offset;
     const std::size_t end =
         i + 1 < plan.parameters.size() ? plan.parameters[i + 1].offset : plan.parameter_size;
-    if (!segments_.empty() && segments_.back().rate == spec.rate && segments_.back().decay == spec.decay) {
+    if (!segments_.empty() && segments_.back().rule == rule) {
       segments_.back().count = end - segments_.back().offset;
     } else {
-      segments_.push_back({begin, end - begin, spec.rate, spec.decay});
+      segments_.push_back({begin, end - begin, rule});
     }
   }
   slots_.reserve(slot_names_.size() * plan.parameter_size * sizeof(T));
@@ -95,13 +95,14 @@ void BasicTrainer<T>::backward_and_update() {
   const std::size_t size = network_->plan().parameter_size;
   const double rate = current_learning_rate();
   for (const Segment& segment : segments_) {
-    if (segment.rate == 0) continue;
+    if (segment.rule.rate == 0) continue;
     for (std::size_t s = 0; s < slot_pointers_.size(); ++s) {
       slot_pointers_[s] = slots_.template at<T>((s * size + segment.offset) * sizeof(T));
     }
-    apply_optimizer(optimizer_, network_->kernels(), network_->context(), rate * segment.rate, segment.decay,
-                    state_.step + 1, segment.count, network_->parameter_data() + segment.offset,
-                    network_->gradient_data() + segment.offset, slot_pointers_.data());
+    apply_optimizer(optimizer_, network_->kernels(), network_->context(), segment.rule.at(rate),
+                    segment.rule.decay, state_.step + 1, segment.count,
+                    network_->parameter_data() + segment.offset, network_->gradient_data() + segment.offset,
+                    slot_pointers_.data());
   }
   ++state_.step;
 }
@@ -184,6 +185,18 @@ T BasicTrainer<T>::step_unchecked(const T* x, const T* targets, std::size_t batc
   return unchecked_step({x, targets, nullptr, sample_weight, batch});
 }
 
+template <class T>
+T BasicTrainer<T>::step_in_epoch(const T* x, const std::int64_t* labels, std::size_t batch,
+                                 std::uint64_t visited) {
+  double loss = 0;
+  if (batch > 0) {
+    reserve(batch);
+    loss = step_on({x, nullptr, labels, nullptr, batch});
+  }
+  state_.position += visited;
+  return T(loss);
+}
+
 // The samples of `order`, copied side by side and converted to T.
 template <class T>
 typename BasicTrainer<T>::Batch BasicTrainer<T>::gather(const Dataset<T>& data, const std::uint64_t* order,
@@ -224,12 +237,14 @@ std::vector<OnlineLayer<T>> BasicTrainer<T>::online_layers(double rate) const {
     if (link.parameter) {
       const std::size_t weight = *link.parameter;
       layer.weight = network_->parameter_data() + plan.parameters[weight].offset;
-      layer.weight_rate = rate * plan.parameter_specs[weight].rate;
-      layer.weight_decay = plan.parameter_specs[weight].decay ? weight_decay : 0;
+      const UpdateRule rule = update_rule(optimizer_, plan.parameter_specs[weight]);
+      layer.weight_rate = rule.at(rate);
+      layer.weight_decay = rule.decay ? weight_decay : 0;
       if (link.bias) {
         layer.bias = network_->parameter_data() + plan.parameters[weight + 1].offset;
-        layer.bias_rate = rate * plan.parameter_specs[weight + 1].rate;
-        layer.bias_decay = plan.parameter_specs[weight + 1].decay ? weight_decay : 0;
+        const UpdateRule bias_rule = update_rule(optimizer_, plan.parameter_specs[weight + 1]);
+        layer.bias_rate = bias_rule.at(rate);
+        layer.bias_decay = bias_rule.decay ? weight_decay : 0;
       }
     }
     layers.push_back(layer);

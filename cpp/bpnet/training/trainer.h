@@ -77,6 +77,10 @@ class BasicTrainer {
   // not finite.
   bool run(const Dataset<T>& data, const RunOptions& options);
 
+  // A step as run() makes it, on a batch that the caller made of the epoch's next `visited` samples (fewer
+  // may be left of them, even none). x must be finite and the labels in range.
+  T step_in_epoch(const T* x, const std::int64_t* labels, std::size_t batch, std::uint64_t visited);
+
   // `steps` of the lecture's loop: pick a sample with replacement, forward, backward, update.
   void run_draws(const Dataset<T>& data, std::uint64_t steps, double seconds = 1e30,
                  std::size_t online_block = 0);
@@ -111,8 +115,7 @@ class BasicTrainer {
  private:
   struct Segment {  // neighbours in the flat arrays that are updated alike
     std::size_t offset, count;
-    double rate;
-    bool decay;
+    UpdateRule rule;
   };
   struct Batch {
     const T* x;
