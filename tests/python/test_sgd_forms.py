@@ -29,7 +29,9 @@ def network(backend: str | None = None, dtype: str = "float64") -> bp.Network:
 
 
 def plain_loop(
-    net: bp.Network, trainer: bp.Trainer, update: Callable[[str, np.ndarray, np.ndarray, float, dict], np.ndarray]
+    net: bp.Network,
+    trainer: bp.Trainer,
+    update: Callable[[str, np.ndarray, np.ndarray, float, dict], np.ndarray],
 ) -> float:
     """STEPS steps of one sample each; the largest relative difference from update(name, w, g, η, memory).
     The gradients are the library's own at its weights: they have their own tests."""
@@ -104,7 +106,9 @@ rules = pytest.mark.parametrize("options, bias_rate, bias_decay", RULES.values()
 
 @rules
 @pytest.mark.parametrize("momentum", [0.0, 0.9])
-def test_rules_for_biases(options: dict, bias_rate: Callable[[float], float], bias_decay: float, momentum: float):
+def test_rules_for_biases(
+    options: dict, bias_rate: Callable[[float], float], bias_decay: float, momentum: float
+):
     def update(name: str, w: np.ndarray, g: np.ndarray, rate: float, memory: dict) -> np.ndarray:
         bias = name.endswith("bias")
         return paper(momentum, bias_decay if bias else 0.05)(
