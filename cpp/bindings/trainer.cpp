@@ -65,8 +65,6 @@ py::dict state(const Self<T>& self) {
   result["step"] = s.step;
   result["epoch"] = s.epoch;
   result["position"] = s.position;
-  result["weight_sum"] = s.weight_sum;
-  result["loss_sum"] = s.loss_sum;
   return result;
 }
 
@@ -85,6 +83,11 @@ void register_one(py::module_& module, const char* name, const char* snapshot_na
       .def_property_readonly("learning_rate", [](Self<T>& s) { return s.trainer.current_learning_rate(); })
       .def_property_readonly("has_accuracy", [](Self<T>& s) { return has_accuracy(s.trainer.loss()); })
       .def_property_readonly("state", &state<T>)
+      .def_property_readonly("epoch_sums",
+                             [](Self<T>& s) {
+                               const TrainerState& state = s.trainer.state();
+                               return py::make_tuple(state.loss_sum, state.weight_sum);
+                             })
       .def("step", &step<T>, py::arg("batch"))
       .def("step_in_epoch", &step_in_epoch<T>, py::arg("x"), py::arg("labels"), py::arg("visited"))
       .def(

@@ -60,7 +60,7 @@ from bpnet.schedules import (
 from bpnet.training import Callback, Checkpoint, EarlyStopping, History, Trainer
 
 if _TYPE_CHECKING:
-    from bpnet import data, plots
+    from bpnet import data, plots, recipes
 
 __version__: str = _core.__version__
 
@@ -120,6 +120,7 @@ __all__ = [
     "load",
     "num_threads",
     "plots",
+    "recipes",
     "set_num_threads",
 ]
 
@@ -140,7 +141,7 @@ def get_cmake_dir() -> str:
 
 
 def __getattr__(name: str) -> _Any:
-    if name in ("data", "plots"):  # csv, gzip and matplotlib only where they are used
+    if name in ("data", "plots", "recipes"):  # csv, gzip and matplotlib only where they are used
         import importlib
 
         return importlib.import_module(f"bpnet.{name}")

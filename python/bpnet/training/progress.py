@@ -39,12 +39,14 @@ def new_bar(verbose: int, total: int | None, unit: str, description: str = "", i
 class Progress:
     """A tqdm bar over the samples of all epochs; verbose 2 prints lines only, 0 nothing."""
 
-    def __init__(self, verbose: int, epochs: int, total: int | None, unit: str = " samples") -> None:
+    def __init__(
+        self, verbose: int, epochs: int, total: int | None, unit: str = " samples", initial: int = 0
+    ) -> None:
         self.verbose = verbose
         self.last_epoch = epochs
         self.bar: Any = None
         if verbose == 1:
-            self.bar = new_bar(verbose, total, unit)
+            self.bar = new_bar(verbose, total, unit, initial=initial)
 
     def begin_epoch(self, epoch: int) -> None:
         if self.bar is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import NamedTuple, Union
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from bpnet.data.images.augmentation import ImageAugmenter
 from bpnet.data.images.folder import ImageFolder
 from bpnet.data.images.packed import PackedImages
 
-ImageSource = Union[ImageFolder, PackedImages]
+ImageSource: TypeAlias = ImageFolder | PackedImages
 
 
 class ImageBatch(NamedTuple):
@@ -32,10 +32,24 @@ class ImageBatches:
     """Cuts batches out of a source, one ahead, in a thread of its own.
 
     That thread works alone: the threads of the core are the network's.
+
+    Args:
+        labels: (N,), the source's own by default.
     """
 
-    def __init__(self, source: ImageSource, augmenter: ImageAugmenter, batch_size: int) -> None:
+    def __init__(
+        self,
+        source: ImageSource,
+        augmenter: ImageAugmenter,
+        batch_size: int,
+        labels: np.ndarray | None = None,
+    ) -> None:
+        if source.size != augmenter.size:
+            raise ValueError(
+                f"images: those of {source.path} have {source.size} rows, the mean image has {augmenter.size}"
+            )
         self.source = source
+        self.labels = source.labels if labels is None else labels
         self.augmenter = augmenter
         self.batch_size = batch_size
         self._rooms: list[np.ndarray] = []
@@ -78,7 +92,7 @@ class ImageBatches:
             x = self._rooms[first // self.batch_size % 2][: len(rows) * views]
             if len(rows):
                 cut(images, rows, samples, x)
-            return ImageBatch(x, self.source.labels[samples.astype(np.int64)], len(indices))
+            return ImageBatch(x, self.labels[samples.astype(np.int64)], len(indices))
 
         with ThreadPoolExecutor(1, thread_name_prefix="bpnet-batches") as worker:
             following = worker.submit(make, 0)
