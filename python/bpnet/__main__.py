@@ -16,7 +16,6 @@ from typing import NoReturn
 import bpnet
 from bpnet import _core
 
-
 ALEXNETS = ("paper", "krizhevsky", "caffe", "caffenet", "torchvision")
 
 
