@@ -113,17 +113,17 @@ py::tuple evaluate_rows(Held<T>& self, const std::string& loss, const HeldDatase
   return py::make_tuple(result.loss_sum, result.weight_sum, result.correct);
 }
 
-// (layer type, output shape, parameters) for each layer in turn
+// (dotted name, layer type, output shape, parameters) for each layer in turn
 template <class T>
 py::list summary_rows(Held<T>& self) {
   py::list rows;
-  Shape shape = self.network.input_shape();
-  for (const LayerSpec& spec : self.network.layers()) {
-    const auto layer = make_layer<T>(spec);
+  const Plan<T>& plan = self.network.plan();
+  for (const Entry& entry : plan.entries) {
     std::size_t count = 0;
-    for (const ParameterSpec& parameter : layer->parameters(shape)) count += parameter.shape.count();
-    shape = layer->output_shape(shape);
-    rows.append(py::make_tuple(spec.type, to_tuple(shape), count));
+    for (std::size_t i = 0; i < entry.parameter_count; ++i) {
+      count += plan.parameters[entry.first_parameter + i].shape.count();
+    }
+    rows.append(py::make_tuple(entry.path, entry.type, to_tuple(entry.output_shape), count));
   }
   return rows;
 }
@@ -137,6 +137,9 @@ void register_one(py::module_& module, const char* name) {
       .def_property_readonly("output_shape", [](Self& s) { return to_tuple(s.network.output_shape()); })
       .def_property_readonly("parameter_count", [](Self& s) { return s.network.parameter_count(); })
       .def_property_readonly("backend", [](Self& s) { return s.network.kernels().name; })
+      .def(
+          "training_bytes", [](Self& s, std::size_t batch) { return s.network.training_bytes(batch); },
+          py::arg("batch"))
       .def("describe", [](Self& s) { return s.network.describe().dump(); })
       .def("summary_rows", &summary_rows<T>)
       .def_property(

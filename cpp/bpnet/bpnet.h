@@ -12,6 +12,7 @@
 #include "bpnet/layers/dropout.h"
 #include "bpnet/layers/flatten.h"
 #include "bpnet/layers/linear.h"
+#include "bpnet/layers/spec.h"
 #include "bpnet/network/network.h"
 #include "bpnet/training/check_gradients.h"
 #include "bpnet/training/metrics.h"

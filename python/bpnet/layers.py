@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+import copy
+from collections.abc import Iterable
+from typing import Any, TypeVar
 
+from bpnet import checks
 from bpnet.initializers import Initializer
 
 __all__ = [
@@ -14,6 +17,8 @@ __all__ = [
     "LeakyReLU",
     "Linear",
     "ReLU",
+    "Residual",
+    "Sequential",
     "SiLU",
     "Sigmoid",
     "Softmax",
@@ -22,27 +27,119 @@ __all__ = [
 ]
 
 
+_L = TypeVar("_L", bound="Layer")
+
+# As deep as the core lets layers nest.
+_MOST_NESTING = 16
+
+
 class Layer:
     """A layer's description. It holds options and no numbers; the network holds those."""
+
+    name: str | None = None
 
     def __init__(self, **options: Any) -> None:
         self.options = options
 
+    def named(self: _L, name: str) -> _L:
+        """The same layer with a name, which stands in for its index in the names of its parameters.
+
+        >>> bp.Network(2, [bp.Linear(1).named("fc")]).state_dict().keys()
+        dict_keys(['fc.weight', 'fc.bias'])
+
+        Raises:
+            ValueError: an empty name, or one with a dot. That no two layers side by side share a name is
+                the network's to check.
+        """
+        if not isinstance(name, str):
+            raise TypeError(f"layer: name is {name!r}, a text is needed")
+        if not name or "." in name:
+            raise ValueError(f"layer: name is {name!r}, a text without dots is needed")
+        named = copy.copy(self)
+        named.name = name
+        return named
+
     def describe(self) -> dict[str, Any]:
         """The layer as a model file stores it."""
-        return {"type": type(self).__name__} | {
-            key: value.describe() if isinstance(value, Initializer) else value
-            for key, value in self.options.items()
-        }
+        name = {} if self.name is None else {"name": self.name}
+        return (
+            {"type": type(self).__name__}
+            | name
+            | {key: _describe_option(value) for key, value in self.options.items()}
+        )
 
     def __repr__(self) -> str:
         options = ", ".join(f"{key}={value!r}" for key, value in self.options.items())
-        return f"{type(self).__name__}({options})"
+        named = "" if self.name is None else f".named({self.name!r})"
+        return f"{type(self).__name__}({options}){named}"
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Layer) and self.describe() == other.describe()
 
     __hash__ = None  # type: ignore[assignment]
+
+
+def _describe_option(value: Any) -> Any:
+    if isinstance(value, (Initializer, Layer)):
+        return value.describe()
+    if isinstance(value, list):
+        return [_describe_option(item) for item in value]
+    return value
+
+
+def _nested(operation: str, name: str, layers: Iterable[Layer]) -> list[Layer]:
+    """layers as a list of layers that nest no deeper than the core lets them."""
+    layers = checks.items(operation, name, layers)
+    for index, layer in enumerate(layers):
+        if not isinstance(layer, Layer):
+            raise TypeError(
+                f"{operation}: {name}[{index}] is a {type(layer).__name__}, a bpnet layer is needed"
+            )
+        if _depth(layer) >= _MOST_NESTING:
+            raise ValueError(f"{operation}: layers are nested more than {_MOST_NESTING} deep")
+    return layers
+
+
+def _depth(layer: Layer) -> int:
+    """How many layers deep the layer nests: 0 when it holds none."""
+    inner = [*layer.options.get("layers", ()), *layer.options.get("shortcut", ())]
+    return 1 + max(map(_depth, inner)) if inner else 0
+
+
+class Sequential(Layer):
+    """Layers one after another, as one layer; its name or index begins the names of their parameters.
+
+    >>> features = bp.Sequential([bp.Linear(8), bp.Tanh(), bp.Linear(4)]).named("features")
+    >>> list(bp.Network(2, [features]).state_dict())
+    ['features.0.weight', 'features.0.bias', 'features.2.weight', 'features.2.bias']
+
+    Args:
+        layers: at least one.
+    """
+
+    def __init__(self, layers: Iterable[Layer]) -> None:
+        super().__init__(layers=_nested("sequential", "layers", layers))
+
+
+class Residual(Layer):
+    """y = layers(x) + shortcut(x), or layers(x) + x without a shortcut (He et al. 2016).
+
+    The names of the parameters in ``layers`` begin with the Residual's own name or index, those in
+    ``shortcut`` with that and ``downsample``, as torchvision's do: ``layer1.0.conv1.weight``,
+    ``layer1.0.downsample.0.weight``.
+
+    Args:
+        layers: at least one.
+        shortcut: the other way, whose output must have the same shape.
+
+    Raises:
+        ValueError: the two ways give different shapes (from the network, which shows both).
+    """
+
+    def __init__(self, layers: Iterable[Layer], shortcut: Iterable[Layer] = ()) -> None:
+        ways = {"layers": _nested("residual", "layers", layers)}
+        other = _nested("residual", "shortcut", shortcut)
+        super().__init__(**ways, **({"shortcut": other} if other else {}))
 
 
 class Linear(Layer):

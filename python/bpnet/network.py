@@ -100,6 +100,14 @@ class Network:
         """How many numbers are trained."""
         return self._core.parameter_count
 
+    def training_memory(self, batch_size: int) -> int:
+        """Bytes that training on batches of this size takes: weights, gradients, activations and scratch.
+
+        On top come the optimizer's slots (for momentum as much as the weights), and while :meth:`fit` runs
+        its copy of weights and slots, to which it goes back when a loss is not finite.
+        """
+        return self._core.training_bytes(checks.whole("training_memory", "batch_size", batch_size))
+
     @property
     def description(self) -> dict[str, Any]:
         """input_shape, dtype, seed and layers, as the model file stores them."""
@@ -115,7 +123,7 @@ class Network:
         self._core.preprocessing = _to_json(value)
 
     def __repr__(self) -> str:
-        types = ", ".join(row[0] for row in self._core.summary_rows())
+        types = ", ".join(row[1] for row in self._core.summary_rows())
         return f"Network(input_shape={self.input_shape}, layers=[{types}], dtype={self.dtype.name!r})"
 
     def summary(self) -> None:
@@ -124,8 +132,8 @@ class Network:
 
     def _summary_text(self) -> str:
         rows = [("layer", "output shape", "parameters"), ("input", str(self.input_shape), "")]
-        for index, (kind, shape, count) in enumerate(self._core.summary_rows()):
-            rows.append((f"{index} {kind}", str(shape), f"{count:,}" if count else ""))
+        for path, kind, shape, count in self._core.summary_rows():
+            rows.append((f"{path} {kind}", str(shape), f"{count:,}" if count else ""))
         rows.append(("total", "", f"{self.parameter_count:,}"))
         wide = [max(len(row[column]) for row in rows) for column in range(3)]
         lines = [f"{a:<{wide[0]}}  {b:<{wide[1]}}  {c:>{wide[2]}}" for a, b, c in rows]

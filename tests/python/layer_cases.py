@@ -43,6 +43,12 @@ CASES = [
     Case(lambda _: bp.Dropout(0.8), input_shape=lambda features: (2, features)),
     Case(lambda _: bp.Dropout(0.0)),
     Case(lambda _: bp.Dropout(1.0)),
+    Case(lambda out: bp.Sequential([bp.Linear(out), bp.Tanh()])),
+    Case(lambda _: bp.Sequential([bp.Tanh().named("inner"), bp.Dropout(0.3)])),
+    Case(lambda _: bp.Residual([bp.Tanh()])),
+    Case(lambda out: bp.Residual([bp.Linear(out), bp.GELU()], [bp.Linear(out, bias=False)])),
+    Case(lambda _: bp.Residual([bp.Sigmoid(), bp.Residual([bp.Tanh(), bp.Dropout(0.3)])], [bp.SiLU()])),
+    Case(lambda _: bp.Residual([bp.Tanh()]), input_shape=lambda features: (3, features, 2)),
     Case(lambda _: bp.Flatten()),
     Case(lambda _: bp.Flatten(), input_shape=lambda features: (3, features, 2)),
 ]

@@ -159,6 +159,11 @@ struct Kernels {
                        T* mask);
   // y = a · b, elementwise
   void (*multiply)(Context&, size_t count, const T* a, const T* b, T* y);
+  // y = a + b, elementwise
+  void (*add)(Context&, size_t count, const T* a, const T* b, T* y);
+
+  // y (n, columns, rows): y_icr = x_irc of x (n, rows, columns); x and y are two arrays
+  void (*transpose)(Context&, size_t n, size_t rows, size_t columns, const T* x, T* y);
 
   size_t (*loss_workspace)(size_t rows, size_t columns);
   double (*loss)(Context&, const LossArgs<T>&);

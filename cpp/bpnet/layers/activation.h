@@ -14,6 +14,9 @@ LayerSpec gelu(const std::string& approximate = "none");  // "none" or "tanh"
 LayerSpec silu();
 LayerSpec softmax();
 
+// True when θ' can be computed from θ(s) alone, so that s need not be kept.
+bool derivative_from_output(ActivationKind kind);
+
 // y = θ(x), elementwise
 template <class T>
 class Elementwise : public Layer<T> {
@@ -23,13 +26,12 @@ class Elementwise : public Layer<T> {
   void forward(Context&, const ForwardArgs<T>&) const override;
   void backward(Context&, const BackwardArgs<T>&) const override;
   std::optional<Activation> activation() const override { return activation_; }
+  Layout layout() const override { return Layout::kAny; }
+  bool backward_needs_x() const override { return !derivative_from_output(activation_.kind); }
 
  private:
   Activation activation_;
 };
-
-// True when θ' can be computed from θ(s) alone, so that s need not be kept.
-bool derivative_from_output(ActivationKind kind);
 
 // One factory per layer of the list: reads the options, gives the activation.
 Activation tanh_options(const Json&);
@@ -48,6 +50,7 @@ class Softmax : public Layer<T> {
   Shape output_shape(const Shape& input) const override;
   void forward(Context&, const ForwardArgs<T>&) const override;
   void backward(Context&, const BackwardArgs<T>&) const override;
+  bool backward_needs_x() const override { return false; }
 };
 
 }  // namespace bpnet

@@ -16,6 +16,9 @@ class Dropout : public Layer<T> {
   std::size_t saved_size(const Shape& input, std::size_t batch) const override;
   void forward(Context&, const ForwardArgs<T>&) const override;
   void backward(Context&, const BackwardArgs<T>&) const override;
+  Layout layout() const override { return Layout::kAny; }
+  bool backward_needs_x() const override { return false; }
+  bool backward_needs_y() const override { return false; }
 
  private:
   double p_;

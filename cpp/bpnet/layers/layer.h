@@ -7,17 +7,19 @@
 #include <string>
 #include <vector>
 
-#include "bpnet/core/json.h"
 #include "bpnet/core/shape.h"
 #include "bpnet/kernels/kernels.h"
 #include "bpnet/layers/init.h"
+#include "bpnet/layers/spec.h"
 
 namespace bpnet {
 
-// A layer as its user wrote it: the same for float and double, and what a model file stores.
-struct LayerSpec {
-  std::string type;  // "Linear"
-  Json options;      // {"out_features": 128, ...}
+// How the (channels, height, width) activations that go into a layer and come out lie in memory. Their
+// shapes are (C, H, W) either way. Activations of another rank have one order only.
+enum class Layout {
+  kAny,           // the layer does not care
+  kPlain,         // C, H, W: as users see them
+  kChannelsLast,  // H, W, C
 };
 
 struct ParameterSpec {
@@ -56,7 +58,7 @@ struct BackwardArgs {
   const Kernels<T>& kernels;
   const Shape& input_shape;
   std::size_t batch;
-  const T* x;
+  const T* x;  // null where the layer says that it does not need it, so is y
   const T* y;
   const T* grad_y;  // by the layer's output before the fused activation
   T* grad_x;        // overwritten; null when nobody wants it
@@ -82,6 +84,10 @@ class Layer {
   virtual void forward(Context&, const ForwardArgs<T>&) const = 0;
   virtual void backward(Context&, const BackwardArgs<T>&) const = 0;
 
+  virtual Layout layout() const { return Layout::kPlain; }
+  // What backward reads: the memory of what it does not need is free after forward.
+  virtual bool backward_needs_x() const { return true; }
+  virtual bool backward_needs_y() const { return true; }
   virtual bool is_view() const { return false; }                       // the output is the input, renamed
   virtual bool takes_activation() const { return false; }              // forward applies args.activation
   virtual std::optional<Activation> activation() const { return {}; }  // set by elementwise layers

@@ -23,6 +23,7 @@ class Linear : public Layer<T> {
   void forward(Context&, const ForwardArgs<T>&) const override;
   void backward(Context&, const BackwardArgs<T>&) const override;
   bool takes_activation() const override { return true; }
+  bool backward_needs_y() const override { return false; }
 
  private:
   std::size_t out_features_;

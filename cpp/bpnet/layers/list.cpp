@@ -48,6 +48,8 @@ constexpr Row<T> kLayers[] = {
 std::vector<std::string> layer_types() {
   std::vector<std::string> types;
   for (const Row<float>& row : kLayers<float>) types.emplace_back(row.type);
+  types.emplace_back(kSequential);  // the plan takes these two apart
+  types.emplace_back(kResidual);
   return types;
 }
 

@@ -108,69 +108,87 @@ void BasicNetwork<T>::reserve_scratch(std::size_t bytes) {
   context_ = {scratch_.data(), scratch_.size()};
 }
 
+// Rows of a piece: about kInferenceElements of the widest activation.
 template <class T>
-void BasicNetwork<T>::reserve(std::size_t max_batch) {
-  if (max_batch <= max_batch_) return;
-  std::size_t bytes = 0;
-  const auto add = [&](std::size_t count) {
-    const std::size_t offset = bytes;
-    bytes = checked_sum("network", bytes, align_up(checked_product("network", count, sizeof(T))));
-    return offset;
-  };
-  activation_offsets_.assign(1, 0);  // id 0 is the caller's x
-  std::size_t widest = 0;
-  for (std::size_t id = 1; id < plan_.activations.size(); ++id) {
-    const std::size_t count = checked_product("network", max_batch, plan_.activations[id].count());
-    activation_offsets_.push_back(add(count));
-    widest = std::max(widest, count);
-  }
-  saved_offsets_.clear();
-  for (const Step& step : plan_.steps) saved_offsets_.push_back(add(plan_.saved_size(step, max_batch)));
-  gradient_offsets_[0] = add(widest);
-  gradient_offsets_[1] = add(widest);
-  workspace_ = Arena();  // the old memory goes first: both need not fit at once
-  recorded_batch_ = 0;
-  max_batch_ = 0;
-  workspace_.reserve(bytes);
-  reserve_scratch(plan_.workspace_size(*kernels_, max_batch));
-  max_batch_ = max_batch;
+std::size_t BasicNetwork<T>::inference_rows() const {
+  return std::max<std::size_t>(16, kInferenceElements / plan_.widest());
 }
 
 template <class T>
-void BasicNetwork<T>::run_steps(const T* x, std::size_t batch, bool training, std::uint64_t seed,
-                                std::uint64_t step_number) {
+void BasicNetwork<T>::take_memory(BatchMemory training, BatchMemory inference) {
+  recorded_batch_ = 0;
+  const std::size_t bytes = std::max(training.bytes, inference.bytes);
+  if (bytes > workspace_.size()) {
+    training_ = inference_ = {};
+    workspace_ = Arena();  // the old memory goes first: both need not fit at once
+    workspace_.reserve(bytes);
+  }
+  if (training.batch > training_.batch) training_ = std::move(training);
+  if (inference.batch > inference_.batch) inference_ = std::move(inference);
+}
+
+template <class T>
+void BasicNetwork<T>::reserve(std::size_t max_batch) {
+  if (max_batch <= training_.batch) return;
+  const std::size_t rows = std::min(max_batch, inference_rows());
+  take_memory(training_memory(plan_, max_batch), inference_memory(plan_, rows));
+  reserve_scratch(plan_.workspace_size(*kernels_, max_batch));
+}
+
+template <class T>
+void BasicNetwork<T>::reserve_inference(std::size_t rows) {
+  if (rows <= inference_.batch) return;
+  take_memory({}, inference_memory(plan_, rows));
+  reserve_scratch(plan_.workspace_size(*kernels_, rows));
+}
+
+template <class T>
+std::size_t BasicNetwork<T>::training_bytes(std::size_t max_batch) const {
+  const std::size_t numbers = 2 * plan_.parameter_size + plan_.buffer_size;
+  return checked_sum("network", training_memory(plan_, max_batch).bytes,
+                     numbers * sizeof(T) + plan_.workspace_size(*kernels_, max_batch));
+}
+
+template <class T>
+void BasicNetwork<T>::run_steps(const BatchMemory& memory, const T* x, std::size_t batch, bool training,
+                                std::uint64_t seed, std::uint64_t step_number) {
+  const auto input = [&](std::size_t id) { return id == 0 ? x : activation(memory, id); };
   for (std::size_t i = 0; i < plan_.steps.size(); ++i) {
     const Step& step = plan_.steps[i];
-    const RandomKey key =
-        random_key(seed, Purpose::kDropout, static_cast<std::uint32_t>(step.layer), step_number);
+    T* y = activation(memory, step.output);
+    if (step.addend) {
+      const std::size_t count = batch * plan_.activations[step.output].count;
+      kernels_->add(context_, count, input(step.input.id), input(step.addend->id), y);
+      if (step.activation.kind != ActivationKind::kIdentity) {
+        kernels_->activation_forward(context_, step.activation, count, y, y);
+      }
+      continue;
+    }
     const ForwardArgs<T> args{*kernels_,
-                              plan_.activations[step.input],
+                              step.input_shape,
                               batch,
                               training,
-                              key,
+                              random_key(seed, Purpose::kDropout, step.number, step_number),
                               step.activation,
-                              step.input == 0 ? x : activation_memory(step.input),
-                              activation_memory(step.output),
+                              input(step.input.id),
+                              y,
                               parameter_pointers_.data() + step.first_parameter,
                               buffer_pointers_.data() + step.first_buffer,
-                              workspace_.template at<T>(saved_offsets_[i])};
+                              workspace_.template at<T>(memory.saved[i])};
     plan_.layers[step.layer]->forward(context_, args);
   }
 }
 
 template <class T>
 void BasicNetwork<T>::forward(const T* x, std::size_t batch, T* out) {
-  std::size_t widest = input_shape().count();
-  for (const Shape& shape : plan_.activations) widest = std::max(widest, shape.count());
-  const std::size_t piece = std::max<std::size_t>(16, kInferenceElements / widest);
+  const std::size_t piece = inference_rows();
   recorded_batch_ = 0;
-  reserve(std::min(batch, piece));
+  reserve_inference(std::min(batch, piece));
   for (std::size_t first = 0; first < batch; first += piece) {
     const std::size_t rows = std::min(piece, batch - first);
     const T* from = x + first * input_shape().count();
-    run_steps(from, rows, false, 0, 0);
-    const std::size_t last = plan_.activations.size() - 1;
-    const T* result = last == 0 ? from : activation_memory(last);
+    run_steps(inference_, from, rows, false, 0, 0);
+    const T* result = plan_.output == 0 ? from : activation(inference_, plan_.output);
     std::copy_n(result, rows * output_shape().count(), out + first * output_shape().count());
   }
 }
@@ -179,7 +197,7 @@ template <class T>
 const T* BasicNetwork<T>::forward_training(const T* x, std::size_t batch, std::uint64_t seed,
                                            std::uint64_t step) {
   reserve(batch);
-  run_steps(x, batch, true, seed, step);
+  run_steps(training_, x, batch, true, seed, step);
   recorded_x_ = x;
   recorded_batch_ = batch;
   return recorded_output();
@@ -187,8 +205,7 @@ const T* BasicNetwork<T>::forward_training(const T* x, std::size_t batch, std::u
 
 template <class T>
 const T* BasicNetwork<T>::recorded_output() {
-  const std::size_t last = plan_.activations.size() - 1;
-  return last == 0 ? recorded_x_ : activation_memory(last);
+  return recorded(plan_.output);
 }
 
 template <class T>
@@ -196,57 +213,69 @@ void BasicNetwork<T>::backward(const T* grad_out, T* grad_x, bool accumulate) {
   if (recorded_batch_ == 0) {
     fail<ValueError>("backward: there is no forward(training=True) before it to go back through");
   }
+  T* start = gradient_of(plan_.output, grad_x);
+  if (grad_out != start) std::copy_n(grad_out, recorded_batch_ * output_shape().count(), start);
+  for (std::size_t i = plan_.steps.size(); i-- > 0;) {
+    if (grad_x || plan_.activations[plan_.steps[i].output].trained) run_back(i, grad_x, accumulate);
+  }
+}
+
+template <class T>
+void BasicNetwork<T>::run_back(std::size_t index, T* grad_x, bool accumulate) {
+  const Step& step = plan_.steps[index];
+  const auto wanted = [&](const StepInput& input) { return grad_x || plan_.activations[input.id].trained; };
   const std::size_t batch = recorded_batch_;
-  if (plan_.steps.empty()) {
-    if (grad_x) std::copy_n(grad_out, batch * input_shape().count(), grad_x);
+  const std::size_t out_count = batch * plan_.activations[step.output].count;
+  const T* y = activation(training_, step.output);
+  T* grad_y = gradient_of(step.output, grad_x);
+  if (step.activation.kind != ActivationKind::kIdentity) {
+    kernels_->activation_backward(context_, step.activation, out_count, nullptr, y, grad_y, grad_y);
+  }
+  if (step.addend) {
+    if (wanted(*step.addend)) hand_down(*step.addend, out_count, grad_y, grad_x);
+    if (wanted(step.input)) hand_down(step.input, out_count, grad_y, grad_x);
     return;
   }
-  std::size_t current = 0;
-  if (grad_out != gradient_memory(0)) {
-    std::copy_n(grad_out, batch * output_shape().count(), gradient_memory(0));
+  const Layer<T>& layer = *plan_.layers[step.layer];
+  const bool adds = step.input.handing == Handing::kAdd;
+  T* grad_input =
+      adds ? workspace_.template at<T>(training_.spare[index]) : gradient_of(step.input.id, grad_x);
+  if (!wanted(step.input)) grad_input = nullptr;
+  const BackwardArgs<T> args{*kernels_,
+                             step.input_shape,
+                             batch,
+                             layer.backward_needs_x() ? recorded(step.input.id) : nullptr,
+                             layer.backward_needs_y() ? y : nullptr,
+                             grad_y,
+                             grad_input,
+                             parameter_pointers_.data() + step.first_parameter,
+                             gradient_pointers_.data() + step.first_parameter,
+                             accumulate,
+                             workspace_.template at<T>(training_.saved[index])};
+  layer.backward(context_, args);
+  if (adds && grad_input) {
+    hand_down(step.input, batch * plan_.activations[step.input.id].count, grad_input, grad_x);
   }
-  for (std::size_t i = plan_.steps.size(); i-- > 0;) {
-    const Step& step = plan_.steps[i];
-    T* grad_y = gradient_memory(current);
-    const T* y = activation_memory(step.output);
-    if (step.activation.kind != ActivationKind::kIdentity) {
-      kernels_->activation_backward(context_, step.activation, batch * plan_.activations[step.output].count(),
-                                    nullptr, y, grad_y, grad_y);
-    }
-    const bool first = step.input == 0;
-    const BackwardArgs<T> args{*kernels_,
-                               plan_.activations[step.input],
-                               batch,
-                               first ? recorded_x_ : activation_memory(step.input),
-                               y,
-                               grad_y,
-                               first ? grad_x : gradient_memory(1 - current),
-                               parameter_pointers_.data() + step.first_parameter,
-                               gradient_pointers_.data() + step.first_parameter,
-                               accumulate,
-                               workspace_.template at<T>(saved_offsets_[i])};
-    plan_.layers[step.layer]->backward(context_, args);
-    current = 1 - current;
+}
+
+template <class T>
+void BasicNetwork<T>::hand_down(const StepInput& input, std::size_t count, const T* grad, T* grad_x) {
+  T* to = gradient_of(input.id, grad_x);
+  if (input.handing == Handing::kAdd) kernels_->add(context_, count, to, grad, to);
+  if (input.handing == Handing::kWrite) {
+    kernels_->activation_forward(context_, {ActivationKind::kIdentity, 0}, count, grad, to);
   }
 }
 
 template <class T>
 Json BasicNetwork<T>::describe() const {
-  Json::Array sizes, layers;
+  Json::Array sizes;
   for (const std::size_t size : input_shape()) sizes.emplace_back(size);
-  for (const LayerSpec& spec : specs_) {
-    Json layer;
-    layer.set("type", spec.type);
-    if (spec.options.is_object()) {
-      for (const auto& [key, value] : spec.options.object()) layer.set(key, value);
-    }
-    layers.push_back(std::move(layer));
-  }
   Json out;
   out.set("input_shape", std::move(sizes));
   out.set("dtype", dtype_name<T>());
   out.set("seed", std::to_string(options_.seed));  // 64 bits do not fit a JSON integer
-  out.set("layers", std::move(layers));
+  out.set("layers", bpnet::describe(specs_));
   return out;
 }
 
@@ -255,13 +284,7 @@ Architecture architecture_from_json(const Json& description) {
   std::vector<std::size_t> sizes;
   for (const Json& size : description["input_shape"].array()) sizes.push_back(size.size());
   result.input_shape = Shape(sizes);
-  for (const Json& item : description["layers"].array()) {
-    LayerSpec spec{item["type"].string(), {}};
-    for (const auto& [key, value] : item.object()) {
-      if (key != "type") spec.options.set(key, value);
-    }
-    result.layers.push_back(std::move(spec));
-  }
+  result.layers = layers_from_json(description["layers"]);
   if (const Json* seed = description.find("seed")) result.seed = seed->word();
   return result;
 }

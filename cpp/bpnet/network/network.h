@@ -6,6 +6,7 @@
 
 #include "bpnet/core/arena.h"
 #include "bpnet/core/tensor.h"
+#include "bpnet/network/memory.h"
 #include "bpnet/network/plan.h"
 
 namespace bpnet {
@@ -28,7 +29,7 @@ class BasicNetwork {
   BasicNetwork(const Shape& input_shape, std::vector<LayerSpec> layers, const NetworkOptions& options = {});
 
   const Shape& input_shape() const { return plan_.input_shape; }
-  const Shape& output_shape() const { return plan_.output_shape(); }
+  const Shape& output_shape() const { return plan_.output_shape; }
   const std::vector<LayerSpec>& layers() const { return specs_; }
   const NetworkOptions& options() const { return options_; }
   const Kernels<T>& kernels() const { return *kernels_; }
@@ -45,6 +46,10 @@ class BasicNetwork {
   // Takes the memory for batches of up to max_batch; later calls within it take none.
   void reserve(std::size_t max_batch);
 
+  // Bytes that training on batches of this size takes in all: parameters, gradients, and what reserve()
+  // takes.
+  std::size_t training_bytes(std::size_t max_batch) const;
+
   // out (batch, output) = the network's outputs for x (batch, input), in evaluation mode.
   void forward(const T* x, std::size_t batch, T* out);
 
@@ -57,7 +62,7 @@ class BasicNetwork {
   void backward(const T* grad_out, T* grad_x = nullptr, bool accumulate = false);
 
   // Where a caller may write grad_out itself and save the copy.
-  T* grad_output() { return gradient_memory(0); }
+  T* grad_output() { return gradient_of(plan_.output, nullptr); }
   const T* recorded_output();                                     // what the last forward_training returned
   void forget_recorded() { recorded_batch_ = 0; }                 // x is about to go
   std::size_t recorded_batch() const { return recorded_batch_; }  // 0: nothing to go back through
@@ -74,9 +79,20 @@ class BasicNetwork {
   Json preprocessing;  // how raw data becomes x; see io/preprocessing.h. Null when there is none.
 
  private:
-  T* activation_memory(std::size_t id) { return workspace_.template at<T>(activation_offsets_[id]); }
-  T* gradient_memory(std::size_t which) { return workspace_.template at<T>(gradient_offsets_[which]); }
-  void run_steps(const T* x, std::size_t batch, bool training, std::uint64_t seed, std::uint64_t step);
+  T* activation(const BatchMemory& memory, std::size_t id) {
+    return workspace_.template at<T>(memory.activations[id]);
+  }
+  T* gradient_of(std::size_t id, T* grad_x) {
+    return id == 0 && grad_x ? grad_x : workspace_.template at<T>(training_.gradients[id]);
+  }
+  const T* recorded(std::size_t id) { return id == 0 ? recorded_x_ : activation(training_, id); }
+  std::size_t inference_rows() const;
+  void reserve_inference(std::size_t rows);
+  void take_memory(BatchMemory training, BatchMemory inference);
+  void run_steps(const BatchMemory& memory, const T* x, std::size_t batch, bool training, std::uint64_t seed,
+                 std::uint64_t step);
+  void run_back(std::size_t index, T* grad_x, bool accumulate);
+  void hand_down(const StepInput& input, std::size_t count, const T* grad, T* grad_x);
   std::vector<T*> pointers(Arena& arena, const std::vector<Slot>& slots);
 
   std::vector<LayerSpec> specs_;
@@ -86,9 +102,7 @@ class BasicNetwork {
   Arena parameters_, gradients_, buffers_, workspace_, scratch_;
   std::vector<T*> parameter_pointers_, gradient_pointers_, buffer_pointers_;
   Context context_{nullptr, 0};
-  std::size_t max_batch_ = 0;
-  std::vector<std::size_t> activation_offsets_, saved_offsets_;  // bytes into workspace_
-  std::size_t gradient_offsets_[2] = {0, 0};
+  BatchMemory training_, inference_;
   const T* recorded_x_ = nullptr;  // of the last forward_training
   std::size_t recorded_batch_ = 0;
 };

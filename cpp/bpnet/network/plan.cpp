@@ -5,6 +5,8 @@
 #include "bpnet/core/arena.h"
 #include "bpnet/core/error.h"
 #include "bpnet/layers/activation.h"
+#include "bpnet/layers/conversion.h"
+#include "bpnet/layers/options.h"
 
 namespace bpnet {
 namespace {
@@ -16,46 +18,228 @@ std::size_t aligned_count(std::size_t count) {
   return align_up(checked_product("network", count, sizeof(T))) / sizeof(T);
 }
 
-template <class T>
-void add_parameters(Plan<T>& plan, const Layer<T>& layer, const Shape& input, const std::string& prefix) {
-  for (ParameterSpec& spec : layer.parameters(input)) {
-    plan.parameters.push_back({prefix + spec.name, spec.shape, plan.parameter_size});
-    plan.state_names.push_back(plan.parameters.back().name);
-    plan.parameter_size = checked_sum("network", plan.parameter_size, aligned_count<T>(spec.shape.count()));
-    plan.parameter_specs.push_back(std::move(spec));
-  }
-  for (BufferSpec& spec : layer.buffers(input)) {
-    plan.buffers.push_back({prefix + spec.name, spec.shape, plan.buffer_size});
-    plan.state_names.push_back(plan.buffers.back().name);
-    plan.buffer_size = checked_sum("network", plan.buffer_size, aligned_count<T>(spec.shape.count()));
-    plan.buffer_specs.push_back(std::move(spec));
-  }
-}
+// An activation as it stands between two layers: views give one memory several shapes.
+struct Value {
+  std::size_t id;
+  Shape shape;
+  Layout layout;
+};
 
-// An activation right after a layer that takes one needs no step of its own, if its derivative is
-// known from its output.
 template <class T>
-bool can_fuse(const Plan<T>& plan, const Layer<T>& layer) {
-  if (plan.steps.empty() || !layer.activation()) return false;
-  const Step& before = plan.steps.back();
-  return plan.layers[before.layer]->takes_activation() &&
-         before.activation.kind == ActivationKind::kIdentity &&
-         before.output + 1 == plan.activations.size() && derivative_from_output(layer.activation()->kind);
-}
+class Builder {
+ public:
+  Builder(const Shape& input_shape, const std::vector<LayerSpec>& specs) {
+    plan_.input_shape = input_shape;
+    plan_.activations.push_back({input_shape.count(), std::nullopt, false});
+    grow();
+    for (const LayerSpec& spec : specs) {
+      // A run's file holds the optimizer's tensors beside the network's, under this name.
+      if (spec.name == "optimizer") fail<ValueError>("network: a layer may not be named 'optimizer'");
+    }
+    Value y = run(specs, "", {0, input_shape, Layout::kPlain}, 0);
+    y = converted(y, Layout::kPlain);
+    plan_.output = y.id;
+    plan_.output_shape = y.shape;
+    hand_gradients();
+  }
+
+  Plan<T> take() { return std::move(plan_); }
+
+ private:
+  Value run(const std::vector<LayerSpec>& specs, const std::string& prefix, Value x, int depth) {
+    check_nesting(depth);
+    const std::vector<std::string> names = layer_names(specs);
+    for (std::size_t i = 0; i < specs.size(); ++i) {
+      const std::string path = prefix + names[i];
+      if (specs[i].type == kSequential) {
+        x = add_sequential(specs[i], path, x, depth);
+      } else if (specs[i].type == kResidual) {
+        x = add_residual(specs[i], path, x, depth);
+      } else {
+        x = add_layer(specs[i], path, x);
+      }
+    }
+    return x;
+  }
+
+  Value add_sequential(const LayerSpec& spec, const std::string& path, const Value& x, int depth) {
+    Options("sequential", spec.options).finish();
+    if (spec.layers.empty()) fail<ValueError>("sequential: no layers given, at least one is needed");
+    return run(spec.layers, path + ".", x, depth + 1);
+  }
+
+  Value add_residual(const LayerSpec& spec, const std::string& path, const Value& x, int depth) {
+    Options("residual", spec.options).finish();
+    if (spec.layers.empty()) fail<ValueError>("residual: no layers given, at least one is needed");
+    const auto is_taken = [](const LayerSpec& layer) { return layer.name == kShortcutName; };
+    if (!spec.shortcut.empty() && std::any_of(spec.layers.begin(), spec.layers.end(), is_taken)) {
+      fail<ValueError>("residual: a layer is named '", kShortcutName, "', which is the shortcut's name");
+    }
+    ++uses_[x.id];  // nothing may be fused into what the shortcut is still to see
+    const Value body = run(spec.layers, path + ".", x, depth + 1);
+    ++uses_[body.id];
+    Value other = run(spec.shortcut, path + "." + kShortcutName + ".", x, depth + 1);
+    if (!(body.shape == other.shape)) {
+      fail<ShapeError>("residual: the layers give ", body.shape, ", the shortcut gives ", other.shape,
+                       "; they are added and must agree", where(path));
+    }
+    other = converted(other, body.layout);
+    Step& step = add_step(0, body, body.shape);
+    step.addend = StepInput{other.id};
+    ++uses_[other.id];
+    plan_.activations.back().trained |= plan_.activations[other.id].trained;
+    plan_.entries.push_back({path, spec.type, std::nullopt, false, body.shape, plan_.parameters.size(), 0});
+    return {step.output, body.shape, body.layout};
+  }
+
+  Value add_layer(const LayerSpec& spec, const std::string& path, Value x) {
+    plan_.layers.push_back(make_layer<T>(spec));
+    const std::size_t index = plan_.layers.size() - 1;
+    const Layer<T>& layer = *plan_.layers.back();
+    const std::uint32_t number = number_++;
+    const Shape output = output_shape(layer, x.shape, path);
+    Entry entry{path, spec.type, layer.activation(), layer.is_view(), output, plan_.parameters.size(), 0};
+    x = converted(x, layer.layout());
+    Value y{x.id, output, output.rank() == 3 ? x.layout : Layout::kPlain};
+    if (can_fuse(layer, x)) {
+      plan_.steps[*plan_.activations[x.id].producer].activation = *layer.activation();
+    } else if (!layer.is_view()) {
+      Step& step = add_step(index, x, output);
+      step.number = number;
+      add_parameters(layer, x.shape, path + ".");
+      entry.parameter_count = step.parameter_count = plan_.parameters.size() - step.first_parameter;
+      step.buffer_count = plan_.buffers.size() - step.first_buffer;
+      plan_.activations.back().trained |= step.parameter_count > 0;
+      y.id = step.output;
+    }
+    plan_.entries.push_back(std::move(entry));
+    return y;
+  }
+
+  Shape output_shape(const Layer<T>& layer, const Shape& input, const std::string& path) const {
+    try {
+      return layer.output_shape(input);
+    } catch (const ShapeError& error) {
+      fail<ShapeError>(error.what(), where(path));
+    }
+  }
+
+  // Says which one of many layers is meant, where its number alone does not.
+  static std::string where(const std::string& path) {
+    const bool plain = path.find_first_not_of("0123456789") == std::string::npos;
+    return plain ? "" : " (layer '" + path + "')";
+  }
+
+  // x in the order that `wanted` asks for. An activation that several layers want so is converted once.
+  Value converted(Value x, Layout wanted) {
+    if (wanted == Layout::kAny || wanted == x.layout) return x;
+    x.layout = wanted;
+    if (!layouts_differ(x.shape)) return x;
+    if (!conversion_[x.id]) {
+      plan_.layers.push_back(std::make_unique<Conversion<T>>(wanted));
+      const std::size_t output = add_step(plan_.layers.size() - 1, x, x.shape).output;
+      conversion_[x.id] = output;
+      conversion_[output] = x.id;
+    }
+    return {*conversion_[x.id], x.shape, wanted};
+  }
+
+  // A step without parameters from x to a new activation.
+  Step& add_step(std::size_t layer, const Value& x, const Shape& output) {
+    const std::size_t id = plan_.activations.size();
+    ++uses_[x.id];
+    const bool trained = plan_.activations[x.id].trained;
+    plan_.activations.push_back({output.count(), plan_.steps.size(), trained});
+    grow();
+    plan_.steps.push_back({layer,
+                           {x.id},
+                           std::nullopt,
+                           id,
+                           x.shape,
+                           kIdentity,
+                           0,
+                           plan_.parameters.size(),
+                           0,
+                           plan_.buffers.size(),
+                           0});
+    return plan_.steps.back();
+  }
+
+  // An elementwise layer needs no step of its own when the step before makes x for it alone, can apply it,
+  // and its derivative is known from its output.
+  bool can_fuse(const Layer<T>& layer, const Value& x) const {
+    const auto producer = plan_.activations[x.id].producer;
+    if (!layer.activation() || !producer || uses_[x.id] > 0) return false;
+    const Step& before = plan_.steps[*producer];
+    return (before.addend || plan_.layers[before.layer]->takes_activation()) &&
+           before.activation.kind == ActivationKind::kIdentity &&
+           derivative_from_output(layer.activation()->kind);
+  }
+
+  void add_parameters(const Layer<T>& layer, const Shape& input, const std::string& prefix) {
+    for (ParameterSpec& spec : layer.parameters(input)) {
+      place(plan_.parameters, plan_.parameter_size, prefix + spec.name, spec.shape);
+      plan_.parameter_specs.push_back(std::move(spec));
+    }
+    for (BufferSpec& spec : layer.buffers(input)) {
+      place(plan_.buffers, plan_.buffer_size, prefix + spec.name, spec.shape);
+      plan_.buffer_specs.push_back(std::move(spec));
+    }
+  }
+
+  void place(std::vector<Slot>& slots, std::size_t& size, const std::string& name, const Shape& shape) {
+    slots.push_back({name, shape, size});
+    plan_.state_names.push_back(name);
+    size = checked_sum("network", size, aligned_count<T>(shape.count()));
+  }
+
+  void hand_gradients() {
+    std::vector<bool> handed(plan_.activations.size(), false);
+    const auto first = [&](StepInput& input) {
+      const bool already = handed[input.id];
+      input.handing = already ? Handing::kAdd : Handing::kWrite;
+      handed[input.id] = true;
+      return !already;
+    };
+    for (std::size_t i = plan_.steps.size(); i-- > 0;) {
+      Step& step = plan_.steps[i];
+      if (step.addend) first(*step.addend);  // before the gradient's memory becomes the other input's
+      if (first(step.input) && step.addend && step.input.id != 0) step.input.handing = Handing::kShare;
+    }
+  }
+
+  void grow() {
+    uses_.resize(plan_.activations.size(), 0);
+    conversion_.resize(plan_.activations.size());
+  }
+
+  Plan<T> plan_;
+  std::uint32_t number_ = 0;
+  std::vector<std::size_t> uses_;                       // by id: consumers so far, or known to come
+  std::vector<std::optional<std::size_t>> conversion_;  // by id: the same in the other order
+};
 
 }  // namespace
 
 template <class T>
 std::size_t Plan<T>::saved_size(const Step& step, std::size_t batch) const {
-  return layers[step.layer]->saved_size(activations[step.input], batch);
+  return step.addend ? 0 : layers[step.layer]->saved_size(step.input_shape, batch);
 }
 
 template <class T>
 std::size_t Plan<T>::workspace_size(const Kernels<T>& kernels, std::size_t batch) const {
   std::size_t most = 0;
   for (const Step& step : steps) {
-    most = std::max(most, layers[step.layer]->workspace_size(kernels, activations[step.input], batch));
+    if (step.addend) continue;
+    most = std::max(most, layers[step.layer]->workspace_size(kernels, step.input_shape, batch));
   }
+  return most;
+}
+
+template <class T>
+std::size_t Plan<T>::widest() const {
+  std::size_t most = 0;
+  for (const ActivationPlace& place : activations) most = std::max(most, place.count);
   return most;
 }
 
@@ -65,36 +249,7 @@ Plan<T> make_plan(const Shape& input_shape, const std::vector<LayerSpec>& specs)
     fail<ShapeError>("network: input_shape is ", input_shape, ", every size must be at least 1");
   }
   if (specs.empty()) fail<ValueError>("network: no layers given, at least one is needed");
-  Plan<T> plan;
-  plan.input_shape = input_shape;
-  plan.activations.push_back(input_shape);
-  for (std::size_t index = 0; index < specs.size(); ++index) {
-    plan.layers.push_back(make_layer<T>(specs[index]));
-    const Layer<T>& layer = *plan.layers.back();
-    const Shape input = plan.activations.back();
-    const Shape output = layer.output_shape(input);
-    if (layer.is_view()) {
-      // The id keeps its memory and takes the new shape; the input's own shape stays in input_shape.
-      plan.activations.back() = output;
-    } else if (can_fuse(plan, layer)) {
-      plan.steps.back().activation = *layer.activation();
-    } else {
-      const Step step{index,
-                      kIdentity,
-                      plan.activations.size() - 1,
-                      plan.activations.size(),
-                      plan.parameters.size(),
-                      0,
-                      plan.buffers.size(),
-                      0};
-      plan.steps.push_back(step);
-      add_parameters(plan, layer, input, std::to_string(index) + ".");
-      plan.steps.back().parameter_count = plan.parameters.size() - step.first_parameter;
-      plan.steps.back().buffer_count = plan.buffers.size() - step.first_buffer;
-      plan.activations.push_back(output);
-    }
-  }
-  return plan;
+  return Builder<T>(input_shape, specs).take();
 }
 
 template struct Plan<float>;

@@ -1,8 +1,10 @@
-// The plan of a network, made once: shapes inferred, activations fused into the layer before them,
-// and every parameter, buffer and activation given its place.
+// The plan of a network, made once: a graph of steps over activations. Shapes are inferred, nested layers
+// laid out in a row, activations fused into the step before them, conversions put where the order in memory
+// changes, and every parameter, buffer and activation given its place.
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -10,10 +12,28 @@
 
 namespace bpnet {
 
+// How a step hands a gradient down to one of its inputs. Backward visits an activation's consumers from the
+// last to the first.
+enum class Handing {
+  kWrite,  // the first to hand one down
+  kAdd,    // others have before
+  kShare,  // the gradient by the output is the gradient by the input: one memory serves both
+};
+
+struct StepInput {
+  std::size_t id;  // of an activation
+  Handing handing = Handing::kWrite;
+};
+
+// y = act(layer(input)), or the sum that ends a Residual: y = act(input + addend).
 struct Step {
-  std::size_t layer;            // index into Plan::layers
+  std::size_t layer;  // index into Plan::layers; a sum has none
+  StepInput input;
+  std::optional<StepInput> addend;
+  std::size_t output;           // id of an activation
+  Shape input_shape;            // as the layer sees it: another than the activation's own after a Flatten
   Activation activation;        // fused into this step, or identity
-  std::size_t input, output;    // ids of activations
+  std::uint32_t number;         // of the layer among the user's: keys its random masks
   std::size_t first_parameter;  // index into Plan::parameters, and how many
   std::size_t parameter_count;
   std::size_t first_buffer;
@@ -21,17 +41,37 @@ struct Step {
 };
 
 struct Slot {        // a place in a flat array
-  std::string name;  // "0.weight"
+  std::string name;  // "features.0.weight"
   Shape shape;
   std::size_t offset;  // in elements
+};
+
+// One of the user's layers, in the order in which they run. A Residual comes where its sum is made.
+struct Entry {
+  std::string path;  // "features.0"
+  std::string type;
+  std::optional<Activation> activation;  // of an elementwise layer
+  bool is_view;
+  Shape output_shape;
+  std::size_t first_parameter;  // index into Plan::parameters, and how many
+  std::size_t parameter_count;
+};
+
+struct ActivationPlace {
+  std::size_t count;                    // elements of one sample
+  std::optional<std::size_t> producer;  // the step that makes it; none for the network's input
+  bool trained;                         // there are parameters before it: backward must come this far
 };
 
 template <class T>
 struct Plan {
   Shape input_shape;
+  Shape output_shape;
+  std::size_t output;  // id of the activation that leaves the network
   std::vector<std::unique_ptr<Layer<T>>> layers;
+  std::vector<Entry> entries;
   std::vector<Step> steps;
-  std::vector<Shape> activations;  // by id, of one sample; 0 is the network's input
+  std::vector<ActivationPlace> activations;  // by id; 0 is the network's input
   std::vector<ParameterSpec> parameter_specs;
   std::vector<Slot> parameters;  // beside parameter_specs
   std::vector<BufferSpec> buffer_specs;
@@ -40,9 +80,9 @@ struct Plan {
   std::size_t parameter_size = 0;        // elements of the flat array, each slot aligned
   std::size_t buffer_size = 0;
 
-  const Shape& output_shape() const { return activations.back(); }
-  std::size_t saved_size(const Step& step, std::size_t batch) const;
+  std::size_t saved_size(const Step& step, std::size_t batch) const;               // elements
   std::size_t workspace_size(const Kernels<T>& kernels, std::size_t batch) const;  // bytes
+  std::size_t widest() const;  // elements of the largest activation of one sample
 };
 
 // Throws when the layers do not fit together; the message names the layer.

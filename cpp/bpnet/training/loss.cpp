@@ -82,8 +82,8 @@ void check_loss(const Loss& loss, const BasicNetwork<T>& network) {
                      ", a flat one like (outputs,) is needed; end with a Flatten");
   }
   std::string last;  // what the outputs come from
-  for (const LayerSpec& layer : network.layers()) {
-    if (layer.type != "Flatten" && layer.type != "Dropout") last = layer.type;
+  for (const Entry& entry : network.plan().entries) {
+    if (entry.type != "Flatten" && entry.type != "Dropout") last = entry.type;
   }
   if (takes_logits(loss) && (last == "Softmax" || last == "Sigmoid")) {
     fail<ValueError>(name, ": the network ends in ", last,

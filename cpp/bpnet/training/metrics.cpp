@@ -48,16 +48,19 @@ std::size_t count_correct(const Loss& loss, std::size_t rows, std::size_t column
 template <class T>
 Evaluation evaluate(BasicNetwork<T>& network, const Loss& loss, const Dataset<T>& data, std::size_t begin,
                     std::size_t end) {
-  constexpr std::size_t kRows = 256;
+  // As many samples at a time as make about kElements numbers.
+  constexpr std::size_t kElements = std::size_t{1} << 22;
+  const std::size_t rows_at_once =
+      std::clamp<std::size_t>(kElements / std::max<std::size_t>(1, data.features), 16, 256);
   const std::size_t columns = network.output_shape().count();
   const std::vector<double>& weights = loss_class_weight(loss);
   const std::vector<T> class_weight(weights.begin(), weights.end());
-  std::vector<T> x(kRows * data.features), output(kRows * columns), row_scale(kRows);
-  network.reserve_scratch(network.kernels().loss_workspace(kRows, columns));
+  std::vector<T> x(rows_at_once * data.features), output(rows_at_once * columns), row_scale(rows_at_once);
+  network.reserve_scratch(network.kernels().loss_workspace(rows_at_once, columns));
 
   Evaluation result;
-  for (std::size_t first = begin; first < end; first += kRows) {
-    const std::size_t rows = std::min(kRows, end - first);
+  for (std::size_t first = begin; first < end; first += rows_at_once) {
+    const std::size_t rows = std::min(rows_at_once, end - first);
     gather_rows(data.x, data.x_type, data.features, nullptr, first, rows, x.data());
     network.forward(x.data(), rows, output.data());
     const std::int64_t* labels = data.labels ? data.labels + first : nullptr;

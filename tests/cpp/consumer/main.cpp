@@ -189,6 +189,37 @@ void train_and_save(const std::string& folder) {
   std::remove(run.c_str());
 }
 
+bpnet::Network nested_network() {
+  const bpnet::LayerSpec block = bpnet::residual(
+      {bpnet::linear(8).named("fc1"), bpnet::tanh(), bpnet::linear(8, {.bias = false}).named("fc2")},
+      {bpnet::linear(8)});
+  const bpnet::LayerSpec layer1 = bpnet::sequential({block, bpnet::relu(), bpnet::residual({bpnet::gelu()})});
+  return bpnet::Network({16}, {layer1.named("layer1"), bpnet::linear(3).named("fc")}, {.seed = 5});
+}
+
+void nested_layers(const std::string& folder) {
+  const Data data(64, 16, 3);
+  bpnet::Network network = nested_network();
+  std::string names;
+  for (const auto& item : network.state()) names += item.name + " ";
+  check(names ==
+            "layer1.0.fc1.weight layer1.0.fc1.bias layer1.0.fc2.weight layer1.0.downsample.0.weight "
+            "layer1.0.downsample.0.bias fc.weight fc.bias ",
+        "nested layers: the names are " + names);
+  bpnet::Trainer trainer(network, bpnet::CrossEntropy{}, kMomentum);
+  const float first = trainer.step(data.x.data(), data.labels.data(), data.count);
+  float last = first;
+  for (int step = 0; step < 50; ++step) last = trainer.step(data.x.data(), data.labels.data(), data.count);
+  check(last < first / 2,
+        "nested layers: the loss went from " + std::to_string(first) + " to " + std::to_string(last));
+  const std::string model = folder + "/nested.safetensors";
+  bpnet::save(network, model);
+  bpnet::Network again = bpnet::load(model);
+  check(weights(again) == weights(network) && outputs(again, data) == outputs(network, data),
+        "nested layers: the loaded network differs");
+  std::remove(model.c_str());
+}
+
 // Steps of several sizes within what was reserved.
 void check_steps_take_no_memory(const std::string& which, bpnet::Network& network, const Data& data,
                                 const bpnet::Optimizer& optimizer) {
@@ -215,6 +246,8 @@ void steps_take_no_memory() {
     bpnet::Network network({16}, {bpnet::linear(8), bpnet::relu(), bpnet::dropout(0.5), bpnet::linear(3)});
     check_steps_take_no_memory("optimizer " + std::to_string(optimizer.index()), network, data, optimizer);
   }
+  bpnet::Network nested = nested_network();
+  check_steps_take_no_memory("nested layers", nested, data, kMomentum);
   // Wide enough that the work is shared out, by threads that are not there yet.
   bpnet::set_num_threads(4);
   const Data wide_data(256, 200, 10);
@@ -275,7 +308,9 @@ void errors_are_exceptions(const std::string& folder) {
   bpnet::Network network = small_network();
   bpnet::Trainer trainer(network, bpnet::CrossEntropy{}, bpnet::Sgd{});
 
-  expect_message(message_of<bpnet::ShapeError>([] { bpnet::Network({3, 32, 32}, {bpnet::linear(10)}); }),
+  expect_message(message_of<bpnet::ShapeError>([] {
+                   bpnet::Network({3, 32, 32}, {bpnet::linear(10)});
+                 }),
                  "linear: input has shape (3, 32, 32), a flat one like (features,) is needed");
   expect_message(message_of<bpnet::ShapeError>([&] { network.set_state("0.bias", {9}, data.x.data()); }),
                  "'0.bias' has shape (9,), the network's has (8,)");
@@ -312,6 +347,7 @@ int main(int count, char** arguments) {
   const std::string folder = count > 1 ? arguments[1] : ".";
   try {
     train_and_save(folder);
+    nested_layers(folder);
     steps_take_no_memory();
     same_bits_for_every_thread_count();
     errors_are_exceptions(folder);

@@ -28,6 +28,12 @@ void multiply(bpnet::Context&, size_t count, const real* a, const real* b, real*
   });
 }
 
+void add(bpnet::Context&, size_t count, const real* a, const real* b, real* y) {
+  run_chunks(count, kChunk, [&](size_t begin, size_t end, size_t) {
+    for (size_t i = begin; i < end; ++i) y[i] = a[i] + b[i];
+  });
+}
+
 size_t first_not_finite(bpnet::Context&, size_t count, const real* x) {
   constexpr size_t kBlockSize = 1024;
   for (size_t begin = 0; begin < count; begin += kBlockSize) {

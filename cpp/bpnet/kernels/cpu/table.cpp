@@ -8,6 +8,7 @@
 
 #include "bpnet/kernels/cpu/activation.h"
 #include "bpnet/kernels/cpu/elementwise.h"
+#include "bpnet/kernels/cpu/layout.h"
 #include "bpnet/kernels/cpu/linear.h"
 #include "bpnet/kernels/cpu/loss.h"
 #include "bpnet/kernels/cpu/online.h"
@@ -39,6 +40,8 @@ constexpr bpnet::Kernels<real> kTable = {
     .softmax_backward = softmax_backward,
     .dropout_mask = dropout_mask,
     .multiply = multiply,
+    .add = add,
+    .transpose = transpose,
     .loss_workspace = loss_workspace,
     .loss = loss,
     .sgd = sgd,

@@ -23,6 +23,20 @@ void multiply(Context&, size_t count, const T* a, const T* b, T* y) {
 }
 
 template <class T>
+void add(Context&, size_t count, const T* a, const T* b, T* y) {
+  for (size_t i = 0; i < count; ++i) y[i] = a[i] + b[i];
+}
+
+template <class T>
+void transpose(Context&, size_t n, size_t rows, size_t columns, const T* x, T* y) {
+  for (size_t i = 0; i < n; ++i) {
+    for (size_t r = 0; r < rows; ++r) {
+      for (size_t c = 0; c < columns; ++c) y[(i * columns + c) * rows + r] = x[(i * rows + r) * columns + c];
+    }
+  }
+}
+
+template <class T>
 size_t first_not_finite(Context&, size_t count, const T* x) {
   size_t i = 0;
   while (i < count && std::isfinite(x[i])) ++i;

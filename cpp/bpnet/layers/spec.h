@@ -1,0 +1,45 @@
+// A layer as its user wrote it: the same for float and double, and what a model file stores.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "bpnet/core/json.h"
+
+namespace bpnet {
+
+struct LayerSpec {
+  std::string type;                      // "Linear"
+  Json options;                          // {"out_features": 128, ...}
+  std::string name = {};                 // stands in for its index in dotted names; empty: it has none
+  std::vector<LayerSpec> layers = {};    // what a Sequential or Residual holds
+  std::vector<LayerSpec> shortcut = {};  // a Residual's other way
+
+  LayerSpec named(std::string given) const;  // residual({conv2d(64, {3, 3}).named("conv1"), …})
+};
+
+// The layers one after another, as one layer: "features.0.weight".
+LayerSpec sequential(std::vector<LayerSpec> layers);
+
+// y = layers(x) + shortcut(x), the shortcut x itself when it has no layers (He et al. 2016). The layers'
+// names stand right under its own, the shortcut's under "downsample": "layer1.0.conv1.weight",
+// "layer1.0.downsample.0.weight".
+LayerSpec residual(std::vector<LayerSpec> layers, std::vector<LayerSpec> shortcut = {});
+
+constexpr const char* kSequential = "Sequential";
+constexpr const char* kResidual = "Residual";
+constexpr const char* kShortcutName = "downsample";
+
+// As a model file stores it: {"type": …, "name": …, options…, "layers": […], "shortcut": […]}.
+Json describe(const std::vector<LayerSpec>& layers);
+std::vector<LayerSpec> layers_from_json(const Json& description);
+
+// The names of siblings: as given, or the index. Throws when they cannot stand in a dotted name.
+std::vector<std::string> layer_names(const std::vector<LayerSpec>& layers);
+
+// A file may nest layers this deep, and so may anybody.
+constexpr int kMaxNesting = 16;
+void check_nesting(int depth);
+
+}  // namespace bpnet

@@ -1,0 +1,27 @@
+// Where everything that one batch needs lies in the network's workspace. Every piece is needed from one
+// moment to another; pieces whose times do not meet share memory.
+#pragma once
+
+#include <vector>
+
+#include "bpnet/network/plan.h"
+
+namespace bpnet {
+
+struct BatchMemory {  // places in bytes from the start of the workspace
+  std::size_t batch = 0;
+  std::size_t bytes = 0;                 // of the whole workspace
+  std::vector<std::size_t> activations;  // by id; 0, the network's input, is the caller's
+  std::vector<std::size_t> saved;        // by step: what its layer keeps from forward to backward
+  std::vector<std::size_t> gradients;    // by id, of the gradient by that activation
+  std::vector<std::size_t> spare;        // by step: a gradient before it is added
+};
+
+template <class T>
+BatchMemory training_memory(const Plan<T>& plan, std::size_t batch);
+
+// Without gradients: an activation's memory is free after its last consumer.
+template <class T>
+BatchMemory inference_memory(const Plan<T>& plan, std::size_t batch);
+
+}  // namespace bpnet

@@ -1,0 +1,110 @@
+"""Nested networks in NumPy, layer by layer and without a plan: what the graph's steps, fusions, conversions and
+shared memory must come to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+import bpnet as bp
+
+Back = Callable[[np.ndarray], np.ndarray]  # from the gradient by y to the gradient by x
+
+
+class PlainGraph:
+    """Forward and backward of layers, with the weights of a network's state_dict."""
+
+    def __init__(self, layers: list[bp.layers.Layer], state: Mapping[str, np.ndarray]) -> None:
+        self.layers = layers
+        self.state = state
+        self.gradients: dict[str, np.ndarray] = {}
+
+    def forward(self, x: np.ndarray) -> tuple[np.ndarray, Back]:
+        return self._row(self.layers, "", x)
+
+    def _row(self, layers: list[Any], prefix: str, x: np.ndarray) -> tuple[np.ndarray, Back]:
+        backs: list[Back] = []
+        for index, layer in enumerate(layers):
+            path = prefix + (layer.name or str(index))
+            x, back = getattr(self, "_" + type(layer).__name__.lower())(layer, path, x)
+            backs.append(back)
+
+        def all_back(grad: np.ndarray) -> np.ndarray:
+            for back in reversed(backs):
+                grad = back(grad)
+            return grad
+
+        return x, all_back
+
+    def _sequential(self, layer: Any, path: str, x: np.ndarray) -> tuple[np.ndarray, Back]:
+        return self._row(layer.options["layers"], path + ".", x)
+
+    def _residual(self, layer: Any, path: str, x: np.ndarray) -> tuple[np.ndarray, Back]:
+        y, back = self._row(layer.options["layers"], path + ".", x)
+        other, other_back = self._row(layer.options.get("shortcut", []), path + ".downsample.", x)
+        return y + other, lambda grad: back(grad) + other_back(grad)
+
+    def _linear(self, layer: Any, path: str, x: np.ndarray) -> tuple[np.ndarray, Back]:
+        w, b = self.state[path + ".weight"], self.state.get(path + ".bias")
+
+        def back(grad: np.ndarray) -> np.ndarray:
+            self.gradients[path + ".weight"] = grad.T @ x
+            if b is not None:
+                self.gradients[path + ".bias"] = grad.sum(axis=0)
+            return grad @ w
+
+        return x @ w.T + (0 if b is None else b), back
+
+    def _flatten(self, layer: Any, path: str, x: np.ndarray) -> tuple[np.ndarray, Back]:
+        return x.reshape(len(x), -1), lambda grad: grad.reshape(x.shape)
+
+    def _softmax(self, layer: Any, path: str, x: np.ndarray) -> tuple[np.ndarray, Back]:
+        y = np.exp(x - x.max(axis=1, keepdims=True))
+        y /= y.sum(axis=1, keepdims=True)
+        return y, lambda grad: y * (grad - (grad * y).sum(axis=1, keepdims=True))
+
+    def _tanh(self, layer: Any, path: str, x: np.ndarray) -> tuple[np.ndarray, Back]:
+        y = np.tanh(x)
+        return y, lambda grad: grad * (1 - y * y)
+
+    def _relu(self, layer: Any, path: str, x: np.ndarray) -> tuple[np.ndarray, Back]:
+        return np.maximum(x, 0), lambda grad: grad * (x > 0)
+
+    def _silu(self, layer: Any, path: str, x: np.ndarray) -> tuple[np.ndarray, Back]:
+        g = 1 / (1 + np.exp(-x))
+        return x * g, lambda grad: grad * (g + x * g * (1 - g))
+
+    def _dropout(self, layer: Any, path: str, x: np.ndarray) -> tuple[np.ndarray, Back]:
+        assert layer.options["p"] == 0
+        return x, lambda grad: grad
+
+
+def random_layers(numbers: np.random.Generator, width: int, out: int, depth: int = 3) -> list[Any]:
+    """Layers from a flat input of `width` to one of `out`, nested up to `depth` deep."""
+    kinds = [bp.Tanh, bp.ReLU, bp.SiLU, bp.Flatten, bp.Softmax, lambda: bp.Dropout(0.0)]
+    layers: list[Any] = []
+    for _ in range(numbers.integers(0, 4)):
+        choice = int(numbers.integers(0, 6 if depth else 3))
+        if choice < 2:
+            layers.append(kinds[numbers.integers(len(kinds))]())
+        elif choice == 2:
+            width = int(numbers.integers(1, 9))
+            layers.append(bp.Linear(width, bias=bool(numbers.integers(2))))
+        elif choice == 3:
+            inner = int(numbers.integers(1, 9))
+            layers.append(bp.Sequential(random_layers(numbers, width, inner, depth - 1)))
+            width = inner
+        elif choice == 4:
+            layers.append(bp.Residual(random_layers(numbers, width, width, depth - 1)))
+        else:
+            inner = int(numbers.integers(1, 9))
+            ways = (random_layers(numbers, width, inner, depth - 1) for _ in range(2))
+            layers.append(bp.Residual(*ways))
+            width = inner
+        if numbers.integers(4) == 0:
+            layers[-1] = layers[-1].named(f"layer{len(layers)}")
+    if width != out or not layers:
+        layers.append(bp.Linear(out))
+    return layers
