@@ -61,6 +61,7 @@ void BasicTrainer<T>::reserve(std::size_t max_batch) {
   batch_labels_.reserve(max_batch * sizeof(std::int64_t));
   batch_weight_.reserve(max_batch * sizeof(T));
   row_scale_.reserve(max_batch * sizeof(T));
+  buffers_before_.resize(network_->plan().buffer_size);
   max_batch_ = max_batch;
 }
 
@@ -141,21 +142,33 @@ T BasicTrainer<T>::checked_step(const Batch& batch) {
 
 template <class T>
 double BasicTrainer<T>::step_on(const Batch& batch) {
-  const double loss = forward_and_loss(batch);
-  if (!std::isfinite(loss)) {
+  const T* buffers = network_->buffer_data();
+  std::copy_n(buffers, buffers_before_.size(), buffers_before_.begin());
+  try {
+    return step_or_throw(batch);
+  } catch (...) {
     network_->forget_recorded();
-    loss_not_finite(loss, state_.step);
+    std::copy(buffers_before_.begin(), buffers_before_.end(), network_->buffer_data());
+    throw;
   }
-  state_.correct += count_correct(loss_, batch.count, network_->output_shape().count(),
-                                  network_->recorded_output(), batch.targets, batch.labels);
+}
+
+template <class T>
+double BasicTrainer<T>::step_or_throw(const Batch& batch) {
+  const double loss = forward_and_loss(batch);
+  if (!std::isfinite(loss)) loss_not_finite(loss, state_.step);
+  const std::uint64_t correct = count_correct(loss_, batch.count, network_->output_shape().count(),
+                                              network_->recorded_output(), batch.targets, batch.labels);
   if (last_weight_sum_ == 0) {  // as the online kernel: there is nothing to learn from
     network_->forget_recorded();
+    state_.correct += correct;
     ++state_.step;
     return 0;
   }
+  backward_and_update();
+  state_.correct += correct;
   state_.loss_sum += loss * last_weight_sum_;
   state_.weight_sum += last_weight_sum_;
-  backward_and_update();
   return loss;
 }
 

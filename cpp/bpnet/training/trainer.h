@@ -126,7 +126,8 @@ class BasicTrainer {
   };
 
   double forward_and_loss(const Batch& batch);  // leaves the gradient by the outputs in the network
-  double step_on(const Batch& batch);           // throws before the update when the loss is not finite
+  double step_on(const Batch& batch);           // what it throws leaves all as it was
+  double step_or_throw(const Batch& batch);     // throws before the update when the loss is not finite
   void backward_and_update();
   void check_data(const Dataset<T>& data) const;
   T checked_step(const Batch& batch);
@@ -158,6 +159,7 @@ class BasicTrainer {
   std::uint64_t order_epoch_ = ~std::uint64_t{0};
   bool order_shuffled_ = false;
   double last_weight_sum_ = 0;
+  std::vector<T> buffers_before_;  // of the step that is being made
   std::optional<TrainerSnapshot<T>> best_;
   TrainerState state_;
 };
