@@ -26,10 +26,17 @@ from bpnet.initializers import (
 )
 from bpnet.layers import (
     GELU,
+    AdaptiveAvgPool2d,
+    AvgPool2d,
+    BatchNorm1d,
+    BatchNorm2d,
+    Conv2d,
     Dropout,
     Flatten,
     LeakyReLU,
     Linear,
+    LocalResponseNorm,
+    MaxPool2d,
     ReLU,
     Residual,
     Sequential,
@@ -62,17 +69,22 @@ from bpnet.schedules import (
 from bpnet.training import Callback, Checkpoint, EarlyStopping, History, Trainer
 
 if _TYPE_CHECKING:
-    from bpnet import data, plots, recipes
+    from bpnet import data, models, plots, recipes
 
 __version__: str = _core.__version__
 
 __all__ = [
     "Adam",
     "AdamW",
+    "AdaptiveAvgPool2d",
+    "AvgPool2d",
+    "BatchNorm1d",
+    "BatchNorm2d",
     "BinaryCrossEntropyWithLogits",
     "Callback",
     "Checkpoint",
     "Constant",
+    "Conv2d",
     "CosineAnnealingLR",
     "CrossEntropy",
     "DeviceError",
@@ -91,8 +103,10 @@ __all__ = [
     "LeakyReLU",
     "Linear",
     "LinearWarmup",
+    "LocalResponseNorm",
     "MAE",
     "MSE",
+    "MaxPool2d",
     "MultiStepLR",
     "Network",
     "Normal",
@@ -122,6 +136,7 @@ __all__ = [
     "get_cmake_dir",
     "get_include",
     "load",
+    "models",
     "num_threads",
     "plots",
     "recipes",
@@ -145,7 +160,7 @@ def get_cmake_dir() -> str:
 
 
 def __getattr__(name: str) -> _Any:
-    if name in ("data", "plots", "recipes"):  # csv, gzip and matplotlib only where they are used
+    if name in ("data", "models", "plots", "recipes"):  # csv, gzip and matplotlib only where they are used
         import importlib
 
         return importlib.import_module(f"bpnet.{name}")

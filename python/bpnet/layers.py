@@ -10,12 +10,19 @@ from bpnet import checks
 from bpnet.initializers import Initializer
 
 __all__ = [
+    "AdaptiveAvgPool2d",
+    "AvgPool2d",
+    "BatchNorm1d",
+    "BatchNorm2d",
+    "Conv2d",
     "Dropout",
     "Flatten",
     "GELU",
     "Layer",
     "LeakyReLU",
     "Linear",
+    "LocalResponseNorm",
+    "MaxPool2d",
     "ReLU",
     "Residual",
     "Sequential",
@@ -31,6 +38,9 @@ _L = TypeVar("_L", bound="Layer")
 
 # As deep as the core lets layers nest.
 _MOST_NESTING = 16
+
+#: Height and width: one number, or (height, width).
+Extent = int | tuple[int, int]
 
 
 class Layer:
@@ -161,16 +171,185 @@ class Linear(Layer):
         init: Initializer | None = None,
         bias_init: Initializer | None = None,
     ) -> None:
-        options: dict[str, Any] = {"out_features": out_features, "bias": bias}
-        for name, value in (("init", init), ("bias_init", bias_init)):
-            if value is None:
-                continue
-            if not isinstance(value, Initializer):
-                raise TypeError(
-                    f"linear: {name} is {value!r}, an initializer such as bpnet.HeNormal() is needed"
-                )
-            options[name] = value
-        super().__init__(**options)
+        inits = _initializers("linear", init, bias_init)
+        super().__init__(out_features=out_features, bias=bias, **inits)
+
+
+class Conv2d(Layer):
+    """y_c = Σ_j x_j ⋆ W_cj + b_c, the cross-correlation of maps, over the channels j of c's group.
+
+    (channels, height, width) → (out_channels, out height, out width), where out height is
+    ⌊(height + top + bottom − dilation · (kernel height − 1) − 1) / stride⌋ + 1, the width likewise. W has shape
+    (out_channels, channels / groups, kernel height, kernel width), b (out_channels,).
+
+    Args:
+        out_channels: at least 1, divisible by groups.
+        kernel_size: of the window: a whole number, or (height, width), as are stride and dilation.
+        stride: steps between windows.
+        padding: zeros around the map: a whole number, (height, width) or (top, bottom, left, right).
+        dilation: steps between the inputs that a window sees.
+        groups: the channels are cut into so many groups, each with its own share of the output channels.
+        bias: whether there is a b.
+        init: how W is drawn; ``None`` is PyTorch's U(−1/√fan_in, 1/√fan_in), where fan_in is
+            channels / groups · kernel height · kernel width.
+        bias_init: how b is drawn; ``None`` is the same.
+
+    Raises:
+        ValueError: from the network, for channels that groups does not divide and for a kernel larger than
+            the padded map.
+    """
+
+    def __init__(
+        self,
+        out_channels: int,
+        kernel_size: Extent,
+        stride: Extent = 1,
+        padding: int | tuple[int, int] | tuple[int, int, int, int] = 0,
+        dilation: Extent = 1,
+        groups: int = 1,
+        bias: bool = True,
+        init: Initializer | None = None,
+        bias_init: Initializer | None = None,
+    ) -> None:
+        super().__init__(
+            out_channels=out_channels,
+            kernel_size=kernel_size,
+            stride=stride,
+            padding=padding,
+            dilation=dilation,
+            groups=groups,
+            bias=bias,
+            **_initializers("conv2d", init, bias_init),
+        )
+
+
+def _initializers(
+    operation: str, init: Initializer | None, bias_init: Initializer | None
+) -> dict[str, Initializer]:
+    """Those that were given."""
+    given = {name: value for name, value in (("init", init), ("bias_init", bias_init)) if value is not None}
+    for name, value in given.items():
+        if not isinstance(value, Initializer):
+            raise TypeError(
+                f"{operation}: {name} is {value!r}, an initializer such as bpnet.HeNormal() is needed"
+            )
+    return given
+
+
+class MaxPool2d(Layer):
+    """y = the largest x of each window, NaN where there is one; the first of equals gets the gradient.
+
+    (channels, height, width) → (channels, out height, out width), where out height is
+    ⌊(height + 2 padding − kernel) / stride⌋ + 1.
+
+    Args:
+        kernel_size: of the window: a whole number, or (height, width), as are stride and padding.
+        stride: steps between windows; ``None``: the kernel's size. Smaller ones make windows overlap.
+        padding: cells around the map that are never the largest, at most half the kernel.
+        ceil_mode: round out height up instead: a last window hangs over the edge, if it begins on the map or
+            the padding before it.
+    """
+
+    def __init__(
+        self,
+        kernel_size: Extent,
+        stride: Extent | None = None,
+        padding: Extent = 0,
+        ceil_mode: bool = False,
+    ) -> None:
+        super().__init__(kernel_size=kernel_size, stride=stride, padding=padding, ceil_mode=ceil_mode)
+
+
+class AvgPool2d(Layer):
+    """y = the mean of x over each window; sizes as in :class:`MaxPool2d`.
+
+    Args:
+        kernel_size: of the window: a whole number, or (height, width), as are stride and padding.
+        stride: steps between windows; ``None``: the kernel's size.
+        padding: zeros around the map, at most half the kernel.
+        ceil_mode: windows may hang over the edge; what is beyond the padding never counts.
+        count_include_pad: the zeros of the padding count in the mean.
+    """
+
+    def __init__(
+        self,
+        kernel_size: Extent,
+        stride: Extent | None = None,
+        padding: Extent = 0,
+        ceil_mode: bool = False,
+        count_include_pad: bool = True,
+    ) -> None:
+        super().__init__(
+            kernel_size=kernel_size,
+            stride=stride,
+            padding=padding,
+            ceil_mode=ceil_mode,
+            count_include_pad=count_include_pad,
+        )
+
+
+class AdaptiveAvgPool2d(Layer):
+    """(channels, height, width) → (channels, *output_size): means over windows that cover the map.
+
+    Row o is the mean of the rows ⌊o · height / out⌋ to ⌈(o + 1) · height / out⌉ − 1, columns likewise.
+
+    Args:
+        output_size: a whole number, or (height, width).
+    """
+
+    def __init__(self, output_size: Extent) -> None:
+        super().__init__(output_size=output_size)
+
+
+class LocalResponseNorm(Layer):
+    """y_c = x_c (k + alpha / size · Σ_j x_j²)^−beta over the channels j from c − ⌊size/2⌋ to c + ⌊(size−1)/2⌋.
+
+    Krizhevsky et al. 2012, section 3.3, in PyTorch's convention: the paper's alpha is alpha / size here.
+
+    Args:
+        size: how many channels a window sees; with within_map its height and width.
+        alpha, beta, k: as in the formula, not negative.
+        groups: the channels are cut into so many groups and windows end at their edges.
+        within_map: sum over size × size positions of the same channel instead, with alpha / size²; those
+            beyond the map's edge are 0.
+
+    Input and output have shape (channels, height, width).
+    """
+
+    def __init__(
+        self,
+        size: int,
+        alpha: float = 1e-4,
+        beta: float = 0.75,
+        k: float = 1.0,
+        groups: int = 1,
+        within_map: bool = False,
+    ) -> None:
+        super().__init__(size=size, alpha=alpha, beta=beta, k=k, groups=groups, within_map=within_map)
+
+
+class BatchNorm1d(Layer):
+    """y = (x − mean) / √(variance + eps) · weight + bias of each feature of an input (features,).
+
+    In training mean and variance (divided by the count) are the batch's, which must hold more than one value per
+    feature, and the buffers follow: running = (1 − momentum) · running + momentum · batch's, the variance there
+    divided by the count − 1. In evaluation they are ``running_mean`` and ``running_var``. (Ioffe and Szegedy 2015.)
+
+    Args:
+        eps: added to the variance, not negative.
+        momentum: from 0 to 1.
+        affine: whether there are a weight, 1 at first, and a bias, 0 at first, of shape (features,).
+    """
+
+    def __init__(self, eps: float = 1e-5, momentum: float = 0.1, affine: bool = True) -> None:
+        super().__init__(eps=eps, momentum=momentum, affine=affine)
+
+
+class BatchNorm2d(Layer):
+    """:class:`BatchNorm1d` of each channel of maps (channels, height, width), over batch and positions."""
+
+    def __init__(self, eps: float = 1e-5, momentum: float = 0.1, affine: bool = True) -> None:
+        super().__init__(eps=eps, momentum=momentum, affine=affine)
 
 
 class Tanh(Layer):
@@ -237,14 +416,19 @@ class Softmax(Layer):
 
 
 class Dropout(Layer):
-    """In training y = x · m / (1 − p), m = 0 with probability p; otherwise y = x.
+    """In training y = x · m / (1 − p), m = 0 with probability p, else 1; otherwise y = x.
 
     The mask depends on the seed, the step, the sample's place in the batch and the element alone
     (Srivastava et al. 2014, in the inverted form).
+
+    Args:
+        p: from 0 to 1.
+        scale_at: ``"training"``, or ``"test"``: y = x · m in training, (1 − p) · x otherwise, as in 2012
+            (Hinton et al. 2012).
     """
 
-    def __init__(self, p: float = 0.5) -> None:
-        super().__init__(p=p)
+    def __init__(self, p: float = 0.5, scale_at: str = "training") -> None:
+        super().__init__(p=p, scale_at=scale_at)
 
 
 class Flatten(Layer):

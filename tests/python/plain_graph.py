@@ -57,6 +57,35 @@ class PlainGraph:
 
         return x @ w.T + (0 if b is None else b), back
 
+    def _conv2d(self, layer: Any, path: str, x: np.ndarray) -> tuple[np.ndarray, Back]:
+        """3 × 3 with one zero around the map, which keeps its size."""
+        w, b = self.state[path + ".weight"], self.state[path + ".bias"]
+        height, width = x.shape[2:]
+
+        def moved(maps: np.ndarray, row: int, column: int) -> np.ndarray:
+            return np.pad(maps, ((0, 0), (0, 0), (1, 1), (1, 1)))[
+                :, :, row : row + height, column : column + width
+            ]
+
+        taps = [(row, column) for row in range(3) for column in range(3)]
+        y = sum(np.einsum("nihw,oi->nohw", moved(x, r, c), w[:, :, r, c]) for r, c in taps)
+
+        def back(grad: np.ndarray) -> np.ndarray:
+            by_w = np.empty_like(w)
+            for r, c in taps:
+                by_w[:, :, r, c] = np.einsum("nihw,nohw->oi", moved(x, r, c), grad)
+            self.gradients[path + ".weight"] = by_w
+            self.gradients[path + ".bias"] = grad.sum(axis=(0, 2, 3))
+            return sum(np.einsum("nohw,oi->nihw", moved(grad, 2 - r, 2 - c), w[:, :, r, c]) for r, c in taps)
+
+        return y + b[:, None, None], back
+
+    def _adaptiveavgpool2d(self, layer: Any, path: str, x: np.ndarray) -> tuple[np.ndarray, Back]:
+        assert layer.options["output_size"] == 1
+        positions = x.shape[2] * x.shape[3]
+        y = x.mean(axis=(2, 3), keepdims=True)
+        return y, lambda grad: np.broadcast_to(grad / positions, x.shape)
+
     def _flatten(self, layer: Any, path: str, x: np.ndarray) -> tuple[np.ndarray, Back]:
         return x.reshape(len(x), -1), lambda grad: grad.reshape(x.shape)
 
@@ -79,6 +108,31 @@ class PlainGraph:
     def _dropout(self, layer: Any, path: str, x: np.ndarray) -> tuple[np.ndarray, Back]:
         assert layer.options["p"] == 0
         return x, lambda grad: grad
+
+
+def random_image_layers(numbers: np.random.Generator, channels: int, out: int, depth: int = 3) -> list[Any]:
+    """Layers of maps, which keep their size, from `channels` to `out` of them."""
+    layers: list[Any] = []
+    for _ in range(numbers.integers(0, 4)):
+        choice = int(numbers.integers(0, 5 if depth else 2))
+        inner = int(numbers.integers(1, 5))
+        if choice == 0:
+            layers.append([bp.Tanh, bp.ReLU, bp.SiLU, lambda: bp.Dropout(0.0)][numbers.integers(4)]())
+        elif choice == 1:
+            layers.append(bp.Conv2d(inner, 3, padding=1))
+            channels = inner
+        elif choice == 2:
+            layers.append(bp.Sequential(random_image_layers(numbers, channels, inner, depth - 1)))
+            channels = inner
+        elif choice == 3:
+            layers.append(bp.Residual(random_image_layers(numbers, channels, channels, depth - 1)))
+        else:
+            ways = (random_image_layers(numbers, channels, inner, depth - 1) for _ in range(2))
+            layers.append(bp.Residual(*ways))
+            channels = inner
+    if channels != out or not layers:
+        layers.append(bp.Conv2d(out, 3, padding=1))
+    return layers
 
 
 def random_layers(numbers: np.random.Generator, width: int, out: int, depth: int = 3) -> list[Any]:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import bpnet as bp
-from plain_graph import PlainGraph, random_layers
+from plain_graph import PlainGraph, random_image_layers, random_layers
 
 OTHERS = [backend for backend in bp.backends() if backend != "reference"]
 
@@ -71,6 +71,74 @@ def test_random_nested_networks(seed: int):
 @pytest.mark.parametrize("backend", bp.backends())
 def test_fusion_and_sharing(layers: list, backend: str):
     assert_as_plain(layers, (4,), batch=9, backend=backend)
+
+
+HEADS = [
+    [],
+    [bp.Flatten(), bp.Linear(3)],
+    [bp.AdaptiveAvgPool2d(1), bp.Flatten()],
+    [bp.AdaptiveAvgPool2d(1), bp.Residual([bp.Conv2d(3, 3, padding=1)])],
+]
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_random_nested_networks_of_maps(seed: int):
+    """Where the order in memory changes, and where it need not: one channel, one pixel."""
+    numbers = np.random.default_rng(1000 + seed)
+    shape = (int(numbers.integers(1, 4)), int(numbers.integers(1, 5)), int(numbers.integers(1, 6)))
+    layers = random_image_layers(numbers, shape[0], 3) + HEADS[seed % 4]
+    assert_as_plain(layers, shape, batch=5, backend=bp.backends()[seed // 4 % len(bp.backends())])
+
+
+@pytest.mark.parametrize(
+    "layers",
+    [
+        # The input is wanted in both orders, by several.
+        [bp.Residual([bp.Conv2d(3, 3, padding=1)])],
+        [bp.Residual([bp.Conv2d(3, 3, padding=1)], [bp.Conv2d(3, 3, padding=1)])],
+        [bp.Residual([bp.Tanh()], [bp.Conv2d(3, 3, padding=1)])],
+        [bp.Residual([bp.Conv2d(3, 3, padding=1)], [bp.Tanh()])],
+        [bp.Residual([bp.Residual([bp.Conv2d(3, 3, padding=1)]), bp.Dropout(0.0)]), bp.ReLU()],
+        [bp.Conv2d(4, 3, padding=1), bp.Residual([bp.ReLU(), bp.Conv2d(4, 3, padding=1)]), bp.Flatten()],
+        [bp.Conv2d(4, 3, padding=1), bp.Residual([bp.Flatten()], [bp.Tanh(), bp.Flatten()])],
+        [bp.Residual([bp.Flatten()], [bp.Conv2d(3, 3, padding=1), bp.Flatten(), bp.Tanh()])],
+        [bp.Tanh(), bp.SiLU(), bp.Dropout(0.0)],
+    ],
+    ids=repr,
+)
+@pytest.mark.parametrize("shape", [(3, 4, 5), (3, 1, 1), (3, 1, 9)], ids=repr)
+@pytest.mark.parametrize("backend", bp.backends())
+def test_orders_in_memory(layers: list, shape: tuple[int, ...], backend: str):
+    assert_as_plain(layers, shape, batch=6, backend=backend)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("backend", bp.backends())
+def test_conversions_are_exact(backend: str, dtype: str):
+    """A 1 × 1 convolution with the identity for its weight gives back what went in, in any size."""
+    numbers = np.random.default_rng(2)
+    for channels, height, width, batch in [
+        (3, 5, 7, 4),
+        (17, 1, 33, 2),
+        (64, 6, 6, 3),
+        (2, 40, 41, 1),
+        (9, 9, 1, 5),
+    ]:
+        layers = [bp.Conv2d(channels, 1, bias=False), bp.Conv2d(channels, 1, bias=False)]
+        net = bp.Network((channels, height, width), layers, dtype=dtype, backend=backend)
+        identity = np.eye(channels)[:, :, None, None]
+        net.load_state_dict({"0.weight": identity, "1.weight": identity})
+        x = numbers.integers(-1000, 1000, (batch, channels, height, width)).astype(dtype)
+        grad = numbers.integers(-1000, 1000, x.shape).astype(dtype)
+        assert np.array_equal(net.forward(x), x)
+        assert np.array_equal(net.forward(x, training=True), x)
+        assert np.array_equal(net.backward(grad), grad)
+
+
+def test_flatten_yields_channels_first():
+    net = bp.Network((2, 3, 4), [bp.AvgPool2d(1), bp.Flatten()])
+    x = np.arange(48, dtype=np.float32).reshape(2, 2, 3, 4)
+    assert np.array_equal(net.forward(x), x.reshape(2, -1))
 
 
 @pytest.mark.parametrize("seed", range(6))

@@ -42,6 +42,64 @@ struct LinearSizes {
   size_t n, in, out;
 };
 
+// One axis of a window that slides over a map: output o sees the inputs o·stride + t·dilation − before,
+// t = 0 … kernel−1. Those below 0 or from `in` on are padding.
+struct WindowAxis {
+  size_t in, out, kernel, stride, dilation, before;
+};
+
+// Images lie channels-last: (n, height, width, channels). Channels are cut into groups, each of which sees
+// only its own inputs.
+struct ConvolutionSizes {
+  size_t n;
+  WindowAxis height, width;
+  size_t channels, out_channels, groups;
+};
+
+struct PoolSizes {
+  size_t n;
+  WindowAxis height, width;
+  size_t channels;
+};
+
+// What a mean over a window is divided by, and where the window lies.
+enum class AverageKind : int {
+  kWithPadding,     // the window's size, padding of `before` on either side included
+  kWithoutPadding,  // how many inputs it sees
+  kAdaptive,        // the same, of the window from ⌊o in / out⌋ to ⌈(o+1) in / out⌉
+};
+
+// size/2 (rounded down) before the element and (size−1)/2 after it are seen, of which those beyond the group
+// of channels, or the map, are 0.
+struct LocalResponseSizes {
+  size_t n, height, width, channels;
+  size_t groups;    // of channels, each normalised by itself
+  size_t size;      // of the window
+  bool within_map;  // over size × size positions of one channel, rather than over channels
+  double alpha, beta, k;
+};
+
+template <class T>
+struct BatchNormArgs {
+  size_t rows, columns;  // one mean and variance for each column
+  double epsilon;
+  const T* x;         // (rows, columns)
+  const T* mean;      // (columns,)
+  const T* variance;  // (columns,)
+  const T* weight;    // (columns,) or null: 1
+  const T* bias;      // (columns,) or null: 0
+};
+
+// Follows the statistics of batches: running = (1 − momentum) running + momentum · (the batch's), with the
+// variance that divides by rows − 1; batches += 1.
+template <class T>
+struct RunningStatistics {
+  double momentum;
+  T* mean;      // (columns,)
+  T* variance;  // (columns,)
+  T* batches;   // (1,)
+};
+
 enum class LossKind : int {
   kHalfSquaredError,  // ½ Σ_j (x_j − y_j)², the lecture's error; delta x − y
   kSquaredError,      // Σ_j (x_j − y_j)²
@@ -142,6 +200,50 @@ struct Kernels {
   void (*linear_backward_weight)(Context&, LinearSizes, const T* x, const T* grad_y, T* grad_w, T* grad_bias,
                                  bool accumulate);
 
+  // Images are channels-last; weights lie as PyTorch has them, (out, in/groups, kernel height, kernel width).
+  // Letters: o, i = positions of output and input, g = the group of channel c, j = channel of the group.
+  size_t (*convolution_workspace)(const ConvolutionSizes&);
+  // y (n, o, c) = act(Σ_tj x (n, o·stride + t·dilation − before, (g, j)) · w (c, j, t) + bias (c)); bias may
+  // be null
+  void (*convolution_forward)(Context&, const ConvolutionSizes&, const T* x, const T* w, const T* bias,
+                              Activation, T* y);
+  // grad_x (n, i, (g, j)) = Σ_oct grad_y (n, o, c) · w (c, j, t) over o·stride + t·dilation − before = i
+  void (*convolution_backward_input)(Context&, const ConvolutionSizes&, const T* grad_y, const T* w,
+                                     T* grad_x);
+  // grad_w (c, j, t) = Σ_no grad_y (n, o, c) · x (n, o·stride + t·dilation − before, (g, j));
+  // grad_bias (c) = Σ_no grad_y, or null; += with `accumulate`
+  void (*convolution_backward_weight)(Context&, const ConvolutionSizes&, const T* x, const T* grad_y,
+                                      T* grad_w, T* grad_bias, bool accumulate);
+
+  // y = the largest input of each window; NaN where there is one
+  void (*max_pool_forward)(Context&, const PoolSizes&, const T* x, T* y);
+  // grad_x = Σ grad_y over the windows whose first largest input it is
+  void (*max_pool_backward)(Context&, const PoolSizes&, const T* x, const T* y, const T* grad_y, T* grad_x);
+  // y = Σ x over the window / divisor
+  void (*average_pool_forward)(Context&, const PoolSizes&, AverageKind, const T* x, T* y);
+  // grad_x = Σ grad_y / divisor over the windows that see it
+  void (*average_pool_backward)(Context&, const PoolSizes&, AverageKind, const T* grad_y, T* grad_x);
+
+  // s_i = k + alpha / m · Σ_j x_j² over the window of i of m = size or size² elements;  y = x s^−beta
+  size_t (*local_response_workspace)(const LocalResponseSizes&);
+  void (*local_response_forward)(Context&, const LocalResponseSizes&, const T* x, T* y);
+  // grad_x_i = grad_y_i s_i^−beta − 2 alpha beta / m · x_i Σ_j grad_y_j x_j s_j^(−beta−1) over the j that see
+  // i
+  void (*local_response_backward)(Context&, const LocalResponseSizes&, const T* x, const T* grad_y,
+                                  T* grad_x);
+
+  size_t (*batch_norm_workspace)(size_t rows, size_t columns);
+  // mean_c = Σ_r x_rc / rows;  variance_c = Σ_r (x_rc − mean_c)² / rows
+  void (*batch_norm_statistics)(Context&, size_t rows, size_t columns, const T* x, T* mean, T* variance,
+                                const RunningStatistics<T>&);
+  // y = (x − mean) / √(variance + ε) · weight + bias
+  void (*batch_norm_forward)(Context&, const BatchNormArgs<T>&, T* y);
+  // Through the batch's statistics. With x̂ = (x − mean) / √(variance + ε): grad_bias = Σ_r grad_y;
+  // grad_weight = Σ_r grad_y x̂;  grad_x = weight / √(variance + ε) (grad_y − (grad_bias + x̂ grad_weight) /
+  // rows), these sums being the batch's alone. Gradients may be null; += with `accumulate`.
+  void (*batch_norm_backward)(Context&, const BatchNormArgs<T>&, const T* grad_y, T* grad_x, T* grad_weight,
+                              T* grad_bias, bool accumulate);
+
   // y = act(x), elementwise over count elements
   void (*activation_forward)(Context&, Activation, size_t count, const T* x, T* y);
   // grad_x = act'(x) · grad_y. x may be null for the kinds whose derivative is known from y.
@@ -161,6 +263,8 @@ struct Kernels {
   void (*multiply)(Context&, size_t count, const T* a, const T* b, T* y);
   // y = a + b, elementwise
   void (*add)(Context&, size_t count, const T* a, const T* b, T* y);
+  // y = factor · x
+  void (*scale)(Context&, size_t count, double factor, const T* x, T* y);
 
   // y (n, columns, rows): y_icr = x_irc of x (n, rows, columns); x and y are two arrays
   void (*transpose)(Context&, size_t n, size_t rows, size_t columns, const T* x, T* y);

@@ -4,12 +4,15 @@
 
 namespace bpnet {
 
-LayerSpec dropout(double p) { return {"Dropout", Json::Object{{"p", p}}}; }
+LayerSpec dropout(double p, const std::string& scale_at) {
+  return {"Dropout", Json::Object{{"p", p}, {"scale_at", scale_at}}};
+}
 
 template <class T>
 Dropout<T>::Dropout(const Json& values) {
   Options options("dropout", values);
   p_ = options.number("p", 0.5, 0, 1);
+  scale_at_test_ = options.choice("scale_at", {"training", "test"}) == "test";
   options.finish();
 }
 
@@ -22,10 +25,10 @@ template <class T>
 void Dropout<T>::forward(Context& context, const ForwardArgs<T>& a) const {
   const std::size_t columns = a.input_shape.count();
   if (!a.training) {
-    a.kernels.activation_forward(context, {ActivationKind::kIdentity, 0}, a.batch * columns, a.x, a.y);
+    a.kernels.scale(context, a.batch * columns, scale_at_test_ ? 1 - p_ : 1, a.x, a.y);
     return;
   }
-  const double scale = p_ < 1 ? 1 / (1 - p_) : 0;
+  const double inverted = p_ < 1 ? 1 / (1 - p_) : 0, scale = scale_at_test_ ? 1 : inverted;
   a.kernels.dropout_mask(context, a.key, a.batch, columns, 1 - p_, scale, a.saved);
   a.kernels.multiply(context, a.batch * columns, a.x, a.saved, a.y);
 }

@@ -4,9 +4,10 @@
 
 namespace bpnet {
 
-// In training y = x m / (1 − p), where m is 0 with probability p, else 1; otherwise y = x.
-// (Srivastava et al. 2014, in the inverted form.)
-LayerSpec dropout(double p = 0.5);
+// m is 0 with probability p, else 1. Scaled "training": in training y = x m / (1 − p), otherwise y = x (the
+// inverted form); scaled "test": in training y = x m, otherwise y = (1 − p) x. (Hinton et al. 2012,
+// Srivastava et al. 2014.)
+LayerSpec dropout(double p = 0.5, const std::string& scale_at = "training");
 
 template <class T>
 class Dropout : public Layer<T> {
@@ -22,6 +23,7 @@ class Dropout : public Layer<T> {
 
  private:
   double p_;
+  bool scale_at_test_;
 };
 
 }  // namespace bpnet

@@ -1,9 +1,11 @@
 #include "bpnet/layers/init.h"
 
+#include <algorithm>
 #include <cmath>
 #include <numbers>
 
 #include "bpnet/core/error.h"
+#include "bpnet/core/parallel.h"
 #include "bpnet/core/random.h"
 
 namespace bpnet {
@@ -30,6 +32,24 @@ constexpr Row kRows[] = {
 double standard_normal(RandomKey key, std::uint64_t index) {  // Box and Muller 1958
   const double radius = std::sqrt(-2 * std::log(random_unit(key, 2 * index)));
   return radius * std::cos(2 * std::numbers::pi * random_unit(key, 2 * index + 1));
+}
+
+// values[i] = value(i), shared out among the threads.
+template <class T, class Value>
+void fill(std::size_t count, T* values, const Value& value) {
+  constexpr std::size_t kChunk = std::size_t{1} << 14;
+  struct Work {
+    std::size_t count;
+    T* values;
+    const Value& value;
+  } work{count, values, value};
+  parallel_for((count + kChunk - 1) / kChunk,
+               [](std::size_t chunk, void* argument) {
+                 const Work& w = *static_cast<const Work*>(argument);
+                 const std::size_t end = std::min(w.count, (chunk + 1) * kChunk);
+                 for (std::size_t i = chunk * kChunk; i < end; ++i) w.values[i] = w.value(i);
+               },
+               &work);
 }
 
 }  // namespace
@@ -73,10 +93,10 @@ void initialise(const Init& init, Fans fans, std::uint64_t seed, std::uint32_t i
   const RandomKey key = random_key(seed, Purpose::kInit, index, 0);
   const double in = double(fans.in), sum = double(fans.in + fans.out);
   const auto fill_uniform = [&](double low, double high) {
-    for (std::size_t i = 0; i < count; ++i) values[i] = T(low + (high - low) * random_unit(key, i));
+    fill(count, values, [&](std::size_t i) { return T(low + (high - low) * random_unit(key, i)); });
   };
   const auto fill_normal = [&](double mean, double deviation) {
-    for (std::size_t i = 0; i < count; ++i) values[i] = T(mean + deviation * standard_normal(key, i));
+    fill(count, values, [&](std::size_t i) { return T(mean + deviation * standard_normal(key, i)); });
   };
   const auto fill_symmetric = [&](double bound) { fill_uniform(-bound, bound); };
   switch (init.kind) {
@@ -87,8 +107,7 @@ void initialise(const Init& init, Fans fans, std::uint64_t seed, std::uint32_t i
     case Init::Kind::kXavierNormal: return fill_normal(0, init.a * std::sqrt(2 / sum));
     case Init::Kind::kHeUniform: return fill_symmetric(init.a * std::sqrt(3 / in));
     case Init::Kind::kHeNormal: return fill_normal(0, init.a / std::sqrt(in));
-    case Init::Kind::kConstant:
-      for (std::size_t i = 0; i < count; ++i) values[i] = T(init.a);
+    case Init::Kind::kConstant: std::fill_n(values, count, T(init.a));
   }
 }
 

@@ -1,10 +1,13 @@
 // The list of all layers.
 #include "bpnet/core/error.h"
 #include "bpnet/layers/activation.h"
+#include "bpnet/layers/convolution.h"
 #include "bpnet/layers/dropout.h"
 #include "bpnet/layers/flatten.h"
 #include "bpnet/layers/layer.h"
 #include "bpnet/layers/linear.h"
+#include "bpnet/layers/normalization.h"
+#include "bpnet/layers/pooling.h"
 
 namespace bpnet {
 namespace {
@@ -31,6 +34,13 @@ struct Row {
 template <class T>
 constexpr Row<T> kLayers[] = {
     {"Linear", make<T, Linear>},
+    {"Conv2d", make<T, Conv2d>},
+    {"MaxPool2d", make<T, MaxPool2d>},
+    {"AvgPool2d", make<T, AvgPool2d>},
+    {"AdaptiveAvgPool2d", make<T, AdaptiveAvgPool2d>},
+    {"LocalResponseNorm", make<T, LocalResponseNorm>},
+    {"BatchNorm1d", make<T, BatchNorm1d>},
+    {"BatchNorm2d", make<T, BatchNorm2d>},
     {"Tanh", make_elementwise<T, tanh_options>},
     {"ReLU", make_elementwise<T, relu_options>},
     {"LeakyReLU", make_elementwise<T, leaky_relu_options>},

@@ -6,6 +6,9 @@
 
 namespace bpnet {
 
+Json Extent::describe() const { return Json::Array{height, width}; }
+Json Padding::describe() const { return Json::Array{top, bottom, left, right}; }
+
 Options::Options(std::string operation, const Json& values)
     : operation_(std::move(operation)), values_(values) {}
 
@@ -15,14 +18,63 @@ const Json* Options::take(const char* key) {
   return value && !value->is_null() ? value : nullptr;
 }
 
-std::size_t Options::size(const char* key) {
+const Json* Options::required(const char* key) {
   const Json* value = take(key);
   if (!value) fail<ValueError>(operation_, ": ", key, " is missing");
+  return value;
+}
+
+std::size_t Options::size(const char* key) {
+  const Json* value = required(key);
   if (!value->is_integer() || value->integer() < 1) {
     fail<ValueError>(operation_, ": ", key, " is ", value->dump(),
                      ", a whole number of at least 1 is needed");
   }
   return value->size();
+}
+
+std::size_t Options::size(const char* key, std::size_t otherwise) {
+  const Json* value = values_.find(key);
+  if (value && !value->is_null()) return size(key);
+  taken_.emplace_back(key);
+  return otherwise;
+}
+
+// A whole number, or a list of one of the lengths `counts`, none below `least`.
+std::vector<std::size_t> Options::sizes(const char* key, const Json& value, std::int64_t least,
+                                        const std::vector<std::size_t>& counts, const char* wanted) const {
+  const Json::Array items = value.is_array() ? value.array() : Json::Array{value};
+  bool right = !value.is_array() || std::find(counts.begin(), counts.end(), items.size()) != counts.end();
+  for (const Json& item : items) right = right && item.is_integer() && item.integer() >= least;
+  if (!right) {
+    fail<ValueError>(operation_, ": ", key, " is ", value.dump(), ", ", wanted, " of at least ", least,
+                     " is needed");
+  }
+  std::vector<std::size_t> result;
+  for (const Json& item : items) result.push_back(item.size());
+  return result;
+}
+
+Extent Options::extent(const char* key) {
+  const auto found = sizes(key, *required(key), 1, {2}, "a whole number or (height, width)");
+  return {found.front(), found.back()};
+}
+
+Extent Options::extent(const char* key, Extent otherwise) {
+  const Json* value = values_.find(key);
+  if (value && !value->is_null()) return extent(key);
+  taken_.emplace_back(key);
+  return otherwise;
+}
+
+Padding Options::padding(const char* key, bool four_edges) {
+  const Json* value = take(key);
+  if (!value) return 0;
+  const auto found = four_edges ? sizes(key, *value, 0, {2, 4},
+                                        "a whole number, (height, width) or (top, bottom, left, right)")
+                                : sizes(key, *value, 0, {2}, "a whole number or (height, width)");
+  if (found.size() == 4) return {found[0], found[1], found[2], found[3]};
+  return {found.front(), found.back()};
 }
 
 double Options::number(const char* key, double otherwise, double low, double high) {

@@ -34,6 +34,12 @@ void add(bpnet::Context&, size_t count, const real* a, const real* b, real* y) {
   });
 }
 
+void scale(bpnet::Context&, size_t count, double factor, const real* x, real* y) {
+  run_chunks(count, kChunk, [&](size_t begin, size_t end, size_t) {
+    for (size_t i = begin; i < end; ++i) y[i] = real(factor) * x[i];
+  });
+}
+
 size_t first_not_finite(bpnet::Context&, size_t count, const real* x) {
   constexpr size_t kBlockSize = 1024;
   for (size_t begin = 0; begin < count; begin += kBlockSize) {

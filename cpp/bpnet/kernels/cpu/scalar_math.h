@@ -19,6 +19,8 @@ inline float erfc_of(float x) { return __builtin_erfcf(x); }
 inline double erfc_of(double x) { return __builtin_erfc(x); }
 inline float sqrt_of(float x) { return __builtin_sqrtf(x); }
 inline double sqrt_of(double x) { return __builtin_sqrt(x); }
+inline float power_of(float x, float y) { return __builtin_powf(x, y); }
+inline double power_of(double x, double y) { return __builtin_pow(x, y); }
 inline float abs_of(float x) { return __builtin_fabsf(x); }
 inline double abs_of(double x) { return __builtin_fabs(x); }
 inline bool is_finite(real x) {

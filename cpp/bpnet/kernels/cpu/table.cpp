@@ -7,12 +7,15 @@
 #include <string.h>
 
 #include "bpnet/kernels/cpu/activation.h"
+#include "bpnet/kernels/cpu/convolution.h"
 #include "bpnet/kernels/cpu/elementwise.h"
 #include "bpnet/kernels/cpu/layout.h"
 #include "bpnet/kernels/cpu/linear.h"
 #include "bpnet/kernels/cpu/loss.h"
+#include "bpnet/kernels/cpu/normalization.h"
 #include "bpnet/kernels/cpu/online.h"
 #include "bpnet/kernels/cpu/optimizer.h"
+#include "bpnet/kernels/cpu/pooling.h"
 #include "bpnet/kernels/cpu/softmax.h"
 #include "bpnet/kernels/tables.h"
 
@@ -34,6 +37,21 @@ constexpr bpnet::Kernels<real> kTable = {
     .linear_forward = linear_forward,
     .linear_backward_input = linear_backward_input,
     .linear_backward_weight = linear_backward_weight,
+    .convolution_workspace = convolution_workspace,
+    .convolution_forward = convolution_forward,
+    .convolution_backward_input = convolution_backward_input,
+    .convolution_backward_weight = convolution_backward_weight,
+    .max_pool_forward = max_pool_forward,
+    .max_pool_backward = max_pool_backward,
+    .average_pool_forward = average_pool_forward,
+    .average_pool_backward = average_pool_backward,
+    .local_response_workspace = local_response_workspace,
+    .local_response_forward = local_response_forward,
+    .local_response_backward = local_response_backward,
+    .batch_norm_workspace = batch_norm_workspace,
+    .batch_norm_statistics = batch_norm_statistics,
+    .batch_norm_forward = batch_norm_forward,
+    .batch_norm_backward = batch_norm_backward,
     .activation_forward = activation_forward,
     .activation_backward = activation_backward,
     .softmax_forward = softmax_forward,
@@ -41,6 +59,7 @@ constexpr bpnet::Kernels<real> kTable = {
     .dropout_mask = dropout_mask,
     .multiply = multiply,
     .add = add,
+    .scale = scale,
     .transpose = transpose,
     .loss_workspace = loss_workspace,
     .loss = loss,

@@ -28,6 +28,11 @@ void add(Context&, size_t count, const T* a, const T* b, T* y) {
 }
 
 template <class T>
+void scale(Context&, size_t count, double factor, const T* x, T* y) {
+  for (size_t i = 0; i < count; ++i) y[i] = T(factor * double(x[i]));
+}
+
+template <class T>
 void transpose(Context&, size_t n, size_t rows, size_t columns, const T* x, T* y) {
   for (size_t i = 0; i < n; ++i) {
     for (size_t r = 0; r < rows; ++r) {

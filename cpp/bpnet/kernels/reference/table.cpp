@@ -4,11 +4,14 @@
 #include <cstring>
 #include <new>
 
+#include "bpnet/kernels/reference/convolution.h"
 #include "bpnet/kernels/reference/elementwise.h"
 #include "bpnet/kernels/reference/linear.h"
 #include "bpnet/kernels/reference/loss.h"
+#include "bpnet/kernels/reference/normalization.h"
 #include "bpnet/kernels/reference/online.h"
 #include "bpnet/kernels/reference/optimizer.h"
+#include "bpnet/kernels/reference/pooling.h"
 #include "bpnet/kernels/tables.h"
 
 namespace bpnet {
@@ -33,6 +36,21 @@ constexpr Kernels<T> kTable = {
     .linear_forward = reference::linear_forward<T>,
     .linear_backward_input = reference::linear_backward_input<T>,
     .linear_backward_weight = reference::linear_backward_weight<T>,
+    .convolution_workspace = reference::convolution_workspace,
+    .convolution_forward = reference::convolution_forward<T>,
+    .convolution_backward_input = reference::convolution_backward_input<T>,
+    .convolution_backward_weight = reference::convolution_backward_weight<T>,
+    .max_pool_forward = reference::max_pool_forward<T>,
+    .max_pool_backward = reference::max_pool_backward<T>,
+    .average_pool_forward = reference::average_pool_forward<T>,
+    .average_pool_backward = reference::average_pool_backward<T>,
+    .local_response_workspace = reference::local_response_workspace,
+    .local_response_forward = reference::local_response_forward<T>,
+    .local_response_backward = reference::local_response_backward<T>,
+    .batch_norm_workspace = reference::batch_norm_workspace,
+    .batch_norm_statistics = reference::batch_norm_statistics<T>,
+    .batch_norm_forward = reference::batch_norm_forward<T>,
+    .batch_norm_backward = reference::batch_norm_backward<T>,
     .activation_forward = reference::activation_forward<T>,
     .activation_backward = reference::activation_backward<T>,
     .softmax_forward = reference::softmax_forward<T>,
@@ -40,6 +58,7 @@ constexpr Kernels<T> kTable = {
     .dropout_mask = reference::dropout_mask<T>,
     .multiply = reference::multiply<T>,
     .add = reference::add<T>,
+    .scale = reference::scale<T>,
     .transpose = reference::transpose<T>,
     .loss_workspace = no_loss_workspace,
     .loss = reference::loss<T>,

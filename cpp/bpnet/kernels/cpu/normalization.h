@@ -1,0 +1,368 @@
+#pragma once
+
+#include "bpnet/kernels/cpu/chunks.h"
+#include "bpnet/kernels/cpu/scalar_math.h"
+#include "bpnet/kernels/kernels.h"
+
+namespace {
+
+// Work whose parts each need scratch memory of their own: at most kMostParts of them, and fewer where that
+// would be more than kPartsMemory.
+constexpr size_t kMostParts = 64;
+constexpr size_t kPartsMemory = size_t{1} << 24;  // bytes
+
+inline size_t part_length(size_t units, size_t least, size_t bytes_each) {
+  const size_t parts = larger(1, smaller(kMostParts, kPartsMemory / larger(1, bytes_each)));
+  return larger(least, ceil_divide(units, parts));
+}
+
+inline size_t whole_vectors(size_t count) { return ceil_divide(count, kLanes) * kLanes; }
+
+// Local response normalisation.
+
+// How many elements before and after one its window sees; of those that see it when turned round.
+struct Reach {
+  size_t before, after;
+};
+inline Reach response_reach(const bpnet::LocalResponseSizes& s, size_t count) {
+  return {smaller(s.size / 2, count - 1), smaller((s.size - 1) / 2, count - 1)};
+}
+
+inline real response_factor(const bpnet::LocalResponseSizes& s) {
+  return real(s.alpha / (double(s.size) * (s.within_map ? double(s.size) : 1.0)));
+}
+
+// power = (k + factor · sum)^−beta, and where it is wanted scale = k + factor · sum
+inline void response_powers(const bpnet::LocalResponseSizes& s, size_t count, const real* sum, real* scale,
+                            real* power) {
+  const real k = real(s.k), factor = response_factor(s);
+  for (size_t c = 0; c < count; ++c) scale[c] = k + factor * sum[c];
+  if (s.beta == 0.75) {
+    for (size_t c = 0; c < count; ++c) {
+      const real root = sqrt_of(scale[c]);
+      power[c] = 1 / (root * sqrt_of(root));
+    }
+  } else {
+    for (size_t c = 0; c < count; ++c) power[c] = power_of(scale[c], real(-s.beta));
+  }
+}
+
+// Lines of one task: a group of channels, and two with room for a window's reach at either end, where they
+// stay 0.
+struct ResponseLines {
+  real *squares, *ratios, *sums, *scale, *power;
+};
+
+inline size_t padded_line(const bpnet::LocalResponseSizes& s) {
+  const size_t group = s.channels / s.groups;
+  const Reach reach = response_reach(s, group);
+  return reach.before + whole_vectors(group) + reach.after + kLanes;
+}
+inline size_t line_elements(const bpnet::LocalResponseSizes& s) {
+  return 2 * padded_line(s) + 3 * whole_vectors(s.channels / s.groups);
+}
+
+inline ResponseLines clear_lines(const bpnet::LocalResponseSizes& s, real* memory) {
+  const size_t padded = padded_line(s), line = whole_vectors(s.channels / s.groups);
+  for (size_t i = 0; i < 2 * padded; ++i) memory[i] = 0;
+  real* sums = memory + 2 * padded;
+  return {memory, memory + padded, sums, sums + line, sums + 2 * line};
+}
+
+// sums[c] = Σ padded[c + t] over the taps t
+inline void sum_windows(size_t count, size_t taps, const real* padded, real* sums) {
+  for (size_t c = 0; c < count; c += kLanes) {
+    vec sum = load(padded + c);
+    for (size_t t = 1; t < taps; ++t) sum += load(padded + c + t);
+    store(sums + c, sum);
+  }
+}
+
+inline void response_of_line(const bpnet::LocalResponseSizes& s, const ResponseLines& line, const real* x) {
+  const size_t group = s.channels / s.groups;
+  const Reach reach = response_reach(s, group);
+  for (size_t c = 0; c < group; ++c) line.squares[reach.before + c] = x[c] * x[c];
+  sum_windows(group, reach.before + reach.after + 1, line.squares, line.sums);
+  response_powers(s, whole_vectors(group), line.sums, line.scale, line.power);
+}
+
+inline void gradient_of_line(const bpnet::LocalResponseSizes& s, const ResponseLines& line, const real* x,
+                             const real* grad_y, real* grad_x) {
+  const size_t group = s.channels / s.groups;
+  const Reach reach = response_reach(s, group);
+  response_of_line(s, line, x);
+  real* ratio = line.ratios + reach.after;
+  for (size_t c = 0; c < group; ++c) {
+    const real direct = grad_y[c] * line.power[c];
+    ratio[c] = direct * x[c] / line.scale[c];
+    line.power[c] = direct;
+  }
+  sum_windows(group, reach.before + reach.after + 1, line.ratios, line.sums);
+  const real twice = real(2 * s.beta) * response_factor(s);
+  for (size_t c = 0; c < group; ++c) grad_x[c] = line.power[c] - twice * x[c] * line.sums[c];
+}
+
+// Channels that are done together within a map: a cache line of floats.
+constexpr size_t kMapChannels = 16;
+
+inline size_t map_positions(const bpnet::LocalResponseSizes& s) { return s.height * s.width; }
+
+// Some channels of one image.
+struct MapPart {
+  size_t first, count;  // index of the first channel of its first position
+};
+inline MapPart map_part(const bpnet::LocalResponseSizes& s, size_t unit) {
+  const size_t parts = ceil_divide(s.channels, kMapChannels), c = unit % parts * kMapChannels;
+  return {unit / parts * map_positions(s) * s.channels + c, smaller(kMapChannels, s.channels - c)};
+}
+
+// row_sums (positions, kMapChannels): Σ value(x index + channel) over the window's columns
+template <class Value>
+inline void sum_along(const bpnet::LocalResponseSizes& s, Reach reach, size_t count, real* row_sums,
+                      const Value& value) {
+  for (size_t y = 0; y < s.height; ++y) {
+    for (size_t x = 0; x < s.width; ++x) {
+      const size_t begin = larger(x, reach.before) - reach.before,
+                   end = smaller(s.width, x + reach.after + 1);
+      real* to = row_sums + (y * s.width + x) * kMapChannels;
+      for (size_t c = 0; c < kMapChannels; ++c) to[c] = 0;
+      for (size_t at = begin; at < end; ++at) {
+        for (size_t c = 0; c < count; ++c) to[c] += value(y * s.width + at, c);
+      }
+    }
+  }
+}
+
+// Calls body(position, sums) with the sums over the window's rows of row_sums.
+template <class Body>
+inline void sum_down(const bpnet::LocalResponseSizes& s, Reach reach, const real* row_sums,
+                     const Body& body) {
+  for (size_t y = 0; y < s.height; ++y) {
+    const size_t begin = larger(y, reach.before) - reach.before, end = smaller(s.height, y + reach.after + 1);
+    for (size_t x = 0; x < s.width; ++x) {
+      real sums[kMapChannels] = {};
+      for (size_t at = begin; at < end; ++at) {
+        for (size_t c = 0; c < kMapChannels; ++c) sums[c] += row_sums[(at * s.width + x) * kMapChannels + c];
+      }
+      body(y * s.width + x, sums);
+    }
+  }
+}
+
+inline void response_of_map(const bpnet::LocalResponseSizes& s, MapPart part, real* row_sums, const real* x,
+                            real* y) {
+  const Reach along = response_reach(s, s.width), down = response_reach(s, s.height);
+  sum_along(s, along, part.count, row_sums, [&](size_t position, size_t c) {
+    const real value = x[part.first + position * s.channels + c];
+    return value * value;
+  });
+  sum_down(s, down, row_sums, [&](size_t position, const real* sums) {
+    real scale[kMapChannels], power[kMapChannels];
+    response_powers(s, kMapChannels, sums, scale, power);
+    const size_t at = part.first + position * s.channels;
+    for (size_t c = 0; c < part.count; ++c) y[at + c] = x[at + c] * power[c];
+  });
+}
+
+inline void gradient_of_map(const bpnet::LocalResponseSizes& s, MapPart part, real* row_sums, const real* x,
+                            const real* grad_y, real* grad_x) {
+  const Reach along = response_reach(s, s.width), down = response_reach(s, s.height);
+  real* ratios = row_sums + map_positions(s) * kMapChannels;
+  sum_along(s, along, part.count, row_sums, [&](size_t position, size_t c) {
+    const real value = x[part.first + position * s.channels + c];
+    return value * value;
+  });
+  sum_down(s, down, row_sums, [&](size_t position, const real* sums) {
+    real scale[kMapChannels], power[kMapChannels];
+    response_powers(s, kMapChannels, sums, scale, power);
+    const size_t at = part.first + position * s.channels;
+    for (size_t c = 0; c < part.count; ++c) {
+      const real direct = grad_y[at + c] * power[c];
+      ratios[position * kMapChannels + c] = direct * x[at + c] / scale[c];
+      grad_x[at + c] = direct;
+    }
+  });
+  sum_along(s, {along.after, along.before}, part.count, row_sums,
+            [&](size_t position, size_t c) { return ratios[position * kMapChannels + c]; });
+  const real twice = real(2 * s.beta) * response_factor(s);
+  sum_down(s, {down.after, down.before}, row_sums, [&](size_t position, const real* sums) {
+    const size_t at = part.first + position * s.channels;
+    for (size_t c = 0; c < part.count; ++c) grad_x[at + c] -= twice * x[at + c] * sums[c];
+  });
+}
+
+// Units of work, how many a task does, and the elements of scratch that each task has.
+struct ResponsePlan {
+  size_t units, chunk, memory;
+};
+inline ResponsePlan response_plan(const bpnet::LocalResponseSizes& s) {
+  if (s.within_map) {
+    const size_t units = s.n * ceil_divide(s.channels, kMapChannels),
+                 memory = 2 * map_positions(s) * kMapChannels;
+    return {units, part_length(units, rows_per_chunk(memory), memory * sizeof(real)), memory};
+  }
+  const size_t units = s.n * map_positions(s), memory = whole_vectors(line_elements(s));
+  return {units, part_length(units, rows_per_chunk(s.channels), memory * sizeof(real)), memory};
+}
+
+size_t local_response_workspace(const bpnet::LocalResponseSizes& s) {
+  const ResponsePlan plan = response_plan(s);
+  return ceil_divide(plan.units, plan.chunk) * plan.memory * sizeof(real);
+}
+
+// Calls of_map(part, memory) or of_line(lines, index of its first channel) for everything there is.
+template <class OfMap, class OfLine>
+inline void each_response(bpnet::Context& context, const bpnet::LocalResponseSizes& s, const OfMap& of_map,
+                          const OfLine& of_line) {
+  const ResponsePlan plan = response_plan(s);
+  run_chunks(plan.units, plan.chunk, [&](size_t begin, size_t end, size_t index) {
+    real* memory = reinterpret_cast<real*>(context.scratch) + index * plan.memory;
+    if (s.within_map) {
+      for (size_t unit = begin; unit < end; ++unit) of_map(map_part(s, unit), memory);
+      return;
+    }
+    const ResponseLines lines = clear_lines(s, memory);
+    const size_t group = s.channels / s.groups;
+    for (size_t i = begin * s.channels; i < end * s.channels; i += group) of_line(lines, i);
+  });
+}
+
+void local_response_forward(bpnet::Context& context, const bpnet::LocalResponseSizes& s, const real* x,
+                            real* y) {
+  each_response(
+      context, s, [&](MapPart part, real* memory) { response_of_map(s, part, memory, x, y); },
+      [&](const ResponseLines& line, size_t first) {
+        response_of_line(s, line, x + first);
+        for (size_t c = 0; c < s.channels / s.groups; ++c) y[first + c] = x[first + c] * line.power[c];
+      });
+}
+
+void local_response_backward(bpnet::Context& context, const bpnet::LocalResponseSizes& s, const real* x,
+                             const real* grad_y, real* grad_x) {
+  each_response(
+      context, s, [&](MapPart part, real* memory) { gradient_of_map(s, part, memory, x, grad_y, grad_x); },
+      [&](const ResponseLines& line, size_t first) {
+        gradient_of_line(s, line, x + first, grad_y + first, grad_x + first);
+      });
+}
+
+// Batch normalisation. Sums over the batch are made in double, a part of the rows at a time.
+
+inline size_t norm_part(size_t rows, size_t columns) {
+  return part_length(rows, rows_per_chunk(columns), 2 * columns * sizeof(double));
+}
+
+size_t batch_norm_workspace(size_t rows, size_t columns) {
+  const size_t parts = ceil_divide(rows, norm_part(rows, columns));
+  return 2 * parts * columns * sizeof(double) + 3 * columns * sizeof(double);
+}
+
+// Scratch: sums (parts, 2, columns), then factors (3, columns).
+struct NormMemory {
+  double* sums;
+  double* factors;
+};
+inline NormMemory norm_memory(bpnet::Context& context, size_t rows, size_t columns) {
+  double* sums = reinterpret_cast<double*>(context.scratch);
+  return {sums, sums + 2 * ceil_divide(rows, norm_part(rows, columns)) * columns};
+}
+
+// sums (2, columns) = Σ over the rows of what add_row(row, both sums) adds; folded in order into the first
+// part.
+template <class AddRow>
+inline void sum_rows(size_t rows, size_t columns, double* sums, const AddRow& add_row) {
+  const size_t part = norm_part(rows, columns);
+  run_chunks(rows, part, [&](size_t begin, size_t end, size_t index) {
+    double* here = sums + 2 * index * columns;
+    for (size_t c = 0; c < 2 * columns; ++c) here[c] = 0;
+    for (size_t r = begin; r < end; ++r) add_row(r, here, here + columns);
+  });
+  for (size_t index = 1; index < ceil_divide(rows, part); ++index) {
+    for (size_t c = 0; c < 2 * columns; ++c) sums[c] += sums[2 * index * columns + c];
+  }
+}
+
+void batch_norm_statistics(bpnet::Context& context, size_t rows, size_t columns, const real* x, real* mean,
+                           real* variance, const bpnet::RunningStatistics<real>& running) {
+  const NormMemory memory = norm_memory(context, rows, columns);
+  sum_rows(rows, columns, memory.sums, [&](size_t r, double* sum, double*) {
+    for (size_t c = 0; c < columns; ++c) sum[c] += double(x[r * columns + c]);
+  });
+  double* middle = memory.factors;
+  for (size_t c = 0; c < columns; ++c) middle[c] = memory.sums[c] / double(rows);
+  sum_rows(rows, columns, memory.sums, [&](size_t r, double* squares, double*) {
+    for (size_t c = 0; c < columns; ++c) {
+      const double distance = double(x[r * columns + c]) - middle[c];
+      squares[c] += distance * distance;
+    }
+  });
+  const double momentum = running.momentum;
+  for (size_t c = 0; c < columns; ++c) {
+    mean[c] = real(middle[c]);
+    variance[c] = real(memory.sums[c] / double(rows));
+    running.mean[c] = real((1 - momentum) * double(running.mean[c]) + momentum * middle[c]);
+    running.variance[c] =
+        real((1 - momentum) * double(running.variance[c]) + momentum * (memory.sums[c] / double(rows - 1)));
+  }
+  *running.batches += 1;
+}
+
+// 1 / √(variance + ε)
+inline double inverse_deviation(const bpnet::BatchNormArgs<real>& a, size_t c) {
+  return 1 / sqrt_of(double(a.variance[c]) + a.epsilon);
+}
+
+void batch_norm_forward(bpnet::Context& context, const bpnet::BatchNormArgs<real>& a, real* y) {
+  const size_t columns = a.columns;
+  real* scale = reinterpret_cast<real*>(norm_memory(context, a.rows, columns).factors);
+  real* bias = scale + columns;
+  for (size_t c = 0; c < columns; ++c) {
+    scale[c] = real(inverse_deviation(a, c) * (a.weight ? double(a.weight[c]) : 1.0));
+    bias[c] = a.bias ? a.bias[c] : real(0);
+  }
+  run_chunks(a.rows, rows_per_chunk(columns), [&](size_t begin, size_t end, size_t) {
+    for (size_t r = begin; r < end; ++r) {
+      const real* from = a.x + r * columns;
+      real* to = y + r * columns;
+      for (size_t c = 0; c < columns; ++c) to[c] = (from[c] - a.mean[c]) * scale[c] + bias[c];
+    }
+  });
+}
+
+void batch_norm_backward(bpnet::Context& context, const bpnet::BatchNormArgs<real>& a, const real* grad_y,
+                         real* grad_x, real* grad_weight, real* grad_bias, bool accumulate) {
+  const size_t columns = a.columns;
+  const NormMemory memory = norm_memory(context, a.rows, columns);
+  double *sum = memory.sums, *product = sum + columns;
+  sum_rows(a.rows, columns, memory.sums, [&](size_t r, double* grads, double* products) {
+    for (size_t c = 0; c < columns; ++c) {
+      const double grad = double(grad_y[r * columns + c]);
+      grads[c] += grad;
+      products[c] += grad * (double(a.x[r * columns + c]) - double(a.mean[c]));
+    }
+  });
+  // grad_x = scale (grad_y − shift − (x − mean) · slope)
+  real* scale = reinterpret_cast<real*>(memory.factors);
+  real *shift = scale + columns, *slope = shift + columns;
+  for (size_t c = 0; c < columns; ++c) {
+    const double inverse = inverse_deviation(a, c);
+    product[c] *= inverse;
+    if (grad_weight) grad_weight[c] = real(product[c]) + (accumulate ? grad_weight[c] : real(0));
+    if (grad_bias) grad_bias[c] = real(sum[c]) + (accumulate ? grad_bias[c] : real(0));
+    scale[c] = real(inverse * (a.weight ? double(a.weight[c]) : 1.0));
+    shift[c] = real(sum[c] / double(a.rows));
+    slope[c] = real(inverse * product[c] / double(a.rows));
+  }
+  if (!grad_x) return;
+  run_chunks(a.rows, rows_per_chunk(columns), [&](size_t begin, size_t end, size_t) {
+    for (size_t i = begin; i < end; ++i) {
+      const real *x = a.x + i * columns, *grad = grad_y + i * columns;
+      real* to = grad_x + i * columns;
+      for (size_t c = 0; c < columns; ++c) {
+        to[c] = scale[c] * (grad[c] - shift[c] - (x[c] - a.mean[c]) * slope[c]);
+      }
+    }
+  });
+}
+
+}  // namespace

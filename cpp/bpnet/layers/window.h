@@ -1,0 +1,22 @@
+// What convolution and pooling share: windows that slide over a map, and their checks.
+#pragma once
+
+#include "bpnet/core/shape.h"
+#include "bpnet/kernels/kernels.h"
+
+namespace bpnet {
+
+// One axis of a window as its user described it.
+struct AxisOptions {
+  std::size_t in, kernel, stride, dilation;
+  std::size_t before, after;  // padding
+  bool ceil = false;  // a last window that hangs over the edge counts, if it begins on the map or before it
+};
+
+// A ShapeError unless the input is (channels, height, width).
+void check_map(const char* operation, const Shape& input);
+
+// The axis with its number of outputs; a ShapeError where not even one fits. `extent` is "high" or "wide".
+WindowAxis sliding_axis(const char* operation, const char* extent, const AxisOptions& options);
+
+}  // namespace bpnet
