@@ -137,6 +137,18 @@ def test_more_epochs_than_it_was_begun_with(train: Path, tmp_path: Path):
     assert bp.Trainer.load(tmp_path / "run").epochs == 1 and bp.Trainer.load(tmp_path / "longer").epochs == 3
 
 
+def test_a_function_may_end_it(train: Path, tmp_path: Path):
+    seen = []
+
+    def enough(epoch: int, metrics: dict[str, float]) -> bool:
+        seen.append((epoch, metrics["loss"]))
+        return epoch == 2
+
+    run = recipe(train, epochs=5, save=tmp_path / "run", on_epoch_end=enough)
+    assert seen == list(zip([1, 2], run.history["loss"]))
+    assert bp.Trainer.load(tmp_path / "run").epochs == 2
+
+
 def test_a_run_goes_on_as_it_was_begun(train: Path, test: Path, tmp_path: Path):
     path = tmp_path / "run"
     recipe(train, epochs=1, save=path)

@@ -4,7 +4,7 @@ Neural Networks", 2012), from a folder of photographs to a tested model."""
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -75,6 +75,7 @@ def alexnet(
     threads: int | None = None,
     backend: str | None = None,
     verbose: int = 1,
+    on_epoch_end: Callable[[int, dict[str, float]], bool | None] | None = None,
 ) -> ImageRun:
     """Train on photographs by the recipe of 2012, and test on ten views of each test photograph.
 
@@ -100,6 +101,7 @@ def alexnet(
         plot: a folder for ``curves.png`` and ``filters.png`` (matplotlib, the extra ``plots``).
         on_error: ``"raise"`` makes the first bad file an error; else they are passed over, and listed by the
             sources' ``problems``.
+        on_epoch_end: called with (epoch, metrics) after each epoch; True ends the training.
 
     Returns:
         The run: its network, history, and ten-view ``results`` where there is a test set.
@@ -152,6 +154,7 @@ def alexnet(
         save if save is not None else resume,
         plot,
         verbose,
+        on_epoch_end,
     )
     if verbose:
         _announce(run, source, measured)

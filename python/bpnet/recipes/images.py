@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
 from contextlib import closing
 
 import numpy as np
@@ -31,6 +32,7 @@ class ImageRun:
         test: of the photographs that are measured after each epoch, or None.
         path: the run file that is written after each epoch, and when the run is stopped; or None.
         plot: a folder for ``curves.png`` and ``filters.png``, drawn after each epoch; or None.
+        on_epoch_end: called with (epoch, metrics) once the epoch is saved; True ends the training.
 
     Attributes:
         trainer, network: what is trained.
@@ -46,6 +48,7 @@ class ImageRun:
         path: str | os.PathLike[str] | None = None,
         plot: str | os.PathLike[str] | None = None,
         verbose: int = 1,
+        on_epoch_end: Callable[[int, dict[str, float]], bool | None] | None = None,
     ) -> None:
         _check_network(trainer.network, batches.augmenter, int(batches.labels.max()) + 1)
         self.trainer = trainer
@@ -55,6 +58,7 @@ class ImageRun:
         self.path = path
         self.plot = plot
         self.verbose = verbose
+        self.on_epoch_end = on_epoch_end
         self.results: dict[str, float] | None = None
 
     @property
@@ -85,10 +89,12 @@ class ImageRun:
         )
         try:
             while self.trainer.epochs < epochs:
-                self._epoch(progress)
+                metrics = self._epoch(progress)
                 if self.path is not None:
                     self.trainer.save(self.path)
                 self._draw()
+                if self.on_epoch_end and self.on_epoch_end(self.trainer.epochs, metrics):
+                    break
         except KeyboardInterrupt:
             progress.close()
             self.history.truncate(self.trainer.epochs)
@@ -113,7 +119,7 @@ class ImageRun:
             return "nothing was saved"
         return f"{os.fspath(self.path)} holds the run as it stood after epoch {self.trainer.epochs}"
 
-    def _epoch(self, progress: Progress) -> None:
+    def _epoch(self, progress: Progress) -> dict[str, float]:
         """What is left of the epoch that the trainer is in."""
         core = self.trainer._core
         start = time.perf_counter()
@@ -136,9 +142,9 @@ class ImageRun:
                 f"training: the weights are not finite after step {self.trainer.steps} (epoch {epoch + 1}); "
                 "lower the learning rate"
             )
-        self._end_epoch(epoch + 1, start, progress)
+        return self._end_epoch(epoch + 1, start, progress)
 
-    def _end_epoch(self, epoch: int, start: float, progress: Progress) -> None:
+    def _end_epoch(self, epoch: int, start: float, progress: Progress) -> dict[str, float]:
         core = self.trainer._core
         loss, accuracy = core.epoch_result(round(core.epoch_sums[1]))
         metrics = {"epoch": epoch, "loss": loss, "accuracy": accuracy}
@@ -149,6 +155,7 @@ class ImageRun:
         self.history.add(metrics)  # first: an interrupt between the two is put right by truncate
         core.end_epoch(metrics.get("val_loss", loss))
         progress.end_epoch(epoch, metrics)
+        return metrics
 
     def _draw(self) -> None:
         if self.plot is None:
