@@ -182,8 +182,8 @@ def _add_training(train: argparse.ArgumentParser) -> None:
 
 
 def _add_alexnet(
-    commands: argparse._SubParsersAction[argparse.ArgumentParser],
-) -> list[argparse.ArgumentParser]:
+    commands: argparse._SubParsersAction[_Parser],
+) -> list[_Parser]:
     alexnet = commands.add_parser(
         "alexnet",
         help="train AlexNet on photographs",

@@ -22,7 +22,7 @@ class Optimizer:
                 f"{self.name}: schedule is a {type(schedule).__name__}, one of bpnet's schedules is needed"
             )
         self.schedule = schedule or Schedule()
-        self._options = {
+        self._options: dict[str, Any] = {
             name: value if isinstance(value, bool) else checks.number(self.name, name, value)
             for name, value in options.items()
         }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple, TypeAlias
 
@@ -54,7 +54,7 @@ class ImageBatches:
         self.batch_size = batch_size
         self._rooms: list[np.ndarray] = []
 
-    def training(self, order: np.ndarray, seed: int, epoch: int) -> Iterator[ImageBatch]:
+    def training(self, order: np.ndarray, seed: int, epoch: int) -> Generator[ImageBatch, None, None]:
         """The samples of ``order``, augmented."""
 
         def cut(images: np.ndarray, rows: np.ndarray, samples: np.ndarray, out: np.ndarray) -> None:
@@ -62,7 +62,7 @@ class ImageBatches:
 
         return self._ahead(order, 1, cut)
 
-    def centre(self) -> Iterator[ImageBatch]:
+    def centre(self) -> Generator[ImageBatch, None, None]:
         """All samples in their order, the middle of each."""
 
         def cut(images: np.ndarray, rows: np.ndarray, samples: np.ndarray, out: np.ndarray) -> None:
@@ -70,7 +70,7 @@ class ImageBatches:
 
         return self._ahead(self._all(), 1, cut)
 
-    def ten_views(self) -> Iterator[ImageBatch]:
+    def ten_views(self) -> Generator[ImageBatch, None, None]:
         """All samples in their order, ten views of each, side by side."""
 
         def cut(images: np.ndarray, rows: np.ndarray, samples: np.ndarray, out: np.ndarray) -> None:
@@ -81,7 +81,9 @@ class ImageBatches:
     def _all(self) -> np.ndarray:
         return np.arange(len(self.source), dtype=np.uint64)
 
-    def _ahead(self, order: np.ndarray, views: int, cut: Callable[..., None]) -> Iterator[ImageBatch]:
+    def _ahead(
+        self, order: np.ndarray, views: int, cut: Callable[..., None]
+    ) -> Generator[ImageBatch, None, None]:
         windows = min(self.batch_size, len(self.source)) * views
         if not self._rooms or len(self._rooms[0]) < windows:
             self._rooms = [self.augmenter.new_windows(windows) for _ in range(2)]

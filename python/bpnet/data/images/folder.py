@@ -141,6 +141,7 @@ class ImageFolder:
             ahead = _AHEAD * (self.threads or _core.num_threads())
             waiting = deque(pool.submit(work, file) for file in self.files[:ahead])
             for index, file in enumerate(self.files):
+                image: np.ndarray | BadImage | None
                 image, more = waiting.popleft().result()
                 if index + ahead < len(self.files):
                     waiting.append(pool.submit(work, self.files[index + ahead]))

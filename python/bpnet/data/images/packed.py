@@ -161,7 +161,7 @@ def _write(file: BinaryIO, folder: ImageFolder, verbose: int) -> None:
         "files": folder.files,
         "problems": [[problem.path, problem.reason] for problem in folder.problems],
     }
-    values = {
+    values: dict[str, np.ndarray] = {
         "labels": folder.labels,
         "mean": statistics.mean,
         "eigenvalues": statistics.eigenvalues,
