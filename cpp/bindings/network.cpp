@@ -43,6 +43,34 @@ py::array_t<T> forward(Held<T>& self, const py::array& x) {
   return out;
 }
 
+// The whole of predict for an array that needs no conversion; None for any other, which Python converts.
+template <class T>
+py::object predict(Held<T>& self, const py::array& x) {
+  const Shape& input = self.network.input_shape();
+  const bool dense = (x.flags() & py::array::c_style) != 0;
+  const bool aligned = (x.flags() & py::detail::npy_api::NPY_ARRAY_ALIGNED_) != 0;
+  if (!dense || !aligned || !py::isinstance<py::array_t<T>>(x) || row_count(x) == 0) return py::none();
+  if (static_cast<std::size_t>(x.ndim()) != input.rank() + 1) return py::none();
+  for (std::size_t axis = 0; axis < input.rank(); ++axis) {
+    if (static_cast<std::size_t>(x.shape(static_cast<py::ssize_t>(axis) + 1)) != input[axis]) {
+      return py::none();
+    }
+  }
+  const T* from = static_cast<const T*>(x.data());
+  const std::size_t rows = row_count(x), count = static_cast<std::size_t>(x.size());
+  py::array_t<T> out = new_batch<T>(rows, self.network.output_shape());
+  T* to = out.mutable_data();
+  {
+    Working<T> working(self);
+    const std::size_t bad = self.network.kernels().first_not_finite(self.network.context(), count, from);
+    if (bad < count) {
+      fail<NumericError>("predict: X has NaN or infinity in row ", bad / (count / rows));
+    }
+    self.network.forward(from, rows, to);
+  }
+  return out;
+}
+
 template <class T>
 py::array_t<T> forward_training(Held<T>& self, const py::array& x, std::uint64_t step) {
   const T* from = batch_of<T>(x, self.network.input_shape(), "forward");
@@ -159,6 +187,7 @@ void register_one(py::module_& module, const char* name) {
           },
           py::arg("name"), py::arg("values"))
       .def("forward", &forward<T>, py::arg("x"))
+      .def("predict", &predict<T>, py::arg("x"))
       .def("forward_training", &forward_training<T>, py::arg("x"), py::arg("step"))
       .def("backward", &backward<T>, py::arg("grad_out"), py::arg("accumulate"))
       .def("trace", &trace_sample<T>, py::arg("loss"), py::arg("x"), py::arg("target"), py::arg("label"))

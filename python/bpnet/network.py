@@ -81,6 +81,7 @@ class Network:
         self.output_shape: tuple[int, ...] = core.output_shape
         self.dtype = np.dtype(np.float32 if isinstance(core, _core.NetworkF32) else np.float64)
         self._dataset = _DATASETS[self.dtype.name]
+        self._rows_at_once = max(256, _PIECE // max(1, core.parameter_count))
 
     @classmethod
     def _from_core(cls, core: _core.NetworkF32 | _core.NetworkF64) -> Network:
@@ -218,18 +219,19 @@ class Network:
             ValueError: a wrong shape, or no samples.
             NumericError: NaN or infinity in X, with its row.
         """
+        if type(X) is np.ndarray and X.ndim and len(X) <= self._rows_at_once:
+            out = self._core.predict(X)
+            if out is not None:
+                return out
         X = arrays.numeric("predict", "X", X)
         return self._in_pieces(X, self._predict_piece)
 
     def _in_pieces(self, X: np.ndarray, apply: Callable[[np.ndarray, int], np.ndarray]) -> np.ndarray:
         """apply(rows, number of the first) over pieces of X, so that Ctrl-C is heard between them."""
-        rows = self._piece_rows()
+        rows = self._rows_at_once
         if X.ndim == 0 or len(X) <= rows:
             return apply(X, 0)
         return np.concatenate([apply(X[i : i + rows], i) for i in range(0, len(X), rows)])
-
-    def _piece_rows(self) -> int:
-        return max(256, _PIECE // max(1, self.parameter_count))
 
     def _predict_piece(self, X: np.ndarray, first: int) -> np.ndarray:
         x = self._input("predict", X)
@@ -257,7 +259,7 @@ class Network:
     def _evaluate(self, data: _core.DatasetF32 | _core.DatasetF64, loss: Loss) -> dict[str, float]:
         loss_sum = weight_sum = 0.0
         correct = 0
-        rows = self._piece_rows()
+        rows = self._rows_at_once
         description = _to_json(loss.describe())
         for begin in range(0, len(data), rows):
             piece = self._core.evaluate(description, data, begin, min(begin + rows, len(data)))

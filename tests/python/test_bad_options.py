@@ -65,6 +65,83 @@ def test_layers_that_cannot_be(name: str):
     check_message(caught.value, *fragments)
 
 
+MAP = (3, 5, 6)
+# An expression that makes a layer for MAP, and what the message must show.
+MAP_LAYERS: dict[str, tuple[Callable[[], Any], tuple[str, ...]]] = {
+    "no output channels": (lambda: bp.Conv2d(0, 3), ("conv2d", "out_channels is 0", "at least 1")),
+    "kernel of 0": (lambda: bp.Conv2d(4, 0), ("conv2d", "kernel_size is 0", "at least 1")),
+    "kernel of None": (lambda: bp.Conv2d(4, None), ("conv2d", "kernel_size is missing")),
+    "kernel of half": (lambda: bp.Conv2d(4, (3, 2.5)), ("conv2d", "2.5", "whole number")),
+    "kernel of three": (lambda: bp.Conv2d(4, (3, 3, 3)), ("conv2d", "[3,3,3]", "(height, width)")),
+    "kernel of none": (lambda: bp.Conv2d(4, ()), ("conv2d", "kernel_size is []")),
+    "kernel as text": (lambda: bp.Conv2d(4, "3"), ("conv2d", "kernel_size", "3")),
+    "kernel too high": (lambda: bp.Conv2d(4, 6), ("conv2d", "5 high", "kernel 6", "larger")),
+    "kernel too wide": (lambda: bp.Conv2d(4, (1, 9), padding=(0, 1)), ("conv2d", "6 wide", "8", "kernel 9")),
+    "kernel too dilated": (lambda: bp.Conv2d(4, 3, dilation=3), ("conv2d", "5 high", "kernel 7", "dilation")),
+    "stride of 0": (lambda: bp.Conv2d(4, 3, stride=0), ("conv2d", "stride is 0", "at least 1")),
+    "dilation of 0": (lambda: bp.Conv2d(4, 3, dilation=(1, 0)), ("conv2d", "dilation is [1,0]")),
+    "padding negative": (lambda: bp.Conv2d(4, 3, padding=-1), ("conv2d", "padding is -1", "at least 0")),
+    "padding of three": (lambda: bp.Conv2d(4, 3, padding=(1, 2, 3)), ("conv2d", "[1,2,3]", "bottom")),
+    "padding as a word": (lambda: bp.Conv2d(4, 3, padding="same"), ("conv2d", "padding", "same")),
+    "groups of 0": (lambda: bp.Conv2d(4, 3, groups=0), ("conv2d", "groups is 0")),
+    "groups and inputs": (
+        lambda: bp.Conv2d(4, 3, groups=2),
+        ("conv2d: input has 3 channels, groups is 2: channels must be divisible by groups",),
+    ),
+    "groups and outputs": (lambda: bp.Conv2d(4, 3, groups=3), ("conv2d", "out_channels is 4", "groups is 3")),
+    "init a number": (lambda: bp.Conv2d(4, 3, init=0.1), ("conv2d", "init is 0.1")),
+    "outputs beyond memory": (lambda: bp.Conv2d(2**62, 3), (str(2**62), "memory")),
+    "padding beyond memory": (lambda: bp.Conv2d(4, 3, padding=2**62), ("conv2d", str(2**62), "memory")),
+    "map beyond memory": (lambda: bp.Conv2d(4, 1, padding=2**31), ("memory",)),
+    "dilation beyond memory": (lambda: bp.Conv2d(4, 3, dilation=2**62), ("conv2d", str(2**62), "memory")),
+    "kernel beyond memory": (lambda: bp.Conv2d(4, 2**40, padding=2**40), ("memory",)),
+    "pool padding": (
+        lambda: bp.MaxPool2d(3, padding=2),
+        ("max_pool2d: padding is 2, the kernel 3 high: padding must be at most half the kernel",),
+    ),
+    "pool padding across": (lambda: bp.AvgPool2d((4, 2), padding=2), ("avg_pool2d", "2 wide", "half")),
+    "pool padding of four": (lambda: bp.MaxPool2d(3, padding=(1, 1, 1, 1)), ("max_pool2d", "[1,1,1,1]")),
+    "pool too large": (lambda: bp.MaxPool2d(7), ("max_pool2d", "5 high", "kernel 7")),
+    "pool of 0": (lambda: bp.AvgPool2d(0), ("avg_pool2d", "kernel_size is 0")),
+    "pool stride of 0": (lambda: bp.MaxPool2d(2, stride=0), ("max_pool2d", "stride is 0")),
+    "ceil as a number": (lambda: bp.MaxPool2d(2, ceil_mode=1), ("max_pool2d", "ceil_mode is 1")),
+    "adaptive of 0": (lambda: bp.AdaptiveAvgPool2d(0), ("adaptive_avg_pool2d", "output_size is 0")),
+    "adaptive beyond memory": (lambda: bp.AdaptiveAvgPool2d(2**61), ("memory",)),
+    "LRN of 0": (lambda: bp.LocalResponseNorm(0), ("local_response_norm", "size is 0", "at least 1")),
+    "LRN alpha": (lambda: bp.LocalResponseNorm(5, alpha=-1.0), ("local_response_norm", "alpha is -1")),
+    "LRN beta": (lambda: bp.LocalResponseNorm(5, beta=NAN), ("local_response_norm", "beta", "nan")),
+    "LRN k": (lambda: bp.LocalResponseNorm(5, k=INF), ("local_response_norm", "k", "inf")),
+    "LRN groups": (lambda: bp.LocalResponseNorm(5, groups=2), ("local_response_norm", "3 channels", "2")),
+    "LRN both": (
+        lambda: bp.LocalResponseNorm(5, groups=3, within_map=True),
+        ("local_response_norm", "within"),
+    ),
+    "norm eps": (lambda: bp.BatchNorm2d(eps=-1.0), ("batch_norm2d", "eps is -1")),
+    "norm momentum": (lambda: bp.BatchNorm2d(momentum=1.5), ("batch_norm2d", "momentum is 1.5", "0 to 1")),
+    "norm of maps": (lambda: bp.BatchNorm1d(), ("batch_norm1d", "(3, 5, 6)", "(features,)")),
+    "scale_at": (lambda: bp.Dropout(0.5, scale_at="evaluation"), ("dropout", "scale_at", "training", "test")),
+}
+
+
+@pytest.mark.parametrize("name", MAP_LAYERS)
+def test_layers_of_maps_that_cannot_be(name: str):
+    layer, fragments = MAP_LAYERS[name]
+    with pytest.raises(REFUSED) as caught:
+        bp.Network(MAP, [layer()])
+    check_message(caught.value, *fragments)
+
+
+FLAT = [bp.Conv2d(4, 3), bp.MaxPool2d(2), bp.AvgPool2d(2), bp.AdaptiveAvgPool2d(2), bp.LocalResponseNorm(5)]
+
+
+@pytest.mark.parametrize("layer", [*FLAT, bp.BatchNorm2d()], ids=repr)
+@pytest.mark.parametrize("shape", [(4,), (4, 5)], ids=str)
+def test_layers_of_maps_need_maps(layer: Any, shape: tuple[int, ...]):
+    with pytest.raises(ValueError, match=r"\(channels, height, width\)") as caught:
+        bp.Network(shape, [layer])
+    check_message(caught.value, str(shape))
+
+
 NETWORKS: dict[str, tuple[Callable[[], Any], tuple[str, ...]]] = {
     "no input": (lambda: bp.Network((), [bp.Tanh()]), ("input_shape",)),
     "zero input": (lambda: bp.Network(0, [bp.Linear(3)]), ("input_shape", "0", "at least 1")),

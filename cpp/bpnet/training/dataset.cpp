@@ -45,13 +45,37 @@ struct Gather {
 };
 
 template <class T, class Source>
-std::size_t find_bad_row(const Source* x, std::size_t features, std::size_t count) {
-  for (std::size_t r = 0; r < count; ++r) {
-    bool finite = true;
-    for (std::size_t i = 0; i < features; ++i) finite &= std::isfinite(static_cast<T>(x[r * features + i]));
-    if (!finite) return r;
+struct BadRow {
+  const Source* x;
+  std::size_t features, count, chunk;
+  std::atomic<bool> found;
+
+  std::size_t first(std::size_t begin, std::size_t end) const {
+    for (std::size_t r = begin; r < end; ++r) {
+      bool finite = true;
+      for (std::size_t i = 0; i < features; ++i) finite &= std::isfinite(static_cast<T>(x[r * features + i]));
+      if (!finite) return r;
+    }
+    return kAllFinite;
   }
-  return kAllFinite;
+
+  // That there is one is found in parallel, which is the first then in order.
+  std::size_t find() {
+    chunk = std::max<std::size_t>(1, kChunkElements / features);
+    parallel_for((count + chunk - 1) / chunk,
+                 [](std::size_t part, void* argument) {
+                   BadRow& self = *static_cast<BadRow*>(argument);
+                   const std::size_t end = std::min(self.count, (part + 1) * self.chunk);
+                   if (self.first(part * self.chunk, end) != kAllFinite) self.found = true;
+                 },
+                 this);
+    return found ? first(0, count) : kAllFinite;
+  }
+};
+
+template <class T, class Source>
+std::size_t find_bad_row(const Source* x, std::size_t features, std::size_t count) {
+  return BadRow<T, Source>{x, features, count, 0, false}.find();
 }
 
 }  // namespace

@@ -106,8 +106,8 @@ inline Taps taps_within(const bpnet::WindowAxis& axis, size_t o) {
 }
 
 // One row of patches: what group g sees at (oy, ox) of the image x.
-inline void gather_patch(const bpnet::ConvolutionSizes& s, const real* x, size_t g, size_t oy, size_t ox,
-                         real* patch) {
+__attribute__((noinline)) void gather_patch(const bpnet::ConvolutionSizes& s, const real* x, size_t g,
+                                            size_t oy, size_t ox, real* patch) {
   const bpnet::WindowAxis &h = s.height, &w = s.width;
   const size_t in = group_channels(s), row = w.kernel * in;
   const Taps down = taps_within(h, oy), along = taps_within(w, ox);
@@ -145,8 +145,8 @@ inline void gather_patches(const bpnet::ConvolutionSizes& s, const real* x, size
 
 // grad_x of one row of inputs of an image, (channels of g) of each, += the patches of positions begin … end−1
 // that see it.
-inline void scatter_row(const bpnet::ConvolutionSizes& s, const real* patches, size_t g, size_t n, size_t iy,
-                        size_t begin, size_t end, real* grad_row) {
+__attribute__((noinline)) void scatter_row(const bpnet::ConvolutionSizes& s, const real* patches, size_t g,
+                                           size_t n, size_t iy, size_t begin, size_t end, real* grad_row) {
   const bpnet::WindowAxis &h = s.height, &w = s.width;
   const size_t in = group_channels(s), patch = patch_size(s);
   for (size_t ky = 0; ky < h.kernel; ++ky) {
@@ -185,6 +185,12 @@ inline void scatter_patches(const bpnet::ConvolutionSizes& s, const real* patche
              });
 }
 
+// One copy of the product for the three of them.
+__attribute__((noinline)) void multiply_patches(bpnet::Context& context, const GemmSizes& s, const Operand& a,
+                                                const Operand& b, const Result& c, const Epilogue& epilogue) {
+  gemm(context, s, a, b, c, epilogue);
+}
+
 // Calls body(g, begin, end) for every group and block of positions.
 template <class Body>
 inline void each_block(const bpnet::ConvolutionSizes& s, const Body& body) {
@@ -210,9 +216,9 @@ void convolution_forward(bpnet::Context& context, const bpnet::ConvolutionSizes&
   turn_weight(s, w, memory.weight);
   each_block(s, [&](size_t g, size_t begin, size_t end) {
     const Operand a = patches_of(s, x, g, begin, end, memory.patches);
-    gemm(context, {end - begin, out, patch}, a, {memory.weight + g * out * patch, 1, patch},
-         {y + begin * s.out_channels + g * out, s.out_channels, false, false},
-         {bias ? bias + g * out : nullptr, act});
+    multiply_patches(context, {end - begin, out, patch}, a, {memory.weight + g * out * patch, 1, patch},
+                     {y + begin * s.out_channels + g * out, s.out_channels, false, false},
+                     {bias ? bias + g * out : nullptr, act});
   });
 }
 
@@ -228,8 +234,9 @@ void convolution_backward_input(bpnet::Context& context, const bpnet::Convolutio
   each_block(s, [&](size_t g, size_t begin, size_t end) {
     Result c = {memory.patches, patch, false, false};
     if (is_pointwise(s)) c = {grad_x + begin * s.channels + g * in, s.channels, false, false};
-    gemm(context, {end - begin, patch, out}, {grad_y + begin * s.out_channels + g * out, s.out_channels, 1},
-         {memory.weight + g * out * patch, patch, 1}, c, kNoEpilogue);
+    multiply_patches(context, {end - begin, patch, out},
+                     {grad_y + begin * s.out_channels + g * out, s.out_channels, 1},
+                     {memory.weight + g * out * patch, patch, 1}, c, kNoEpilogue);
     if (!is_pointwise(s)) scatter_patches(s, memory.patches, g, begin, end, grad_x);
   });
 }
@@ -257,8 +264,9 @@ void convolution_backward_weight(bpnet::Context& context, const bpnet::Convoluti
   const size_t out = group_outputs(s), patch = patch_size(s);
   each_block(s, [&](size_t g, size_t begin, size_t end) {
     const Operand patches = patches_of(s, x, g, begin, end, memory.patches);
-    gemm(context, {out, patch, end - begin}, {grad_y + begin * s.out_channels + g * out, 1, s.out_channels},
-         patches, {memory.weight + g * out * patch, patch, false, begin > 0}, kNoEpilogue);
+    multiply_patches(context, {out, patch, end - begin},
+                     {grad_y + begin * s.out_channels + g * out, 1, s.out_channels}, patches,
+                     {memory.weight + g * out * patch, patch, false, begin > 0}, kNoEpilogue);
   });
   turn_weight_back(s, memory.weight, grad_w, accumulate);
   if (grad_bias) {

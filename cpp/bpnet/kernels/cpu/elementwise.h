@@ -40,18 +40,26 @@ void scale(bpnet::Context&, size_t count, double factor, const real* x, real* y)
   });
 }
 
-size_t first_not_finite(bpnet::Context&, size_t count, const real* x) {
+inline size_t first_not_finite_of(size_t begin, size_t end, const real* x) {
   constexpr size_t kBlockSize = 1024;
-  for (size_t begin = 0; begin < count; begin += kBlockSize) {
-    const size_t end = smaller(count, begin + kBlockSize);
+  for (; begin < end; begin += kBlockSize) {
+    const size_t block_end = smaller(end, begin + kBlockSize);
     int finite = 1;
-    for (size_t i = begin; i < end; ++i) finite &= is_finite(x[i]);
+    for (size_t i = begin; i < block_end; ++i) finite &= is_finite(x[i]);
     if (finite) continue;
-    for (size_t i = begin; i < end; ++i) {
+    for (size_t i = begin; i < block_end; ++i) {
       if (!is_finite(x[i])) return i;
     }
   }
-  return count;
+  return end;
+}
+
+size_t first_not_finite(bpnet::Context&, size_t count, const real* x) {
+  int found = 0;  // that there is one is found in parallel, which is the first then in order
+  run_chunks(count, kChunk, [&](size_t begin, size_t end, size_t) {
+    if (first_not_finite_of(begin, end, x) < end) __atomic_store_n(&found, 1, __ATOMIC_RELAXED);
+  });
+  return found ? first_not_finite_of(0, count, x) : count;
 }
 
 }  // namespace

@@ -33,8 +33,8 @@ inline real response_factor(const bpnet::LocalResponseSizes& s) {
 }
 
 // power = (k + factor · sum)^−beta, and where it is wanted scale = k + factor · sum
-inline void response_powers(const bpnet::LocalResponseSizes& s, size_t count, const real* sum, real* scale,
-                            real* power) {
+__attribute__((noinline)) void response_powers(const bpnet::LocalResponseSizes& s, size_t count,
+                                               const real* sum, real* scale, real* power) {
   const real k = real(s.k), factor = response_factor(s);
   for (size_t c = 0; c < count; ++c) scale[c] = k + factor * sum[c];
   if (s.beta == 0.75) {
@@ -70,7 +70,7 @@ inline ResponseLines clear_lines(const bpnet::LocalResponseSizes& s, real* memor
 }
 
 // sums[c] = Σ padded[c + t] over the taps t
-inline void sum_windows(size_t count, size_t taps, const real* padded, real* sums) {
+__attribute__((noinline)) void sum_windows(size_t count, size_t taps, const real* padded, real* sums) {
   for (size_t c = 0; c < count; c += kLanes) {
     vec sum = load(padded + c);
     for (size_t t = 1; t < taps; ++t) sum += load(padded + c + t);
@@ -78,7 +78,8 @@ inline void sum_windows(size_t count, size_t taps, const real* padded, real* sum
   }
 }
 
-inline void response_of_line(const bpnet::LocalResponseSizes& s, const ResponseLines& line, const real* x) {
+__attribute__((noinline)) void response_of_line(const bpnet::LocalResponseSizes& s, const ResponseLines& line,
+                                                const real* x) {
   const size_t group = s.channels / s.groups;
   const Reach reach = response_reach(s, group);
   for (size_t c = 0; c < group; ++c) line.squares[reach.before + c] = x[c] * x[c];
@@ -86,8 +87,8 @@ inline void response_of_line(const bpnet::LocalResponseSizes& s, const ResponseL
   response_powers(s, whole_vectors(group), line.sums, line.scale, line.power);
 }
 
-inline void gradient_of_line(const bpnet::LocalResponseSizes& s, const ResponseLines& line, const real* x,
-                             const real* grad_y, real* grad_x) {
+__attribute__((noinline)) void gradient_of_line(const bpnet::LocalResponseSizes& s, const ResponseLines& line,
+                                                const real* x, const real* grad_y, real* grad_x) {
   const size_t group = s.channels / s.groups;
   const Reach reach = response_reach(s, group);
   response_of_line(s, line, x);
@@ -149,8 +150,8 @@ inline void sum_down(const bpnet::LocalResponseSizes& s, Reach reach, const real
   }
 }
 
-inline void response_of_map(const bpnet::LocalResponseSizes& s, MapPart part, real* row_sums, const real* x,
-                            real* y) {
+__attribute__((noinline)) void response_of_map(const bpnet::LocalResponseSizes& s, MapPart part,
+                                               real* row_sums, const real* x, real* y) {
   const Reach along = response_reach(s, s.width), down = response_reach(s, s.height);
   sum_along(s, along, part.count, row_sums, [&](size_t position, size_t c) {
     const real value = x[part.first + position * s.channels + c];
@@ -164,8 +165,9 @@ inline void response_of_map(const bpnet::LocalResponseSizes& s, MapPart part, re
   });
 }
 
-inline void gradient_of_map(const bpnet::LocalResponseSizes& s, MapPart part, real* row_sums, const real* x,
-                            const real* grad_y, real* grad_x) {
+__attribute__((noinline)) void gradient_of_map(const bpnet::LocalResponseSizes& s, MapPart part,
+                                               real* row_sums, const real* x, const real* grad_y,
+                                               real* grad_x) {
   const Reach along = response_reach(s, s.width), down = response_reach(s, s.height);
   real* ratios = row_sums + map_positions(s) * kMapChannels;
   sum_along(s, along, part.count, row_sums, [&](size_t position, size_t c) {
@@ -270,7 +272,7 @@ inline NormMemory norm_memory(bpnet::Context& context, size_t rows, size_t colum
 // sums (2, columns) = Σ over the rows of what add_row(row, both sums) adds; folded in order into the first
 // part.
 template <class AddRow>
-inline void sum_rows(size_t rows, size_t columns, double* sums, const AddRow& add_row) {
+inline void sum_over_rows(size_t rows, size_t columns, double* sums, const AddRow& add_row) {
   const size_t part = norm_part(rows, columns);
   run_chunks(rows, part, [&](size_t begin, size_t end, size_t index) {
     double* here = sums + 2 * index * columns;
@@ -282,33 +284,35 @@ inline void sum_rows(size_t rows, size_t columns, double* sums, const AddRow& ad
   }
 }
 
+__attribute__((noinline)) void follow(double momentum, double value, real& running) {
+  running = real((1 - momentum) * double(running) + momentum * value);
+}
+
 void batch_norm_statistics(bpnet::Context& context, size_t rows, size_t columns, const real* x, real* mean,
                            real* variance, const bpnet::RunningStatistics<real>& running) {
   const NormMemory memory = norm_memory(context, rows, columns);
-  sum_rows(rows, columns, memory.sums, [&](size_t r, double* sum, double*) {
+  sum_over_rows(rows, columns, memory.sums, [&](size_t r, double* sum, double*) {
     for (size_t c = 0; c < columns; ++c) sum[c] += double(x[r * columns + c]);
   });
   double* middle = memory.factors;
   for (size_t c = 0; c < columns; ++c) middle[c] = memory.sums[c] / double(rows);
-  sum_rows(rows, columns, memory.sums, [&](size_t r, double* squares, double*) {
+  sum_over_rows(rows, columns, memory.sums, [&](size_t r, double* squares, double*) {
     for (size_t c = 0; c < columns; ++c) {
       const double distance = double(x[r * columns + c]) - middle[c];
       squares[c] += distance * distance;
     }
   });
-  const double momentum = running.momentum;
   for (size_t c = 0; c < columns; ++c) {
     mean[c] = real(middle[c]);
     variance[c] = real(memory.sums[c] / double(rows));
-    running.mean[c] = real((1 - momentum) * double(running.mean[c]) + momentum * middle[c]);
-    running.variance[c] =
-        real((1 - momentum) * double(running.variance[c]) + momentum * (memory.sums[c] / double(rows - 1)));
+    follow(running.momentum, middle[c], running.mean[c]);
+    follow(running.momentum, memory.sums[c] / double(rows - 1), running.variance[c]);
   }
   *running.batches += 1;
 }
 
-// 1 / √(variance + ε)
-inline double inverse_deviation(const bpnet::BatchNormArgs<real>& a, size_t c) {
+// 1 / √(variance + ε). Not inlined, as follow: the loops over columns need not be many instructions.
+__attribute__((noinline)) double inverse_deviation(const bpnet::BatchNormArgs<real>& a, size_t c) {
   return 1 / sqrt_of(double(a.variance[c]) + a.epsilon);
 }
 
@@ -334,7 +338,7 @@ void batch_norm_backward(bpnet::Context& context, const bpnet::BatchNormArgs<rea
   const size_t columns = a.columns;
   const NormMemory memory = norm_memory(context, a.rows, columns);
   double *sum = memory.sums, *product = sum + columns;
-  sum_rows(a.rows, columns, memory.sums, [&](size_t r, double* grads, double* products) {
+  sum_over_rows(a.rows, columns, memory.sums, [&](size_t r, double* grads, double* products) {
     for (size_t c = 0; c < columns; ++c) {
       const double grad = double(grad_y[r * columns + c]);
       grads[c] += grad;

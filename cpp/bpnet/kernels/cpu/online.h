@@ -4,12 +4,11 @@
 
 #include "bpnet/kernels/cpu/activation.h"
 #include "bpnet/kernels/cpu/linear.h"
-#include "bpnet/kernels/cpu/loss.h"
 #include "bpnet/kernels/cpu/online_block.h"
+#include "bpnet/kernels/cpu/online_loss.h"
+#include "bpnet/kernels/cpu/online_small.h"
 
 namespace {
-
-using Online = bpnet::OnlineArgs<real>;
 
 // The slices of one layer, each of its width.
 struct OnlineSlices {
@@ -30,6 +29,7 @@ inline size_t online_block_end(const Online& a) {
 }
 
 size_t online_workspace(const Online& a) {
+  if (const size_t vectors = small_vectors(a)) return small_workspace(a, vectors);
   const size_t length = block_length(a.layers[0], a.block, a.count);
   if (length < 2) return online_slices(a);
   return online_block_end(a) + block_products(a.layers[0], length);
@@ -70,25 +70,12 @@ inline void online_backward(const OnlineLayer& layer, const real* x, const real*
   }
 }
 
-inline size_t largest_output(size_t count, const real* x) {
-  size_t best = 0;
-  for (size_t j = 1; j < count; ++j) best = x[j] > x[best] ? j : best;
-  return best;
-}
-
-// As count_correct in training/metrics.h.
-inline bool is_correct(LossKind kind, size_t count, const real* x, const int64_t* label, const real* target) {
-  if (kind == LossKind::kCrossEntropy) {
-    return largest_output(count, x) == (label ? size_t(*label) : largest_output(count, target));
-  }
-  if (kind != LossKind::kBinaryCrossEntropyWithLogits) return false;
-  for (size_t j = 0; j < count; ++j) {
-    if ((x[j] > 0) != (target[j] > real(0.5))) return false;
-  }
-  return true;
-}
-
 bpnet::OnlineResult online_sgd(bpnet::Context& context, const Online& a) {
+  switch (small_vectors(a)) {
+    case 1: return small_sgd<1>(context, a);
+    case kSmallVectors: return small_sgd<kSmallVectors>(context, a);
+    default: break;
+  }
   OnlineSlices* slices = reinterpret_cast<OnlineSlices*>(context.scratch);
   real* memory =
       reinterpret_cast<real*>(context.scratch + ceil_divide(a.depth * sizeof(OnlineSlices), 64) * 64);
@@ -97,7 +84,6 @@ bpnet::OnlineResult online_sgd(bpnet::Context& context, const Online& a) {
     slices[l] = {memory, memory + out, memory + 2 * out};
     memory += 3 * out;
   }
-  const size_t in = a.layers[0].in, out = a.layers[a.depth - 1].out;
   const OnlineSlices last = slices[a.depth - 1];
   bpnet::OnlineResult result = {0, 0, 0, 0};
 
@@ -112,8 +98,7 @@ bpnet::OnlineResult online_sgd(bpnet::Context& context, const Online& a) {
 
   for (; result.steps < a.count; ++result.steps) {
     const size_t t = result.steps % length;  // the sample's place in its block
-    const size_t sample = size_t(a.order[result.steps]);
-    const real* first = a.x + sample * in;
+    const OnlineSample sample = online_sample(a, result.steps);
     if (block.layer && t == 0) {
       if (result.steps) end_block(block, length);
       begin_block(block, a.x, a.order + result.steps, smaller(length, a.count - result.steps));
@@ -124,27 +109,15 @@ bpnet::OnlineResult online_sgd(bpnet::Context& context, const Online& a) {
         block_forward(block, t, slices[0].s);
         activate(block.layer->activation, block.layer->out, slices[0].s, slices[0].x);
       } else {
-        online_forward(a.layers[l], l ? slices[l - 1].x : first, slices[l]);
+        online_forward(a.layers[l], l ? slices[l - 1].x : sample.x, slices[l]);
       }
     }
-    const int64_t* label = a.label ? a.label + sample : nullptr;
-    const real* target = a.target ? a.target + sample * out : nullptr;
-    result.correct += is_correct(a.loss, out, last.x, label, target);
-
-    const double class_scale = label && a.class_weight ? double(a.class_weight[*label]) : 1.0;
-    const double weight = (a.sample_weight ? double(a.sample_weight[sample]) : 1.0) * class_scale;
-    if (weight == 0) {
+    result.correct += is_correct(a, sample, last.x);
+    if (sample.weight == 0) {
       if (block.layer) pass_over(block, t);
       continue;
     }
-    // A batch of one: its weight divided by the weights' sum is 1.
-    const real scale = real(1 / class_scale);
-    const Loss loss_args = {a.loss, a.loss_parameter, 1,      out,       last.x, target,
-                            label,  a.class_weight,   &scale, last.delta};
-    const double value = loss_row(loss_args, 0, scale);
-    result.loss_sum += weight * value;
-    result.weight_sum += weight;
-    if (!is_finite(real(value))) break;
+    if (!count_loss(result, sample, online_loss(a, sample, last.x, last.delta))) break;
 
     for (size_t l = a.depth; l-- > 0;) {
       const OnlineLayer& layer = a.layers[l];
@@ -154,7 +127,7 @@ bpnet::OnlineResult online_sgd(bpnet::Context& context, const Online& a) {
       if (l == 0 && block.layer) {
         block_backward(block, t, slices[0].delta);
       } else if (layer.weight) {
-        online_backward(layer, l ? slices[l - 1].x : first, slices[l].delta, grad_x);
+        online_backward(layer, l ? slices[l - 1].x : sample.x, slices[l].delta, grad_x);
       } else if (grad_x) {
         for (size_t i = 0; i < layer.in; ++i) grad_x[i] = slices[l].delta[i];
       }

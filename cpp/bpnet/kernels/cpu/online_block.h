@@ -9,10 +9,9 @@
 #pragma once
 
 #include "bpnet/kernels/cpu/gemm.h"
+#include "bpnet/kernels/cpu/online_loss.h"
 
 namespace {
-
-using OnlineLayer = bpnet::OnlineLayer<real>;
 
 struct OnlineBlock {
   const OnlineLayer* layer;         // null: the layer is updated at once

@@ -1,0 +1,170 @@
+"""Local response normalisation equals the paper's double loop, its gradient the Jacobian's; batch normalisation keeps
+its statistics."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import bpnet as bp
+
+dtypes = pytest.mark.parametrize("dtype", ["float32", "float64"])
+backends = pytest.mark.parametrize("backend", bp.backends())
+
+SHAPE = (8, 3, 4)
+SETTINGS = [
+    bp.LocalResponseNorm(size, alpha=0.7, beta=beta, k=k, groups=groups)
+    for size in (1, 2, 3, 4, 5, 8, 9, 40)
+    for groups in (1, 2, 4)
+    for beta, k in ((0.75, 2.0), (0.6, 1.0))
+] + [
+    bp.LocalResponseNorm(size, alpha=0.7, beta=beta, k=1.5, within_map=True)
+    for size in (1, 2, 3, 4, 5, 9)
+    for beta in (0.75, 1.0)
+]
+
+
+def window(at: int, size: int, begin: int, end: int) -> range:
+    """The places from at − ⌊size/2⌋ to at + ⌊(size−1)/2⌋ that lie in begin … end−1."""
+    return range(max(begin, at - size // 2), min(end, at + (size - 1) // 2 + 1))
+
+
+def neighbours(options: dict, place: tuple[int, int, int]) -> Iterator[tuple[int, int, int]]:
+    c, y, x = place
+    size = options["size"]
+    if options["within_map"]:
+        for row in window(y, size, 0, SHAPE[1]):
+            for column in window(x, size, 0, SHAPE[2]):
+                yield c, row, column
+    else:
+        group = SHAPE[0] // options["groups"]
+        for channel in window(c, size, c // group * group, (c // group + 1) * group):
+            yield channel, y, x
+
+
+def plain(options: dict, x: np.ndarray, grad_y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Output and gradient of one sample, by the definition: dy_i/dx_j summed over i for every j."""
+    size, beta = options["size"], options["beta"]
+    factor = options["alpha"] / (size * size if options["within_map"] else size)
+    y, grad_x = np.zeros(SHAPE), np.zeros(SHAPE)
+    for i in np.ndindex(SHAPE):
+        scale = options["k"] + factor * sum(float(x[j]) ** 2 for j in neighbours(options, i))
+        y[i] = x[i] * scale**-beta
+        grad_x[i] += grad_y[i] * scale**-beta
+        for j in neighbours(options, i):
+            grad_x[j] -= grad_y[i] * x[i] * beta * scale ** (-beta - 1) * factor * 2 * x[j]
+    return y, grad_x
+
+
+@dtypes
+@backends
+def test_local_response_equals_the_double_loop(backend: str, dtype: str):
+    eps = np.finfo(dtype).eps
+    rng = np.random.default_rng(0)
+    x, grad_y = (rng.uniform(-2, 2, (2, *SHAPE)).astype(dtype) for _ in range(2))
+    for layer in SETTINGS:
+        net = bp.Network(SHAPE, [layer], dtype=dtype, backend=backend)
+        out, grad_x = net.forward(x, training=True), net.backward(grad_y)
+        for n in range(len(x)):
+            wanted, wanted_grad = plain(layer.options, x[n].astype(float), grad_y[n].astype(float))
+            assert abs(out[n] - wanted).max() <= 8 * eps * abs(wanted).max(), layer
+            assert abs(grad_x[n] - wanted_grad).max() <= 16 * eps * abs(wanted_grad).max(), layer
+
+
+@backends
+def test_local_response_stays_within_its_group(backend: str):
+    """A channel beyond the group's edge changes nothing, not even a bit."""
+    layer = bp.LocalResponseNorm(5, alpha=1.0, groups=2)
+    net = bp.Network((12, 2, 2), [layer], backend=backend)
+    x = np.random.default_rng(0).normal(size=(1, 12, 2, 2)).astype(np.float32)
+    other = x.copy()
+    other[:, 6:] *= 3
+    assert np.array_equal(net.predict(x)[:, :6], net.predict(other)[:, :6])
+    grad = np.zeros_like(x)
+    grad[:, 5] = 1
+    net.forward(x, training=True)
+    back = net.backward(grad)
+    assert np.all(back[:, 3:6] != 0)
+    assert np.all(back[:, 6:] == 0)
+    assert np.all(back[:, :3] == 0)
+
+
+def column_stats(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    axes = tuple(axis for axis in range(x.ndim) if axis != 1)
+    return x.mean(axis=axes), x.var(axis=axes)
+
+
+def along(values: np.ndarray, x: np.ndarray) -> np.ndarray:
+    return values.reshape(1, -1, *(1,) * (x.ndim - 2))
+
+
+@backends
+@pytest.mark.parametrize("shape", [(7,), (7, 3, 5)], ids=["1d", "2d"])
+def test_batch_norm_statistics(backend: str, shape: tuple[int, ...]):
+    rng = np.random.default_rng(0)
+    make = bp.BatchNorm1d if len(shape) == 1 else bp.BatchNorm2d
+    net = bp.Network(shape, [make(eps=1e-3, momentum=0.25)], dtype="float64", backend=backend)
+    weight, bias = rng.normal(size=7), rng.normal(size=7)
+    net.load_state_dict({**net.state_dict(), "0.weight": weight, "0.bias": bias})
+    mean, variance = np.zeros(7), np.ones(7)
+    for step in range(3):
+        x = rng.normal(3, 2, (6, *shape))
+        here, spread = column_stats(x)
+        out = net.forward(x, training=True)
+        wanted = (x - along(here, x)) / np.sqrt(along(spread, x) + 1e-3) * along(weight, x) + along(bias, x)
+        assert abs(out - wanted).max() <= 1e-13
+        count = x.size // 7
+        mean = 0.75 * mean + 0.25 * here
+        variance = 0.75 * variance + 0.25 * spread * count / (count - 1)
+        state = net.state_dict()
+        assert abs(state["0.running_mean"] - mean).max() <= 1e-14
+        assert abs(state["0.running_var"] - variance).max() <= 1e-14
+        assert state["0.num_batches_tracked"] == step + 1
+    kept = {name: values.copy() for name, values in net.state_dict().items()}
+    x = rng.normal(size=(5, *shape))
+    wanted = (x - along(mean, x)) / np.sqrt(along(variance, x) + 1e-3) * along(weight, x) + along(bias, x)
+    assert abs(net.predict(x) - wanted).max() <= 1e-13
+    assert abs(net.predict(x[:1]) - wanted[:1]).max() <= 1e-13, "one sample will do in evaluation"
+    for name, values in net.state_dict().items():
+        assert np.array_equal(values, kept[name]), "evaluation changes nothing"
+
+
+def test_batch_norm_of_large_means():
+    """The variance is of distances from the mean: that of the squares would be lost to rounding."""
+    x = np.random.default_rng(0).normal(1e4, 1, (4000, 3)).astype(np.float32)
+    for backend in bp.backends():
+        net = bp.Network(3, [bp.BatchNorm1d()], backend=backend)
+        out = net.forward(x, training=True)
+        exact = x.astype(float)
+        wanted = (exact - exact.mean(axis=0)) / np.sqrt(exact.var(axis=0) + 1e-5)
+        assert abs(out - wanted).max() <= 1e4 * np.finfo(np.float32).eps, "no more than x itself is rounded"
+
+
+def test_batch_norm_is_saved_and_goes_on(tmp_path: Path):
+    layers = [bp.Conv2d(4, 3, bias=False), bp.BatchNorm2d(), bp.ReLU(), bp.Flatten(), bp.Linear(3)]
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(32, 2, 6, 6)).astype(np.float32), rng.integers(0, 3, 32)
+    net = bp.Network((2, 6, 6), layers, seed=1)
+    trainer = bp.Trainer(net, "cross_entropy", bp.SGD(lr=0.05, momentum=0.9))
+    for _ in range(3):
+        trainer.step(x, y)
+    trainer.save(tmp_path / "run.safetensors")
+    again = bp.Trainer.load(tmp_path / "run.safetensors")
+    for _ in range(3):
+        assert trainer.step(x, y) == again.step(x, y)
+    for name, values in net.state_dict().items():
+        assert np.array_equal(values, again.network.state_dict()[name]), name
+    assert net.state_dict()["1.num_batches_tracked"] == 6
+    net.save(tmp_path / "net.safetensors")
+    assert np.array_equal(bp.load(tmp_path / "net.safetensors").predict(x), net.predict(x))
+
+
+def test_one_value_per_channel_cannot_be_normalised():
+    net = bp.Network(4, [bp.BatchNorm1d()])
+    with pytest.raises(ValueError, match="^batch_norm1d: .* one value per channel"):
+        net.forward(np.ones((1, 4), np.float32), training=True)
+    deep = bp.Network((4, 2, 1), [bp.BatchNorm2d()])
+    assert deep.forward(np.ones((1, 4, 2, 1), np.float32), training=True).shape == (1, 4, 2, 1)

@@ -1,0 +1,127 @@
+"""Pools equal a plain loop over windows; the first of equal inputs gets the gradient."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+import bpnet as bp
+
+dtypes = pytest.mark.parametrize("dtype", ["float32", "float64"])
+backends = pytest.mark.parametrize("backend", bp.backends())
+
+Pair = tuple[int, int]
+
+
+def starts(size: int, kernel: int, stride: int, padding: int, ceil_mode: bool) -> list[int]:
+    """Where windows begin, in the map's own coordinates."""
+    room = (size + 2 * padding - kernel) / stride
+    count = (math.ceil(room) if ceil_mode else math.floor(room)) + 1
+    return [
+        o * stride - padding for o in range(count) if o == 0 or not ceil_mode or o * stride < size + padding
+    ]
+
+
+def windows(shape: Pair, kernel: Pair, stride: Pair, padding: Pair, ceil_mode: bool) -> list[list]:
+    """Rows of windows, each the map's cells it sees, in order, and the size with padding."""
+
+    def along(axis: int) -> list[tuple[range, int]]:
+        size, reach, pad = shape[axis], kernel[axis], padding[axis]
+        begins = starts(size, reach, stride[axis], pad, ceil_mode)
+        return [(range(max(b, 0), min(b + reach, size)), min(b + reach, size + pad) - b) for b in begins]
+
+    return [
+        [([(r, c) for r in rows for c in columns], tall * wide) for columns, wide in along(1)]
+        for rows, tall in along(0)
+    ]
+
+
+def random_window(rng: np.random.Generator) -> tuple[Pair, Pair, Pair, Pair, bool]:
+    kernel = tuple(int(k) for k in rng.integers(1, 5, 2))
+    stride = tuple(int(s) for s in rng.integers(1, 5, 2))
+    padding = tuple(int(rng.integers(0, k // 2 + 1)) for k in kernel)
+    shape = tuple(int(k + n) for k, n in zip(kernel, rng.integers(0, 7, 2), strict=True))
+    return shape, kernel, stride, padding, bool(rng.integers(2))
+
+
+WINDOWS = [random_window(np.random.default_rng(seed)) for seed in range(40)]
+WINDOWS.append(((13, 13), (3, 3), (2, 2), (0, 0), True))
+
+
+@dtypes
+@backends
+def test_max_pool_equals_a_plain_loop(backend: str, dtype: str):
+    """On few whole numbers, so that most windows have several largest inputs."""
+    for shape, kernel, stride, padding, ceil_mode in WINDOWS:
+        rng = np.random.default_rng(0)
+        layer = bp.MaxPool2d(kernel, stride, padding, ceil_mode)
+        net = bp.Network((19, *shape), [layer], dtype=dtype, backend=backend)
+        x = rng.integers(-2, 2, (3, 19, *shape)).astype(dtype)
+        grad_y = rng.integers(-3, 4, (3, *net.output_shape)).astype(dtype)
+        y, grad_x = np.empty_like(grad_y), np.zeros_like(x)
+        for oy, row in enumerate(windows(shape, kernel, stride, padding, ceil_mode)):
+            for ox, (cells, _) in enumerate(row):
+                seen = np.stack([x[:, :, r, c] for r, c in cells])
+                y[:, :, oy, ox] = seen.max(axis=0)
+                first = seen.argmax(axis=0)
+                for index, (r, c) in enumerate(cells):
+                    grad_x[:, :, r, c] += np.where(first == index, grad_y[:, :, oy, ox], 0)
+        assert np.array_equal(net.forward(x, training=True), y), layer
+        assert np.array_equal(net.backward(grad_y), grad_x), layer
+
+
+@dtypes
+@backends
+@pytest.mark.parametrize("count_include_pad", [True, False])
+def test_average_pool_equals_a_plain_loop(backend: str, dtype: str, count_include_pad: bool):
+    eps = np.finfo(dtype).eps
+    for shape, kernel, stride, padding, ceil_mode in WINDOWS:
+        rng = np.random.default_rng(0)
+        layer = bp.AvgPool2d(kernel, stride, padding, ceil_mode, count_include_pad)
+        net = bp.Network((19, *shape), [layer], dtype=dtype, backend=backend)
+        x = rng.integers(-3, 4, (3, 19, *shape)).astype(dtype)
+        grad_y = rng.integers(-3, 4, (3, *net.output_shape)).astype(dtype)
+        y, grad_x = np.empty(grad_y.shape), np.zeros(x.shape)
+        for oy, row in enumerate(windows(shape, kernel, stride, padding, ceil_mode)):
+            for ox, (cells, padded) in enumerate(row):
+                divisor = padded if count_include_pad else len(cells)
+                y[:, :, oy, ox] = sum(x[:, :, r, c] for r, c in cells) / divisor
+                for r, c in cells:
+                    grad_x[:, :, r, c] += grad_y[:, :, oy, ox] / divisor
+        assert np.array_equal(net.forward(x, training=True), y.astype(dtype)), layer
+        assert abs(net.backward(grad_y) - grad_x).max() <= 16 * eps * max(1, abs(grad_x).max()), layer
+
+
+@backends
+def test_adaptive_average_pool_equals_a_plain_loop(backend: str):
+    for shape, output in [
+        ((6, 6), (6, 6)),
+        ((7, 9), (3, 2)),
+        ((2, 3), (5, 4)),
+        ((13, 13), (6, 6)),
+        ((4, 5), (1, 1)),
+    ]:
+        x = np.random.default_rng(0).integers(-3, 4, (2, 19, *shape)).astype(float)
+        net = bp.Network((19, *shape), [bp.AdaptiveAvgPool2d(output)], dtype="float64", backend=backend)
+        y = np.empty((2, 19, *output))
+        for oy, ox in np.ndindex(output):
+            rows, columns = (
+                slice(o * size // out, -(-(o + 1) * size // out))
+                for o, size, out in zip((oy, ox), shape, output, strict=True)
+            )
+            y[:, :, oy, ox] = x[:, :, rows, columns].mean(axis=(2, 3))
+        assert abs(net.forward(x, training=True) - y).max() <= 1e-15
+        grad = net.backward(np.ones_like(y))
+        assert abs(grad.sum() - y.size) <= 1e-12 * y.size, "every output hands down the whole of its gradient"
+
+
+@backends
+def test_nan_is_not_passed_over(backend: str):
+    x = np.zeros((1, 9, 4, 4), np.float32)
+    x[0, 3, 1, 1] = np.nan
+    net = bp.Network(x.shape[1:], [bp.MaxPool2d(2)], backend=backend)
+    y = net.forward(x)
+    assert np.isnan(y[0, 3, 0, 0])
+    assert np.isnan(y).sum() == 1
