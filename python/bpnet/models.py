@@ -140,7 +140,9 @@ def alexnet(
     """
     widths = _widths("alexnet", width)
     if variant == "torchvision":
-        return Network((3, 224, 224), _torchvision(num_classes, widths, dropout), seed, dtype, backend=backend)
+        return Network(
+            (3, 224, 224), _torchvision(num_classes, widths, dropout), seed, dtype, backend=backend
+        )
     form = _VARIANTS.get(variant) if isinstance(variant, str) else None
     if form is None:
         known = ", ".join(map(repr, [*_VARIANTS, "torchvision"]))
