@@ -45,7 +45,7 @@ def main() -> None:
         run = bp.recipes.alexnet(
             source,
             source,  # measured on the same photographs, with dropout off
-            batch_size=32,
+            batch_size=64,
             lr=0.01,
             patience=20,
             augmentation=bp.data.Augmentation.off(),
