@@ -1,121 +1,106 @@
-"""``python -m benchmarks [--threads 1|all] [--repeats 7] [--only TEXT] [--plot PNG]``
+"""``python -m benchmarks``: bpnet beside its peers, interleaved in one run; ``--help`` lists the options.
 
 Run from the checkout with the extra ``bench`` installed. Peers that are not installed are left out, and
-said so. For one thread the process binds itself to one processor before any peer is loaded.
+said so; so is the peak where there is no cmake or compiler. For one thread the process binds itself to
+one processor before any peer is loaded.
 """
 
 from __future__ import annotations
 
 import argparse
-import importlib
 import os
+import subprocess
 import sys
+import tempfile
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
 
-import numpy as np
-
-from benchmarks.cases import CASES, Case, make_data, make_weights
-from benchmarks.measure import Rates, measure
-from benchmarks.peers import Runner
-
-PEERS = {
-    "bpnet": "ours",
-    "PyTorch": "pytorch",
-    "JAX": "jax_scan",
-    "scikit-learn": "sklearn_mlp",
-    "FANN": "fann",
-}
+from benchmarks import native, report
+from benchmarks.cases import CASES
+from benchmarks.measure import Row, measure
+from benchmarks.peers import Peers
+from benchmarks.processes import four_processes
+from benchmarks.startup import import_times, package_sizes
+from benchmarks.to_accuracy import time_to_accuracy
 
 
-def load_peers() -> dict[str, object]:
-    """The modules of the peers that are installed."""
-    modules = {}
-    for name, file in PEERS.items():
-        try:
-            modules[name] = importlib.import_module(f"benchmarks.peers.{file}")
-        except ImportError as error:
-            print(f"left out: {name} ({error})")
-    return modules
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks")
+    parser.add_argument("--threads", choices=("1", "all", "both"), default="1")
+    parser.add_argument("--repeats", type=int, default=7)
+    parser.add_argument(
+        "--only", action="append", metavar="TEXT", help="what has this in its name; may be given again"
+    )
+    parser.add_argument("--kernels", action="store_true", help="each kernel beside the peak, too")
+    parser.add_argument("--compile", action="store_true", help="PyTorch by torch.compile, too")
+    parser.add_argument("--plot", metavar="PNG", help="bars of the ratios")
+    parser.add_argument("--markdown", metavar="FILE")
+    parser.add_argument("--json", metavar="FILE")
+    return parser.parse_args()
 
 
-def runners_of(case: Case, modules: dict[str, object], threads: int) -> dict[str, Runner]:
-    data, weights = make_data(case), make_weights(case)
-    runners = {}
-    for name, module in modules.items():
-        try:
-            runner = module.make(case, data, weights, threads)  # type: ignore[attr-defined]
-        except ImportError as error:
-            print(f"left out: {name} ({error})")
+def measurements(
+    options: argparse.Namespace, peers: Peers, threads: int, peak: Callable[[], float] | None
+) -> dict[str, Callable[[], list[Row]]]:
+    """What there is to measure, by name, in the order in which it is done."""
+    repeats = options.repeats
+    found: dict[str, Callable[[], list[Row]]] = {
+        case.name: partial(measure, case, peers, threads, repeats, peak) for case in CASES
+    }
+    found["time to 98 %"] = partial(time_to_accuracy, peers, threads, min(repeats, 3))
+    if options.threads == "1":  # they know no threads
+        found["import time"] = partial(import_times, repeats)
+        found["sizes"] = package_sizes
+    else:
+        found["four processes at once"] = partial(four_processes, threads, repeats)
+    return found
+
+
+def run(options: argparse.Namespace) -> list[Row]:
+    processors = sorted(os.sched_getaffinity(0))
+    threads = 1 if options.threads == "1" else len(processors)
+    obstacle = native.build()  # with all processors
+    peak = None if obstacle else partial(native.multiply_add_peak, threads)
+    if obstacle:
+        print(f"left out: the multiply-add peak and the kernels ({obstacle})")
+    if threads == 1:
+        os.sched_setaffinity(0, processors[-1:])
+    peers = Peers(options.compile)
+    print(report.HEAD)
+    rows = []
+    for name, measured in measurements(options, peers, threads, peak).items():
+        if options.only and not any(text in name for text in options.only):
             continue
-        if runner is not None:
-            runners[name] = runner
-    return runners
+        for row in measured():
+            print(report.line(row), flush=True)
+            rows.append(row)
+    if options.kernels and not obstacle:
+        native.print_kernels(threads, options.repeats)
+    return rows
 
 
-def check_same_weights(case: Case, modules: dict[str, object]) -> None:
-    """After the same few steps from the same weights, all peers that can tell have the same weights."""
-    steps = 20
-    small = case._replace(samples=steps * case.batch)
-    states = {}
-    for name, runner in runners_of(small, modules, 1).items():
-        if runner.weights is not None and case.kind != "predict":
-            runner.run()
-            states[name] = [array for pair in runner.weights() for array in pair]
-    ours = states.pop("bpnet", [])
-    for name, theirs in states.items():
-        for a, b in zip(ours, theirs):
-            error = float(np.abs(a - b).max() / np.abs(b).max())
-            if error > 1e-4:
-                raise SystemExit(f"{case.name}: the weights of {name} differ by {error:.1e}")
-
-
-def print_rates(rates: Rates) -> None:
-    for peer in rates.rates:
-        if peer != "bpnet":
-            median, least, most = rates.summary(peer)
-            print(
-                f"| {rates.case.name} | {rates.threads} | {peer} | {median:.2f} | {least:.2f} to {most:.2f} |",
-                flush=True,
-            )
-
-
-def plot(measured: list[Rates], path: str) -> None:
-    """Bars of the median ratios, on a logarithmic scale."""
-    from matplotlib.figure import Figure
-
-    rows = [(r, peer) for r in measured for peer in r.rates if peer != "bpnet"]
-    figure = Figure(figsize=(9, 0.35 * len(rows) + 1), layout="constrained")
-    axes = figure.subplots()
-    axes.barh([f"{r.case.name} × {p}" for r, p in rows], [r.summary(p)[0] for r, p in rows])
-    axes.set_xscale("log")
-    axes.axvline(1, color="black", linewidth=1)
-    axes.invert_yaxis()
-    axes.set_xlabel("times the peer's rate")
-    figure.savefig(path, dpi=120)
+def run_both(arguments: list[str]) -> list[Row]:
+    """One thread, then all, each in a process of its own: JAX takes its threads once."""
+    rows = []
+    for threads in ("1", "all"):
+        with tempfile.TemporaryDirectory() as folder:
+            path = str(Path(folder) / "rows.json")
+            command = [sys.executable, "-m", "benchmarks", *arguments, "--threads", threads, "--json", path]
+            subprocess.run(command, check=True)
+            rows += report.read_json(path)
+    return rows
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks")
-    parser.add_argument("--threads", choices=("1", "all"), default="1")
-    parser.add_argument("--repeats", type=int, default=7)
-    parser.add_argument("--only", default="", help="cases whose name contains this")
-    parser.add_argument("--plot", metavar="PNG")
-    options = parser.parse_args()
-    processors = sorted(os.sched_getaffinity(0))
-    threads = 1 if options.threads == "1" else len(processors)
-    if threads == 1:
-        os.sched_setaffinity(0, processors[-1:])
-    modules = load_peers()
-    print("| case | threads | peer | bpnet is × faster (median) | least to most |\n|---|---|---|---|---|")
-    measured = []
-    for case in CASES:
-        if options.only not in case.name:
-            continue
-        check_same_weights(case, modules)
-        rates = measure(case, threads, runners_of(case, modules, threads), options.repeats)
-        print_rates(rates)
-        measured.append(rates)
-    if options.plot and measured:
-        plot(measured, options.plot)
+    options = parse()
+    rows = run_both(sys.argv[1:]) if options.threads == "both" else run(options)
+    if options.plot and rows:
+        report.plot(rows, options.plot)
+    if options.markdown:
+        report.write_markdown(rows, options.markdown)
+    if options.json:
+        report.write_json(rows, options.json)
     return 0
 
 

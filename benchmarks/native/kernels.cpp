@@ -1,7 +1,9 @@
 // Every kernel's rate beside the processor's peaks, measured in turn in the same run.
 //
-//   bpnet_kernels THREADS REPEATS    prints a line a kernel: name, unit, median rate, median fraction of
-//                                    the peak with the least and the largest, tabs between
+//   bpnet_kernels THREADS REPEATS [TEXT]   prints a line a kernel (whose name has TEXT): name, unit, median
+//                                          rate, median fraction of the peak with the least and the
+//                                          largest, tabs between
+//   bpnet_kernels THREADS peak             prints the multiply-add peak, in operations a second
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
@@ -179,6 +181,11 @@ void measure(const Measured& kernel, int repeats) {
 int main(int argc, char** argv) {
   bpnet::set_num_threads(argc > 1 ? std::atoi(argv[1]) : 1);
   bpnet::start_threads();
+  if (argc > 2 && std::string(argv[2]) == "peak") {
+    peaks::multiply_adds();  // the processor takes its time to reach its speed
+    std::printf("peak\t%.0f\n", std::max(peaks::multiply_adds(), peaks::multiply_adds()));
+    return 0;
+  }
   const int repeats = argc > 2 ? std::atoi(argv[2]) : 7;
   const std::string only = argc > 3 ? argv[3] : "";
   context(std::size_t{1} << 26);

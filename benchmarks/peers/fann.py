@@ -14,7 +14,7 @@ _TRAIN_INCREMENTAL = 0
 
 
 def make(case: Case, data: Data, weights: list[Any], threads: int) -> Runner | None:
-    if case.kind != "online":
+    if not case.online:
         return None
     path = ctypes.util.find_library("floatfann") or ctypes.util.find_library("fann")
     if path is None:
@@ -39,7 +39,7 @@ def make(case: Case, data: Data, weights: list[Any], threads: int) -> Runner | N
     @ctypes.CFUNCTYPE(None, ctypes.c_uint, ctypes.c_uint, ctypes.c_uint, number, number)
     def fill(index: int, inputs: int, outputs: int, x: Any, y: Any) -> None:
         ctypes.memmove(x, data.x[index].ctypes.data, 4 * inputs)
-        ctypes.memmove(y, data.targets[index].ctypes.data, 4 * outputs)
+        ctypes.memmove(y, data.y[index].ctypes.data, 4 * outputs)
 
     sizes = (limit, case.widths[0], case.widths[-1])
     samples = fann.fann_create_train_from_callback(*map(ctypes.c_uint, sizes), fill)

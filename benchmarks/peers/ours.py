@@ -13,21 +13,26 @@ from benchmarks.peers import Runner
 
 def make(case: Case, data: Data, weights: list[Any], threads: int) -> Runner:
     bp.set_num_threads(threads)
-    activation = bp.Tanh if case.kind == "online" else bp.ReLU
+    activation = bp.Tanh if case.activation == "tanh" else bp.ReLU
     layers: list[Any] = []
-    for index, width in enumerate(case.widths[1:]):
-        layers.append(bp.Linear(width))
-        if case.kind == "online" or index + 2 < len(case.widths):
-            layers.append(activation())
-    net = bp.Network((case.widths[0],), layers, seed=0)
+    for width in case.widths[1:]:
+        layers += [bp.Linear(width), activation()]
+    net = bp.Network((case.widths[0],), layers if case.last else layers[:-1], seed=0)
     names = list(net.state_dict())
     net.load_state_dict(dict(zip(names, [array for pair in weights for array in pair])))
-    loss = "half_squared_error" if case.kind == "online" else "cross_entropy"
-    optimizer = bp.SGD(lr=case.lr, momentum=0.0 if case.kind == "online" else 0.9)
+    optimizer: Any = bp.Adam(case.lr) if case.adam else bp.SGD(lr=case.lr, momentum=case.momentum)
 
     def train() -> None:
-        y = data.targets if case.kind == "online" else data.labels
-        net.fit(data.x, y, loss=loss, optimizer=optimizer, batch_size=case.batch, shuffle=False, verbose=0)
+        net.fit(
+            data.x,
+            data.y,
+            loss=case.loss,
+            optimizer=optimizer,
+            epochs=case.epochs,
+            batch_size=case.batch,
+            shuffle=False,
+            verbose=0,
+        )
 
     def predict() -> None:
         for first in range(0, case.samples, case.batch):
@@ -37,4 +42,4 @@ def make(case: Case, data: Data, weights: list[Any], threads: int) -> Runner:
         arrays = [array.copy() for array in net.state_dict().values()]
         return list(zip(arrays[::2], arrays[1::2]))
 
-    return Runner(predict if case.kind == "predict" else train, state)
+    return Runner(predict if case.predict else train, state, net.predict)

@@ -316,7 +316,7 @@ class Network:
             seed: of masks and data order; the network's own by default.
             online_block: with batch_size 1 and plain SGD, how many updates of a large first layer are made
                 together by matrix products: the same in real arithmetic and much faster. 1 makes them one
-                by one; None lets bpnet choose.
+                by one, 1024 is the most; None lets bpnet choose.
 
         Returns:
             The metrics of each epoch.

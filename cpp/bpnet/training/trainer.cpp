@@ -241,10 +241,10 @@ bool BasicTrainer<T>::runs_online(std::size_t batch_size) const {
 }
 
 template <class T>
-std::vector<OnlineLayer<T>> BasicTrainer<T>::online_layers(double rate) const {
+void BasicTrainer<T>::set_online_layers(double rate) {
   const Plan<T>& plan = network_->plan();
   const double weight_decay = std::get<Sgd>(optimizer_).weight_decay;
-  std::vector<OnlineLayer<T>> layers;
+  online_layers_.clear();
   for (const ChainLink& link : chain_.links) {
     OnlineLayer<T> layer{link.in, link.out, link.activation, nullptr, nullptr, 0, 0, 0, 0};
     if (link.parameter) {
@@ -260,17 +260,16 @@ std::vector<OnlineLayer<T>> BasicTrainer<T>::online_layers(double rate) const {
         layer.bias_decay = bias_rule.decay ? weight_decay : 0;
       }
     }
-    layers.push_back(layer);
+    online_layers_.push_back(layer);
   }
-  return layers;
 }
 
 template <class T>
 void BasicTrainer<T>::run_online(const Dataset<T>& data, const std::uint64_t* order, std::size_t count,
                                  std::size_t online_block) {
-  const std::vector<OnlineLayer<T>> layers = online_layers(current_learning_rate());
-  OnlineArgs<T> args{layers.data(),
-                     layers.size(),
+  set_online_layers(current_learning_rate());
+  OnlineArgs<T> args{online_layers_.data(),
+                     online_layers_.size(),
                      loss_kind(loss_),
                      loss_parameter(loss_),
                      class_weight_.empty() ? nullptr : class_weight_.data(),
@@ -281,16 +280,15 @@ void BasicTrainer<T>::run_online(const Dataset<T>& data, const std::uint64_t* or
                      order,
                      count,
                      online_block};
-  std::vector<std::uint64_t> identity;
   if (data.x_type != Dataset<T>().x_type) {
     reserve(count);
     const Batch batch = gather(data, order, count);
-    for (std::size_t i = 0; i < count; ++i) identity.push_back(i);
+    for (std::size_t i = gathered_order_.size(); i < count; ++i) gathered_order_.push_back(i);
     args.x = batch.x;
     args.target = batch.targets;
     args.label = batch.labels;
     args.sample_weight = batch.sample_weight;
-    args.order = identity.data();
+    args.order = gathered_order_.data();
   }
   network_->reserve_scratch(network_->kernels().online_workspace(args));
   const OnlineResult result = network_->kernels().online_sgd(network_->context(), args);
@@ -308,6 +306,13 @@ std::size_t BasicTrainer<T>::online_samples(std::uint64_t position, std::size_t 
   const std::size_t wanted = kOnlineProducts / std::max<std::size_t>(1, network_->parameter_count());
   const std::size_t most = std::clamp<std::size_t>(wanted / block, 1, kMostDraws / block + 1) * block;
   return most - static_cast<std::size_t>(position % most);
+}
+
+static void check_online_block(const char* operation, std::size_t online_block) {
+  if (online_block > kMostOnlineBlock) {
+    fail<ValueError>(operation, ": online_block is ", online_block, ", at most ", kMostOnlineBlock,
+                     " is possible; 0 lets bpnet choose");
+  }
 }
 
 template <class T>
@@ -330,6 +335,7 @@ template <class T>
 bool BasicTrainer<T>::run(const Dataset<T>& data, const RunOptions& options) {
   check_data(data);
   if (options.batch_size == 0) fail<ValueError>("training: batch_size is 0, at least 1 is needed");
+  check_online_block("training", options.online_block);
   using Clock = std::chrono::steady_clock;
   const auto start = Clock::now();
   const auto in_time = [&] {
@@ -364,6 +370,7 @@ template <class T>
 void BasicTrainer<T>::run_draws(const Dataset<T>& data, std::uint64_t steps, double seconds,
                                 std::size_t online_block) {
   check_data(data);
+  check_online_block("run_draws", online_block);
   if (!runs_online(1)) {
     fail<ValueError>("run_draws: plain SGD on a chain of linear layers and activations is needed",
                      chain_.obstacle.empty() ? "" : "; " + chain_.obstacle);

@@ -24,9 +24,12 @@ struct RunOptions {
   bool shuffle = true;
   double seconds = 1e30;  // return after about this long, even amid an epoch
   // The online kernel's blocks: how many updates of a large first layer are made together, which is the same
-  // in real arithmetic; 1: one by one, 0: chosen.
+  // in real arithmetic; 1: one by one, 0: chosen; at most kMostOnlineBlock.
   std::size_t online_block = 0;
 };
+
+// A block is a stretch in which nobody who wants to stop is heard, and costs a matrix of its length squared.
+constexpr std::size_t kMostOnlineBlock = 1024;
 
 // Where the run stands. Everything that training depends on beside weights and optimizer slots.
 struct TrainerState {
@@ -81,7 +84,8 @@ class BasicTrainer {
   // may be left of them, even none). x must be finite and the labels in range.
   T step_in_epoch(const T* x, const std::int64_t* labels, std::size_t batch, std::uint64_t visited);
 
-  // `steps` of the lecture's loop: pick a sample with replacement, forward, backward, update.
+  // `steps` of the lecture's loop: pick a sample with replacement, forward, backward, update. A call ends the
+  // block it is in, so calls whose steps are no whole number of blocks give other last bits than one call.
   void run_draws(const Dataset<T>& data, std::uint64_t steps, double seconds = 1e30,
                  std::size_t online_block = 0);
 
@@ -136,7 +140,7 @@ class BasicTrainer {
   void run_online(const Dataset<T>& data, const std::uint64_t* order, std::size_t count,
                   std::size_t online_block);
   std::size_t online_samples(std::uint64_t position, std::size_t online_block) const;
-  std::vector<OnlineLayer<T>> online_layers(double rate) const;
+  void set_online_layers(double rate);
   bool runs_online(std::size_t batch_size) const;
   double class_weight_of(std::int64_t label) const {
     return class_weight_.empty() ? 1.0 : static_cast<double>(class_weight_[static_cast<std::size_t>(label)]);
@@ -158,6 +162,8 @@ class BasicTrainer {
   std::vector<std::uint64_t> order_;  // of the epoch order_epoch_
   std::uint64_t order_epoch_ = ~std::uint64_t{0};
   bool order_shuffled_ = false;
+  std::vector<OnlineLayer<T>> online_layers_;
+  std::vector<std::uint64_t> gathered_order_;  // 0, 1, … of samples that were converted to T
   double last_weight_sum_ = 0;
   std::vector<T> buffers_before_;  // of the step that is being made
   std::optional<TrainerSnapshot<T>> best_;

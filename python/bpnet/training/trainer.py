@@ -115,7 +115,8 @@ class Trainer:
         """
         epochs = checks.whole("fit", "epochs", epochs, least=0)
         batch_size = checks.whole("fit", "batch_size", batch_size)
-        online_block = 0 if online_block is None else checks.whole("fit", "online_block", online_block)
+        if online_block is not None:
+            checks.whole("fit", "online_block", online_block, most=_core.most_online_block)
         source: _Source
         if y is None and _is_iterable_of_batches(X):
             if sample_weight is not None:
@@ -125,7 +126,7 @@ class Trainer:
             source = _Batches(self, X)
         else:
             data, _ = self.network._data("fit", X, y, self.loss, sample_weight)
-            source = _Arrays(self, data, batch_size, shuffle, online_block)
+            source = _Arrays(self, data, batch_size, shuffle, online_block or 0)
         validation = None
         if validation_data is not None:
             if not isinstance(validation_data, (tuple, list)) or len(validation_data) not in (2, 3):

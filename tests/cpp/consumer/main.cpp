@@ -6,65 +6,16 @@
 #include <bpnet/bpnet.h>
 #include <bpnet/core/arena.h>
 
-#include <atomic>
 #include <cmath>
 #include <cstdio>
-#include <cstdlib>
-#include <new>
+#include <functional>
 #include <random>
 #include <string>
 #include <thread>
 #include <vector>
 
-#ifdef _WIN32
-#include <malloc.h>  // _aligned_malloc
-#endif
-
-// Counts every operator new of the program: the array and nothrow forms call these two. A sanitizer
-// brings its own.
-static std::atomic<long> news{0};
-
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define SANITIZED 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define SANITIZED 1
-#endif
-#endif
-#ifndef SANITIZED
-
-// Not inlined: GCC would see malloc answered by delete, or new by free, and warn.
-[[gnu::noinline]] void* operator new(std::size_t bytes) {
-  ++news;
-  if (void* memory = std::malloc(bytes ? bytes : 1)) return memory;
-  throw std::bad_alloc();
-}
-[[gnu::noinline]] void operator delete(void* memory) noexcept { std::free(memory); }
-[[gnu::noinline]] void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
-
-[[gnu::noinline]] void* operator new(std::size_t bytes, std::align_val_t alignment) {
-  ++news;
-  const std::size_t align = static_cast<std::size_t>(alignment);
-#ifdef _WIN32
-  void* memory = _aligned_malloc(bytes ? bytes : 1, align);
-#else
-  void* memory = std::aligned_alloc(align, (bytes + align) / align * align);
-#endif
-  if (memory) return memory;
-  throw std::bad_alloc();
-}
-[[gnu::noinline]] void operator delete(void* memory, std::align_val_t) noexcept {
-#ifdef _WIN32
-  _aligned_free(memory);
-#else
-  std::free(memory);
-#endif
-}
-void operator delete(void* memory, std::size_t, std::align_val_t alignment) noexcept {
-  operator delete(memory, alignment);
-}
-
-#endif
+#include "allocations.h"
+#include "system_calls.h"
 
 namespace {
 
@@ -220,7 +171,6 @@ void nested_layers(const std::string& folder) {
   std::remove(model.c_str());
 }
 
-// Steps of several sizes within what was reserved.
 // A model's mean image, read back from its description, and the windows cut with it.
 void photographs_become_windows() {
   constexpr std::size_t size = 8, crop = 5;
@@ -248,23 +198,88 @@ void photographs_become_windows() {
   }
 }
 
+bpnet::Network image_network() {
+  return bpnet::Network(
+      {1, 4, 4},
+      {bpnet::conv2d(6, {.kernel_size = 3, .padding = {1, 1, 2, 0}}), bpnet::relu(), bpnet::batch_norm2d(),
+       bpnet::local_response_norm(3, {.alpha = 0.1, .groups = 2}), bpnet::max_pool2d(2, {.stride = 1}),
+       bpnet::conv2d(4, {.kernel_size = {2, 1}, .groups = 2, .bias = false}), bpnet::avg_pool2d({1, 2}),
+       bpnet::adaptive_avg_pool2d({2, 1}), bpnet::flatten(), bpnet::dropout(0.1, "test"), bpnet::linear(3)});
+}
+
+void image_layers(const std::string& folder) {
+  const Data data(64, 16, 3);
+  bpnet::Network network = image_network();
+  bpnet::Trainer trainer(network, bpnet::CrossEntropy{}, kMomentum);
+  for (int step = 0; step < 10; ++step) trainer.step(data.x.data(), data.labels.data(), data.count);
+  const std::string model = folder + "/images.safetensors";
+  bpnet::save(network, model);
+  bpnet::Network again = bpnet::load(model);
+  check(weights(again) == weights(network) && outputs(again, data) == outputs(network, data),
+        "image layers: the loaded network differs");
+  std::remove(model.c_str());
+}
+
+void check_takes_no_memory(const std::string& which, const std::function<void()>& work) {
+  const auto arenas_before = bpnet::arena_allocations();
+  const long before = allocations();
+  work();
+  const long taken = allocations() - before;
+  check(bpnet::arena_allocations() == arenas_before, which + " took memory for an arena");
+  check(taken == 0, which + " took memory " + std::to_string(taken) + " times");
+}
+
+// Steps of several sizes within what was reserved, the network's outputs, and whole epochs after the first.
 void check_steps_take_no_memory(const std::string& which, bpnet::Network& network, const Data& data,
                                 const bpnet::Optimizer& optimizer) {
   bpnet::Trainer trainer(network, bpnet::CrossEntropy{}, optimizer);
   trainer.reserve(data.count);
-  const auto arenas_before = bpnet::arena_allocations();
-  const long news_before = news;
-  for (const std::size_t batch : {data.count, std::size_t{1}, data.count / 2 + 1}) {
-    trainer.step_unchecked(data.x.data(), data.labels.data(), batch);
+  const std::size_t sizes[] = {data.count, 1, data.count / 2 + 1};
+  const float* x = data.x.data();
+  const std::int64_t* labels = data.labels.data();
+  check_takes_no_memory(which + ": step_unchecked", [&] {
+    for (const std::size_t batch : sizes) trainer.step_unchecked(x, labels, batch);
+  });
+  check_takes_no_memory(which + ": step", [&] {
+    for (const std::size_t batch : sizes) trainer.step(x, labels, batch);
+  });
+  std::vector<float> out(data.count * network.output_shape().count());
+  check_takes_no_memory(which + ": forward", [&] { network.forward(data.x.data(), data.count, out.data()); });
+  const bpnet::Dataset<float> rows = data.dataset(network.output_shape().count());
+  const auto epoch = [&](std::size_t batch_size) {
+    trainer.run(rows, {.batch_size = batch_size});
+    trainer.end_epoch(trainer.epoch_result(data.count).loss);
+  };
+  epoch(32);
+  check_takes_no_memory(which + ": run", [&] { epoch(32); });
+}
+
+// Its first layer is large enough for blocks.
+void check_online_takes_no_memory(const Data& data) {
+  bpnet::Network network({200}, {bpnet::linear(30), bpnet::tanh(), bpnet::linear(10)});
+  const bpnet::Sgd plain{.learning_rate = 0.001};
+  bpnet::Trainer trainer(network, bpnet::CrossEntropy{}, plain),
+      drawing(network, bpnet::CrossEntropy{}, plain);
+  // Bytes are converted to float on the way.
+  const std::vector<std::uint8_t> bytes(data.x.size(), 1);
+  bpnet::Dataset<float> floats = data.dataset(10), converted = floats;
+  converted.x = bytes.data();
+  converted.x_type = bpnet::DataType::kUint8;
+  for (const bpnet::Dataset<float>& rows : {floats, converted}) {
+    const auto epoch = [&] {
+      trainer.run(rows, {.batch_size = 1});
+      trainer.end_epoch(trainer.epoch_result(data.count).loss);
+    };
+    epoch();
+    check_takes_no_memory("run, one sample at a time", epoch);
   }
-  const long taken = news - news_before;
-  check(bpnet::arena_allocations() == arenas_before, which + ": step_unchecked took memory for an arena");
-  check(taken == 0, which + ": step_unchecked called operator new " + std::to_string(taken) + " times");
+  drawing.run_draws(floats, 100);
+  check_takes_no_memory("run_draws", [&] { drawing.run_draws(floats, 100); });
 }
 
 void steps_take_no_memory() {
 #ifndef SANITIZED
-  check(news > 0, "operator new is not counted");
+  check(allocations() > 0, "the program's allocations are not counted");
 #endif
   const Data data(64, 16, 3);
   const std::vector<bpnet::Optimizer> optimizers{kMomentum, bpnet::Sgd{}, bpnet::Adam{}, bpnet::AdamW{},
@@ -273,13 +288,32 @@ void steps_take_no_memory() {
     bpnet::Network network({16}, {bpnet::linear(8), bpnet::relu(), bpnet::dropout(0.5), bpnet::linear(3)});
     check_steps_take_no_memory("optimizer " + std::to_string(optimizer.index()), network, data, optimizer);
   }
-  bpnet::Network nested = nested_network();
+  bpnet::Network nested = nested_network(), images = image_network();
   check_steps_take_no_memory("nested layers", nested, data, kMomentum);
+  check_steps_take_no_memory("image layers", images, data, kMomentum);
+  const Data wide_data(256, 200, 10);
+  check_online_takes_no_memory(wide_data);
   // Wide enough that the work is shared out, by threads that are not there yet.
   bpnet::set_num_threads(4);
-  const Data wide_data(256, 200, 10);
   bpnet::Network wide({200}, {bpnet::linear(300), bpnet::tanh(), bpnet::linear(10)});
   check_steps_take_no_memory("4 threads", wide, wide_data, kMomentum);
+}
+
+// On one thread, that is.
+void steps_make_no_system_call() {
+  const int before = bpnet::num_threads();
+  bpnet::set_num_threads(1);
+  const Data data(256, 200, 10);
+  bpnet::Network network({200}, {bpnet::linear(300), bpnet::relu(), bpnet::dropout(0.5), bpnet::linear(10)});
+  bpnet::Trainer trainer(network, bpnet::CrossEntropy{}, bpnet::Adam{});
+  trainer.reserve(data.count);
+  const auto work = [&] {
+    for (int i = 0; i < 3; ++i) trainer.step_unchecked(data.x.data(), data.labels.data(), data.count);
+  };
+  check(system_calls_of(work) != SystemCalls::kSome, "step_unchecked on one thread makes a system call");
+  const auto call = [] { std::this_thread::yield(); };
+  check(system_calls_of(call) != SystemCalls::kNone, "a system call was not seen");
+  bpnet::set_num_threads(before);
 }
 
 // Wide enough that the work is shared out.
@@ -347,6 +381,10 @@ void errors_are_exceptions(const std::string& folder) {
       .x = data.x.data(), .features = 16, .count = 4, .outputs = 3, .labels = data.labels.data()};
   expect_message(message_of<bpnet::ValueError>([&] { trainer.run(rows, {.batch_size = 0}); }),
                  "training: batch_size is 0, at least 1 is needed");
+  expect_message(message_of<bpnet::ValueError>([&] { trainer.run(rows, {.online_block = 1025}); }),
+                 "training: online_block is 1025, at most 1024 is possible");
+  expect_message(message_of<bpnet::ValueError>([&] { trainer.run_draws(rows, 1, 1.0, 1025); }),
+                 "run_draws: online_block is 1025, at most 1024 is possible");
   rows.features = 15;
   expect_message(message_of<bpnet::ShapeError>([&] { trainer.run(rows, {}); }),
                  "training: the data has 15 features, the network expects 16");
@@ -376,7 +414,9 @@ int main(int count, char** arguments) {
     train_and_save(folder);
     nested_layers(folder);
     photographs_become_windows();
+    image_layers(folder);
     steps_take_no_memory();
+    steps_make_no_system_call();
     same_bits_for_every_thread_count();
     errors_are_exceptions(folder);
   } catch (const std::exception& error) {

@@ -185,12 +185,6 @@ inline void scatter_patches(const bpnet::ConvolutionSizes& s, const real* patche
              });
 }
 
-// One copy of the product for the three of them.
-__attribute__((noinline)) void multiply_patches(bpnet::Context& context, const GemmSizes& s, const Operand& a,
-                                                const Operand& b, const Result& c, const Epilogue& epilogue) {
-  gemm(context, s, a, b, c, epilogue);
-}
-
 // Calls body(g, begin, end) for every group and block of positions.
 template <class Body>
 inline void each_block(const bpnet::ConvolutionSizes& s, const Body& body) {
@@ -216,9 +210,9 @@ void convolution_forward(bpnet::Context& context, const bpnet::ConvolutionSizes&
   turn_weight(s, w, memory.weight);
   each_block(s, [&](size_t g, size_t begin, size_t end) {
     const Operand a = patches_of(s, x, g, begin, end, memory.patches);
-    multiply_patches(context, {end - begin, out, patch}, a, {memory.weight + g * out * patch, 1, patch},
-                     {y + begin * s.out_channels + g * out, s.out_channels, false, false},
-                     {bias ? bias + g * out : nullptr, act});
+    gemm(context, {end - begin, out, patch}, a, {memory.weight + g * out * patch, 1, patch},
+         {y + begin * s.out_channels + g * out, s.out_channels, false, false},
+         {bias ? bias + g * out : nullptr, act});
   });
 }
 
@@ -234,9 +228,8 @@ void convolution_backward_input(bpnet::Context& context, const bpnet::Convolutio
   each_block(s, [&](size_t g, size_t begin, size_t end) {
     Result c = {memory.patches, patch, false, false};
     if (is_pointwise(s)) c = {grad_x + begin * s.channels + g * in, s.channels, false, false};
-    multiply_patches(context, {end - begin, patch, out},
-                     {grad_y + begin * s.out_channels + g * out, s.out_channels, 1},
-                     {memory.weight + g * out * patch, patch, 1}, c, kNoEpilogue);
+    gemm(context, {end - begin, patch, out}, {grad_y + begin * s.out_channels + g * out, s.out_channels, 1},
+         {memory.weight + g * out * patch, patch, 1}, c, kNoEpilogue);
     if (!is_pointwise(s)) scatter_patches(s, memory.patches, g, begin, end, grad_x);
   });
 }
@@ -264,9 +257,8 @@ void convolution_backward_weight(bpnet::Context& context, const bpnet::Convoluti
   const size_t out = group_outputs(s), patch = patch_size(s);
   each_block(s, [&](size_t g, size_t begin, size_t end) {
     const Operand patches = patches_of(s, x, g, begin, end, memory.patches);
-    multiply_patches(context, {out, patch, end - begin},
-                     {grad_y + begin * s.out_channels + g * out, 1, s.out_channels}, patches,
-                     {memory.weight + g * out * patch, patch, false, begin > 0}, kNoEpilogue);
+    gemm(context, {out, patch, end - begin}, {grad_y + begin * s.out_channels + g * out, 1, s.out_channels},
+         patches, {memory.weight + g * out * patch, patch, false, begin > 0}, kNoEpilogue);
   });
   turn_weight_back(s, memory.weight, grad_w, accumulate);
   if (grad_bias) {

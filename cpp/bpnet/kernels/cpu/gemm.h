@@ -166,7 +166,8 @@ inline void run_pass(const Pass& pass, bool serial, const Epilogue* epilogue) {
   });
 }
 
-__attribute__((noinline)) void gemm(bpnet::Context& context, GemmSizes s, Operand a, Operand b, Result c, Epilogue epilogue) {
+__attribute__((noinline)) void gemm(bpnet::Context& context, GemmSizes s, Operand a, Operand b, Result c,
+                                    Epilogue epilogue) {
   const bool serial = s.m * s.n * s.k < kSerialProducts;
   const bool packs_a = s.n >= kPackColumns, packs_b = b.column_stride != 1 || s.m >= kPackRows;
   const size_t depth = larger(1, ceil_divide(s.k, ceil_divide(s.k, kDepth)));  // equal passes

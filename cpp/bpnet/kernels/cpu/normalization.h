@@ -16,7 +16,7 @@ inline size_t part_length(size_t units, size_t least, size_t bytes_each) {
   return larger(least, ceil_divide(units, parts));
 }
 
-inline size_t vectors_filled(size_t count) { return ceil_divide(count, kLanes) * kLanes; }
+inline size_t padded_to_vectors(size_t count) { return ceil_divide(count, kLanes) * kLanes; }
 
 // Local response normalisation.
 
@@ -56,14 +56,14 @@ struct ResponseLines {
 inline size_t padded_line(const bpnet::LocalResponseSizes& s) {
   const size_t group = s.channels / s.groups;
   const Reach reach = response_reach(s, group);
-  return reach.before + vectors_filled(group) + reach.after + kLanes;
+  return reach.before + padded_to_vectors(group) + reach.after + kLanes;
 }
 inline size_t line_elements(const bpnet::LocalResponseSizes& s) {
-  return 2 * padded_line(s) + 3 * vectors_filled(s.channels / s.groups);
+  return 2 * padded_line(s) + 3 * padded_to_vectors(s.channels / s.groups);
 }
 
 inline ResponseLines clear_lines(const bpnet::LocalResponseSizes& s, real* memory) {
-  const size_t padded = padded_line(s), line = vectors_filled(s.channels / s.groups);
+  const size_t padded = padded_line(s), line = padded_to_vectors(s.channels / s.groups);
   for (size_t i = 0; i < 2 * padded; ++i) memory[i] = 0;
   real* sums = memory + 2 * padded;
   return {memory, memory + padded, sums, sums + line, sums + 2 * line};
@@ -84,7 +84,7 @@ __attribute__((noinline)) void response_of_line(const bpnet::LocalResponseSizes&
   const Reach reach = response_reach(s, group);
   for (size_t c = 0; c < group; ++c) line.squares[reach.before + c] = x[c] * x[c];
   sum_windows(group, reach.before + reach.after + 1, line.squares, line.sums);
-  response_powers(s, vectors_filled(group), line.sums, line.scale, line.power);
+  response_powers(s, padded_to_vectors(group), line.sums, line.scale, line.power);
 }
 
 __attribute__((noinline)) void gradient_of_line(const bpnet::LocalResponseSizes& s, const ResponseLines& line,
@@ -203,7 +203,7 @@ inline ResponsePlan response_plan(const bpnet::LocalResponseSizes& s) {
                  memory = 2 * map_positions(s) * kMapChannels;
     return {units, part_length(units, rows_per_chunk(memory), memory * sizeof(real)), memory};
   }
-  const size_t units = s.n * map_positions(s), memory = vectors_filled(line_elements(s));
+  const size_t units = s.n * map_positions(s), memory = padded_to_vectors(line_elements(s));
   return {units, part_length(units, rows_per_chunk(s.channels), memory * sizeof(real)), memory};
 }
 
