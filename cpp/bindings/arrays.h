@@ -18,10 +18,16 @@ namespace bpnet::bindings {
 
 namespace py = pybind11;
 
+// Looks for Ctrl-C, about ten times a second: it ends a long call between two layers. The caller has released
+// the interpreter.
+void hear_signals();
+
 // A network with the lock that lets several Python threads call it in turn.
 template <class T>
 struct HeldNetwork {
-  explicit HeldNetwork(BasicNetwork<T> made) : network(std::move(made)) {}
+  explicit HeldNetwork(BasicNetwork<T> made) : network(std::move(made)) {
+    network.between_layers = &hear_signals;
+  }
   BasicNetwork<T> network;
   std::mutex mutex;
   std::vector<T> recorded_x;  // of forward(training=True): the caller's array may be gone by backward
@@ -94,5 +100,6 @@ void register_dataset(py::module_& module);
 void register_network(py::module_& module);
 void register_trainer(py::module_& module);
 void register_io(py::module_& module);
+void register_images(py::module_& module);
 
 }  // namespace bpnet::bindings

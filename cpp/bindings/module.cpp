@@ -14,6 +14,7 @@ PYBIND11_MODULE(_core, module, py::mod_gil_not_used()) {
   register_network(module);
   register_trainer(module);
   register_io(module);
+  register_images(module);
   module.def("backends", &bpnet::backends);
   module.def("default_backend", [] { return bpnet::kernels<float>().name; });
   module.def("num_threads", &bpnet::num_threads);

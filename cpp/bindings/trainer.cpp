@@ -43,6 +43,22 @@ double step(Self<T>& self, const HeldDataset<T>& batch) {
 }
 
 template <class T>
+double step_in_epoch(Self<T>& self, const py::array& x, const py::array& labels, std::uint64_t visited) {
+  const BasicNetwork<T>& network = self.held->network;
+  const std::size_t rows = row_count(labels);
+  const T* from = numbers<T>(x, checked_product("step", rows, network.input_shape().count()), "step");
+  const std::int64_t* classes = numbers<std::int64_t>(labels, rows, "step");
+  for (std::size_t r = 0; r < rows; ++r) {
+    if (classes[r] < 0 || static_cast<std::size_t>(classes[r]) >= network.output_shape().count()) {
+      fail<ValueError>("step: the label in row ", r, " is ", classes[r], ", the network has ",
+                       network.output_shape().count(), " classes");
+    }
+  }
+  Working<T> working(*self.held);
+  return self.trainer.step_in_epoch(from, classes, rows, visited);
+}
+
+template <class T>
 py::dict state(const Self<T>& self) {
   const TrainerState& s = self.trainer.state();
   py::dict result;
@@ -67,7 +83,13 @@ void register_one(py::module_& module, const char* name, const char* snapshot_na
       .def_property_readonly("learning_rate", [](Self<T>& s) { return s.trainer.current_learning_rate(); })
       .def_property_readonly("has_accuracy", [](Self<T>& s) { return has_accuracy(s.trainer.loss()); })
       .def_property_readonly("state", &state<T>)
+      .def_property_readonly("epoch_sums",
+                             [](Self<T>& s) {
+                               const TrainerState& state = s.trainer.state();
+                               return py::make_tuple(state.loss_sum, state.weight_sum);
+                             })
       .def("step", &step<T>, py::arg("batch"))
+      .def("step_in_epoch", &step_in_epoch<T>, py::arg("x"), py::arg("labels"), py::arg("visited"))
       .def(
           "run",
           [](Self<T>& s, const HeldDataset<T>& data, std::size_t batch_size, bool shuffle, double seconds,

@@ -3,6 +3,7 @@
 
 #include "bpnet/core/error.h"
 #include "bpnet/core/parallel.h"
+#include "bpnet/io/augmentation.h"
 #include "bpnet/io/checkpoint.h"
 #include "bpnet/io/idx.h"
 #include "bpnet/io/preprocessing.h"

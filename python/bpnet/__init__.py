@@ -69,7 +69,7 @@ from bpnet.schedules import (
 from bpnet.training import Callback, Checkpoint, EarlyStopping, History, Trainer
 
 if _TYPE_CHECKING:
-    from bpnet import data, models, plots
+    from bpnet import data, models, plots, recipes
 
 __version__: str = _core.__version__
 
@@ -139,6 +139,7 @@ __all__ = [
     "models",
     "num_threads",
     "plots",
+    "recipes",
     "set_num_threads",
 ]
 
@@ -159,7 +160,7 @@ def get_cmake_dir() -> str:
 
 
 def __getattr__(name: str) -> _Any:
-    if name in ("data", "models", "plots"):  # csv, gzip and matplotlib only where they are used
+    if name in ("data", "models", "plots", "recipes"):  # csv, gzip and matplotlib only where they are used
         import importlib
 
         return importlib.import_module(f"bpnet.{name}")

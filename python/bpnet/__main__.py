@@ -16,6 +16,8 @@ from typing import NoReturn
 import bpnet
 from bpnet import _core
 
+ALEXNETS = ("paper", "krizhevsky", "caffe", "caffenet", "torchvision")
+
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
@@ -79,7 +81,9 @@ def build_parser() -> argparse.ArgumentParser:
         ("--includedir", bpnet.get_include(), "print the headers' folder"),
     ):
         parser.add_argument(option, action=_Print, const=text, help=purpose)
-    commands = parser.add_subparsers(dest="command", required=True, metavar="train|predict|evaluate|info")
+    commands = parser.add_subparsers(
+        dest="command", required=True, metavar="train|predict|evaluate|info|alexnet"
+    )
 
     train = commands.add_parser(
         "train", help="train a network", description="Train a fully connected network."
@@ -106,7 +110,7 @@ def build_parser() -> argparse.ArgumentParser:
     info = commands.add_parser("info", help="show what a model file holds")
     info.add_argument("model", metavar="MODEL")
 
-    for command in (train, predict, evaluate):
+    for command in (train, predict, evaluate, *_add_alexnet(commands)):
         command.add_argument(
             "--threads", type=_at_least_one, metavar="N", help="the result does not depend on it"
         )
@@ -175,6 +179,72 @@ def _add_training(train: argparse.ArgumentParser) -> None:
     train.add_argument("--resume", metavar="FILE", help="go on with a saved run, bit-exactly")
     train.add_argument("--plot", metavar="PNG", help="draw the curves")
     train.add_argument("--quiet", action="store_true", help="print the result only")
+
+
+def _add_alexnet(
+    commands: argparse._SubParsersAction[_Parser],
+) -> list[_Parser]:
+    alexnet = commands.add_parser(
+        "alexnet",
+        help="train AlexNet on photographs",
+        description="AlexNet and its recipe of 2012, on folders of class folders of JPEG and PNG files.",
+    )
+    actions = alexnet.add_subparsers(dest="action", required=True, metavar="train|test|pack")
+    train = actions.add_parser("train", help="train, or go on with a run")
+    train.add_argument("folder", metavar="FOLDER", help="of class folders, or a packed file")
+    train.add_argument(
+        "--test", metavar="FOLDER", help="measured after each epoch, and on ten views at the end"
+    )
+    train.add_argument(
+        "--packed", metavar="FILE", help="decode FOLDER into this file once, and read it from there"
+    )
+    train.add_argument("--variant", choices=ALEXNETS, help="(paper)")
+    train.add_argument("--network", metavar="MODEL", help="begin with this model file's network and weights")
+    train.add_argument(
+        "--epochs", type=_at_least_one, metavar="N", help="in all, those before a resume too (90)"
+    )
+    train.add_argument("--batch-size", type=_at_least_one, metavar="N", help="(128)")
+    train.add_argument("--lr", type=float, metavar="RATE", help="(0.01)")
+    train.add_argument("--momentum", type=float, metavar="M", help="(0.9)")
+    train.add_argument("--weight-decay", type=float, metavar="L", help="(0.0005)")
+    train.add_argument(
+        "--biases",
+        choices=("as weights", "krizhevsky", "caffe"),
+        help="their rate and decay: the variant's own",
+    )
+    train.add_argument(
+        "--patience",
+        type=_count,
+        metavar="N",
+        help="divide the rate by 10 after more than N epochs without progress (5)",
+    )
+    train.add_argument("--no-augment", action="store_true", help="the middle of each photograph as it is")
+    train.add_argument(
+        "--size", type=_at_least_one, metavar="N", help="resize the shortest side to this (256)"
+    )
+    train.add_argument("--seed", type=_count, metavar="N", help="(0)")
+    train.add_argument(
+        "--save", metavar="FILE", help="the model and its run, saved after every epoch and on Ctrl-C"
+    )
+    train.add_argument(
+        "--resume", metavar="FILE", help="go on with a saved run, bit-exactly, amid an epoch too"
+    )
+    train.add_argument("--plot", metavar="FOLDER", help="draw curves.png and filters.png there")
+
+    test = actions.add_parser("test", help="top-1 and top-5 on ten views of each photograph")
+    test.add_argument("model", metavar="MODEL")
+    test.add_argument("folder", metavar="FOLDER", help="of class folders, or a packed file")
+
+    pack = actions.add_parser("pack", help="decode a folder into one file")
+    pack.add_argument("folder", metavar="FOLDER")
+    pack.add_argument("file", metavar="FILE")
+    pack.add_argument("--size", type=_at_least_one, metavar="N", default=256, help="(256)")
+    for action in (train, test, pack):
+        action.add_argument(
+            "--on-error", choices=("skip", "raise"), default="skip", help="what to do at a bad file (skip)"
+        )
+        action.add_argument("--quiet", action="store_true", help="print the result only")
+    return [train, test, pack]
 
 
 def _one_line(error: BaseException) -> str:

@@ -22,7 +22,7 @@ class Optimizer:
                 f"{self.name}: schedule is a {type(schedule).__name__}, one of bpnet's schedules is needed"
             )
         self.schedule = schedule or Schedule()
-        self._options = {
+        self._options: dict[str, Any] = {
             name: value if isinstance(value, bool) else checks.number(self.name, name, value)
             for name, value in options.items()
         }
@@ -44,6 +44,15 @@ class SGD(Optimizer):
     """g' = g + λw; v ← μv + g'; w ← w − η (nesterov ? g' + μv : v).
 
     η = lr, μ = momentum, λ = weight_decay. At momentum 0 and batch_size 1 it is the lecture's update.
+
+    Args:
+        lr_in_velocity: the form of Krizhevsky, Sutskever and Hinton 2012, section 5, and of Caffe:
+            v ← μv − ηλw − ηg; w ← w + v. It is another update only where η changes: the velocity then
+            still holds the steps of the old rate.
+        bias_lr: a constant rate of the parameters named bias, which no schedule changes (0.02 in
+            Krizhevsky's code).
+        bias_lr_multiplier: or their rate as a multiple of the scheduled one (2 in Caffe's files).
+        bias_decay: False leaves the biases out of weight_decay.
     """
 
     __slots__ = ()
@@ -56,6 +65,10 @@ class SGD(Optimizer):
         weight_decay: float = 0.0,
         nesterov: bool = False,
         schedule: Schedule | None = None,
+        lr_in_velocity: bool = False,
+        bias_lr: float | None = None,
+        bias_lr_multiplier: float = 1.0,
+        bias_decay: bool = True,
     ) -> None:
         super().__init__(
             schedule,
@@ -63,7 +76,11 @@ class SGD(Optimizer):
             momentum=momentum,
             weight_decay=weight_decay,
             nesterov=bool(nesterov),
+            lr_in_velocity=bool(lr_in_velocity),
+            bias_lr_multiplier=bias_lr_multiplier,
+            bias_decay=bool(bias_decay),
         )
+        self._options["bias_lr"] = None if bias_lr is None else checks.number("sgd", "bias_lr", bias_lr)
 
 
 class _Adam(Optimizer):

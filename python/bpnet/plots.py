@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["plot_gradient_norms", "plot_history", "require_matplotlib"]
+__all__ = ["plot_filters", "plot_gradient_norms", "plot_history", "require_matplotlib"]
 
 
 def require_matplotlib() -> Any:
@@ -43,6 +43,27 @@ def plot_history(history: Mapping[str, Sequence[float]], path: str | os.PathLike
         axes.set_ylabel(name)
         axes.grid(alpha=0.3)
         axes.legend()
+    return _save(figure, path)
+
+
+def plot_filters(weight: np.ndarray, path: str | os.PathLike[str] | None = None) -> Any:
+    """The filters (out, 3, rows, columns) of a first layer as small colour pictures, all on one scale, on which
+    0 is grey; returns the figure."""
+    Figure = require_matplotlib()
+    if np.ndim(weight) != 4 or weight.shape[1] != 3:
+        raise ValueError(f"plot: the weight has shape {np.shape(weight)}, (out, 3, rows, columns) is needed")
+    out, _, rows, columns = weight.shape
+    across = max(1, round(np.sqrt(1.5 * out)))
+    down = -(-out // across)
+    sheet = np.ones((down * (rows + 1) + 1, across * (columns + 1) + 1, 3))
+    pictures = 0.5 + 0.5 * weight / max(float(abs(weight).max()), 1e-30)
+    for index, picture in enumerate(pictures):
+        top, left = index // across * (rows + 1) + 1, index % across * (columns + 1) + 1
+        sheet[top : top + rows, left : left + columns] = picture.transpose(1, 2, 0)
+    figure = Figure(figsize=(across / 2 + 0.2, down / 2 + 0.2), layout="constrained")
+    axes = figure.subplots()
+    axes.imshow(sheet, interpolation="nearest")
+    axes.set_axis_off()
     return _save(figure, path)
 
 

@@ -1,10 +1,13 @@
 #include "bpnet/io/preprocessing.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
+#include <cstring>
 #include <sstream>
 
 #include "bpnet/core/error.h"
+#include "bpnet/io/base64.h"
 
 namespace bpnet {
 namespace {
@@ -43,6 +46,46 @@ std::vector<double> numbers_from_json(const Json& json) {
   std::vector<double> numbers;
   for (const Json& number : json.array()) numbers.push_back(number.number());
   return numbers;
+}
+
+static_assert(std::endian::native == std::endian::little, "the mean image's floats are little-endian");
+
+// The mean image is too long for a list of numbers: its floats (size, size, 3) are base64.
+Json image_to_json(const ImageInput& image) {
+  const ImageStatistics& s = image.statistics;
+  const std::string_view mean(reinterpret_cast<const char*>(s.mean.data()), s.mean.size() * sizeof(float));
+  return Json::Object{{"size", s.size},
+                      {"crop", image.crop},
+                      {"centre_mean", image.centre_mean},
+                      {"mean", to_base64(mean)},
+                      {"eigenvalues", Json::Array(s.eigenvalues.begin(), s.eigenvalues.end())},
+                      {"eigenvectors", Json::Array(s.eigenvectors.begin(), s.eigenvectors.end())}};
+}
+
+template <std::size_t count>
+std::array<double, count> array_from_json(const Json& json, const char* name) {
+  const std::vector<double> numbers = numbers_from_json(json);
+  std::array<double, count> result;
+  if (numbers.size() != count) {
+    fail<FileFormatError>("preprocessing: ", name, " has ", numbers.size(), " numbers, ", count,
+                          " are needed");
+  }
+  std::copy(numbers.begin(), numbers.end(), result.begin());
+  return result;
+}
+
+ImageInput image_from_json(const Json& d) {
+  ImageInput image;
+  image.statistics.size = d["size"].size();
+  image.crop = d["crop"].size();
+  image.centre_mean = d["centre_mean"].boolean();
+  const std::string bytes = from_base64(d["mean"].string());
+  image.statistics.mean.resize(bytes.size() / sizeof(float));
+  std::memcpy(image.statistics.mean.data(), bytes.data(), image.statistics.mean.size() * sizeof(float));
+  image.statistics.eigenvalues = array_from_json<3>(d["eigenvalues"], "eigenvalues");
+  image.statistics.eigenvectors = array_from_json<9>(d["eigenvectors"], "eigenvectors");
+  image.augmenter();  // for its checks
+  return image;
 }
 
 }  // namespace
@@ -88,19 +131,28 @@ void Preprocessing::standardise(std::size_t count, std::size_t features, double*
   }
 }
 
+ImageAugmenter ImageInput::augmenter() const {
+  Augmentation options;
+  options.crop = crop;
+  options.centre_mean = centre_mean;
+  return {statistics, options};
+}
+
 Json Preprocessing::describe() const {
   Json::Array table;
   for (const Column& column : columns) {
     table.push_back(Json::Object{{"name", column.name}, {"categories", names_to_json(column.categories)}});
   }
-  return Json::Object{{"columns", std::move(table)},
-                      {"mean", Json::Array(mean.begin(), mean.end())},
-                      {"scale", Json::Array(scale.begin(), scale.end())},
-                      {"target", target},
-                      {"output", output},
-                      {"classes", names_to_json(classes)},
-                      {"target_mean", target_mean},
-                      {"target_scale", target_scale}};
+  Json out = Json::Object{{"columns", std::move(table)},
+                          {"mean", Json::Array(mean.begin(), mean.end())},
+                          {"scale", Json::Array(scale.begin(), scale.end())},
+                          {"target", target},
+                          {"output", output},
+                          {"classes", names_to_json(classes)},
+                          {"target_mean", target_mean},
+                          {"target_scale", target_scale}};
+  if (image) out.set("image", image_to_json(*image));
+  return out;
 }
 
 Preprocessing Preprocessing::from_json(const Json& d) {
@@ -118,6 +170,8 @@ Preprocessing Preprocessing::from_json(const Json& d) {
   result.classes = names_from_json(d["classes"]);
   result.target_mean = d["target_mean"].number();
   result.target_scale = d["target_scale"].number();
+  const Json* image = d.find("image");
+  if (image && !image->is_null()) result.image = image_from_json(*image);
   return result;
 }
 

@@ -128,6 +128,7 @@ struct LossArgs {
 struct SgdArgs {
   double learning_rate, momentum, weight_decay;
   bool nesterov;
+  bool lr_in_velocity = false;
 };
 
 struct AdamArgs {
@@ -273,6 +274,7 @@ struct Kernels {
 
   // PyTorch's update rules. velocity may be null when momentum is 0.
   // g' = g + λw;  v = μv + g';  w −= η (nesterov ? g' + μv : v)
+  // With lr_in_velocity (Krizhevsky, Sutskever, Hinton 2012, section 5): v = μv − ηg';  w += v
   void (*sgd)(Context&, SgdArgs, size_t count, T* w, const T* grad, T* velocity);
   // m = β₁m + (1−β₁)g;  v = β₂v + (1−β₂)g²;  w −= η (m/c₁) / (√(v/c₂) + ε)   (Kingma and Ba 2015)
   void (*adam)(Context&, AdamArgs, size_t count, T* w, const T* grad, T* m, T* v);

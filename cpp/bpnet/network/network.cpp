@@ -154,6 +154,7 @@ void BasicNetwork<T>::run_steps(const BatchMemory& memory, const T* x, std::size
                                 std::uint64_t seed, std::uint64_t step_number) {
   const auto input = [&](std::size_t id) { return id == 0 ? x : activation(memory, id); };
   for (std::size_t i = 0; i < plan_.steps.size(); ++i) {
+    if (between_layers) between_layers();
     const Step& step = plan_.steps[i];
     T* y = activation(memory, step.output);
     if (step.addend) {
@@ -197,6 +198,7 @@ template <class T>
 const T* BasicNetwork<T>::forward_training(const T* x, std::size_t batch, std::uint64_t seed,
                                            std::uint64_t step) {
   reserve(batch);
+  recorded_batch_ = 0;  // until all is recorded
   run_steps(training_, x, batch, true, seed, step);
   recorded_x_ = x;
   recorded_batch_ = batch;
@@ -216,6 +218,7 @@ void BasicNetwork<T>::backward(const T* grad_out, T* grad_x, bool accumulate) {
   T* start = gradient_of(plan_.output, grad_x);
   if (grad_out != start) std::copy_n(grad_out, recorded_batch_ * output_shape().count(), start);
   for (std::size_t i = plan_.steps.size(); i-- > 0;) {
+    if (between_layers) between_layers();
     if (grad_x || plan_.activations[plan_.steps[i].output].trained) run_back(i, grad_x, accumulate);
   }
 }

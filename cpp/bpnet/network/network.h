@@ -1,6 +1,7 @@
 // A network: a plan, its parameters, and the memory of one batch.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -75,6 +76,10 @@ class BasicNetwork {
   void reserve_scratch(std::size_t bytes);
 
   Json describe() const;  // input_shape, dtype, seed and layers, as the model file stores them
+
+  // Called before each layer's work when set, so that a caller who waits can be heard; what it throws ends
+  // the call. Not for step_unchecked, which is noexcept.
+  std::function<void()> between_layers;
 
   Json preprocessing;  // how raw data becomes x; see io/preprocessing.h. Null when there is none.
 

@@ -44,6 +44,16 @@ Json describe_adam(const char* name, const AdamKind& adam) {
                       {"beta2", adam.beta2}, {"eps", adam.epsilon},      {"weight_decay", adam.weight_decay}};
 }
 
+Sgd sgd_from_json(const Json& d) {
+  Sgd sgd{d["lr"].number(), d["momentum"].number(), d["weight_decay"].number(), d["nesterov"].boolean()};
+  if (!d.find("lr_in_velocity")) return sgd;  // a run saved by bpnet 0.1 has none of what follows
+  sgd.lr_in_velocity = d["lr_in_velocity"].boolean();
+  if (!d["bias_lr"].is_null()) sgd.bias_learning_rate = d["bias_lr"].number();
+  sgd.bias_rate_multiplier = d["bias_lr_multiplier"].number();
+  sgd.bias_decay = d["bias_decay"].boolean();
+  return sgd;
+}
+
 template <class AdamKind>
 AdamKind adam_from_json(const Json& d) {
   return {d["lr"].number(), d["beta1"].number(), d["beta2"].number(), d["eps"].number(),
@@ -75,6 +85,17 @@ void check_optimizer(const Optimizer& optimizer) {
     if (sgd->nesterov && sgd->momentum == 0) {
       fail<ValueError>("sgd: nesterov is on but momentum is 0; give a momentum");
     }
+    if (sgd->nesterov && sgd->lr_in_velocity) {
+      fail<ValueError>("sgd: nesterov and lr_in_velocity are both on; leave one out");
+    }
+    check_range("sgd", "bias_lr_multiplier", sgd->bias_rate_multiplier, 0, kMost);
+    if (sgd->bias_learning_rate) {
+      check_range("sgd", "bias_lr", *sgd->bias_learning_rate, 0, kMost);
+      if (sgd->bias_rate_multiplier != 1) {
+        fail<ValueError>("sgd: bias_lr is ", *sgd->bias_learning_rate, " and bias_lr_multiplier is ",
+                         sgd->bias_rate_multiplier, "; leave one out");
+      }
+    }
   } else if (const auto* rms = std::get_if<RmsProp>(&optimizer)) {
     check_range("rmsprop", "lr", rms->learning_rate, 0, kMost);
     check_range("rmsprop", "alpha", rms->alpha, 0, 1);
@@ -88,12 +109,23 @@ void check_optimizer(const Optimizer& optimizer) {
   }
 }
 
+UpdateRule update_rule(const Optimizer& optimizer, const ParameterSpec& parameter) {
+  UpdateRule rule{parameter.rate, true, parameter.decay};
+  const auto* sgd = std::get_if<Sgd>(&optimizer);
+  if (!sgd || parameter.name != "bias") return rule;
+  rule.decay = rule.decay && sgd->bias_decay;
+  rule.scheduled = !sgd->bias_learning_rate;
+  rule.rate *= sgd->bias_learning_rate.value_or(sgd->bias_rate_multiplier);
+  return rule;
+}
+
 template <class T>
 void apply_optimizer(const Optimizer& optimizer, const Kernels<T>& kernels, Context& context, double rate,
                      bool decay, std::uint64_t step, std::size_t count, T* w, const T* grad,
                      T* const* slots) {
   if (const auto* sgd = std::get_if<Sgd>(&optimizer)) {
-    const SgdArgs args{rate, sgd->momentum, decay ? sgd->weight_decay : 0, sgd->nesterov};
+    const SgdArgs args{rate, sgd->momentum, decay ? sgd->weight_decay : 0, sgd->nesterov,
+                       sgd->lr_in_velocity};
     kernels.sgd(context, args, count, w, grad, sgd->momentum != 0 ? slots[0] : nullptr);
   } else if (const auto* rms = std::get_if<RmsProp>(&optimizer)) {
     const RmspropArgs args{rate, rms->alpha, rms->epsilon, decay ? rms->weight_decay : 0, rms->momentum};
@@ -112,7 +144,11 @@ Json describe(const Optimizer& optimizer) {
                         {"lr", sgd->learning_rate},
                         {"momentum", sgd->momentum},
                         {"weight_decay", sgd->weight_decay},
-                        {"nesterov", sgd->nesterov}};
+                        {"nesterov", sgd->nesterov},
+                        {"lr_in_velocity", sgd->lr_in_velocity},
+                        {"bias_lr", sgd->bias_learning_rate ? Json(*sgd->bias_learning_rate) : Json()},
+                        {"bias_lr_multiplier", sgd->bias_rate_multiplier},
+                        {"bias_decay", sgd->bias_decay}};
   }
   if (const auto* rms = std::get_if<RmsProp>(&optimizer)) {
     return Json::Object{
@@ -126,7 +162,7 @@ Json describe(const Optimizer& optimizer) {
 Optimizer optimizer_from_json(const Json& d) {
   const std::string& name = d["name"].string();
   if (name == "sgd") {
-    return Sgd{d["lr"].number(), d["momentum"].number(), d["weight_decay"].number(), d["nesterov"].boolean()};
+    return sgd_from_json(d);
   }
   if (name == "adam") return adam_from_json<Adam>(d);
   if (name == "adamw") return adam_from_json<AdamW>(d);

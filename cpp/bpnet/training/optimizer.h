@@ -1,12 +1,14 @@
 // The optimizers, with PyTorch's semantics and defaults; formulas stand in kernels.h.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
 
 #include "bpnet/core/json.h"
 #include "bpnet/kernels/kernels.h"
+#include "bpnet/layers/layer.h"
 
 namespace bpnet {
 
@@ -15,6 +17,12 @@ struct Sgd {
   double momentum = 0;
   double weight_decay = 0;
   bool nesterov = false;
+  bool lr_in_velocity = false;  // the paper's form of 2012; another update where the rate changes
+  // Of the parameters named bias: a constant rate that no schedule changes, or a multiple of the others'
+  // rate (Krizhevsky's code: 0.02; Caffe: 2), and whether they decay.
+  std::optional<double> bias_learning_rate = {};
+  double bias_rate_multiplier = 1;
+  bool bias_decay = true;
 };
 struct Adam {  // Kingma and Ba 2015; weight_decay is added to the gradient
   double learning_rate = 1e-3;
@@ -41,6 +49,17 @@ using Optimizer = std::variant<Sgd, Adam, AdamW, RmsProp>;
 double learning_rate(const Optimizer& optimizer);
 std::vector<std::string> optimizer_slots(const Optimizer& optimizer);  // names of its state arrays
 void check_optimizer(const Optimizer& optimizer);  // throws a ValueError for a number out of range
+
+// How one parameter is updated.
+struct UpdateRule {
+  double rate;  // times the schedule's rate; itself the rate unless `scheduled`
+  bool scheduled;
+  bool decay;
+
+  double at(double learning_rate) const { return scheduled ? rate * learning_rate : rate; }
+  bool operator==(const UpdateRule&) const = default;
+};
+UpdateRule update_rule(const Optimizer& optimizer, const ParameterSpec& parameter);
 
 // w −= …, for one segment of the flat arrays. `slots` holds one pointer per optimizer_slots();
 // `step` counts from 1; the learning rate is `rate`, decay applies where `decay`.

@@ -35,14 +35,14 @@ BasicTrainer<T>::BasicTrainer(BasicNetwork<T>& network, Loss loss, Optimizer opt
 
   const Plan<T>& plan = network.plan();
   for (std::size_t i = 0; i < plan.parameters.size(); ++i) {
-    const ParameterSpec& spec = plan.parameter_specs[i];
+    const UpdateRule rule = update_rule(optimizer_, plan.parameter_specs[i]);
     const std::size_t begin = plan.parameters[i].offset;
     const std::size_t end =
         i + 1 < plan.parameters.size() ? plan.parameters[i + 1].offset : plan.parameter_size;
-    if (!segments_.empty() && segments_.back().rate == spec.rate && segments_.back().decay == spec.decay) {
+    if (!segments_.empty() && segments_.back().rule == rule) {
       segments_.back().count = end - segments_.back().offset;
     } else {
-      segments_.push_back({begin, end - begin, spec.rate, spec.decay});
+      segments_.push_back({begin, end - begin, rule});
     }
   }
   slots_.reserve(slot_names_.size() * plan.parameter_size * sizeof(T));
@@ -61,6 +61,7 @@ void BasicTrainer<T>::reserve(std::size_t max_batch) {
   batch_labels_.reserve(max_batch * sizeof(std::int64_t));
   batch_weight_.reserve(max_batch * sizeof(T));
   row_scale_.reserve(max_batch * sizeof(T));
+  buffers_before_.resize(network_->plan().buffer_size);
   max_batch_ = max_batch;
 }
 
@@ -95,13 +96,14 @@ void BasicTrainer<T>::backward_and_update() {
   const std::size_t size = network_->plan().parameter_size;
   const double rate = current_learning_rate();
   for (const Segment& segment : segments_) {
-    if (segment.rate == 0) continue;
+    if (segment.rule.rate == 0) continue;
     for (std::size_t s = 0; s < slot_pointers_.size(); ++s) {
       slot_pointers_[s] = slots_.template at<T>((s * size + segment.offset) * sizeof(T));
     }
-    apply_optimizer(optimizer_, network_->kernels(), network_->context(), rate * segment.rate, segment.decay,
-                    state_.step + 1, segment.count, network_->parameter_data() + segment.offset,
-                    network_->gradient_data() + segment.offset, slot_pointers_.data());
+    apply_optimizer(optimizer_, network_->kernels(), network_->context(), segment.rule.at(rate),
+                    segment.rule.decay, state_.step + 1, segment.count,
+                    network_->parameter_data() + segment.offset, network_->gradient_data() + segment.offset,
+                    slot_pointers_.data());
   }
   ++state_.step;
 }
@@ -140,21 +142,33 @@ T BasicTrainer<T>::checked_step(const Batch& batch) {
 
 template <class T>
 double BasicTrainer<T>::step_on(const Batch& batch) {
-  const double loss = forward_and_loss(batch);
-  if (!std::isfinite(loss)) {
+  const T* buffers = network_->buffer_data();
+  std::copy_n(buffers, buffers_before_.size(), buffers_before_.begin());
+  try {
+    return step_or_throw(batch);
+  } catch (...) {
     network_->forget_recorded();
-    loss_not_finite(loss, state_.step);
+    std::copy(buffers_before_.begin(), buffers_before_.end(), network_->buffer_data());
+    throw;
   }
-  state_.correct += count_correct(loss_, batch.count, network_->output_shape().count(),
-                                  network_->recorded_output(), batch.targets, batch.labels);
+}
+
+template <class T>
+double BasicTrainer<T>::step_or_throw(const Batch& batch) {
+  const double loss = forward_and_loss(batch);
+  if (!std::isfinite(loss)) loss_not_finite(loss, state_.step);
+  const std::uint64_t correct = count_correct(loss_, batch.count, network_->output_shape().count(),
+                                              network_->recorded_output(), batch.targets, batch.labels);
   if (last_weight_sum_ == 0) {  // as the online kernel: there is nothing to learn from
     network_->forget_recorded();
+    state_.correct += correct;
     ++state_.step;
     return 0;
   }
+  backward_and_update();
+  state_.correct += correct;
   state_.loss_sum += loss * last_weight_sum_;
   state_.weight_sum += last_weight_sum_;
-  backward_and_update();
   return loss;
 }
 
@@ -182,6 +196,18 @@ template <class T>
 T BasicTrainer<T>::step_unchecked(const T* x, const T* targets, std::size_t batch,
                                   const T* sample_weight) noexcept {
   return unchecked_step({x, targets, nullptr, sample_weight, batch});
+}
+
+template <class T>
+T BasicTrainer<T>::step_in_epoch(const T* x, const std::int64_t* labels, std::size_t batch,
+                                 std::uint64_t visited) {
+  double loss = 0;
+  if (batch > 0) {
+    reserve(batch);
+    loss = step_on({x, nullptr, labels, nullptr, batch});
+  }
+  state_.position += visited;
+  return T(loss);
 }
 
 // The samples of `order`, copied side by side and converted to T.
@@ -224,12 +250,14 @@ void BasicTrainer<T>::set_online_layers(double rate) {
     if (link.parameter) {
       const std::size_t weight = *link.parameter;
       layer.weight = network_->parameter_data() + plan.parameters[weight].offset;
-      layer.weight_rate = rate * plan.parameter_specs[weight].rate;
-      layer.weight_decay = plan.parameter_specs[weight].decay ? weight_decay : 0;
+      const UpdateRule rule = update_rule(optimizer_, plan.parameter_specs[weight]);
+      layer.weight_rate = rule.at(rate);
+      layer.weight_decay = rule.decay ? weight_decay : 0;
       if (link.bias) {
         layer.bias = network_->parameter_data() + plan.parameters[weight + 1].offset;
-        layer.bias_rate = rate * plan.parameter_specs[weight + 1].rate;
-        layer.bias_decay = plan.parameter_specs[weight + 1].decay ? weight_decay : 0;
+        const UpdateRule bias_rule = update_rule(optimizer_, plan.parameter_specs[weight + 1]);
+        layer.bias_rate = bias_rule.at(rate);
+        layer.bias_decay = bias_rule.decay ? weight_decay : 0;
       }
     }
     online_layers_.push_back(layer);

@@ -80,6 +80,10 @@ class BasicTrainer {
   // not finite.
   bool run(const Dataset<T>& data, const RunOptions& options);
 
+  // A step as run() makes it, on a batch that the caller made of the epoch's next `visited` samples (fewer
+  // may be left of them, even none). x must be finite and the labels in range.
+  T step_in_epoch(const T* x, const std::int64_t* labels, std::size_t batch, std::uint64_t visited);
+
   // `steps` of the lecture's loop: pick a sample with replacement, forward, backward, update. A call ends the
   // block it is in, so calls whose steps are no whole number of blocks give other last bits than one call.
   void run_draws(const Dataset<T>& data, std::uint64_t steps, double seconds = 1e30,
@@ -115,8 +119,7 @@ class BasicTrainer {
  private:
   struct Segment {  // neighbours in the flat arrays that are updated alike
     std::size_t offset, count;
-    double rate;
-    bool decay;
+    UpdateRule rule;
   };
   struct Batch {
     const T* x;
@@ -127,7 +130,8 @@ class BasicTrainer {
   };
 
   double forward_and_loss(const Batch& batch);  // leaves the gradient by the outputs in the network
-  double step_on(const Batch& batch);           // throws before the update when the loss is not finite
+  double step_on(const Batch& batch);           // what it throws leaves all as it was
+  double step_or_throw(const Batch& batch);     // throws before the update when the loss is not finite
   void backward_and_update();
   void check_data(const Dataset<T>& data) const;
   T checked_step(const Batch& batch);
@@ -161,6 +165,7 @@ class BasicTrainer {
   std::vector<OnlineLayer<T>> online_layers_;
   std::vector<std::uint64_t> gathered_order_;  // 0, 1, … of samples that were converted to T
   double last_weight_sum_ = 0;
+  std::vector<T> buffers_before_;  // of the step that is being made
   std::optional<TrainerSnapshot<T>> best_;
   TrainerState state_;
 };

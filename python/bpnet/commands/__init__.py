@@ -1,1 +1,1 @@
-"""The command line: ``python -m bpnet train|predict|evaluate|info``. One file per command."""
+"""The command line: ``python -m bpnet train|predict|evaluate|info|alexnet``. One file per command."""

@@ -29,6 +29,11 @@ def _data_lines(model: Model) -> list[str]:
         lines.append(f"column {column['name']}: {kind}")
     if not p.columns and p.scale:
         lines.append("input: standardised" if len(p.scale) > 1 else f"input: divided by {p.scale[0]:g}")
+    if p.image is not None:
+        size, crop = p.image["size"], p.image["crop"]
+        lines.append(
+            f"input: photographs of {size} x {size} pixels, windows of {crop} x {crop}, less their mean image"
+        )
     if p.target:
         lines.append(f"target: {p.target}")
     if p.classes:

@@ -65,7 +65,7 @@ def run(options: argparse.Namespace) -> int:
         plots.require_matplotlib()
     path = options.save or options.resume
     for written in (path, options.plot):
-        _check_writable(written, options.data)
+        check_writable(written, options.data)
     said = {name: getattr(options, name) for name in DEFAULTS if getattr(options, name) is not None}
     trainer, prepared = _resume(options, said) if options.resume else _begin(options, DEFAULTS | said)
     config = trainer.notes["command"]
@@ -222,7 +222,7 @@ def _callbacks(config: dict[str, Any], path: str | None) -> list[Callback]:
     return callbacks
 
 
-def _check_writable(path: str | None, data: str) -> None:
+def check_writable(path: str | None, data: str) -> None:
     """Before the work, not after it."""
     if not path:
         return

@@ -32,6 +32,7 @@ class Preprocessing:
             two classes).
         classes: the classes' names.
         target_mean, target_scale: of a regression, y = output · target_scale + target_mean.
+        image: of a network that takes photographs, what bpnet.data.images keeps of them, or None.
     """
 
     def __init__(
@@ -44,6 +45,7 @@ class Preprocessing:
         classes: Sequence[str] = (),
         target_mean: float = 0.0,
         target_scale: float = 1.0,
+        image: Mapping[str, Any] | None = None,
     ) -> None:
         self.columns = [dict(column) for column in columns]
         self.mean = [float(value) for value in mean]
@@ -53,10 +55,11 @@ class Preprocessing:
         self.classes = list(classes)
         self.target_mean = float(target_mean)
         self.target_scale = float(target_scale)
+        self.image = None if image is None else dict(image)
 
     def describe(self) -> dict[str, Any]:
         """As ``network.preprocessing`` and the model file keep it."""
-        return dict(vars(self))
+        return {name: value for name, value in vars(self).items() if name != "image" or value is not None}
 
     @classmethod
     def from_description(cls, description: Mapping[str, Any] | None) -> Preprocessing:

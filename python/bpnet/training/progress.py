@@ -19,24 +19,34 @@ def metrics_text(metrics: Mapping[str, float]) -> str:
     return ", ".join(parts)
 
 
+def new_bar(verbose: int, total: int | None, unit: str, description: str = "", initial: int = 0) -> Any:
+    """A tqdm bar on standard error, or at verbose 0 or 2 one that does not show."""
+    from tqdm import tqdm
+
+    return tqdm(
+        desc=description or None,
+        total=total,
+        initial=initial,
+        unit=unit,
+        unit_scale=True,
+        leave=False,
+        file=sys.stderr,
+        mininterval=0.1 if sys.stderr.isatty() else 5.0,  # a log file wants fewer of them
+        disable=verbose != 1,
+    )
+
+
 class Progress:
     """A tqdm bar over the samples of all epochs; verbose 2 prints lines only, 0 nothing."""
 
-    def __init__(self, verbose: int, epochs: int, total: int | None) -> None:
+    def __init__(
+        self, verbose: int, epochs: int, total: int | None, unit: str = " samples", initial: int = 0
+    ) -> None:
         self.verbose = verbose
         self.last_epoch = epochs
         self.bar: Any = None
         if verbose == 1:
-            from tqdm import tqdm
-
-            self.bar = tqdm(
-                total=total,
-                unit=" samples",
-                unit_scale=True,
-                leave=False,
-                file=sys.stderr,
-                mininterval=0.1 if sys.stderr.isatty() else 5.0,  # a log file wants fewer of them
-            )
+            self.bar = new_bar(verbose, total, unit, initial=initial)
 
     def begin_epoch(self, epoch: int) -> None:
         if self.bar is not None:
@@ -45,6 +55,11 @@ class Progress:
     def advance(self, samples: int) -> None:
         if self.bar is not None:
             self.bar.update(samples)
+
+    def show(self, text: str) -> None:
+        """Put a text behind the bar."""
+        if self.bar is not None:
+            self.bar.set_postfix_str(text, refresh=False)
 
     def end_epoch(self, epoch: int, metrics: Mapping[str, float]) -> None:
         if self.verbose:

@@ -171,6 +171,33 @@ void nested_layers(const std::string& folder) {
   std::remove(model.c_str());
 }
 
+// A model's mean image, read back from its description, and the windows cut with it.
+void photographs_become_windows() {
+  constexpr std::size_t size = 8, crop = 5;
+  bpnet::Preprocessing kept;
+  kept.classes = {"cat", "dog"};
+  kept.image = bpnet::ImageInput{};
+  kept.image->crop = crop;
+  kept.image->statistics.size = size;
+  for (std::size_t i = 0; i < size * size * 3; ++i) kept.image->statistics.mean.push_back(0.1f * float(i));
+  const bpnet::Preprocessing read =
+      bpnet::Preprocessing::from_json(bpnet::Json::parse(kept.describe().dump()));
+  check(read.image && read.image->statistics.mean == kept.image->statistics.mean,
+        "the mean image changes on its way through a description");
+
+  const bpnet::ImageAugmenter augmenter = read.image->augmenter();
+  std::vector<std::uint8_t> images(2 * size * size * 3);
+  for (std::size_t i = 0; i < images.size(); ++i) images[i] = static_cast<std::uint8_t>(i * 7);
+  const std::uint64_t row = 1;
+  std::vector<float> windows(10 * 3 * crop * crop);
+  augmenter.ten_view_batch({images.data(), &row, 1}, windows.data());
+  const std::size_t last = (size * size - 1) * 3;  // the pixel at the bottom right, in the fourth view
+  for (std::size_t c = 0; c < 3; ++c) {
+    const float wanted = float(images[size * size * 3 + last + c]) - kept.image->statistics.mean[last + c];
+    check(windows[(3 * 3 + c + 1) * crop * crop - 1] == wanted, "a window is not photograph less mean image");
+  }
+}
+
 bpnet::Network image_network() {
   return bpnet::Network(
       {1, 4, 4},
@@ -386,6 +413,7 @@ int main(int count, char** arguments) {
   try {
     train_and_save(folder);
     nested_layers(folder);
+    photographs_become_windows();
     image_layers(folder);
     steps_take_no_memory();
     steps_make_no_system_call();

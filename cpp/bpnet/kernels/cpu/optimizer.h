@@ -11,6 +11,11 @@ void sgd(bpnet::Context&, bpnet::SgdArgs a, size_t count, real* w, const real* g
   run_chunks(count, kChunk, [&](size_t begin, size_t end, size_t) {
     if (!velocity) {
       for (size_t i = begin; i < end; ++i) w[i] -= rate * (grad[i] + decay * w[i]);
+    } else if (a.lr_in_velocity) {
+      for (size_t i = begin; i < end; ++i) {
+        velocity[i] = momentum * velocity[i] - rate * (grad[i] + decay * w[i]);
+        w[i] += velocity[i];
+      }
     } else if (a.nesterov) {
       for (size_t i = begin; i < end; ++i) {
         const real g = grad[i] + decay * w[i];

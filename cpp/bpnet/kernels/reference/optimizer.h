@@ -10,6 +10,11 @@ template <class T>
 void sgd(Context&, SgdArgs a, size_t count, T* w, const T* grad, T* velocity) {
   for (size_t i = 0; i < count; ++i) {
     double step = double(grad[i]) + a.weight_decay * double(w[i]);
+    if (velocity && a.lr_in_velocity) {
+      velocity[i] = T(a.momentum * double(velocity[i]) - a.learning_rate * step);
+      w[i] = T(double(w[i]) + double(velocity[i]));
+      continue;
+    }
     if (velocity) {
       velocity[i] = T(a.momentum * double(velocity[i]) + step);
       step = a.nesterov ? step + a.momentum * double(velocity[i]) : double(velocity[i]);

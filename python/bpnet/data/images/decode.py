@@ -1,0 +1,122 @@
+"""One photograph: a file becomes (size, size, 3) bytes of RGB. By Pillow, the extra ``images``."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import numpy as np
+
+# A photograph narrower than this holds no picture.
+LEAST_SIDE = 8
+
+# JPEG files are decoded at a half, a quarter or an eighth of their size where that leaves this many times
+# what is wanted: libjpeg then does most of the shrinking, in a fraction of the time.
+_SPARE = 2
+
+# What turns a picture upright, by EXIF's orientation; 1 is upright already.
+_UPRIGHT = {
+    2: "FLIP_LEFT_RIGHT",
+    3: "ROTATE_180",
+    4: "FLIP_TOP_BOTTOM",
+    5: "TRANSPOSE",
+    6: "ROTATE_270",
+    7: "TRANSVERSE",
+    8: "ROTATE_90",
+}
+_ORIENTATION = 0x0112
+
+
+class BadImage(Exception):
+    """Why a file is no photograph to learn from."""
+
+
+def require_pillow() -> Any:
+    """PIL.Image; an ImportError that names the extra."""
+    try:
+        from PIL import Image
+    except ImportError:
+        raise ImportError(
+            "photographs need Pillow: pip install 'backpropnet[images]', or '.[images]' in a checkout"
+        ) from None
+    return Image
+
+
+def decode(path: str | os.PathLike[str], size: int = 256) -> np.ndarray:
+    """The photograph as (size, size, 3) uint8: turned upright as EXIF says, its shortest side resized
+    to ``size`` (a smaller one is enlarged), the middle square kept.
+
+    JPEG and PNG, of any mode: grey is repeated, CMYK and palettes are converted, 16 bits become the upper 8,
+    and what is transparent lies on white.
+
+    Raises:
+        BadImage: with the reason: unreadable, no JPEG or PNG, truncated, below 8 pixels, or more pixels
+            than Pillow's limit (``PIL.Image.MAX_IMAGE_PIXELS``).
+    """
+    Image = require_pillow()
+    if not os.path.isfile(path):  # a pipe would be waited for
+        raise BadImage("it is no file that can be read")
+    try:
+        with open(path, "rb") as file, Image.open(file, formats=("JPEG", "PNG")) as image:
+            _check_pixels(image, Image.MAX_IMAGE_PIXELS)
+            _check_sides(image)
+            image.draft(None, (_SPARE * size, _SPARE * size))
+            image.load()
+            return _middle_square(_as_rgb(_upright(image, Image), Image), size, Image)
+    except BadImage:
+        raise
+    except Image.UnidentifiedImageError:
+        raise BadImage("it is no JPEG or PNG image") from None
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+        raise BadImage(_too_large(Image.MAX_IMAGE_PIXELS)) from None
+    except OSError as error:
+        raise BadImage(error.strerror or str(error)) from None
+    except MemoryError:
+        raise BadImage("there is not enough memory to decode it") from None
+    except Exception as error:  # a damaged file makes Pillow's decoders raise nearly anything
+        raise BadImage(f"it is damaged: {error or type(error).__name__}") from None
+
+
+def _too_large(limit: int) -> str:
+    return f"it declares more than {limit:,} pixels, the limit of PIL.Image.MAX_IMAGE_PIXELS"
+
+
+def _check_pixels(image: Any, limit: int | None) -> None:
+    # Pillow itself only warns up to twice its limit.
+    if limit is not None and image.width * image.height > limit:
+        raise BadImage(_too_large(limit))
+
+
+def _check_sides(image: Any) -> None:
+    if min(image.size) < LEAST_SIDE:
+        raise BadImage(
+            f"it has {image.width} x {image.height} pixels, at least {LEAST_SIDE} x {LEAST_SIDE} are needed"
+        )
+
+
+def _upright(image: Any, Image: Any) -> Any:
+    try:
+        orientation = image.getexif().get(_ORIENTATION, 1)
+    except Exception:  # damaged EXIF data spoil no picture
+        return image
+    method = _UPRIGHT.get(orientation)
+    return image if method is None else image.transpose(getattr(Image.Transpose, method))
+
+
+def _as_rgb(image: Any, Image: Any) -> Any:
+    if image.mode.startswith("I"):  # 16 bits of grey
+        upper = np.asarray(image).astype(np.int64) >> 8
+        return Image.fromarray(np.clip(upper, 0, 255).astype(np.uint8)).convert("RGB")
+    if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
+        layer = image.convert("RGBA")
+        white = Image.new("RGBA", layer.size, (255, 255, 255, 255))
+        return Image.alpha_composite(white, layer).convert("RGB")
+    return image.convert("RGB")
+
+
+def _middle_square(image: Any, size: int, Image: Any) -> np.ndarray:
+    # The square is cut before it is resized, so that a long strip takes no more memory than a square.
+    side = min(image.size)
+    left, top = (image.width - side) / 2, (image.height - side) / 2
+    box = (left, top, left + side, top + side)
+    return np.asarray(image.resize((size, size), Image.Resampling.BICUBIC, box=box))

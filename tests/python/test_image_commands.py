@@ -1,0 +1,123 @@
+"""python -m bpnet alexnet: pack, train, stop, go on, test."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+import bpnet as bp
+from bpnet.data import PackedImages
+from photographs import add_bad_files, write_folder
+from test_command_line import POSIX, Run, bpnet, good  # noqa: F401
+from test_image_recipe import bits, network
+
+SIZE = 16
+
+
+@pytest.fixture
+def train(tmp_path: Path) -> Path:
+    return write_folder(tmp_path / "train", 6)
+
+
+@pytest.fixture
+def test(tmp_path: Path) -> Path:
+    return write_folder(tmp_path / "test", 3, first=1000)
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    network().save(tmp_path / "tiny.safetensors")
+    return tmp_path / "tiny.safetensors"
+
+
+def options(model: Path) -> list[str]:
+    return f"--network {model} --size {SIZE} --batch-size 5 --lr 1e-5 --epochs 3".split()
+
+
+def test_from_the_folder_to_a_tested_model(good, train: Path, test: Path, model: Path, tmp_path: Path):  # noqa: F811
+    add_bad_files(train)
+    lines = good(
+        *("alexnet", "train", train, "--test", test, *options(model), "--packed", tmp_path / "packed"),
+        *("--save", tmp_path / "run", "--plot", tmp_path / "plots"),
+    )
+    assert lines[0].startswith("training on 18 photographs of 3 classes, testing on 9; 8,179 parameters")
+    assert [line.split(":")[0] for line in lines[1:4]] == ["epoch 1/3", "epoch 2/3", "epoch 3/3"]
+    assert sum(line.startswith(f"passed over {train}/blue/") for line in lines) == 9
+    assert "9 files or folders were passed over" in lines
+    assert f"saved {tmp_path / 'run'}" in lines
+    pattern = r"ten-view test of 9 photographs: top-1 \d+\.\d %, top-5 100\.0 %, loss \d+\.\d{4}"
+    assert re.fullmatch(pattern, lines[-1])
+    assert (tmp_path / "plots" / "curves.png").exists()
+    assert good("alexnet", "test", tmp_path / "run", test, "--quiet") == [lines[-1]]
+    info = good("info", tmp_path / "run")
+    assert "classes: blue, green, red" in info
+    assert "input: photographs of 16 x 16 pixels, windows of 13 x 13, less their mean image" in info
+
+
+def test_pack(good, train: Path, tmp_path: Path):  # noqa: F811
+    add_bad_files(train)
+    lines = good("alexnet", "pack", train, tmp_path / "packed", "--size", SIZE)
+    assert len([line for line in lines if line.startswith("passed over")]) == 9
+    size = os.path.getsize(tmp_path / "packed")
+    assert lines[-1] == f"packed 18 photographs of 3 classes, {size:,} bytes: {tmp_path / 'packed'}"
+    assert len(PackedImages(tmp_path / "packed")) == 18
+
+
+def test_errors_are_one_line(bpnet: Run, train: Path, test: Path, model: Path, tmp_path: Path):  # noqa: F811
+    def error(*arguments: object) -> str:
+        status, _, err = bpnet("alexnet", *arguments)
+        assert status == 2 and err.startswith("bpnet: ") and err.count("\n") == 1, err
+        return err
+
+    assert "No such file or directory" in error("train", tmp_path / "nowhere", *options(model))
+    (tmp_path / "nothing").mkdir()
+    assert "there are no class folders in it" in error("train", tmp_path / "nothing", *options(model))
+    assert "there are no class folders in it" in error("pack", tmp_path / "nothing", tmp_path / "packed")
+    assert "there is no folder" in error("pack", train, tmp_path / "nowhere" / "packed")
+    assert "there is no folder" in error(
+        "train", train, *options(model), "--save", tmp_path / "nowhere" / "run"
+    )
+    assert "keeps no mean image" in error("test", model, test)
+    assert "not a whole bpnet file" in error("test", train / "red" / "000.jpg", test)
+    (train / "red" / "bad.jpg").write_bytes(b"no image")
+    assert "red/bad.jpg: it is no JPEG or PNG image" in error(
+        "train", train, *options(model), "--on-error", "raise", "--quiet"
+    )
+    assert "batch_size is 7 but the run was begun with 5" in (
+        bpnet("alexnet", "train", train, *options(model), "--save", tmp_path / "run", "--quiet")[1]
+        + error("train", train, "--resume", tmp_path / "run", "--batch-size", 7)
+    )
+    assert "invalid choice" in error("train", train, "--variant", "resnet")
+
+
+@POSIX
+def test_ctrl_c_amid_an_epoch(train: Path, model: Path, tmp_path: Path):
+    """Stopped by a signal within a second, resumed to the bits of a run that was not stopped."""
+    whole = bp.recipes.alexnet(
+        train, network=bp.load(model), size=SIZE, batch_size=5, lr=1e-5, epochs=300, verbose=0
+    )
+    command = [sys.executable, "-m", "bpnet", "alexnet", "train", str(train), "--quiet"]
+    begin = [*command, *options(model), "--epochs", "300", "--save", str(tmp_path / "run")]
+    environment = {**os.environ, "PYTHONPATH": str(Path(bp.__file__).parents[1])}
+    process = subprocess.Popen(begin, stdout=subprocess.PIPE, text=True, env=environment)
+    deadline = time.monotonic() + 60
+    while not (tmp_path / "run").exists() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    time.sleep(0.2)
+    process.send_signal(signal.SIGINT)
+    sent = time.monotonic()
+    out, _ = process.communicate(timeout=20)
+    assert time.monotonic() - sent <= 1.0
+    assert process.returncode == 130
+    assert re.match(r"stopped in epoch \d+ after \d+ photographs: .*/run holds the run", out), out
+    stopped = bp.Trainer.load(tmp_path / "run")
+    assert 0 < stopped.epochs < 300
+    resumed = bp.recipes.alexnet(train, resume=tmp_path / "run", verbose=0)
+    assert bits(resumed) == bits(whole)

@@ -1,0 +1,191 @@
+"""Photographs packed into one file: whole or not at all, and read only as what they are."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import bpnet as bp
+from bpnet.data import ImageFolder, PackedImages, pack_images
+from bpnet.data.images import packed as module
+from photographs import CLASSES, add_bad_files, write_folder
+
+SIZE = 16
+HEADER = 4096
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return write_folder(tmp_path / "photographs")
+
+
+@pytest.fixture
+def packed(folder: Path, tmp_path: Path) -> Path:
+    pack_images(folder, tmp_path / "packed", SIZE, verbose=0)
+    return tmp_path / "packed"
+
+
+def test_it_holds_what_the_folder_holds(folder: Path, tmp_path: Path):
+    reasons = add_bad_files(folder)
+    source = ImageFolder(folder, SIZE)
+    statistics = source.statistics()
+    got = pack_images(folder, tmp_path / "packed", SIZE, threads=3, verbose=0)
+    assert got.classes == list(CLASSES) and got.files == source.files and len(got) == len(source) == 24
+    assert got.labels.tolist() == source.labels.tolist()
+    assert got.statistics().describe() == statistics.describe()
+    assert got.fingerprint() == source.fingerprint()
+    assert sorted(problem.path for problem in got.problems) == sorted(str(folder / name) for name in reasons)
+    images, rows, _ = source.gather(np.arange(24, dtype=np.uint64))
+    assert got.images.shape == (24, SIZE, SIZE, 3) and not got.images.flags.writeable
+    assert got.images.tobytes() == images[rows].tobytes()
+
+
+def test_other_programs_can_read_it(packed: Path):
+    """It is a safetensors file."""
+    data = packed.read_bytes()
+    length = int.from_bytes(data[:8], "little")
+    header = json.loads(data[8 : 8 + length])
+    begin, end = header["images"]["data_offsets"]
+    images = np.frombuffer(data[8 + length :][begin:end], np.uint8).reshape(header["images"]["shape"])
+    assert images.tobytes() == PackedImages(packed).images.tobytes()
+    safetensors = pytest.importorskip("safetensors.numpy")
+    assert safetensors.load_file(packed)["images"].tobytes() == images.tobytes()
+
+
+def test_the_same_folder_gives_the_same_bytes(folder: Path, packed: Path, tmp_path: Path):
+    pack_images(folder, tmp_path / "again", SIZE, threads=3, verbose=0)
+    assert (tmp_path / "again").read_bytes() == packed.read_bytes()
+
+
+@pytest.mark.parametrize("length", [0, 7, 8, 100, HEADER, HEADER + 50, -1, "one more"])
+def test_a_file_cut_short_is_refused(packed: Path, length: int | str):
+    data = packed.read_bytes()
+    packed.write_bytes(data + b"\0" if length == "one more" else data[: int(length)])
+    with pytest.raises(bp.FileFormatError, match=str(packed)):
+        PackedImages(packed)
+
+
+def test_every_flipped_byte_but_a_pixel_is_found(packed: Path):
+    data = packed.read_bytes()
+    pixels = range(HEADER, HEADER + 24 * SIZE * SIZE * 3)
+    text_end = len(data[:HEADER].rstrip())
+    places = [*range(0, text_end, 3), *range(pixels.stop, len(data), 97)]
+    for place in places:
+        packed.write_bytes(data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :])
+        with pytest.raises(bp.FileFormatError):
+            PackedImages(packed)
+
+
+def lie(path: Path, change: Callable[[dict], None]) -> None:
+    """Change the header, with a checksum that is right."""
+    data = path.read_bytes()
+    header = json.loads(data[8:HEADER])
+    change(header)
+    header["__metadata__"]["bpnet.checksum"] = module._NO_CHECKSUM
+    text = json.dumps(header).ljust(HEADER - 8).encode()
+    first = HEADER + header["images"]["data_offsets"][1]
+    crc = module.zlib.crc32(data[first:], module.zlib.crc32(text))
+    text = text.replace(module._NO_CHECKSUM.encode(), f"crc32:{crc:08x}".encode())
+    path.write_bytes(data[:8] + text + data[HEADER:])
+
+
+LIES: dict[str, Callable[[dict], None]] = {
+    "more images": lambda h: h["images"].update(shape=[25, SIZE, SIZE, 3]),
+    "a huge number of images": lambda h: h["images"].update(shape=[2**62, SIZE, SIZE, 3]),
+    "negative sizes": lambda h: h["images"].update(shape=[-24, -SIZE, SIZE, 3]),
+    "sizes that are no numbers": lambda h: h["images"].update(shape=["24", SIZE, SIZE, 3]),
+    "another shape": lambda h: h["images"].update(shape=[24, 3, SIZE, SIZE]),
+    "a list of lists": lambda h: h["images"].update(shape=[[24], SIZE, SIZE, 3]),
+    "no shape": lambda h: h["images"].pop("shape"),
+    "an unknown type": lambda h: h["labels"].update(dtype="U128"),
+    "a type that is a list": lambda h: h["labels"].update(dtype=[]),
+    "another type": lambda h: h["labels"].update(dtype="F64"),
+    "offsets of another": lambda h: h["mean"].update(data_offsets=[0, 3072]),
+    "another format": lambda h: h["__metadata__"].update({"bpnet.images": "2"}),
+    "no format": lambda h: h["__metadata__"].pop("bpnet.images"),
+    "labels and mean swapped": lambda h: h.update(labels=h["mean"], mean=h["labels"]),
+    "no names": lambda h: h.pop("names"),
+}
+
+
+@pytest.mark.parametrize("change", LIES.values(), ids=LIES)
+def test_lies_are_refused(packed: Path, change: Callable[[dict], None]):
+    lie(packed, change)
+    with pytest.raises(bp.FileFormatError, match=str(packed)):
+        PackedImages(packed)
+
+
+def test_the_truth_told_anew_is_taken(packed: Path):
+    """So that the test above fails for what it says."""
+    lie(packed, lambda header: None)
+    assert len(PackedImages(packed)) == 24
+
+
+@pytest.mark.parametrize("content", [b"", b"{}", b"\xff" * 5000, b"\0" * 5000, b"PK\3\4" * 2000])
+def test_other_files_are_refused(tmp_path: Path, content: bytes):
+    (tmp_path / "other").write_bytes(content)
+    with pytest.raises(bp.FileFormatError):
+        PackedImages(tmp_path / "other")
+
+
+def test_what_cannot_be_written_or_read(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    with pytest.raises(FileNotFoundError):
+        PackedImages(tmp_path / "nowhere")
+    with pytest.raises(FileNotFoundError):
+        pack_images(folder, tmp_path / "nowhere" / "packed", SIZE, verbose=0)
+    with pytest.raises(IsADirectoryError):
+        pack_images(folder, tmp_path, SIZE, verbose=0)
+    monkeypatch.setattr(module.shutil, "disk_usage", lambda path: type("usage", (), {"free": 1000}))
+    with pytest.raises(OSError, match="the packed images need 18,432 bytes, 1,000 are free"):
+        pack_images(folder, tmp_path / "packed", SIZE, verbose=0)
+    assert sorted(os.listdir(tmp_path)) == ["photographs"]
+
+
+def test_an_error_on_the_way_leaves_the_old_file(folder: Path, packed: Path):
+    before = packed.read_bytes()
+    (folder / "red" / "bad.jpg").write_bytes(b"no image")
+    with pytest.raises(ValueError, match="bad.jpg"):
+        pack_images(folder, packed, SIZE, on_error="raise", verbose=0)
+    assert packed.read_bytes() == before
+    assert sorted(os.listdir(packed.parent)) == ["packed", "photographs"]
+
+
+def test_a_folder_of_bad_files_only(tmp_path: Path):
+    (tmp_path / "red").mkdir()
+    (tmp_path / "red" / "bad.jpg").write_bytes(b"no image")
+    with pytest.raises(ValueError, match="none of its files is a photograph; 1 was passed over"):
+        pack_images(tmp_path, tmp_path / "packed", verbose=0)
+    assert sorted(os.listdir(tmp_path)) == ["red"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="POSIX signals")
+def test_ctrl_c_leaves_nothing_and_soon(tmp_path: Path):
+    large = write_folder(tmp_path / "photographs", each=1)
+    picture = Image.effect_noise((1500, 1500), 80).convert("RGB")
+    picture.save(large / "red" / "large.jpg", quality=95)
+    for n in range(400):
+        os.link(large / "red" / "large.jpg", large / "red" / f"large{n}.jpg")
+    code = "import sys, bpnet; bpnet.data.pack_images(*sys.argv[1:], threads=2)"
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, str(large), str(tmp_path / "packed")],
+        stderr=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": str(Path(bp.__file__).parents[1])},
+    )
+    deadline = time.monotonic() + 60
+    while not [name for name in os.listdir(tmp_path) if ".tmp" in name] and time.monotonic() < deadline:
+        time.sleep(0.02)
+    time.sleep(0.3)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=20)
+    assert process.returncode != 0 and b"KeyboardInterrupt" in err
+    assert sorted(os.listdir(tmp_path)) == ["photographs"]
