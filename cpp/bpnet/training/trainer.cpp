@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <limits>
 
 #include "bpnet/core/error.h"
 #include "bpnet/core/parallel.h"
@@ -174,9 +175,14 @@ double BasicTrainer<T>::step_or_throw(const Batch& batch) {
 
 template <class T>
 T BasicTrainer<T>::unchecked_step(const Batch& batch) noexcept {
-  const double loss = forward_and_loss(batch);
-  backward_and_update();
-  return T(loss);
+  try {
+    const double loss = forward_and_loss(batch);
+    backward_and_update();
+    return T(loss);
+  } catch (...) {  // a layer that cannot learn from such a batch
+    network_->forget_recorded();
+    return std::numeric_limits<T>::quiet_NaN();
+  }
 }
 
 template <class T>

@@ -68,7 +68,8 @@ class BasicTrainer {
   T step(const T* x, const std::int64_t* labels, std::size_t batch, const T* sample_weight = nullptr);
   T step(const T* x, const T* targets, std::size_t batch, const T* sample_weight = nullptr);
 
-  // The same without checks; the update is made whatever the loss.
+  // The same without checks; the update is made whatever the loss. A batch that a layer cannot learn from
+  // (BatchNorm: one value per channel) gives NaN, and nothing is updated.
   T step_unchecked(const T* x, const std::int64_t* labels, std::size_t batch,
                    const T* sample_weight = nullptr) noexcept;
   T step_unchecked(const T* x, const T* targets, std::size_t batch,

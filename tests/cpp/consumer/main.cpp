@@ -220,6 +220,20 @@ void image_layers(const std::string& folder) {
   std::remove(model.c_str());
 }
 
+// One value a channel: step says so, step_unchecked must not end the process.
+void a_batch_that_cannot_be_learnt_from() {
+  bpnet::Network network({4}, {bpnet::linear(3), bpnet::batch_norm1d(), bpnet::linear(2)}, {.seed = 0});
+  bpnet::Trainer trainer(network, bpnet::CrossEntropy{}, kMomentum);
+  trainer.reserve(8);
+  const Data data(8, 4, 2);
+  const std::vector<float> before = weights(network);
+  check(std::isnan(trainer.step_unchecked(data.x.data(), data.labels.data(), 1)),
+        "one value a channel: no NaN");
+  check(weights(network) == before, "one value a channel: the weights moved");
+  check(std::isfinite(trainer.step_unchecked(data.x.data(), data.labels.data(), 8)),
+        "a whole batch: no loss");
+}
+
 void check_takes_no_memory(const std::string& which, const std::function<void()>& work) {
   const auto arenas_before = bpnet::arena_allocations();
   const long before = allocations();
@@ -414,6 +428,7 @@ int main(int count, char** arguments) {
     train_and_save(folder);
     nested_layers(folder);
     photographs_become_windows();
+    a_batch_that_cannot_be_learnt_from();
     image_layers(folder);
     steps_take_no_memory();
     steps_make_no_system_call();
