@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 _CORES: dict[str, Any] = {"float32": _core.NetworkF32, "float64": _core.NetworkF64}
 _DATASETS: dict[str, Any] = {"float32": _core.DatasetF32, "float64": _core.DatasetF64}
 
-# predict and evaluate go back to the interpreter, which hears Ctrl-C, after about this many
-# multiply-adds: a tenth of a second on a slow machine.
+# predict and evaluate go back to the interpreter, which hears Ctrl-C, after about this many multiply-adds of
+# linear layers, a tenth of a second on a slow machine; of image layers, which use a weight many times, within a
+# step too.
 _PIECE = 1 << 30
 
 
@@ -81,7 +82,8 @@ class Network:
         self.output_shape: tuple[int, ...] = core.output_shape
         self.dtype = np.dtype(np.float32 if isinstance(core, _core.NetworkF32) else np.float64)
         self._dataset = _DATASETS[self.dtype.name]
-        self._rows_at_once = max(256, _PIECE // max(1, core.parameter_count))
+        least = 16 if len(self.input_shape) == 3 else 256
+        self._rows_at_once = max(least, _PIECE // max(1, core.parameter_count))
 
     @classmethod
     def _from_core(cls, core: _core.NetworkF32 | _core.NetworkF64) -> Network:
@@ -314,7 +316,7 @@ class Network:
             callbacks: bpnet callbacks, or functions called with (epoch, metrics) after each epoch.
             verbose: 0 nothing, 1 a progress bar and a line per epoch, 2 lines only.
             seed: of masks and data order; the network's own by default.
-            online_block: with batch_size 1 and plain SGD, how many updates of a large first layer are made
+            online_block: with batch_size 1 and plain SGD, how many updates of the large layers are made
                 together by matrix products: the same in real arithmetic and much faster. 1 makes them one
                 by one, 1024 is the most; None lets bpnet choose.
 

@@ -168,3 +168,11 @@ def test_one_value_per_channel_cannot_be_normalised():
         net.forward(np.ones((1, 4), np.float32), training=True)
     deep = bp.Network((4, 2, 1), [bp.BatchNorm2d()])
     assert deep.forward(np.ones((1, 4, 2, 1), np.float32), training=True).shape == (1, 4, 2, 1)
+
+
+def test_check_gradients_of_a_gradient_that_is_zero():
+    """A bias before BatchNorm does nothing: what rounding leaves of its gradient is no error."""
+    net = bp.Network((2,), [bp.Linear(2), bp.BatchNorm1d(), bp.Linear(2)], seed=0)
+    x = np.random.default_rng(0).normal(size=(5, 2))
+    errors = bp.check_gradients(net, x, [0, 1, 0, 1, 1], "cross_entropy")
+    assert max(errors.values()) < 1e-6

@@ -64,6 +64,21 @@ def test_samples_without_weight_are_passed_over():
     assert_near(blocked, plain)
 
 
+@pytest.mark.parametrize("backend", bp.backends())
+@pytest.mark.parametrize("hidden", [(64,), (6, 200, 200)], ids=str)
+def test_what_has_no_weight_may_overflow(hidden: tuple[int, ...], backend: str):
+    """0 times an infinite product must not enter the sums of the samples that follow."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(40, 100)).astype(np.float32)
+    x[3] = np.finfo(np.float32).max
+    weight = np.where(np.arange(40) == 3, 0, 1)
+    layers = [layer for width in hidden for layer in (bp.Linear(width), bp.ReLU())]
+    net = bp.Network((100,), [*layers, bp.Linear(2)], seed=1, backend=backend)
+    options = {"loss": "half_squared_error", "batch_size": 1, "shuffle": False, "verbose": 0}
+    net.fit(x, rng.normal(size=(40, 2)), optimizer=bp.SGD(lr=1e-4), sample_weight=weight, **options)
+    assert all(np.isfinite(array).all() for array in net.state_dict().values())
+
+
 @pytest.mark.skipif(bp.backends() == ["reference"], reason="the reference knows no blocks")
 def test_blocks_are_used_where_they_pay():
     """Another order of additions shows in the last bits: else the tests above compare a loop with itself."""

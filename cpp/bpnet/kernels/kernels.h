@@ -167,7 +167,7 @@ struct OnlineArgs {
   const T* sample_weight;  // (samples,) or null; a sample of weight 0 is passed over
   const uint64_t* order;   // (count,) which samples, in which order
   size_t count;
-  size_t block;  // most samples whose updates of a large first layer are made together: the same in real
+  size_t block;  // most samples whose updates of the large layers are made together: the same in real
                  // arithmetic, faster; 1: one by one, 0: the backend chooses
 };
 

@@ -23,7 +23,7 @@ struct RunOptions {
   std::size_t batch_size = 32;
   bool shuffle = true;
   double seconds = 1e30;  // return after about this long, even amid an epoch
-  // The online kernel's blocks: how many updates of a large first layer are made together, which is the same
+  // The online kernel's blocks: how many updates of the large layers are made together, which is the same
   // in real arithmetic; 1: one by one, 0: chosen; at most kMostOnlineBlock.
   std::size_t online_block = 0;
 };

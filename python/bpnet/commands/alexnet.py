@@ -22,6 +22,8 @@ def run(options: argparse.Namespace) -> int:
 
 def _train(options: argparse.Namespace) -> int:
     path = options.save or options.resume
+    if path is None and not options.quiet:
+        print("nothing will be kept of this run: --save FILE keeps it")
     for written in (path, options.packed):
         check_writable(written, options.folder)
     if options.plot:

@@ -110,7 +110,10 @@ inline void block_forward(const OnlineBlock& block, size_t t, const real* x, rea
   }
   const real weight_rate = real(layer.weight_rate), bias_rate = layer.bias ? real(layer.bias_rate) : real(0);
   for (size_t i = 0; i < t; ++i) {
-    const real share = weight_rate * block.weight_share[i] * gram[i] + bias_rate * block.bias_share[i];
+    // A share of 0 stays 0 beside a product that overflowed.
+    const real weight_share = weight_rate * block.weight_share[i];
+    const real share = (weight_share == 0 ? 0 : weight_share * gram[i]) + bias_rate * block.bias_share[i];
+    if (share == 0) continue;
     add_scaled(layer.out, -share, block.delta + i * layer.out, s);
   }
 }
@@ -124,8 +127,9 @@ inline void block_hand_down(const OnlineBlock& block, size_t t, const real* delt
     for (size_t i = 0; i < layer.in; ++i) grad_x[i] *= block.weight_left;
   }
   for (size_t i = 0; i < t; ++i) {
-    const real product = dot(layer.out, block.delta + i * layer.out, delta);
-    add_scaled(layer.in, real(-layer.weight_rate) * block.weight_share[i] * product, block.x + i * layer.in,
+    const real share = real(layer.weight_rate) * block.weight_share[i];
+    if (share == 0) continue;
+    add_scaled(layer.in, -share * dot(layer.out, block.delta + i * layer.out, delta), block.x + i * layer.in,
                grad_x);
   }
 }
@@ -145,9 +149,10 @@ inline void block_backward(OnlineBlock& block, size_t t, const real* delta) {
   block.weight_share[t] = block.bias_share[t] = 1;
 }
 
-// Sample t has no weight.
+// Sample t has no weight; its input is forgotten too, for it may be infinite.
 inline void pass_over(OnlineBlock& block, size_t t) {
   for (size_t j = 0; j < block.layer->out; ++j) block.delta[t * block.layer->out + j] = 0;
+  for (size_t i = 0; i < block.layer->in; ++i) block.x[t * block.layer->in + i] = 0;
   block.weight_share[t] = block.bias_share[t] = 0;
 }
 
@@ -170,6 +175,7 @@ inline void end_block(OnlineBlock& block, size_t count) {
   if (block.weight_left != 1) {
     for (size_t i = 0; i < layer.in * layer.out; ++i) layer.weight[i] *= block.weight_left;
   }
+  if (layer.weight_rate == 0) return;
   gemm(block.scratch, {layer.out, layer.in, count}, {block.delta, 1, layer.out}, {block.x, layer.in, 1},
        {layer.weight, layer.in, false, true}, kNoEpilogue);
 }

@@ -355,7 +355,8 @@ bpnet::OnlineResult small_sgd(bpnet::Context& context, const Online& a) {
       for (size_t v = 0; v < kVectors; ++v) h[v] = wide<kVectors>(layers[l - 1].x)[0][v];
     }
     small_slope(first, h, delta);
-    const real share = first.weight_rate * product + first.bias_rate;
+    // A rate of 0 stays 0 beside a product that overflowed.
+    const real share = (first.weight_rate == 0 ? 0 : first.weight_rate * product) + first.bias_rate;
 #pragma GCC unroll 4
     for (size_t v = 0; v < kVectors; ++v) {
       s[v] = first.weight_keep * ahead[v] + first.bias_keep * wide<kVectors>(first.bias)[0][v] -
