@@ -7,16 +7,10 @@ namespace {
 
 inline float exp_of(float x) { return __builtin_expf(x); }
 inline double exp_of(double x) { return __builtin_exp(x); }
-inline float expm1_of(float x) { return __builtin_expm1f(x); }
-inline double expm1_of(double x) { return __builtin_expm1(x); }
 inline float log_of(float x) { return __builtin_logf(x); }
 inline double log_of(double x) { return __builtin_log(x); }
 inline float log1p_of(float x) { return __builtin_log1pf(x); }
 inline double log1p_of(double x) { return __builtin_log1p(x); }
-inline float tanh_of(float x) { return __builtin_tanhf(x); }
-inline double tanh_of(double x) { return __builtin_tanh(x); }
-inline float erfc_of(float x) { return __builtin_erfcf(x); }
-inline double erfc_of(double x) { return __builtin_erfc(x); }
 inline float sqrt_of(float x) { return __builtin_sqrtf(x); }
 inline double sqrt_of(double x) { return __builtin_sqrt(x); }
 inline float power_of(float x, float y) { return __builtin_powf(x, y); }
