@@ -96,7 +96,7 @@ std::unique_ptr<HeldDataset<T>> make_dataset(const py::array& x, std::size_t out
                                              const std::optional<py::array>& sample_weight);
 
 void register_errors(py::module_& module);
-void register_interrupts();
+void register_interrupts(py::module_& module);
 void register_dataset(py::module_& module);
 void register_network(py::module_& module);
 void register_trainer(py::module_& module);

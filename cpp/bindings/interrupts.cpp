@@ -11,7 +11,7 @@ std::atomic<unsigned long> main_thread{0};
 
 }  // namespace
 
-void register_interrupts() {
+void register_interrupts(py::module_&) {
   const py::object main = py::module_::import("threading").attr("main_thread")();
   main_thread = main.attr("ident").cast<unsigned long>();
   const py::module_ os = py::module_::import("os");
