@@ -1,26 +1,6 @@
 #include "arrays.h"
 
-#include <chrono>
-#include <csignal>
-
 namespace bpnet::bindings {
-
-void hear_signals() {
-  using Clock = std::chrono::steady_clock;
-  static thread_local Clock::time_point last = Clock::now();
-  const Clock::time_point now = Clock::now();
-  if (now - last < std::chrono::milliseconds(100)) return;
-  last = now;
-  py::gil_scoped_acquire acquire;
-  // A handler of the user's own may call the network, which is locked: it is run after the call. Nothing here
-  // may run Python code, for that runs handlers; so this is not the module signal, which is written in it.
-  const py::module_ signals = py::module_::import("_signal");
-  if (!signals.attr("getsignal")(SIGINT).is(signals.attr("default_int_handler"))) return;
-  if (PyOS_InterruptOccurred()) {
-    PyErr_SetNone(PyExc_KeyboardInterrupt);
-    throw py::error_already_set();
-  }
-}
 
 py::tuple to_tuple(const Shape& shape) {
   py::tuple result(shape.rank());

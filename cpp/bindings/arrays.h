@@ -18,15 +18,15 @@ namespace bpnet::bindings {
 
 namespace py = pybind11;
 
-// Looks for Ctrl-C, about ten times a second: it ends a long call between two layers. The caller has released
-// the interpreter.
-void hear_signals();
+// Whether Ctrl-C was pressed, for calls that have released the interpreter: an Interruptible's question. It then
+// takes the signal, so the call must end with Interrupted, which Python sees as KeyboardInterrupt.
+bool ctrl_c_pressed() noexcept;
 
 // A network with the lock that lets several Python threads call it in turn.
 template <class T>
 struct HeldNetwork {
   explicit HeldNetwork(BasicNetwork<T> made) : network(std::move(made)) {
-    network.between_layers = &hear_signals;
+    network.interrupted = &ctrl_c_pressed;
   }
   BasicNetwork<T> network;
   std::mutex mutex;
@@ -96,6 +96,7 @@ std::unique_ptr<HeldDataset<T>> make_dataset(const py::array& x, std::size_t out
                                              const std::optional<py::array>& sample_weight);
 
 void register_errors(py::module_& module);
+void register_interrupts(py::module_& module);
 void register_dataset(py::module_& module);
 void register_network(py::module_& module);
 void register_trainer(py::module_& module);

@@ -49,6 +49,8 @@ void translate(std::exception_ptr pointer) {
     set_error(numeric_error, error);
   } catch (const DeviceError& error) {
     set_error(device_error, error);
+  } catch (const Interrupted&) {
+    PyErr_SetNone(PyExc_KeyboardInterrupt);
   } catch (const Error& error) {
     set_error(PyExc_ValueError, error);
   }

@@ -10,6 +10,7 @@ PYBIND11_MODULE(_core, module, py::mod_gil_not_used()) {
   module.doc() = "The C++ core of bpnet. Private: use the bpnet package.";
   module.attr("__version__") = BPNET_VERSION;
   register_errors(module);
+  register_interrupts(module);
   register_dataset(module);
   register_network(module);
   register_trainer(module);

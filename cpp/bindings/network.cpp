@@ -92,9 +92,10 @@ py::array_t<T> backward(Held<T>& self, const py::array& grad_out, bool accumulat
   py::array_t<T> grad_x = new_batch<T>(rows, self.network.input_shape());
   T* to = grad_x.mutable_data();
   Working<T> working(self);
-  if (self.network.recorded_batch() != rows) {
+  const std::size_t recorded = self.network.recorded_batch();
+  if (recorded != 0 && recorded != rows) {
     fail<ShapeError>("backward: the gradient has ", rows, " rows, the last forward(training=True) had ",
-                     self.network.recorded_batch());
+                     recorded);
   }
   self.network.backward(from, to, accumulate);
   return grad_x;

@@ -41,6 +41,9 @@ class FileFormatError : public Error {  // a file that is not what it claims to 
 class NumericError : public Error {  // NaN or infinity
   using Error::Error;
 };
+class Interrupted : public Error {  // the caller wished the work to end
+  using Error::Error;
+};
 class DeviceError : public Error {  // a backend or device that is not here
   using Error::Error;
 };

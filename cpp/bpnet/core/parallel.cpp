@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "bpnet/core/error.h"
+#include "bpnet/core/interrupt.h"
 #include "bpnet/core/thread_pool.h"
 
 #ifdef __linux__
@@ -97,9 +98,11 @@ void start_threads() {
 }
 
 void parallel_for(std::size_t count, void (*function)(std::size_t, void*), void* argument) {
+  const Interruptible* const work = Interruptible::current();
+  if (work && work->stopped()) return;
   const int threads = num_threads();
   if (threads < 2 || count < 2) {
-    for (std::size_t index = 0; index < count; ++index) function(index, argument);
+    run_in_turn(count, function, argument);
   } else {
     pool().run(count, function, argument, threads);
   }

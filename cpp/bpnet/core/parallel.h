@@ -17,7 +17,8 @@ bool has_threads();               // false when built without threads
 void start_threads();  // so that the first parallel_for need not
 
 // Calls function(index, argument) once for every index in 0 … count−1, in any order, and returns
-// when all are done. The functions must not throw. Nested and simultaneous calls run serially.
+// when all are done. The functions must not throw. Nested and simultaneous calls run serially. Within an
+// Interruptible (core/interrupt.h) chunks may be left out.
 void parallel_for(std::size_t count, void (*function)(std::size_t index, void* argument), void* argument);
 
 }  // namespace bpnet

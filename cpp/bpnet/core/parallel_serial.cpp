@@ -1,5 +1,6 @@
 // Built without threads (-DBPNET_THREADS=OFF): everything runs on the caller's.
 #include "bpnet/core/error.h"
+#include "bpnet/core/interrupt.h"
 #include "bpnet/core/parallel.h"
 
 namespace bpnet {
@@ -15,7 +16,9 @@ bool has_threads() { return false; }
 void start_threads() {}
 
 void parallel_for(std::size_t count, void (*function)(std::size_t, void*), void* argument) {
-  for (std::size_t index = 0; index < count; ++index) function(index, argument);
+  const Interruptible* const work = Interruptible::current();
+  if (work && work->stopped()) return;
+  run_in_turn(count, function, argument);
 }
 
 }  // namespace bpnet

@@ -5,6 +5,8 @@
 #include <system_error>
 #include <thread>
 
+#include "bpnet/core/interrupt.h"
+
 namespace bpnet {
 namespace {
 
@@ -44,7 +46,7 @@ void ThreadPool::start(int threads) {
 void ThreadPool::run(std::size_t count, Function function, void* argument, int threads) {
   std::unique_lock<std::mutex> caller(caller_, std::defer_lock);
   if (threads < 2 || count < 2 || inside || !caller.try_lock()) {
-    for (std::size_t index = 0; index < count; ++index) function(index, argument);
+    run_in_turn(count, function, argument);
     return;
   }
   add_workers(threads - 1);
@@ -82,8 +84,15 @@ void ThreadPool::add_workers(int count) {
 
 void ThreadPool::take_chunks() {
   inside = true;
+  Interruptible* const work = Interruptible::current();  // the caller's; a worker has none
   std::size_t index;
-  while ((index = next_.fetch_add(1, std::memory_order_relaxed)) < count_) function_(index, argument_);
+  while ((index = next_.fetch_add(1, std::memory_order_relaxed)) < count_) {
+    if (work && work->asks_to_stop()) {
+      next_.store(count_, std::memory_order_relaxed);  // for the workers too nothing is left
+      break;
+    }
+    function_(index, argument_);
+  }
   inside = false;
 }
 

@@ -24,6 +24,7 @@ BasicNetwork<T>::BasicNetwork(const Shape& input_shape, std::vector<LayerSpec> l
   parameter_pointers_ = pointers(parameters_, plan_.parameters);
   gradient_pointers_ = pointers(gradients_, plan_.parameters);
   buffer_pointers_ = pointers(buffers_, plan_.buffers);
+  buffers_before_.resize(plan_.buffer_size);
   for (std::size_t i = 0; i < plan_.parameters.size(); ++i) {
     const ParameterSpec& spec = plan_.parameter_specs[i];
     initialise(spec.init, spec.fans, options.seed, static_cast<std::uint32_t>(i), spec.shape.count(),
@@ -153,8 +154,9 @@ template <class T>
 void BasicNetwork<T>::run_steps(const BatchMemory& memory, const T* x, std::size_t batch, bool training,
                                 std::uint64_t seed, std::uint64_t step_number) {
   const auto input = [&](std::size_t id) { return id == 0 ? x : activation(memory, id); };
+  Interruptible work(interrupted);
   for (std::size_t i = 0; i < plan_.steps.size(); ++i) {
-    if (between_layers) between_layers();
+    work.check();
     const Step& step = plan_.steps[i];
     T* y = activation(memory, step.output);
     if (step.addend) {
@@ -178,6 +180,7 @@ void BasicNetwork<T>::run_steps(const BatchMemory& memory, const T* x, std::size
                               workspace_.template at<T>(memory.saved[i])};
     plan_.layers[step.layer]->forward(context_, args);
   }
+  work.check();
 }
 
 template <class T>
@@ -197,12 +200,25 @@ void BasicNetwork<T>::forward(const T* x, std::size_t batch, T* out) {
 template <class T>
 const T* BasicNetwork<T>::forward_training(const T* x, std::size_t batch, std::uint64_t seed,
                                            std::uint64_t step) {
+  recorded_batch_ = 0;
   reserve(batch);
-  recorded_batch_ = 0;  // until all is recorded
-  run_steps(training_, x, batch, true, seed, step);
+  std::copy_n(buffer_data(), buffers_before_.size(), buffers_before_.begin());
   recorded_x_ = x;
   recorded_batch_ = batch;
+  try {
+    run_steps(training_, x, batch, true, seed, step);
+  } catch (...) {
+    undo_forward_training();
+    throw;
+  }
   return recorded_output();
+}
+
+template <class T>
+void BasicNetwork<T>::undo_forward_training() {
+  if (recorded_batch_ == 0) return;
+  std::copy(buffers_before_.begin(), buffers_before_.end(), buffer_data());
+  forget_recorded();
 }
 
 template <class T>
@@ -217,10 +233,22 @@ void BasicNetwork<T>::backward(const T* grad_out, T* grad_x, bool accumulate) {
   }
   T* start = gradient_of(plan_.output, grad_x);
   if (grad_out != start) std::copy_n(grad_out, recorded_batch_ * output_shape().count(), start);
+  try {
+    run_back_all(grad_x, accumulate);
+  } catch (...) {
+    undo_forward_training();
+    throw;
+  }
+}
+
+template <class T>
+void BasicNetwork<T>::run_back_all(T* grad_x, bool accumulate) {
+  Interruptible work(interrupted);
   for (std::size_t i = plan_.steps.size(); i-- > 0;) {
-    if (between_layers) between_layers();
+    work.check();
     if (grad_x || plan_.activations[plan_.steps[i].output].trained) run_back(i, grad_x, accumulate);
   }
+  work.check();
 }
 
 template <class T>

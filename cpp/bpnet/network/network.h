@@ -1,11 +1,11 @@
 // A network: a plan, its parameters, and the memory of one batch.
 #pragma once
 
-#include <functional>
 #include <string>
 #include <vector>
 
 #include "bpnet/core/arena.h"
+#include "bpnet/core/interrupt.h"
 #include "bpnet/core/tensor.h"
 #include "bpnet/network/memory.h"
 #include "bpnet/network/plan.h"
@@ -58,8 +58,13 @@ class BasicNetwork {
   // until backward. The result lives in the network until the next call.
   const T* forward_training(const T* x, std::size_t batch, std::uint64_t seed, std::uint64_t step);
 
+  // The buffers as they were before the last forward_training, and nothing to go back through; no more than
+  // that is done when there was none, or it was forgotten.
+  void undo_forward_training();
+
   // Gradients of the parameters (and, unless null, of x) for grad_out (batch, output), the gradient by
-  // the outputs of the last forward_training. Overwrites gradients(), or adds to them.
+  // the outputs of the last forward_training. Overwrites gradients(), or adds to them. What it throws undoes
+  // the forward_training; gradients() are garbage then.
   void backward(const T* grad_out, T* grad_x = nullptr, bool accumulate = false);
 
   // Where a caller may write grad_out itself and save the copy.
@@ -77,9 +82,10 @@ class BasicNetwork {
 
   Json describe() const;  // input_shape, dtype, seed and layers, as the model file stores them
 
-  // Called before each layer's work when set, so that a caller who waits can be heard; what it throws ends
-  // the call. Not for step_unchecked, which is noexcept.
-  std::function<void()> between_layers;
+  // Asked during long work when set, on the calling thread: true ends forward, forward_training or backward,
+  // amid a layer too, with Interrupted, and forward_training is undone. Not for step_unchecked, which would
+  // swallow the error.
+  StopQuestion interrupted;
 
   Json preprocessing;  // how raw data becomes x; see io/preprocessing.h. Null when there is none.
 
@@ -98,6 +104,7 @@ class BasicNetwork {
                  std::uint64_t step);
   void run_back(std::size_t index, T* grad_x, bool accumulate);
   void hand_down(const StepInput& input, std::size_t count, const T* grad, T* grad_x);
+  void run_back_all(T* grad_x, bool accumulate);
   std::vector<T*> pointers(Arena& arena, const std::vector<Slot>& slots);
 
   std::vector<LayerSpec> specs_;
@@ -108,6 +115,7 @@ class BasicNetwork {
   std::vector<T*> parameter_pointers_, gradient_pointers_, buffer_pointers_;
   Context context_{nullptr, 0};
   BatchMemory training_, inference_;
+  std::vector<T> buffers_before_;  // the last forward_training
   const T* recorded_x_ = nullptr;  // of the last forward_training
   std::size_t recorded_batch_ = 0;
 };

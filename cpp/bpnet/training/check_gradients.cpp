@@ -9,6 +9,20 @@ namespace bpnet {
 constexpr double kStep = 6e-6;
 constexpr double kLeastShare = 1e-3;  // of the largest gradient: what smaller ones are compared with
 
+namespace {
+
+// A weight that is moved for a while: whatever is thrown meanwhile, it goes back.
+struct Moved {
+  explicit Moved(double& weight) : w(weight), kept(weight) {}
+  ~Moved() { w = kept; }
+  Moved(const Moved&) = delete;
+  Moved& operator=(const Moved&) = delete;
+  double& w;
+  const double kept;
+};
+
+}  // namespace
+
 std::vector<std::pair<std::string, double>> check_gradients(NetworkF64& network, const Loss& loss,
                                                             const Dataset<double>& data) {
   check_loss(loss, network);
@@ -47,13 +61,13 @@ std::vector<std::pair<std::string, double>> check_gradients(NetworkF64& network,
   for (std::size_t p = 0; p < parameters.size(); ++p) {
     Largest& here = largest.emplace_back();
     for (std::size_t i = 0; i < parameters[p].tensor.count(); ++i) {
-      double& w = parameters[p].tensor.data[i];
-      const double kept = w, step = kStep * std::max(1.0, std::fabs(kept));
+      const Moved moved(parameters[p].tensor.data[i]);
+      double& w = moved.w;
+      const double kept = moved.kept, step = kStep * std::max(1.0, std::fabs(kept));
       w = kept + step;
       const double above = loss_now(nullptr), high = w;
       w = kept - step;
       const double below = loss_now(nullptr), low = w;
-      w = kept;
       const double difference = (above - below) / (high - low);
       here.error = std::max(here.error, std::fabs(gradients[p].tensor.data[i] - difference));
       here.value = std::max(here.value, std::fabs(difference));

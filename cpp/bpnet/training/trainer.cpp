@@ -62,7 +62,6 @@ void BasicTrainer<T>::reserve(std::size_t max_batch) {
   batch_labels_.reserve(max_batch * sizeof(std::int64_t));
   batch_weight_.reserve(max_batch * sizeof(T));
   row_scale_.reserve(max_batch * sizeof(T));
-  buffers_before_.resize(network_->plan().buffer_size);
   max_batch_ = max_batch;
 }
 
@@ -143,13 +142,10 @@ T BasicTrainer<T>::checked_step(const Batch& batch) {
 
 template <class T>
 double BasicTrainer<T>::step_on(const Batch& batch) {
-  const T* buffers = network_->buffer_data();
-  std::copy_n(buffers, buffers_before_.size(), buffers_before_.begin());
   try {
     return step_or_throw(batch);
   } catch (...) {
-    network_->forget_recorded();
-    std::copy(buffers_before_.begin(), buffers_before_.end(), network_->buffer_data());
+    network_->undo_forward_training();
     throw;
   }
 }
@@ -180,7 +176,7 @@ T BasicTrainer<T>::unchecked_step(const Batch& batch) noexcept {
     backward_and_update();
     return T(loss);
   } catch (...) {  // a layer that cannot learn from such a batch
-    network_->forget_recorded();
+    network_->undo_forward_training();
     return std::numeric_limits<T>::quiet_NaN();
   }
 }

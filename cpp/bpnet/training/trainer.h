@@ -166,7 +166,6 @@ class BasicTrainer {
   std::vector<OnlineLayer<T>> online_layers_;
   std::vector<std::uint64_t> gathered_order_;  // 0, 1, … of samples that were converted to T
   double last_weight_sum_ = 0;
-  std::vector<T> buffers_before_;  // of the step that is being made
   std::optional<TrainerSnapshot<T>> best_;
   TrainerState state_;
 };

@@ -1,0 +1,50 @@
+#include "bpnet/core/interrupt.h"
+
+#include <chrono>
+
+#include "bpnet/core/error.h"
+
+namespace bpnet {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr std::chrono::milliseconds kBetweenQuestions{100};
+
+thread_local Interruptible* innermost = nullptr;
+// Outlives the objects, so that a long row of short ones is heard too, and a short one costs no question.
+thread_local Clock::time_point last_question = Clock::time_point::min();
+
+}  // namespace
+
+Interruptible::Interruptible(const StopQuestion& wanted)
+    : wanted_(wanted), outer_(innermost), stopped_(outer_ && outer_->stopped_) {
+  if (wanted_) innermost = this;
+}
+
+Interruptible::~Interruptible() { innermost = outer_; }
+
+Interruptible* Interruptible::current() { return innermost; }
+
+bool Interruptible::asks_to_stop() {
+  if (stopped_ || !wanted_) return stopped_;
+  const Clock::time_point now = Clock::now();
+  if (now < last_question + kBetweenQuestions) return false;
+  last_question = now;
+  stopped_ = wanted_();
+  return stopped_;
+}
+
+void Interruptible::check() {
+  if (asks_to_stop()) fail<Interrupted>("the work was interrupted before its end");
+}
+
+void run_in_turn(std::size_t count, void (*function)(std::size_t, void*), void* argument) {
+  Interruptible* const work = count > 1 ? innermost : nullptr;
+  for (std::size_t index = 0; index < count; ++index) {
+    if (work && work->asks_to_stop()) return;
+    function(index, argument);
+  }
+}
+
+}  // namespace bpnet
