@@ -24,6 +24,14 @@ void pause() {
 #endif
 }
 
+// ThreadPool::job_: number << 32 | workers within << 16 | places
+constexpr std::uint64_t kOnePlace = 1, kOneWithin = 1 << 16;
+constexpr std::uint64_t kMaxPlaces = kOneWithin - 1;
+
+std::uint32_t number_of(std::uint64_t job) { return static_cast<std::uint32_t>(job >> 32); }
+std::uint64_t places_of(std::uint64_t job) { return job & kMaxPlaces; }
+bool has_workers(std::uint64_t job) { return (job & 0xFFFFFFFF) >= kOneWithin; }
+
 template <class Condition>
 bool spin_until(const Condition& condition) {
   const auto end = std::chrono::steady_clock::now() + kSpin;
@@ -50,25 +58,21 @@ void ThreadPool::run(std::size_t count, Function function, void* argument, int t
     return;
   }
   add_workers(threads - 1);
-  bool sleeping;
-  {
-    std::lock_guard<std::mutex> lock(mutex_);
-    function_ = function;
-    argument_ = argument;
-    count_ = count;
-    next_.store(0, std::memory_order_relaxed);
-    open_ = true;
-    places_ = static_cast<int>(std::min<std::size_t>(static_cast<std::size_t>(threads) - 1, count - 1));
-    generation_.fetch_add(1, std::memory_order_release);
-    sleeping = sleepers_ > 0;
+  function_ = function;
+  argument_ = argument;
+  count_ = count;
+  next_.store(0, std::memory_order_relaxed);
+  const std::uint64_t places =
+      std::min<std::uint64_t>({static_cast<std::uint64_t>(threads) - 1, count - 1, kMaxPlaces});
+  const std::uint64_t number = number_of(job_.load(std::memory_order_relaxed)) + std::uint64_t{1};
+  job_.store(number << 32 | places);  // before sleepers_ is read: who goes to sleep reads in the other order
+  if (sleepers_.load() > 0) {
+    { std::lock_guard<std::mutex> lock(mutex_); }
+    wake_.notify_all();
   }
-  if (sleeping) wake_.notify_all();
   take_chunks();
-  {
-    std::lock_guard<std::mutex> lock(mutex_);
-    open_ = false;  // who comes now comes too late
-  }
-  const auto done = [&] { return active_.load(std::memory_order_acquire) == 0; };
+  job_.fetch_and(~kMaxPlaces, std::memory_order_relaxed);  // who comes now comes too late
+  const auto done = [&] { return !has_workers(job_.load(std::memory_order_acquire)); };
   while (!spin_until(done)) std::this_thread::yield();
 }
 
@@ -96,28 +100,33 @@ void ThreadPool::take_chunks() {
   inside = false;
 }
 
-void ThreadPool::wait_for_job(std::uint64_t seen) {
-  const auto arrived = [&] { return generation_.load(std::memory_order_acquire) != seen; };
+void ThreadPool::wait_for_job(std::uint32_t seen) {
+  const auto arrived = [&] { return number_of(job_.load()) != seen; };
   if (spin_until(arrived)) return;
   std::unique_lock<std::mutex> lock(mutex_);
-  ++sleepers_;
+  sleepers_.fetch_add(1);
   wake_.wait(lock, arrived);
-  --sleepers_;
+  sleepers_.fetch_sub(1);
+}
+
+// Whether there was a place in the job; `seen` becomes its number.
+bool ThreadPool::join(std::uint32_t& seen) {
+  std::uint64_t job = job_.load(std::memory_order_relaxed);
+  while (places_of(job) > 0) {
+    seen = number_of(job);
+    if (job_.compare_exchange_weak(job, job - kOnePlace + kOneWithin, std::memory_order_acquire)) return true;
+  }
+  seen = number_of(job);
+  return false;
 }
 
 void ThreadPool::work() {
-  std::uint64_t seen = 0;
+  std::uint32_t seen = 0;
   while (true) {
     wait_for_job(seen);
-    {
-      std::lock_guard<std::mutex> lock(mutex_);
-      seen = generation_.load(std::memory_order_relaxed);
-      if (!open_ || places_ == 0) continue;
-      --places_;
-      active_.fetch_add(1, std::memory_order_relaxed);
-    }
+    if (!join(seen)) continue;
     take_chunks();
-    active_.fetch_sub(1, std::memory_order_release);
+    job_.fetch_sub(kOneWithin, std::memory_order_release);
   }
 }
 

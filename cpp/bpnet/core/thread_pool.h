@@ -22,23 +22,24 @@ class ThreadPool {
  private:
   void add_workers(int count);
   void work();
-  void wait_for_job(std::uint64_t seen);
+  void wait_for_job(std::uint32_t seen);
+  bool join(std::uint32_t& seen);
   void take_chunks();
 
   std::mutex caller_;  // held by the one caller that uses the workers
   int workers_ = 0;    // guarded by caller_
 
-  std::mutex mutex_;  // guards what follows, where it is not atomic
-  std::condition_variable wake_;
-  std::atomic<std::uint64_t> generation_{0};  // counts jobs
-  int sleepers_ = 0;
-  bool open_ = false;  // workers may join the job
-  int places_ = 0;     // how many more
-  Function function_ = nullptr;
+  // The job's number, how many workers are within it and how many more may join, in one word: to join or to
+  // close it takes one exchange and no lock, on which a thread might be put to sleep.
+  alignas(64) std::atomic<std::uint64_t> job_{0};
+  std::atomic<int> sleepers_{0};
+  alignas(64) std::atomic<std::size_t> next_{0};
+  alignas(64) Function function_ = nullptr;  // these three are written while no worker is within
   void* argument_ = nullptr;
   std::size_t count_ = 0;
-  std::atomic<std::size_t> next_{0};
-  std::atomic<int> active_{0};  // workers within the job
+
+  std::mutex mutex_;  // of those who sleep
+  std::condition_variable wake_;
 };
 
 }  // namespace bpnet
