@@ -121,7 +121,7 @@ inline void multiply_block(const Pass& pass, size_t i0, size_t i1, size_t j0, si
   const Result& c = pass.c;
   TileBuffer buffer = {};
   for (size_t i = i0; i < i1;) {
-    const TileKind& kind = tile_for(i1 - i);
+    const TileKind& kind = tile_for(i1 - i, pass.packs_a);
     TileInput in = {
         pass.a.data + i * pass.a.row_stride, pass.a.row_stride, pass.a.column_stride, nullptr, 0, k};
     if (pass.packs_a) {

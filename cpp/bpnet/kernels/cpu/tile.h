@@ -82,9 +82,10 @@ struct TileKind {
 template <size_t kRows>
 constexpr TileKind kTileKind = {kRows, {tile_product<kRows, 1>, tile_product<kRows, 2>}};
 
-inline const TileKind& tile_for(size_t rows) {
-  // A tile of two rows is held up by its few sums: 8 rows are two tiles of 4, not one of 6 and one of 2.
-  if (rows >= kTileRows && rows != 8) return kTileKind<kTileRows>;
+inline const TileKind& tile_for(size_t rows, bool in_panels) {
+  // A tile of two rows is held up by its few sums: 8 rows are two tiles of 4, not one of 6 and one of 2,
+  // unless they lie in packed panels of 6.
+  if (rows >= kTileRows && (in_panels || rows != 8)) return kTileKind<kTileRows>;
   if (kTileRows > 8 && rows >= 8) return kTileKind<8>;
   if (rows >= 4) return kTileKind<4>;
   if (rows >= 2) return kTileKind<2>;
