@@ -10,9 +10,10 @@
 namespace bpnet {
 namespace {
 
-// An idle worker looks for the next job this long before it sleeps: the parallel parts of a training
-// step follow each other within microseconds, and waking costs tens of them.
-constexpr std::chrono::microseconds kSpin{30};
+// An idle worker looks for the next job this long before it sleeps, at first without a pause and then giving
+// way to whoever wants the processor: the parallel parts of a training step follow each other within
+// microseconds, and waking costs tens of them.
+constexpr std::chrono::microseconds kSpin{20}, kLinger{200};
 
 thread_local bool inside = false;  // this thread is working on a chunk
 
@@ -34,14 +35,16 @@ bool has_workers(std::uint64_t job) { return (job & 0xFFFFFFFF) >= kOneWithin; }
 
 template <class Condition>
 bool spin_until(const Condition& condition) {
-  const auto end = std::chrono::steady_clock::now() + kSpin;
-  do {
+  const auto begin = std::chrono::steady_clock::now();
+  while (true) {
     for (int i = 0; i < 16; ++i) {
       if (condition()) return true;
       pause();
     }
-  } while (std::chrono::steady_clock::now() < end);
-  return false;
+    const auto waited = std::chrono::steady_clock::now() - begin;
+    if (waited > kLinger) return false;
+    if (waited > kSpin) std::this_thread::yield();
+  }
 }
 
 }  // namespace
@@ -73,7 +76,8 @@ void ThreadPool::run(std::size_t count, Function function, void* argument, int t
   take_chunks();
   job_.fetch_and(~kMaxPlaces, std::memory_order_relaxed);  // who comes now comes too late
   const auto done = [&] { return !has_workers(job_.load(std::memory_order_acquire)); };
-  while (!spin_until(done)) std::this_thread::yield();
+  while (!spin_until(done)) {
+  }
 }
 
 void ThreadPool::add_workers(int count) {
