@@ -33,6 +33,12 @@ constexpr size_t kPackedColumns = 4096;
 constexpr size_t kPackRows = 8 * kTileRows;
 constexpr size_t kPackColumns = 16 * kTileColumns;
 
+// A result of so few elements at most is computed in parts of so much of k at least, and so many parts at
+// most.
+constexpr size_t kSplitResult = 64 * 64;
+constexpr size_t kSplitDepth = 256;
+constexpr size_t kSplitParts = 32;
+
 // Below this many multiply-adds, or elements of an elementwise operation, threads cost more than
 // they save (a parallel region takes some microseconds).
 constexpr size_t kSerialProducts = size_t{1} << 19;

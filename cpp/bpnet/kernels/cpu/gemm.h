@@ -44,7 +44,34 @@ inline size_t packed_a(const GemmSizes& s) {
   if (s.n < kPackColumns) return 0;
   return ceil_divide(smaller(s.m, kPackedRows), kTileRows) * kTileRows * smaller(s.k, kDepth);
 }
-inline size_t gemm_workspace(const GemmSizes& s) { return (packed_b(s) + packed_a(s)) * sizeof(real); }
+inline size_t packed_operands(const GemmSizes& s) { return packed_b(s) + packed_a(s); }
+
+// A small result of a long k, such as the gradient of few weights over a large batch, has too few tiles for
+// many threads: k is split into parts, each with a result and packed operands of its own, which are added in
+// order.
+struct Split {
+  size_t parts;         // 0: not split
+  size_t depth;         // of a part
+  size_t result, room;  // elements of a part: of its result, and of all it needs
+};
+
+inline Split split_of(const GemmSizes& s) {
+  constexpr size_t kLine = 64 / sizeof(real);
+  if (s.m * s.n > kSplitResult || s.k < 2 * kSplitDepth || s.m * s.n * s.k < kSerialProducts)
+    return {0, 0, 0, 0};
+  Split split;
+  split.parts = smaller(kSplitParts, s.k / kSplitDepth);
+  split.depth = ceil_divide(s.k, split.parts);
+  split.parts = ceil_divide(s.k, split.depth);
+  split.result = ceil_divide(s.m * s.n, kLine) * kLine;
+  split.room = split.result + ceil_divide(packed_operands({s.m, s.n, split.depth}), kLine) * kLine;
+  return split;
+}
+
+inline size_t gemm_workspace(const GemmSizes& s) {
+  const Split split = split_of(s);
+  return larger(packed_operands(s), split.parts * split.room) * sizeof(real);
+}
 
 // Rows and columns of one task. Every division gives the same bits; this one makes some thirty tasks of a
 // thin product and tasks that stay in the second-level cache of a large one.
@@ -166,13 +193,12 @@ inline void run_pass(const Pass& pass, bool serial, const Epilogue* epilogue) {
   });
 }
 
-__attribute__((noinline)) void gemm(bpnet::Context& context, GemmSizes s, Operand a, Operand b, Result c,
-                                    Epilogue epilogue) {
+__attribute__((noinline)) void multiply(real* packed, GemmSizes s, Operand a, Operand b, Result c,
+                                        Epilogue epilogue) {
   const bool serial = s.m * s.n * s.k < kSerialProducts;
   const bool packs_a = s.n >= kPackColumns, packs_b = b.column_stride != 1 || s.m >= kPackRows;
   const size_t depth = larger(1, ceil_divide(s.k, ceil_divide(s.k, kDepth)));  // equal passes
   const size_t band = packs_a ? kPackedRows : s.m;
-  real* packed = reinterpret_cast<real*>(context.scratch);
   for (size_t n0 = 0; n0 < s.n; n0 += kPackedColumns) {
     for (size_t k0 = 0; k0 < s.k; k0 += depth) {
       for (size_t m0 = 0; m0 < s.m; m0 += band) {
@@ -190,6 +216,36 @@ __attribute__((noinline)) void gemm(bpnet::Context& context, GemmSizes s, Operan
         run_pass(pass, serial, k0 + depth >= s.k ? &here : nullptr);
       }
     }
+  }
+}
+
+inline void multiply_parts(real* scratch, const Split& split, GemmSizes s, Operand a, Operand b, Result c) {
+  run_tasks(split.parts, false, [&](size_t part) {
+    const size_t k0 = part * split.depth;
+    real* const result = scratch + part * split.room;
+    multiply(result + split.result, {s.m, s.n, smaller(split.depth, s.k - k0)},
+             {a.data + k0 * a.column_stride, a.row_stride, a.column_stride},
+             {b.data + k0 * b.row_stride, b.row_stride, b.column_stride}, {result, s.n, false, false},
+             kNoEpilogue);
+  });
+  for (size_t i = 0; i < s.m; ++i) {
+    real* const row = c.data + i * c.stride;
+    for (size_t part = 0; part < split.parts; ++part) {
+      const real* const from = scratch + part * split.room + i * s.n;
+      const bool add = part > 0 || c.accumulate;
+      for (size_t j = 0; j < s.n; ++j) row[j] = add ? row[j] + from[j] : from[j];
+    }
+  }
+}
+
+inline void gemm(bpnet::Context& context, GemmSizes s, Operand a, Operand b, Result c, Epilogue epilogue) {
+  real* const scratch = reinterpret_cast<real*>(context.scratch);
+  const Split split = split_of(s);
+  const bool plain = !epilogue.bias && epilogue.activation.kind == bpnet::ActivationKind::kIdentity;
+  if (split.parts > 0 && plain && !c.transposed) {
+    multiply_parts(scratch, split, s, a, b, c);
+  } else {
+    multiply(scratch, s, a, b, c, epilogue);
   }
 }
 
