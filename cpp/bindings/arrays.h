@@ -18,9 +18,24 @@ namespace bpnet::bindings {
 
 namespace py = pybind11;
 
-// Whether Ctrl-C was pressed, for calls that have released the interpreter: an Interruptible's question. It then
-// takes the signal, so the call must end with Interrupted, which Python sees as KeyboardInterrupt.
+// Whether Ctrl-C was pressed, for calls that have released the interpreter: an Interruptible's question. It
+// then takes the signal, so the call must end with Interrupted, which Python sees as KeyboardInterrupt.
 bool ctrl_c_pressed() noexcept;
+
+// Makes something that nobody has seen yet: given up on Ctrl-C, whatever it was amid.
+template <class Make>
+auto make_or_stop(const Make& make) {
+  const StopQuestion pressed = &ctrl_c_pressed;
+  Interruptible work(pressed);
+  try {
+    auto made = make();
+    work.check();
+    return made;
+  } catch (...) {
+    if (work.stopped()) work.check();  // rather than what was wrong with a half-made thing
+    throw;
+  }
+}
 
 // A network with the lock that lets several Python threads call it in turn.
 template <class T>

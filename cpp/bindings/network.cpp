@@ -16,8 +16,10 @@ using Held = HeldNetwork<T>;
 template <class T>
 std::shared_ptr<Held<T>> make_network(const std::string& description, const std::string& backend) {
   const Architecture architecture = architecture_from_json(Json::parse(description));
-  return std::make_shared<Held<T>>(
-      BasicNetwork<T>(architecture.input_shape, architecture.layers, {architecture.seed, backend}));
+  return make_or_stop([&] {
+    return std::make_shared<Held<T>>(
+        BasicNetwork<T>(architecture.input_shape, architecture.layers, {architecture.seed, backend}));
+  });
 }
 
 template <class T>
@@ -204,7 +206,7 @@ void register_one(py::module_& module, const char* name) {
           "load",
           [](const std::string& path, const std::string& backend) {
             py::gil_scoped_release release;
-            return std::make_shared<Self>(load_network<T>(path, backend));
+            return make_or_stop([&] { return std::make_shared<Self>(load_network<T>(path, backend)); });
           },
           py::arg("path"), py::arg("backend"));
 }

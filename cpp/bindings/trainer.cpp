@@ -22,9 +22,11 @@ std::shared_ptr<Self<T>> make_trainer(const std::shared_ptr<HeldNetwork<T>>& net
                                       const std::string& optimizer, const std::string& schedule,
                                       std::optional<std::uint64_t> seed) {
   TrainerOptions options{schedule_from_json(Json::parse(schedule)), seed};
-  return std::make_shared<Self<T>>(
-      Self<T>{network, BasicTrainer<T>(network->network, loss_from_json(Json::parse(loss)),
-                                       optimizer_from_json(Json::parse(optimizer)), std::move(options))});
+  return make_or_stop([&] {
+    return std::make_shared<Self<T>>(
+        Self<T>{network, BasicTrainer<T>(network->network, loss_from_json(Json::parse(loss)),
+                                         optimizer_from_json(Json::parse(optimizer)), std::move(options))});
+  });
 }
 
 template <class T>

@@ -1,9 +1,12 @@
 #include "bpnet/core/arena.h"
 
+#include <algorithm>
 #include <atomic>
 #include <cstring>
 #include <new>
 #include <utility>
+
+#include "bpnet/core/interrupt.h"
 
 #ifdef __linux__
 #include <sys/mman.h>
@@ -14,6 +17,9 @@ namespace {
 
 // A matrix walked against its grain touches a page a row: large arenas ask for huge pages.
 constexpr std::size_t kHugePage = std::size_t{1} << 21;
+
+// The first touch of a gigabyte takes seconds on some machines: between such pieces a caller is heard.
+constexpr std::size_t kCleared = std::size_t{1} << 25;
 
 std::align_val_t alignment(std::size_t bytes) {
   return std::align_val_t{bytes < 2 * kHugePage ? kAlignment : kHugePage};
@@ -46,12 +52,16 @@ Arena& Arena::operator=(Arena&& other) noexcept {
 
 void Arena::reserve(std::size_t bytes) {
   if (bytes <= size_) return;
-  unsigned char* fresh = allocate(bytes);
+  Arena fresh;
+  fresh.data_ = allocate(bytes);
+  fresh.size_ = bytes;
   allocations.fetch_add(1);
-  std::memset(fresh, 0, bytes);
-  ::operator delete(data_, alignment(size_));
-  data_ = fresh;
-  size_ = bytes;
+  Interruptible* const work = Interruptible::current();
+  for (std::size_t done = 0; done < bytes; done += kCleared) {
+    if (work) work->check();
+    std::memset(fresh.data_ + done, 0, std::min(kCleared, bytes - done));
+  }
+  *this = std::move(fresh);
 }
 
 }  // namespace bpnet

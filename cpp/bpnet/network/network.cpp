@@ -132,15 +132,18 @@ template <class T>
 void BasicNetwork<T>::reserve(std::size_t max_batch) {
   if (max_batch <= training_.batch) return;
   const std::size_t rows = std::min(max_batch, inference_rows());
-  take_memory(training_memory(plan_, max_batch), inference_memory(plan_, rows));
+  Interruptible work(interrupted);
+  // First: where there is no memory for it, nothing may look as if it had been reserved.
   reserve_scratch(plan_.workspace_size(*kernels_, max_batch));
+  take_memory(training_memory(plan_, max_batch), inference_memory(plan_, rows));
 }
 
 template <class T>
 void BasicNetwork<T>::reserve_inference(std::size_t rows) {
   if (rows <= inference_.batch) return;
-  take_memory({}, inference_memory(plan_, rows));
+  Interruptible work(interrupted);
   reserve_scratch(plan_.workspace_size(*kernels_, rows));
+  take_memory({}, inference_memory(plan_, rows));
 }
 
 template <class T>
