@@ -168,6 +168,31 @@ def test_a_run_goes_on_as_it_was_begun(train: Path, test: Path, tmp_path: Path):
         recipe(train, resume=path)
 
 
+def normalised() -> bp.Network:
+    return bp.Network((3, CROP, CROP), [bp.Flatten(), bp.Linear(4), bp.BatchNorm1d(), bp.Linear(3)])
+
+
+def test_a_last_batch_that_a_layer_cannot_learn_from(train: Path, tmp_path: Path):
+    with pytest.raises(
+        ValueError, match="18 samples in batches of 17 leave 1 .* layer '2' .BatchNorm1d. needs 2"
+    ):
+        recipe(train, network=normalised(), batch_size=17, save=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+    recipe(train, network=normalised(), batch_size=16)
+
+
+def test_a_batch_of_which_bad_files_leave_one_is_passed_over(train: Path, monkeypatch: pytest.MonkeyPatch):
+    """The file breaks after the set was measured; it shares the last batch with one that is whole."""
+    original = ImageFolder.gather
+
+    def gather(self: ImageFolder, indices: np.ndarray) -> Any:
+        return original(self, indices[:1] if len(indices) == 2 else indices)
+
+    monkeypatch.setattr(ImageFolder, "gather", gather)
+    run = recipe(train, network=normalised(), batch_size=8, epochs=2)
+    assert run.trainer.steps == 4 and run.trainer.epochs == 2
+
+
 def test_a_file_that_breaks_on_the_way_ends_nothing(
     train: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):

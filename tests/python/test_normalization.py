@@ -170,6 +170,28 @@ def test_one_value_per_channel_cannot_be_normalised():
     assert deep.forward(np.ones((1, 4, 2, 1), np.float32), training=True).shape == (1, 4, 2, 1)
 
 
+def test_a_last_batch_of_one_is_refused_before_the_first_step():
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(9, 4)), rng.integers(0, 3, 9)
+    net = bp.Network(4, [bp.Sequential([bp.Linear(5), bp.BatchNorm1d()]).named("body"), bp.Linear(3)])
+    trainer = bp.Trainer(net, "cross_entropy", "sgd")
+    message = (
+        "9 samples in batches of 4 leave 1 for the last batch, but layer 'body.1' .BatchNorm1d. needs 2 to "
+        "learn from: choose another batch_size, or leave a sample out"
+    )
+    with pytest.raises(ValueError, match=message):
+        trainer.fit(x, y, batch_size=4, verbose=0)
+    with pytest.raises(ValueError, match="a batch has 1 sample, .* choose a larger batch_size"):
+        trainer.fit(x, y, batch_size=1, verbose=0)
+    with pytest.raises(ValueError, match="a batch has 1 sample, .* give more samples"):
+        trainer.fit(x[:1], y[:1], batch_size=4, verbose=0)
+    assert trainer.steps == 0 and net._trainer is None
+    for samples, batch in ((8, 4), (9, 9), (9, 5), (9, 100), (9, 7)):
+        trainer.fit(x[:samples], y[:samples], batch_size=batch, verbose=0)
+    maps = bp.Network((4, 1, 2), [bp.BatchNorm2d(), bp.Flatten(), bp.Linear(3)])
+    maps.fit(rng.normal(size=(9, 4, 1, 2)), y, batch_size=4, verbose=0)
+
+
 def test_check_gradients_of_a_gradient_that_is_zero():
     """A bias before BatchNorm does nothing: what rounding leaves of its gradient is no error."""
     net = bp.Network((2,), [bp.Linear(2), bp.BatchNorm1d(), bp.Linear(2)], seed=0)

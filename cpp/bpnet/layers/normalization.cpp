@@ -113,6 +113,11 @@ std::size_t BatchNorm<T>::saved_size(const Shape& input, std::size_t) const {
 }
 
 template <class T>
+std::size_t BatchNorm<T>::least_batch(const Shape& input) const {
+  return input.count() > input[0] ? 1 : 2;
+}
+
+template <class T>
 std::size_t BatchNorm<T>::workspace_size(const Kernels<T>& kernels, const Shape& input,
                                          std::size_t batch) const {
   return kernels.batch_norm_workspace(batch * (input.count() / input[0]), input[0]);
@@ -138,7 +143,7 @@ void BatchNorm<T>::forward(Context& context, const ForwardArgs<T>& a) const {
   norm.mean = a.buffers[0];
   norm.variance = a.buffers[1];
   if (a.training) {
-    if (norm.rows < 2) {
+    if (a.batch < least_batch(a.input_shape)) {
       fail<ShapeError>(operation_, ": the batch has one value per channel, training needs more than one: ",
                        "use a larger batch");
     }

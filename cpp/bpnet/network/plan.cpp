@@ -107,6 +107,9 @@ class Builder {
       Step& step = add_step(index, x, output);
       step.number = number;
       add_parameters(layer, x.shape, path + ".");
+      if (layer.least_batch(x.shape) > plan_.least_batch.samples) {
+        plan_.least_batch = {layer.least_batch(x.shape), "'" + path + "' (" + spec.type + ")"};
+      }
       entry.parameter_count = step.parameter_count = plan_.parameters.size() - step.first_parameter;
       step.buffer_count = plan_.buffers.size() - step.first_buffer;
       plan_.activations.back().trained |= step.parameter_count > 0;

@@ -51,6 +51,7 @@ class ImageRun:
         on_epoch_end: Callable[[int, dict[str, float]], bool | None] | None = None,
     ) -> None:
         _check_network(trainer.network, batches.augmenter, int(batches.labels.max()) + 1)
+        trainer._core.check_batches(len(batches.source), batches.batch_size)
         self.trainer = trainer
         self.network = trainer.network
         self.batches = batches
