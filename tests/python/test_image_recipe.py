@@ -241,9 +241,8 @@ def test_a_loss_that_is_not_finite_keeps_the_last_good_file(train: Path, tmp_pat
 
 
 def test_the_ten_view_test_is_numpys(train: Path, test: Path):
-    net = network(7)
-    run = recipe(train, network=net, epochs=1)
-    source, augmenter = ImageFolder(test, SIZE), augmenter_of(net)
+    run = recipe(train, epochs=1)
+    net, source, augmenter = network(7), ImageFolder(test, SIZE), augmenter_of(run.network)
     labels = np.array([0, 1, 2, 3, 4, 5, 6, 0, 1])
     results = ten_view_test(net, source, augmenter, labels, verbose=0)
     images, _, _ = source.gather(np.arange(9))
@@ -315,7 +314,8 @@ def test_the_recipes_own_settings(train: Path):
             {"network": bp.Network(5, [bp.Linear(3)])},
             r"the network takes \(5,\), \(3, crop, crop\) is needed",
         ),
-        ({"network": network(2)}, "the network has 2 outputs, the photographs 3 classes"),
+        ({"network": network(2)}, "the network has 2 outputs, the photographs 3 classes; give its last layer"),
+        ({"network": network(7)}, "the network has 7 outputs, the photographs 3 classes; give its last layer"),
         ({"network": bp.Network((3, 9, 9), [bp.Flatten(), bp.Linear(3)], dtype="float64")}, "of float64"),
         ({"network": bp.Network((1, 9, 9), [bp.Flatten(), bp.Linear(3)])}, r"takes \(1, 9, 9\)"),
         ({"network": bp.Network((3, 17, 17), [bp.Flatten(), bp.Linear(3)])}, "the crop is 17 pixels"),

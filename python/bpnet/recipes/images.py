@@ -50,7 +50,7 @@ class ImageRun:
         verbose: int = 1,
         on_epoch_end: Callable[[int, dict[str, float]], bool | None] | None = None,
     ) -> None:
-        _check_network(trainer.network, batches.augmenter, int(batches.labels.max()) + 1)
+        _check_network(trainer.network, batches.augmenter, len(batches.source.classes))
         trainer._core.check_batches(len(batches.source), batches.batch_size)
         self.trainer = trainer
         self.network = trainer.network
@@ -184,8 +184,11 @@ def _check_network(network: Network, augmenter: ImageAugmenter, classes: int) ->
     if network.dtype != np.float32:
         raise ValueError(f"training: the network is of {network.dtype}, photographs are float32")
     outputs = int(np.prod(network.output_shape))
-    if outputs < classes:
-        raise ValueError(f"training: the network has {outputs} outputs, the photographs {classes} classes")
+    if outputs != classes:
+        raise ValueError(
+            f"training: the network has {outputs} outputs, the photographs {classes} classes; give its last "
+            "layer one output for each class"
+        )
 
 
 def _log_softmax(outputs: np.ndarray) -> np.ndarray:
