@@ -209,8 +209,9 @@ def _add_alexnet(
     train.add_argument("--weight-decay", type=float, metavar="L", help="(0.0005)")
     train.add_argument(
         "--biases",
-        choices=("as weights", "krizhevsky", "caffe"),
-        help="their rate and decay: the variant's own",
+        type=lambda name: name.replace(" ", "-"),
+        choices=("as-weights", "krizhevsky", "caffe"),
+        help="their rate and decay (the variant's own)",
     )
     train.add_argument(
         "--patience",

@@ -95,6 +95,14 @@ def test_errors_are_one_line(bpnet: Run, train: Path, test: Path, model: Path, t
         + error("train", train, "--resume", tmp_path / "run", "--batch-size", 7)
     )
     assert "invalid choice" in error("train", train, "--variant", "resnet")
+    assert "choose from 'as-weights', 'krizhevsky', 'caffe'" in error("train", train, "--biases", "none")
+
+
+def test_the_rule_of_the_biases_needs_no_quotes(good, train: Path, model: Path, tmp_path: Path):  # noqa: F811
+    for number, name in enumerate(("as-weights", "as weights")):
+        path = tmp_path / f"run{number}"
+        good("alexnet", "train", train, *options(model), "--biases", name, "--save", path, "--quiet")
+        assert bp.Trainer.load(path).notes["alexnet"]["biases"] == "as-weights"
 
 
 @POSIX

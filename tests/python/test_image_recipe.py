@@ -149,6 +149,14 @@ def test_a_function_may_end_it(train: Path, tmp_path: Path):
     assert bp.Trainer.load(tmp_path / "run").epochs == 2
 
 
+def test_a_run_of_the_older_spelling_goes_on(train: Path, tmp_path: Path):
+    run = recipe(train, epochs=1, biases="as-weights")
+    run.trainer.notes["alexnet"]["biases"] = "as weights"
+    run.trainer.save(tmp_path / "run")
+    for name in ("as weights", "as-weights", None):
+        assert recipe(train, epochs=2, resume=tmp_path / "run", save=tmp_path / "on", biases=name).trainer.epochs == 2
+
+
 def test_a_run_goes_on_as_it_was_begun(train: Path, test: Path, tmp_path: Path):
     path = tmp_path / "run"
     recipe(train, epochs=1, save=path)
@@ -303,6 +311,10 @@ def test_the_recipes_own_settings(train: Path):
     assert options["lr_in_velocity"] and run.batches.batch_size == 128
     assert run.batches.augmenter.augmentation.describe() == Augmentation().describe()
     assert recipe(train, epochs=1).trainer.optimizer.options["bias_lr"] == 0.02
+    for name in ("as weights", "as-weights"):
+        alike = recipe(train, epochs=1, biases=name)
+        assert alike.trainer.notes["alexnet"]["biases"] == "as-weights"
+        assert not alike.trainer.optimizer.options.get("bias_lr")
     caffe = recipe(train, epochs=1, biases="caffe").trainer.optimizer.options
     assert caffe["bias_lr_multiplier"] == 2 and not caffe["bias_decay"]
 
