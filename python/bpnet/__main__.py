@@ -225,7 +225,9 @@ def _add_alexnet(
     )
     train.add_argument("--seed", type=_count, metavar="N", help="(0)")
     train.add_argument(
-        "--save", metavar="FILE", help="the model and its run, saved after every epoch and on Ctrl-C"
+        "--save",
+        metavar="FILE",
+        help="the model and its run, saved after every epoch and on Ctrl-C (alexnet.safetensors, unless it is there)",
     )
     train.add_argument(
         "--resume", metavar="FILE", help="go on with a saved run, bit-exactly, amid an epoch too"

@@ -61,6 +61,27 @@ def test_from_the_folder_to_a_tested_model(good, train: Path, test: Path, model:
     assert "input: photographs of 16 x 16 pixels, windows of 13 x 13, less their mean image" in info
 
 
+def test_a_run_is_kept_where_no_file_was_named(
+    good,  # noqa: F811
+    bpnet: Run,  # noqa: F811
+    train: Path,
+    model: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+):
+    monkeypatch.chdir(tmp_path)
+    begin = ("alexnet", "train", train, *options(model), "--quiet")
+    assert good(*begin) == ["saved alexnet.safetensors"]
+    kept = (tmp_path / "alexnet.safetensors").read_bytes()
+    status, _, err = bpnet(*begin)
+    assert status == 2 and "alexnet.safetensors is there already; --resume alexnet.safetensors goes on" in err
+    assert (tmp_path / "alexnet.safetensors").read_bytes() == kept
+    good("alexnet", "train", train, "--resume", "alexnet.safetensors", "--epochs", 4, "--quiet")
+    assert bp.Trainer.load("alexnet.safetensors").epochs == 4
+    assert good(*begin, "--save", "alexnet.safetensors") == ["saved alexnet.safetensors"]
+    assert bp.Trainer.load("alexnet.safetensors").epochs == 3
+
+
 def test_pack(good, train: Path, tmp_path: Path):  # noqa: F811
     add_bad_files(train)
     lines = good("alexnet", "pack", train, tmp_path / "packed", "--size", SIZE)
