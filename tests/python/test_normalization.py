@@ -132,6 +132,47 @@ def test_batch_norm_statistics(backend: str, shape: tuple[int, ...]):
         assert np.array_equal(values, kept[name]), "evaluation changes nothing"
 
 
+@backends
+@pytest.mark.parametrize("shape", [(7,), (7, 5), (7, 3, 5)], ids=str)
+def test_without_momentum_the_running_ones_are_the_mean_of_all(backend: str, shape: tuple[int, ...]):
+    make = bp.BatchNorm2d if len(shape) == 3 else bp.BatchNorm1d
+    net = bp.Network(shape, [make(momentum=None)], dtype="float64", backend=backend)
+    means, variances = [], []
+    for _ in range(4):
+        x = np.random.default_rng(len(means)).normal(3, 2, (6, *shape))
+        net.forward(x, training=True)
+        here, spread = column_stats(x)
+        means.append(here)
+        variances.append(spread * (x.size // 7) / (x.size // 7 - 1))
+    state = net.state_dict()
+    assert abs(state["0.running_mean"] - np.mean(means, axis=0)).max() <= 1e-14
+    assert abs(state["0.running_var"] - np.mean(variances, axis=0)).max() <= 1e-14
+
+
+def test_momentum_may_be_none_in_a_file(tmp_path: Path):
+    net = bp.Network((3, 4), [bp.BatchNorm1d(momentum=None), bp.Flatten(), bp.Linear(2)])
+    net.save(tmp_path / "net")
+    assert bp.load(tmp_path / "net").description["layers"][0]["momentum"] is None
+    assert bp.Network(3, [bp.BatchNorm1d()]).description["layers"][0]["momentum"] == 0.1
+
+
+@backends
+def test_channels_of_a_line_between_layers_that_do_not_care(backend: str):
+    """(channels, length) is turned for BatchNorm and back, within a Residual too."""
+    body = [bp.Tanh(), bp.BatchNorm1d(), bp.ReLU(), bp.BatchNorm1d(affine=False)]
+    net = bp.Network((3, 4), [bp.Residual(body), bp.Flatten(), bp.Linear(2)], dtype="float64", backend=backend)
+    x = np.random.default_rng(0).normal(size=(5, 3, 4))
+
+    def normalised(x: np.ndarray) -> np.ndarray:
+        mean, variance = column_stats(x)
+        return (x - along(mean, x)) / np.sqrt(along(variance, x) + 1e-5)
+
+    wanted = x + normalised(np.maximum(normalised(np.tanh(x)), 0))
+    weight, bias = net.state_dict()["2.weight"], net.state_dict()["2.bias"]
+    out = net.forward(x, training=True)
+    assert abs(out - (wanted.reshape(5, 12) @ weight.T + bias)).max() <= 1e-12
+
+
 def test_batch_norm_of_large_means():
     """The variance is of distances from the mean: that of the squares would be lost to rounding."""
     x = np.random.default_rng(0).normal(1e4, 1, (4000, 3)).astype(np.float32)

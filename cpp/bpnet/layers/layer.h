@@ -14,8 +14,8 @@
 
 namespace bpnet {
 
-// How the (channels, height, width) activations that go into a layer and come out lie in memory. Their
-// shapes are (C, H, W) either way. Activations of another rank have one order only.
+// How the (channels, height, width) or (channels, length) activations that go into a layer and come out lie
+// in memory. Their shapes are (C, H, W) either way. Flat activations have one order only.
 enum class Layout {
   kAny,           // the layer does not care
   kPlain,         // C, H, W: as users see them

@@ -100,7 +100,7 @@ class Builder {
     const Shape output = output_shape(layer, x.shape, path);
     Entry entry{path, spec.type, layer.activation(), layer.is_view(), output, plan_.parameters.size(), 0};
     x = converted(x, layer.layout());
-    Value y{x.id, output, output.rank() == 3 ? x.layout : Layout::kPlain};
+    Value y{x.id, output, output.rank() >= 2 ? x.layout : Layout::kPlain};
     if (can_fuse(layer, x)) {
       plan_.steps[*plan_.activations[x.id].producer].activation = *layer.activation();
     } else if (!layer.is_view()) {
