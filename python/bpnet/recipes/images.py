@@ -219,6 +219,12 @@ def measuring_batches(
     return ImageBatches(source, augmenter, _TEST_BATCH, labels)
 
 
+def ten_view_outputs(network: Network, views: np.ndarray) -> np.ndarray:
+    """(N, classes), the mean of the softmax outputs of views (N · 10, 3, crop, crop)."""
+    outputs = np.exp(_log_softmax(network.forward(views)))
+    return outputs.reshape(len(views) // 10, 10, -1).mean(axis=1)
+
+
 def ten_view_test(
     network: Network,
     source: ImageSource,
@@ -241,8 +247,7 @@ def ten_view_test(
             bar.update(batch.visited)
             if len(batch.labels) == 0:
                 continue
-            outputs = np.exp(_log_softmax(network.forward(batch.x)))
-            mean = outputs.reshape(len(batch.labels), 10, -1).mean(axis=1)
+            mean = ten_view_outputs(network, batch.x)
             own = mean[np.arange(len(mean)), batch.labels]
             better = (mean > own[:, None]).sum(axis=1)
             loss -= float(np.log(np.maximum(own, 1e-300)).sum())

@@ -81,7 +81,7 @@ class ImageFolder:
         labels: list[int] = []
         for name in _class_folders(self.path):
             found = [
-                f"{name}/{below}" for below in _files_below(os.path.join(self.path, name), self._unreadable)
+                f"{name}/{below}" for below in files_below(os.path.join(self.path, name), self._unreadable)
             ]
             if not found:
                 self._report(name, "the class folder holds no files")
@@ -198,7 +198,7 @@ def _class_folders(folder: str) -> list[str]:
         return sorted(entry.name for entry in entries if entry.is_dir() and not entry.name.startswith("."))
 
 
-def _files_below(folder: str, unreadable: Callable[[OSError], None]) -> list[str]:
+def files_below(folder: str, unreadable: Callable[[OSError], None] | None = None) -> list[str]:
     """Sorted paths below the folder, with ``/``. A link to a folder is not followed: it may lead round."""
     found = []
     for where, folders, names in os.walk(folder, onerror=unreadable):
