@@ -94,7 +94,9 @@ def build_parser() -> argparse.ArgumentParser:
     predict = commands.add_parser("predict", help="apply a model to data")
     predict.add_argument("model", metavar="MODEL")
     predict.add_argument(
-        "data", metavar="DATA", help="as for train; a photograph or a folder of them for a model of photographs"
+        "data",
+        metavar="DATA",
+        help="as for train; a photograph or a folder of them for a model of photographs",
     )
     predict.add_argument("--probabilities", action="store_true", help="a column per class")
     predict.add_argument("--output", metavar="FILE", help="write a CSV here instead of printing it")

@@ -87,7 +87,10 @@ def test_a_run_is_kept_where_no_file_was_named(
 def test_a_log_has_the_result_on_a_line_of_its_own(good, train: Path, model: Path, tmp_path: Path):  # noqa: F811
     good("alexnet", "train", train, *options(model), "--save", tmp_path / "run", "--quiet")
     environment = {**os.environ, "PYTHONPATH": str(Path(bp.__file__).parents[1])}
-    for action in (["train", train, "--resume", tmp_path / "run", "--epochs", 5], ["test", tmp_path / "run", train]):
+    for action in (
+        ["train", train, "--resume", tmp_path / "run", "--epochs", 5],
+        ["test", tmp_path / "run", train],
+    ):
         command = [sys.executable, "-m", "bpnet", "alexnet", *map(str, action)]
         done = subprocess.run(
             command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment, check=True
@@ -119,7 +122,9 @@ def test_photographs_are_classified(good, bpnet: Run, train: Path, test: Path, m
     assert folder[5].startswith(f"{photograph},{wanted[0][0]},")
     assert by_name == {label: f"{p:.6f}" for label, p in wanted}
     source = bp.data.ImageFolder(test, SIZE)
-    right = [bp.recipes.classify(net, test / file, top=1)[0][0][0] == file.split("/")[0] for file in source.files]
+    right = [
+        bp.recipes.classify(net, test / file, top=1)[0][0][0] == file.split("/")[0] for file in source.files
+    ]
     measured = bp.recipes.ten_view_test(net, source, augmenter_of(net), verbose=0)
     assert np.mean(right) == measured["top1"]
     (test / "green" / "bad.png").write_bytes(b"")

@@ -154,7 +154,10 @@ def test_a_run_of_the_older_spelling_goes_on(train: Path, tmp_path: Path):
     run.trainer.notes["alexnet"]["biases"] = "as weights"
     run.trainer.save(tmp_path / "run")
     for name in ("as weights", "as-weights", None):
-        assert recipe(train, epochs=2, resume=tmp_path / "run", save=tmp_path / "on", biases=name).trainer.epochs == 2
+        assert (
+            recipe(train, epochs=2, resume=tmp_path / "run", save=tmp_path / "on", biases=name).trainer.epochs
+            == 2
+        )
 
 
 def test_a_run_goes_on_as_it_was_begun(train: Path, test: Path, tmp_path: Path):
@@ -326,8 +329,14 @@ def test_the_recipes_own_settings(train: Path):
             {"network": bp.Network(5, [bp.Linear(3)])},
             r"the network takes \(5,\), \(3, crop, crop\) is needed",
         ),
-        ({"network": network(2)}, "the network has 2 outputs, the photographs 3 classes; give its last layer"),
-        ({"network": network(7)}, "the network has 7 outputs, the photographs 3 classes; give its last layer"),
+        (
+            {"network": network(2)},
+            "the network has 2 outputs, the photographs 3 classes; give its last layer",
+        ),
+        (
+            {"network": network(7)},
+            "the network has 7 outputs, the photographs 3 classes; give its last layer",
+        ),
         ({"network": bp.Network((3, 9, 9), [bp.Flatten(), bp.Linear(3)], dtype="float64")}, "of float64"),
         ({"network": bp.Network((1, 9, 9), [bp.Flatten(), bp.Linear(3)])}, r"takes \(1, 9, 9\)"),
         ({"network": bp.Network((3, 17, 17), [bp.Flatten(), bp.Linear(3)])}, "the crop is 17 pixels"),

@@ -83,7 +83,9 @@ def test_summary(capsys: pytest.CaptureFixture[str]):
     nested().summary()
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].split() == ["layer", "output", "shape", "parameters"]
-    assert any(re.fullmatch(r" {6}layer1\.0\.downsample\.0 Linear +\(6,\) +36", line) for line in lines), lines
+    assert any(re.fullmatch(r" {6}layer1\.0\.downsample\.0 Linear +\(6,\) +36", line) for line in lines), (
+        lines
+    )
     assert any(re.fullmatch(r"  layer1\.0 Residual +\(6,\) +", line) for line in lines), lines
     assert "Residual" in repr(nested())
 

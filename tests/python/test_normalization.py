@@ -160,7 +160,9 @@ def test_momentum_may_be_none_in_a_file(tmp_path: Path):
 def test_channels_of_a_line_between_layers_that_do_not_care(backend: str):
     """(channels, length) is turned for BatchNorm and back, within a Residual too."""
     body = [bp.Tanh(), bp.BatchNorm1d(), bp.ReLU(), bp.BatchNorm1d(affine=False)]
-    net = bp.Network((3, 4), [bp.Residual(body), bp.Flatten(), bp.Linear(2)], dtype="float64", backend=backend)
+    net = bp.Network(
+        (3, 4), [bp.Residual(body), bp.Flatten(), bp.Linear(2)], dtype="float64", backend=backend
+    )
     x = np.random.default_rng(0).normal(size=(5, 3, 4))
 
     def normalised(x: np.ndarray) -> np.ndarray:

@@ -144,7 +144,11 @@ def test_nan_is_not_passed_over(backend: str):
 
 
 def test_a_dilation_that_steps_over_the_map():
-    with pytest.raises(ValueError, match="max_pool2d: input is 4 high, dilation is 5: with padding the dilation"):
+    with pytest.raises(
+        ValueError, match="max_pool2d: input is 4 high, dilation is 5: with padding the dilation"
+    ):
         bp.Network((1, 4, 9), [bp.MaxPool2d(2, 1, 1, dilation=5)])
-    with pytest.raises(ValueError, match="max_pool2d: input is 4 high, 4 with its padding, the kernel 6 with"):
+    with pytest.raises(
+        ValueError, match="max_pool2d: input is 4 high, 4 with its padding, the kernel 6 with"
+    ):
         bp.Network((1, 4, 9), [bp.MaxPool2d(2, 1, dilation=5)])
