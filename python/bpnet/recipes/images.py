@@ -36,7 +36,6 @@ class ImageRun:
 
     Attributes:
         trainer, network: what is trained.
-        history: the metrics of every epoch.
         results: of the ten-view test once there was one, else None.
     """
 
@@ -64,6 +63,7 @@ class ImageRun:
 
     @property
     def history(self) -> History:
+        """The metrics of every epoch, those before a resume too."""
         return self.trainer.history
 
     @property

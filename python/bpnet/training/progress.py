@@ -64,10 +64,12 @@ class Progress:
             self.bar = new_bar(verbose, total, unit, initial=initial)
 
     def begin_epoch(self, epoch: int) -> None:
+        """Name the epoch before the bar."""
         if self.bar is not None:
             self.bar.set_description(f"epoch {epoch}/{self.last_epoch}", refresh=False)
 
     def advance(self, samples: int) -> None:
+        """Move the bar by so many samples."""
         if self.bar is not None:
             self.bar.update(samples)
 
@@ -77,6 +79,7 @@ class Progress:
             self.bar.set_postfix_str(text, refresh=False)
 
     def end_epoch(self, epoch: int, metrics: Mapping[str, float]) -> None:
+        """Print the epoch's line."""
         if self.verbose:
             line = f"epoch {epoch}/{self.last_epoch}: {metrics_text(metrics)}"
             if self.bar is not None:
@@ -85,5 +88,6 @@ class Progress:
                 print(line, flush=True)
 
     def close(self) -> None:
+        """Take the bar away."""
         if self.bar is not None:
             self.bar.close()

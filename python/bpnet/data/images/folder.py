@@ -189,6 +189,7 @@ class ImageFolder:
 
 
 def fingerprint(classes: Sequence[str], files: Sequence[str], labels: np.ndarray) -> str:
+    """A checksum of eight hexadecimal digits."""
     crc = zlib.crc32(repr((list(classes), list(files))).encode("utf-8", "surrogatepass"))
     return f"{zlib.crc32(labels.astype('<i8').tobytes(), crc):08x}"
 
