@@ -227,6 +227,18 @@ def test_a_file_that_breaks_on_the_way_ends_nothing(
         recipe(train)
 
 
+def test_a_damaged_photograph_of_a_packed_file_is_passed_over(train: Path, tmp_path: Path):
+    pack_images(train, tmp_path / "packed", SIZE, verbose=0)
+    data = bytearray((tmp_path / "packed").read_bytes())
+    data[4096 + 7 * SIZE * SIZE * 3] ^= 1
+    (tmp_path / "packed").write_bytes(data)
+    run = recipe(tmp_path / "packed", tmp_path / "packed", size=None)
+    assert [problem.path.split(": ")[1] for problem in run.problems] == 2 * [run.batches.source.files[7]]
+    assert run.results is not None and run.results["count"] == 17
+    with pytest.raises(ValueError, match="its pixels do not fit their checksum"):
+        recipe(tmp_path / "packed", size=None, on_error="raise")
+
+
 def test_bad_files_raise_if_asked(train: Path):
     (train / "red" / "bad.jpg").write_bytes(b"no image")
     with pytest.raises(ValueError, match="red/bad.jpg: it is no JPEG or PNG image"):

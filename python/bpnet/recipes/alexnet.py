@@ -231,7 +231,7 @@ def open_images(
         return source
     if os.path.isdir(source):
         return ImageFolder(source, size, threads, on_error)
-    return PackedImages(source)
+    return PackedImages(source, on_error)
 
 
 def _open_training(
@@ -242,7 +242,7 @@ def _open_training(
         if not os.path.exists(packed):
             source = pack_images(source, packed, verbose=verbose)
         else:
-            source = _packed_before(source, PackedImages(packed))
+            source = _packed_before(source, PackedImages(packed, on_error))
     return source
 
 

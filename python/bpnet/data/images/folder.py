@@ -68,8 +68,7 @@ class ImageFolder:
         on_error: str = "skip",
     ) -> None:
         require_pillow()
-        if on_error not in ("skip", "raise"):
-            raise ValueError(f"images: on_error is {on_error!r}, 'skip' or 'raise' is needed")
+        check_on_error(on_error)
         self.path = os.fspath(path)
         self.size = checks.whole("images", "size", size)
         self.threads = None if threads is None else checks.whole("images", "threads", threads)
@@ -186,6 +185,12 @@ class ImageFolder:
             advance(1)
         self.leave_out(bad)
         return total.result()
+
+
+def check_on_error(on_error: str) -> None:
+    """A ValueError unless it is one of the two words."""
+    if on_error not in ("skip", "raise"):
+        raise ValueError(f"images: on_error is {on_error!r}, 'skip' or 'raise' is needed")
 
 
 def fingerprint(classes: Sequence[str], files: Sequence[str], labels: np.ndarray) -> str:
