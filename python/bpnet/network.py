@@ -319,7 +319,8 @@ class Network:
             seed: of masks and data order; the network's own by default.
             online_block: with batch_size 1 and plain SGD, how many updates of the large layers are made
                 together by matrix products: the same in real arithmetic and much faster. 1 makes them one
-                by one, 1024 is the most; None lets bpnet choose.
+                by one, 1024 is the most; None lets bpnet choose. In blocks the loss becomes infinite where
+                inputs or gradients are so large that their squares are (some 1e19 in float32).
 
         Returns:
             The metrics of each epoch.
