@@ -96,11 +96,17 @@ inline void begin_block(OnlineBlock& block, const real* x, const uint64_t* order
        kNoEpilogue);
 }
 
-// to += share · from, where an infinite share leaves alone what `from` has no part in: 0 · ∞ is not a number.
-inline void add_share(size_t count, real share, const real* from, real* to) {
-  if (is_finite(share)) return add_scaled(count, share, from, to);
+// to += share · from. An infinite share leaves alone what `from` has no part in: 0 · ∞ is not a number.
+__attribute__((noinline)) void add_infinite(size_t count, real share, const real* from, real* to) {
   for (size_t i = 0; i < count; ++i) {
     if (from[i] != 0) to[i] += share * from[i];
+  }
+}
+inline void add_share(size_t count, real share, const real* from, real* to) {
+  if (is_finite(share)) {
+    add_scaled(count, share, from, to);
+  } else {
+    add_infinite(count, share, from, to);
   }
 }
 
