@@ -93,6 +93,12 @@ void register_one(py::module_& module, const char* name, const char* snapshot_na
       .def("step", &step<T>, py::arg("batch"))
       .def("step_in_epoch", &step_in_epoch<T>, py::arg("x"), py::arg("labels"), py::arg("visited"))
       .def(
+          "check_batches",
+          [](Self<T>& s, std::size_t samples, std::size_t batch_size) {
+            s.trainer.check_batches(samples, batch_size);
+          },
+          py::arg("samples"), py::arg("batch_size"))
+      .def(
           "run",
           [](Self<T>& s, const HeldDataset<T>& data, std::size_t batch_size, bool shuffle, double seconds,
              std::size_t online_block) {

@@ -93,7 +93,11 @@ def build_parser() -> argparse.ArgumentParser:
 
     predict = commands.add_parser("predict", help="apply a model to data")
     predict.add_argument("model", metavar="MODEL")
-    predict.add_argument("data", metavar="DATA")
+    predict.add_argument(
+        "data",
+        metavar="DATA",
+        help="as for train; a photograph or a folder of them for a model of photographs",
+    )
     predict.add_argument("--probabilities", action="store_true", help="a column per class")
     predict.add_argument("--output", metavar="FILE", help="write a CSV here instead of printing it")
 
@@ -209,8 +213,9 @@ def _add_alexnet(
     train.add_argument("--weight-decay", type=float, metavar="L", help="(0.0005)")
     train.add_argument(
         "--biases",
-        choices=("as weights", "krizhevsky", "caffe"),
-        help="their rate and decay: the variant's own",
+        type=lambda name: name.replace(" ", "-"),
+        choices=("as-weights", "krizhevsky", "caffe"),
+        help="their rate and decay (the variant's own)",
     )
     train.add_argument(
         "--patience",
@@ -224,7 +229,9 @@ def _add_alexnet(
     )
     train.add_argument("--seed", type=_count, metavar="N", help="(0)")
     train.add_argument(
-        "--save", metavar="FILE", help="the model and its run, saved after every epoch and on Ctrl-C"
+        "--save",
+        metavar="FILE",
+        help="the model and its run, saved after every epoch and on Ctrl-C (alexnet.safetensors, unless it is there)",
     )
     train.add_argument(
         "--resume", metavar="FILE", help="go on with a saved run, bit-exactly, amid an epoch too"

@@ -28,6 +28,7 @@ class Initializer:
         self.numbers = {name: checks.number("init", name, value) for name, value in numbers.items()}
 
     def describe(self) -> dict[str, object]:
+        """The initializer as a model file stores it: its kind and numbers."""
         return {"kind": self.kind, **self.numbers}
 
     def __repr__(self) -> str:

@@ -240,12 +240,13 @@ class MaxPool2d(Layer):
     """y = the largest x of each window, NaN where there is one; the first of equals gets the gradient.
 
     (channels, height, width) → (channels, out height, out width), where out height is
-    ⌊(height + 2 padding − kernel) / stride⌋ + 1.
+    ⌊(height + 2 padding − dilation · (kernel − 1) − 1) / stride⌋ + 1.
 
     Args:
-        kernel_size: of the window: a whole number, or (height, width), as are stride and padding.
+        kernel_size: of the window: a whole number, or (height, width), as are stride, padding and dilation.
         stride: steps between windows; ``None``: the kernel's size. Smaller ones make windows overlap.
         padding: cells around the map that are never the largest, at most half the kernel.
+        dilation: steps between the inputs that a window sees; beside padding at most the map's size.
         ceil_mode: round out height up instead: a last window hangs over the edge, if it begins on the map or
             the padding before it.
     """
@@ -255,13 +256,16 @@ class MaxPool2d(Layer):
         kernel_size: Extent,
         stride: Extent | None = None,
         padding: Extent = 0,
+        dilation: Extent = 1,
         ceil_mode: bool = False,
     ) -> None:
-        super().__init__(kernel_size=kernel_size, stride=stride, padding=padding, ceil_mode=ceil_mode)
+        super().__init__(
+            kernel_size=kernel_size, stride=stride, padding=padding, dilation=dilation, ceil_mode=ceil_mode
+        )
 
 
 class AvgPool2d(Layer):
-    """y = the mean of x over each window; sizes as in :class:`MaxPool2d`.
+    """y = the mean of x over each window; sizes as in :class:`MaxPool2d`, without dilation.
 
     Args:
         kernel_size: of the window: a whole number, or (height, width), as are stride and padding.
@@ -329,7 +333,8 @@ class LocalResponseNorm(Layer):
 
 
 class BatchNorm1d(Layer):
-    """y = (x − mean) / √(variance + eps) · weight + bias of each feature of an input (features,).
+    """y = (x − mean) / √(variance + eps) · weight + bias of each feature of an input (features,), or of each
+    channel of an input (channels, length), over batch and positions.
 
     In training mean and variance (divided by the count) are the batch's, which must hold more than one value per
     feature, and the buffers follow: running = (1 − momentum) · running + momentum · batch's, the variance there
@@ -337,18 +342,19 @@ class BatchNorm1d(Layer):
 
     Args:
         eps: added to the variance, not negative.
-        momentum: from 0 to 1.
+        momentum: from 0 to 1; ``None`` is 1 / the number of batches so far, which makes the running ones
+            the mean of all batches'.
         affine: whether there are a weight, 1 at first, and a bias, 0 at first, of shape (features,).
     """
 
-    def __init__(self, eps: float = 1e-5, momentum: float = 0.1, affine: bool = True) -> None:
+    def __init__(self, eps: float = 1e-5, momentum: float | None = 0.1, affine: bool = True) -> None:
         super().__init__(eps=eps, momentum=momentum, affine=affine)
 
 
 class BatchNorm2d(Layer):
     """:class:`BatchNorm1d` of each channel of maps (channels, height, width), over batch and positions."""
 
-    def __init__(self, eps: float = 1e-5, momentum: float = 0.1, affine: bool = True) -> None:
+    def __init__(self, eps: float = 1e-5, momentum: float | None = 0.1, affine: bool = True) -> None:
         super().__init__(eps=eps, momentum=momentum, affine=affine)
 
 

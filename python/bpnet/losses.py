@@ -29,6 +29,7 @@ class Loss:
     name = ""
 
     def describe(self) -> dict[str, Any]:
+        """The loss as a run file stores it: its name and options."""
         return {"name": self.name}
 
     def __repr__(self) -> str:
@@ -69,6 +70,7 @@ class Huber(Loss):
         self.delta = checks.number("huber", "delta", delta)
 
     def describe(self) -> dict[str, Any]:
+        """The loss as a run file stores it: its name and options."""
         return {"name": self.name, "delta": self.delta}
 
 
@@ -91,6 +93,7 @@ class CrossEntropy(Loss):
         self.class_weight = [checks.number("cross_entropy", "class_weight", weight) for weight in weights]
 
     def describe(self) -> dict[str, Any]:
+        """The loss as a run file stores it: its name and options."""
         return {
             "name": self.name,
             "label_smoothing": self.label_smoothing,

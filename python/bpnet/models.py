@@ -35,6 +35,14 @@ __all__ = ["alexnet", "lenet5", "resnet18", "vgg11"]
 Widths = Callable[[int], int]
 
 
+def _check(operation: str, num_classes: int, image_size: int = 32, dropout: float = 0) -> None:
+    """What all builders take, before a layer refuses it under its own name."""
+    checks.whole(operation, "num_classes", num_classes)
+    checks.whole(operation, "image_size", image_size, least=32)
+    if not 0 <= checks.number(operation, "dropout", dropout) <= 1:
+        raise ValueError(f"{operation}: dropout is {dropout}, a number from 0 to 1 is needed")
+
+
 def _widths(operation: str, width: float) -> Widths:
     """A function from a number of channels at width 1 to an even number of them."""
     width = checks.number(operation, "width", width)
@@ -138,6 +146,7 @@ def alexnet(
     Raises:
         ValueError: an unknown variant, or a number out of range.
     """
+    _check("alexnet", num_classes, dropout=dropout)
     widths = _widths("alexnet", width)
     if variant == "torchvision":
         return Network(
@@ -240,6 +249,7 @@ def lenet5(
         image_size: 28, which is padded to the paper's 32, or 32.
         seed, dtype, backend: as :class:`bpnet.Network` takes them.
     """
+    _check("lenet5", num_classes)
     if image_size not in (28, 32):
         raise ValueError(f"lenet5: image_size is {image_size!r}, 28 or 32 is needed")
     layers = [
@@ -285,6 +295,7 @@ def vgg11(
 
     Parameters are called ``features.0.weight`` … ``classifier.6.bias``, as torchvision's.
     """
+    _check("vgg11", num_classes, image_size, dropout)
     widths = _widths("vgg11", width)
     features: list[Layer] = []
     for stage in ((64,), (128,), (256, 256), (512, 512), (512, 512)):
@@ -335,6 +346,7 @@ def resnet18(
     Parameters and running statistics are called ``conv1.weight`` … ``layer4.1.bn2.bias`` … ``fc.bias``, as
     torchvision's.
     """
+    _check("resnet18", num_classes, image_size)
     widths = _widths("resnet18", width)
 
     def convolution(channels: int, kernel: int, stride: int) -> Conv2d:

@@ -126,17 +126,18 @@ class Network:
         self._core.preprocessing = _to_json(value)
 
     def __repr__(self) -> str:
-        types = ", ".join(row[1] for row in self._core.summary_rows())
+        types = _types(self.description["layers"])
         return f"Network(input_shape={self.input_shape}, layers=[{types}], dtype={self.dtype.name!r})"
 
     def summary(self) -> None:
-        """Print a table of the layers with their output shapes and parameters."""
+        """Print a table of the layers with their output shapes and parameters; what nests is indented, under
+        the line of the layer that holds it."""
         print(self._summary_text())
 
     def _summary_text(self) -> str:
         rows = [("layer", "output shape", "parameters"), ("input", str(self.input_shape), "")]
-        for path, kind, shape, count in self._core.summary_rows():
-            rows.append((f"{path} {kind}", str(shape), f"{count:,}" if count else ""))
+        found = {path: (shape, count) for path, _, shape, count in self._core.summary_rows()}
+        rows += _nested_rows(self.description["layers"], "", found)
         rows.append(("total", "", f"{self.parameter_count:,}"))
         wide = [max(len(row[column]) for row in rows) for column in range(3)]
         lines = [f"{a:<{wide[0]}}  {b:<{wide[1]}}  {c:>{wide[2]}}" for a, b, c in rows]
@@ -318,7 +319,8 @@ class Network:
             seed: of masks and data order; the network's own by default.
             online_block: with batch_size 1 and plain SGD, how many updates of the large layers are made
                 together by matrix products: the same in real arithmetic and much faster. 1 makes them one
-                by one, 1024 is the most; None lets bpnet choose.
+                by one, 1024 is the most; None lets bpnet choose. In blocks the loss becomes infinite where
+                inputs or gradients are so large that their squares are (some 1e19 in float32).
 
         Returns:
             The metrics of each epoch.
@@ -363,6 +365,48 @@ class Network:
         self._set_core(_CORES[description["dtype"]](_to_json(description), state["backend"] if here else ""))
         self.preprocessing = state["preprocessing"]
         self.load_state_dict(state["state"])
+
+
+def _types(layers: Sequence[Mapping[str, Any]]) -> str:
+    """``Linear, Residual[Linear, Tanh + Linear]``, where ``+`` begins the shortcut."""
+
+    def one(layer: Mapping[str, Any]) -> str:
+        ways = [_types(layer[way]) for way in ("layers", "shortcut") if way in layer]
+        return f"{layer['type']}[{' + '.join(ways)}]" if ways else layer["type"]
+
+    return ", ".join(map(one, layers))
+
+
+def _nested_rows(
+    layers: Sequence[Mapping[str, Any]], prefix: str, found: Mapping[str, tuple[tuple[int, ...], int]]
+) -> list[tuple[str, str, str]]:
+    """A summary's lines, from the output shape and parameters of each layer that computes."""
+    rows = []
+    for index, layer in enumerate(layers):
+        path = prefix + layer.get("name", str(index))
+        shape, count = found.get(path) or (_output(layer, path, found), 0)
+        rows.append((f"{path} {layer['type']}", str(shape), f"{count:,}" if count else ""))
+        below = _nested_rows(layer.get("layers", ()), f"{path}.", found)
+        if "shortcut" in layer:
+            below.append((f"{path}.downsample shortcut", str(shape), ""))
+            below += _indented(_nested_rows(layer["shortcut"], f"{path}.downsample.", found))
+        rows += _indented(below)
+    return rows
+
+
+def _output(
+    layer: Mapping[str, Any], path: str, found: Mapping[str, tuple[tuple[int, ...], int]]
+) -> tuple[int, ...]:
+    """The output shape of a Sequential: that of its last layer."""
+    while path not in found:
+        inner = layer["layers"]
+        layer = inner[-1]
+        path = f"{path}.{layer.get('name', len(inner) - 1)}"
+    return found[path][0]
+
+
+def _indented(rows: Iterable[tuple[str, str, str]]) -> list[tuple[str, str, str]]:
+    return [("  " + name, shape, count) for name, shape, count in rows]
 
 
 def check_finite(operation: str, data: _core.DatasetF32 | _core.DatasetF64, first: int = 0) -> None:

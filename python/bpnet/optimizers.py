@@ -33,6 +33,7 @@ class Optimizer:
         return dict(self._options)
 
     def describe(self) -> dict[str, Any]:
+        """The optimizer as a run file stores it: its name and options."""
         return {"name": self.name, **self._options}
 
     def __repr__(self) -> str:

@@ -28,6 +28,7 @@ class Schedule:
         self._description = {"name": name, **options}
 
     def describe(self) -> dict[str, Any]:
+        """The schedule as a run file stores it: its name and options."""
         return {"warmup_steps": 0, "warmup_start": 0.0, **self._description}
 
     def __repr__(self) -> str:

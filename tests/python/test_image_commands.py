@@ -10,10 +10,12 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import bpnet as bp
 from bpnet.data import PackedImages
+from bpnet.recipes.alexnet import augmenter_of
 from photographs import add_bad_files, write_folder
 from test_command_line import POSIX, Run, bpnet, good  # noqa: F401
 from test_image_recipe import bits, network
@@ -61,6 +63,83 @@ def test_from_the_folder_to_a_tested_model(good, train: Path, test: Path, model:
     assert "input: photographs of 16 x 16 pixels, windows of 13 x 13, less their mean image" in info
 
 
+def test_a_run_is_kept_where_no_file_was_named(
+    good,  # noqa: F811
+    bpnet: Run,  # noqa: F811
+    train: Path,
+    model: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+):
+    monkeypatch.chdir(tmp_path)
+    begin = ("alexnet", "train", train, *options(model), "--quiet")
+    assert good(*begin) == ["saved alexnet.safetensors"]
+    kept = (tmp_path / "alexnet.safetensors").read_bytes()
+    status, _, err = bpnet(*begin)
+    assert status == 2 and "alexnet.safetensors is there already; --resume alexnet.safetensors goes on" in err
+    assert (tmp_path / "alexnet.safetensors").read_bytes() == kept
+    good("alexnet", "train", train, "--resume", "alexnet.safetensors", "--epochs", 4, "--quiet")
+    assert bp.Trainer.load("alexnet.safetensors").epochs == 4
+    assert good(*begin, "--save", "alexnet.safetensors") == ["saved alexnet.safetensors"]
+    assert bp.Trainer.load("alexnet.safetensors").epochs == 3
+
+
+def test_a_log_has_the_result_on_a_line_of_its_own(good, train: Path, model: Path, tmp_path: Path):  # noqa: F811
+    good("alexnet", "train", train, *options(model), "--save", tmp_path / "run", "--quiet")
+    environment = {**os.environ, "PYTHONPATH": str(Path(bp.__file__).parents[1])}
+    for action in (
+        ["train", train, "--resume", tmp_path / "run", "--epochs", 5],
+        ["test", tmp_path / "run", train],
+    ):
+        command = [sys.executable, "-m", "bpnet", "alexnet", *map(str, action)]
+        done = subprocess.run(
+            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment, check=True
+        )
+        lines = done.stdout.decode().splitlines()
+        assert b"\r" not in done.stdout
+        bars = [line for line in lines if "images/s" in line]
+        assert bars and all(line.endswith("images/s]") for line in bars)
+        assert any(line.startswith(("ten-view test", "epoch 5/5: loss")) for line in lines)
+
+
+def test_photographs_are_classified(good, bpnet: Run, train: Path, test: Path, model: Path, tmp_path: Path):  # noqa: F811
+    path = tmp_path / "run"
+    good("alexnet", "train", train, *options(model), "--save", path, "--quiet")
+    photograph = test / "green" / "001.png"
+    header, line = good("predict", path, photograph)
+    assert header == "photograph,prediction1,p1,prediction2,p2,prediction3,p3"
+    name, *answers = line.split(",")
+    net = bp.load(path)
+    (wanted,) = bp.recipes.classify(net, photograph)
+    assert name == str(photograph)
+    assert answers == [text for label, p in wanted for text in (label, f"{p:.6f}")]
+    assert sorted(label for label, _ in wanted) == ["blue", "green", "red"]
+    assert abs(sum(p for _, p in wanted) - 1) <= 1e-6
+    assert [p for _, p in wanted] == sorted((p for _, p in wanted), reverse=True)
+    folder = good("predict", path, test, "--probabilities")
+    assert folder[0] == "photograph,prediction,p(blue),p(green),p(red)" and len(folder) == 10
+    by_name = dict(zip(("blue", "green", "red"), folder[5].split(",")[2:]))
+    assert folder[5].startswith(f"{photograph},{wanted[0][0]},")
+    assert by_name == {label: f"{p:.6f}" for label, p in wanted}
+    source = bp.data.ImageFolder(test, SIZE)
+    right = [
+        bp.recipes.classify(net, test / file, top=1)[0][0][0] == file.split("/")[0] for file in source.files
+    ]
+    measured = bp.recipes.ten_view_test(net, source, augmenter_of(net), verbose=0)
+    assert np.mean(right) == measured["top1"]
+    (test / "green" / "bad.png").write_bytes(b"")
+    status, out, err = bpnet("predict", path, test)
+    assert status == 0 and len(out.splitlines()) == 10 and "passed over" in err and "bad.png" in err
+    status, _, err = bpnet("predict", path, test / "green" / "bad.png")
+    assert status == 2 and "bad.png: it is no JPEG or PNG image" in err
+    status, _, err = bpnet("evaluate", path, test)
+    assert status == 2 and f"was trained on photographs; python -m bpnet alexnet test {path} {test}" in err
+    with pytest.raises(ValueError, match="classify: .*bad.png: it is no JPEG or PNG"):
+        bp.recipes.classify(net, [photograph, test / "green" / "bad.png"])
+    with pytest.raises(ValueError, match="keeps no mean image"):
+        bp.recipes.classify(bp.load(model), photograph)
+
+
 def test_pack(good, train: Path, tmp_path: Path):  # noqa: F811
     add_bad_files(train)
     lines = good("alexnet", "pack", train, tmp_path / "packed", "--size", SIZE)
@@ -95,6 +174,14 @@ def test_errors_are_one_line(bpnet: Run, train: Path, test: Path, model: Path, t
         + error("train", train, "--resume", tmp_path / "run", "--batch-size", 7)
     )
     assert "invalid choice" in error("train", train, "--variant", "resnet")
+    assert "choose from 'as-weights', 'krizhevsky', 'caffe'" in error("train", train, "--biases", "none")
+
+
+def test_the_rule_of_the_biases_needs_no_quotes(good, train: Path, model: Path, tmp_path: Path):  # noqa: F811
+    for number, name in enumerate(("as-weights", "as weights")):
+        path = tmp_path / f"run{number}"
+        good("alexnet", "train", train, *options(model), "--biases", name, "--save", path, "--quiet")
+        assert bp.Trainer.load(path).notes["alexnet"]["biases"] == "as-weights"
 
 
 @POSIX

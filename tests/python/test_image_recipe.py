@@ -149,6 +149,17 @@ def test_a_function_may_end_it(train: Path, tmp_path: Path):
     assert bp.Trainer.load(tmp_path / "run").epochs == 2
 
 
+def test_a_run_of_the_older_spelling_goes_on(train: Path, tmp_path: Path):
+    run = recipe(train, epochs=1, biases="as-weights")
+    run.trainer.notes["alexnet"]["biases"] = "as weights"
+    run.trainer.save(tmp_path / "run")
+    for name in ("as weights", "as-weights", None):
+        assert (
+            recipe(train, epochs=2, resume=tmp_path / "run", save=tmp_path / "on", biases=name).trainer.epochs
+            == 2
+        )
+
+
 def test_a_run_goes_on_as_it_was_begun(train: Path, test: Path, tmp_path: Path):
     path = tmp_path / "run"
     recipe(train, epochs=1, save=path)
@@ -166,6 +177,31 @@ def test_a_run_goes_on_as_it_was_begun(train: Path, test: Path, tmp_path: Path):
     bp.Trainer(network(), "cross_entropy", "sgd").save(path)
     with pytest.raises(ValueError, match="holds no run of this recipe"):
         recipe(train, resume=path)
+
+
+def normalised() -> bp.Network:
+    return bp.Network((3, CROP, CROP), [bp.Flatten(), bp.Linear(4), bp.BatchNorm1d(), bp.Linear(3)])
+
+
+def test_a_last_batch_that_a_layer_cannot_learn_from(train: Path, tmp_path: Path):
+    with pytest.raises(
+        ValueError, match="18 samples in batches of 17 leave 1 .* layer '2' .BatchNorm1d. needs 2"
+    ):
+        recipe(train, network=normalised(), batch_size=17, save=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+    recipe(train, network=normalised(), batch_size=16)
+
+
+def test_a_batch_of_which_bad_files_leave_one_is_passed_over(train: Path, monkeypatch: pytest.MonkeyPatch):
+    """The file breaks after the set was measured; it shares the last batch with one that is whole."""
+    original = ImageFolder.gather
+
+    def gather(self: ImageFolder, indices: np.ndarray) -> Any:
+        return original(self, indices[:1] if len(indices) == 2 else indices)
+
+    monkeypatch.setattr(ImageFolder, "gather", gather)
+    run = recipe(train, network=normalised(), batch_size=8, epochs=2)
+    assert run.trainer.steps == 4 and run.trainer.epochs == 2
 
 
 def test_a_file_that_breaks_on_the_way_ends_nothing(
@@ -189,6 +225,18 @@ def test_a_file_that_breaks_on_the_way_ends_nothing(
     monkeypatch.undo()
     with pytest.raises(ValueError, match="none of its files is a photograph"):
         recipe(train)
+
+
+def test_a_damaged_photograph_of_a_packed_file_is_passed_over(train: Path, tmp_path: Path):
+    pack_images(train, tmp_path / "packed", SIZE, verbose=0)
+    data = bytearray((tmp_path / "packed").read_bytes())
+    data[4096 + 7 * SIZE * SIZE * 3] ^= 1
+    (tmp_path / "packed").write_bytes(data)
+    run = recipe(tmp_path / "packed", tmp_path / "packed", size=None)
+    assert [problem.path.split(": ")[1] for problem in run.problems] == 2 * [run.batches.source.files[7]]
+    assert run.results is not None and run.results["count"] == 17
+    with pytest.raises(ValueError, match="its pixels do not fit their checksum"):
+        recipe(tmp_path / "packed", size=None, on_error="raise")
 
 
 def test_bad_files_raise_if_asked(train: Path):
@@ -216,9 +264,8 @@ def test_a_loss_that_is_not_finite_keeps_the_last_good_file(train: Path, tmp_pat
 
 
 def test_the_ten_view_test_is_numpys(train: Path, test: Path):
-    net = network(7)
-    run = recipe(train, network=net, epochs=1)
-    source, augmenter = ImageFolder(test, SIZE), augmenter_of(net)
+    run = recipe(train, epochs=1)
+    net, source, augmenter = network(7), ImageFolder(test, SIZE), augmenter_of(run.network)
     labels = np.array([0, 1, 2, 3, 4, 5, 6, 0, 1])
     results = ten_view_test(net, source, augmenter, labels, verbose=0)
     images, _, _ = source.gather(np.arange(9))
@@ -279,6 +326,10 @@ def test_the_recipes_own_settings(train: Path):
     assert options["lr_in_velocity"] and run.batches.batch_size == 128
     assert run.batches.augmenter.augmentation.describe() == Augmentation().describe()
     assert recipe(train, epochs=1).trainer.optimizer.options["bias_lr"] == 0.02
+    for name in ("as weights", "as-weights"):
+        alike = recipe(train, epochs=1, biases=name)
+        assert alike.trainer.notes["alexnet"]["biases"] == "as-weights"
+        assert not alike.trainer.optimizer.options.get("bias_lr")
     caffe = recipe(train, epochs=1, biases="caffe").trainer.optimizer.options
     assert caffe["bias_lr_multiplier"] == 2 and not caffe["bias_decay"]
 
@@ -290,7 +341,14 @@ def test_the_recipes_own_settings(train: Path):
             {"network": bp.Network(5, [bp.Linear(3)])},
             r"the network takes \(5,\), \(3, crop, crop\) is needed",
         ),
-        ({"network": network(2)}, "the network has 2 outputs, the photographs 3 classes"),
+        (
+            {"network": network(2)},
+            "the network has 2 outputs, the photographs 3 classes; give its last layer",
+        ),
+        (
+            {"network": network(7)},
+            "the network has 7 outputs, the photographs 3 classes; give its last layer",
+        ),
         ({"network": bp.Network((3, 9, 9), [bp.Flatten(), bp.Linear(3)], dtype="float64")}, "of float64"),
         ({"network": bp.Network((1, 9, 9), [bp.Flatten(), bp.Linear(3)])}, r"takes \(1, 9, 9\)"),
         ({"network": bp.Network((3, 17, 17), [bp.Flatten(), bp.Linear(3)])}, "the crop is 17 pixels"),

@@ -83,8 +83,10 @@ def test_summary(capsys: pytest.CaptureFixture[str]):
     nested().summary()
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].split() == ["layer", "output", "shape", "parameters"]
-    assert any(re.fullmatch(r"layer1\.0\.downsample\.0 Linear +\(6,\) +36", line) for line in lines), lines
-    assert any(re.fullmatch(r"layer1\.0 Residual +\(6,\) +", line) for line in lines), lines
+    assert any(re.fullmatch(r" {6}layer1\.0\.downsample\.0 Linear +\(6,\) +36", line) for line in lines), (
+        lines
+    )
+    assert any(re.fullmatch(r"  layer1\.0 Residual +\(6,\) +", line) for line in lines), lines
     assert "Residual" in repr(nested())
 
 
@@ -297,3 +299,33 @@ def test_damaged_files(tmp_path: Path):
         damaged[at] ^= 1 << int(at % 8)
         (tmp_path / "net").write_bytes(bytes(damaged))
         refused(tmp_path / "net")
+
+
+def test_summary_and_repr_show_what_nests(capsys: pytest.CaptureFixture[str]):
+    body = [bp.Linear(4).named("fc1"), bp.Tanh(), bp.Linear(4).named("fc2")]
+    block = bp.Residual(body, [bp.Linear(4, bias=False)])
+    stage = bp.Sequential([block, bp.Sequential([bp.ReLU(), bp.Linear(5)])]).named("stage")
+    net = bp.Network(3, [stage, bp.Linear(2)])
+    assert repr(net) == (
+        "Network(input_shape=(3,), layers=[Sequential[Residual[Linear, Tanh, Linear + Linear], "
+        "Sequential[ReLU, Linear]], Linear], dtype='float32')"
+    )
+    net.summary()
+    lines = capsys.readouterr().out.splitlines()[2:]
+    wanted = [
+        ("input", "(3,)", ""),
+        ("stage Sequential", "(5,)", ""),
+        ("  stage.0 Residual", "(4,)", ""),
+        ("    stage.0.fc1 Linear", "(4,)", "16"),
+        ("    stage.0.1 Tanh", "(4,)", ""),
+        ("    stage.0.fc2 Linear", "(4,)", "20"),
+        ("    stage.0.downsample shortcut", "(4,)", ""),
+        ("      stage.0.downsample.0 Linear", "(4,)", "12"),
+        ("  stage.1 Sequential", "(5,)", ""),
+        ("    stage.1.0 ReLU", "(4,)", ""),
+        ("    stage.1.1 Linear", "(5,)", "25"),
+        ("1 Linear", "(2,)", "12"),
+    ]
+    for line, (name, shape, count) in zip(lines, wanted, strict=False):
+        assert line.startswith(f"{name}  ") and line.split(shape)[1].strip() == count, line
+    assert lines[len(wanted)].strip("-") == "" and lines[-1].split() == ["total", "85"]

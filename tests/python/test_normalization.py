@@ -132,6 +132,49 @@ def test_batch_norm_statistics(backend: str, shape: tuple[int, ...]):
         assert np.array_equal(values, kept[name]), "evaluation changes nothing"
 
 
+@backends
+@pytest.mark.parametrize("shape", [(7,), (7, 5), (7, 3, 5)], ids=str)
+def test_without_momentum_the_running_ones_are_the_mean_of_all(backend: str, shape: tuple[int, ...]):
+    make = bp.BatchNorm2d if len(shape) == 3 else bp.BatchNorm1d
+    net = bp.Network(shape, [make(momentum=None)], dtype="float64", backend=backend)
+    means, variances = [], []
+    for _ in range(4):
+        x = np.random.default_rng(len(means)).normal(3, 2, (6, *shape))
+        net.forward(x, training=True)
+        here, spread = column_stats(x)
+        means.append(here)
+        variances.append(spread * (x.size // 7) / (x.size // 7 - 1))
+    state = net.state_dict()
+    assert abs(state["0.running_mean"] - np.mean(means, axis=0)).max() <= 1e-14
+    assert abs(state["0.running_var"] - np.mean(variances, axis=0)).max() <= 1e-14
+
+
+def test_momentum_may_be_none_in_a_file(tmp_path: Path):
+    net = bp.Network((3, 4), [bp.BatchNorm1d(momentum=None), bp.Flatten(), bp.Linear(2)])
+    net.save(tmp_path / "net")
+    assert bp.load(tmp_path / "net").description["layers"][0]["momentum"] is None
+    assert bp.Network(3, [bp.BatchNorm1d()]).description["layers"][0]["momentum"] == 0.1
+
+
+@backends
+def test_channels_of_a_line_between_layers_that_do_not_care(backend: str):
+    """(channels, length) is turned for BatchNorm and back, within a Residual too."""
+    body = [bp.Tanh(), bp.BatchNorm1d(), bp.ReLU(), bp.BatchNorm1d(affine=False)]
+    net = bp.Network(
+        (3, 4), [bp.Residual(body), bp.Flatten(), bp.Linear(2)], dtype="float64", backend=backend
+    )
+    x = np.random.default_rng(0).normal(size=(5, 3, 4))
+
+    def normalised(x: np.ndarray) -> np.ndarray:
+        mean, variance = column_stats(x)
+        return (x - along(mean, x)) / np.sqrt(along(variance, x) + 1e-5)
+
+    wanted = x + normalised(np.maximum(normalised(np.tanh(x)), 0))
+    weight, bias = net.state_dict()["2.weight"], net.state_dict()["2.bias"]
+    out = net.forward(x, training=True)
+    assert abs(out - (wanted.reshape(5, 12) @ weight.T + bias)).max() <= 1e-12
+
+
 def test_batch_norm_of_large_means():
     """The variance is of distances from the mean: that of the squares would be lost to rounding."""
     x = np.random.default_rng(0).normal(1e4, 1, (4000, 3)).astype(np.float32)
@@ -168,6 +211,28 @@ def test_one_value_per_channel_cannot_be_normalised():
         net.forward(np.ones((1, 4), np.float32), training=True)
     deep = bp.Network((4, 2, 1), [bp.BatchNorm2d()])
     assert deep.forward(np.ones((1, 4, 2, 1), np.float32), training=True).shape == (1, 4, 2, 1)
+
+
+def test_a_last_batch_of_one_is_refused_before_the_first_step():
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(9, 4)), rng.integers(0, 3, 9)
+    net = bp.Network(4, [bp.Sequential([bp.Linear(5), bp.BatchNorm1d()]).named("body"), bp.Linear(3)])
+    trainer = bp.Trainer(net, "cross_entropy", "sgd")
+    message = (
+        "9 samples in batches of 4 leave 1 for the last batch, but layer 'body.1' .BatchNorm1d. needs 2 to "
+        "learn from: choose another batch_size, or leave a sample out"
+    )
+    with pytest.raises(ValueError, match=message):
+        trainer.fit(x, y, batch_size=4, verbose=0)
+    with pytest.raises(ValueError, match="a batch has 1 sample, .* choose a larger batch_size"):
+        trainer.fit(x, y, batch_size=1, verbose=0)
+    with pytest.raises(ValueError, match="a batch has 1 sample, .* give more samples"):
+        trainer.fit(x[:1], y[:1], batch_size=4, verbose=0)
+    assert trainer.steps == 0 and net._trainer is None
+    for samples, batch in ((8, 4), (9, 9), (9, 5), (9, 100), (9, 7)):
+        trainer.fit(x[:samples], y[:samples], batch_size=batch, verbose=0)
+    maps = bp.Network((4, 1, 2), [bp.BatchNorm2d(), bp.Flatten(), bp.Linear(3)])
+    maps.fit(rng.normal(size=(9, 4, 1, 2)), y, batch_size=4, verbose=0)
 
 
 def test_check_gradients_of_a_gradient_that_is_zero():

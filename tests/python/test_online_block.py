@@ -79,6 +79,18 @@ def test_what_has_no_weight_may_overflow(hidden: tuple[int, ...], backend: str):
     assert all(np.isfinite(array).all() for array in net.state_dict().values())
 
 
+@pytest.mark.parametrize("backend", bp.backends())
+@pytest.mark.parametrize("block", [1, None])
+def test_what_nothing_is_learnt_from_may_overflow(block: int | None, backend: str):
+    """Samples that are wholly right have δ = 0, beside products x_i·x_t that are infinite in float32."""
+    x = (1e20 * np.random.default_rng(0).normal(size=(40, 100))).astype(np.float32)
+    net = bp.Network((100,), [bp.Linear(64)], seed=1, backend=backend)
+    before = [array.copy() for array in net.state_dict().values()]
+    labels = net.predict(x).argmax(axis=1)
+    net.fit(x, labels, optimizer=bp.SGD(lr=0.1), batch_size=1, verbose=0, online_block=block)
+    assert all(np.array_equal(a, b) for a, b in zip(before, net.state_dict().values()))
+
+
 @pytest.mark.skipif(bp.backends() == ["reference"], reason="the reference knows no blocks")
 def test_blocks_are_used_where_they_pay():
     """Another order of additions shows in the last bits: else the tests above compare a loop with itself."""

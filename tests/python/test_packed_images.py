@@ -86,6 +86,52 @@ def test_every_flipped_byte_but_a_pixel_is_found(packed: Path):
             PackedImages(packed)
 
 
+def flip(path: Path, place: int) -> None:
+    data = bytearray(path.read_bytes())
+    data[place] ^= 4
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize("index", [0, 5, 23])
+def test_a_flipped_bit_of_a_pixel_is_found(packed: Path, index: int):
+    flip(packed, HEADER + index * SIZE * SIZE * 3 + 100)
+    everything = np.arange(24, dtype=np.uint64)
+    got = PackedImages(packed)
+    for _ in range(2):
+        images, rows, samples = got.gather(everything[::-1])
+        assert rows.tolist() == samples.tolist() == [n for n in range(23, -1, -1) if n != index]
+    reason = "its pixels do not fit their checksum; pack the folder anew"
+    assert [str(problem) for problem in got.problems] == [f"{packed}: {got.files[index]}: {reason}"]
+    with pytest.raises(ValueError, match=f"{got.files[index]}: its pixels do not fit"):
+        PackedImages(packed, on_error="raise").gather(everything)
+    assert len(PackedImages(packed, on_error="raise").gather(np.delete(everything, index))[2]) == 23
+    with pytest.raises(ValueError, match="images: on_error is 'stop'"):
+        PackedImages(packed, on_error="stop")
+
+
+def as_format_1(path: Path) -> None:
+    """The file as it was before photographs had checksums."""
+    data = path.read_bytes()
+    header = json.loads(data[8:HEADER])
+    begin, end = header.pop("checksums")["data_offsets"]
+    for name, entry in header.items():
+        if name != "__metadata__" and entry["data_offsets"][0] >= end:
+            entry["data_offsets"] = [place - (end - begin) for place in entry["data_offsets"]]
+    header["__metadata__"]["bpnet.images"] = "1"
+    text = json.dumps(header).ljust(HEADER - 8).encode()
+    path.write_bytes(data[:8] + text + data[HEADER : HEADER + begin] + data[HEADER + end :])
+    lie(path, lambda header: None)
+
+
+def test_a_file_without_checksums_is_read_as_it_is(packed: Path):
+    whole = PackedImages(packed)
+    as_format_1(packed)
+    got = PackedImages(packed)
+    everything = np.arange(24, dtype=np.uint64)
+    assert got.gather(everything)[2].tolist() == everything.tolist()
+    assert got.images.tobytes() == whole.images.tobytes() and got.fingerprint() == whole.fingerprint()
+
+
 def lie(path: Path, change: Callable[[dict], None]) -> None:
     """Change the header, with a checksum that is right."""
     data = path.read_bytes()
@@ -111,9 +157,11 @@ LIES: dict[str, Callable[[dict], None]] = {
     "a type that is a list": lambda h: h["labels"].update(dtype=[]),
     "another type": lambda h: h["labels"].update(dtype="F64"),
     "offsets of another": lambda h: h["mean"].update(data_offsets=[0, 3072]),
-    "another format": lambda h: h["__metadata__"].update({"bpnet.images": "2"}),
+    "another format": lambda h: h["__metadata__"].update({"bpnet.images": "3"}),
     "no format": lambda h: h["__metadata__"].pop("bpnet.images"),
     "labels and mean swapped": lambda h: h.update(labels=h["mean"], mean=h["labels"]),
+    "no checksums": lambda h: h.pop("checksums"),
+    "the old format": lambda h: h["__metadata__"].update({"bpnet.images": "1"}),
     "no names": lambda h: h.pop("names"),
 }
 

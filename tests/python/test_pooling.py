@@ -15,22 +15,25 @@ backends = pytest.mark.parametrize("backend", bp.backends())
 Pair = tuple[int, int]
 
 
-def starts(size: int, kernel: int, stride: int, padding: int, ceil_mode: bool) -> list[int]:
+def starts(size: int, reach: int, stride: int, padding: int, ceil_mode: bool) -> list[int]:
     """Where windows begin, in the map's own coordinates."""
-    room = (size + 2 * padding - kernel) / stride
+    room = (size + 2 * padding - reach) / stride
     count = (math.ceil(room) if ceil_mode else math.floor(room)) + 1
     return [
         o * stride - padding for o in range(count) if o == 0 or not ceil_mode or o * stride < size + padding
     ]
 
 
-def windows(shape: Pair, kernel: Pair, stride: Pair, padding: Pair, ceil_mode: bool) -> list[list]:
+def windows(
+    shape: Pair, kernel: Pair, stride: Pair, padding: Pair, ceil_mode: bool, dilation: Pair = (1, 1)
+) -> list[list]:
     """Rows of windows, each the map's cells it sees, in order, and the size with padding."""
 
-    def along(axis: int) -> list[tuple[range, int]]:
-        size, reach, pad = shape[axis], kernel[axis], padding[axis]
-        begins = starts(size, reach, stride[axis], pad, ceil_mode)
-        return [(range(max(b, 0), min(b + reach, size)), min(b + reach, size + pad) - b) for b in begins]
+    def along(axis: int) -> list[tuple[list[int], int]]:
+        size, pad, step = shape[axis], padding[axis], dilation[axis]
+        reach = step * (kernel[axis] - 1) + 1
+        taps = [range(b, b + reach, step) for b in starts(size, reach, stride[axis], pad, ceil_mode)]
+        return [([t for t in w if 0 <= t < size], sum(t < size + pad for t in w)) for w in taps]
 
     return [
         [([(r, c) for r in rows for c in columns], tall * wide) for columns, wide in along(1)]
@@ -50,18 +53,31 @@ WINDOWS = [random_window(np.random.default_rng(seed)) for seed in range(40)]
 WINDOWS.append(((13, 13), (3, 3), (2, 2), (0, 0), True))
 
 
+def random_dilated_window(rng: np.random.Generator) -> tuple[Pair, Pair, Pair, Pair, bool, Pair]:
+    _, kernel, stride, _, ceil_mode = random_window(rng)
+    dilation = tuple(int(d) for d in rng.integers(1, 5, 2))
+    reach = [d * (k - 1) + 1 for d, k in zip(dilation, kernel, strict=True)]
+    padding = tuple(int(rng.integers(0, k // 2 + 1)) for k in kernel)
+    least = [max(d, r - 2 * p, 1) for d, r, p in zip(dilation, reach, padding, strict=True)]
+    shape = tuple(int(n + rng.integers(0, 7)) for n in least)
+    return shape, kernel, stride, padding, ceil_mode, dilation
+
+
+DILATED = [random_dilated_window(np.random.default_rng(seed)) for seed in range(40)]
+
+
 @dtypes
 @backends
 def test_max_pool_equals_a_plain_loop(backend: str, dtype: str):
     """On few whole numbers, so that most windows have several largest inputs."""
-    for shape, kernel, stride, padding, ceil_mode in WINDOWS:
+    for shape, kernel, stride, padding, ceil_mode, dilation in [*((*w, (1, 1)) for w in WINDOWS), *DILATED]:
         rng = np.random.default_rng(0)
-        layer = bp.MaxPool2d(kernel, stride, padding, ceil_mode)
+        layer = bp.MaxPool2d(kernel, stride, padding, dilation, ceil_mode)
         net = bp.Network((19, *shape), [layer], dtype=dtype, backend=backend)
         x = rng.integers(-2, 2, (3, 19, *shape)).astype(dtype)
         grad_y = rng.integers(-3, 4, (3, *net.output_shape)).astype(dtype)
         y, grad_x = np.empty_like(grad_y), np.zeros_like(x)
-        for oy, row in enumerate(windows(shape, kernel, stride, padding, ceil_mode)):
+        for oy, row in enumerate(windows(shape, kernel, stride, padding, ceil_mode, dilation)):
             for ox, (cells, _) in enumerate(row):
                 seen = np.stack([x[:, :, r, c] for r, c in cells])
                 y[:, :, oy, ox] = seen.max(axis=0)
@@ -125,3 +141,14 @@ def test_nan_is_not_passed_over(backend: str):
     y = net.forward(x)
     assert np.isnan(y[0, 3, 0, 0])
     assert np.isnan(y).sum() == 1
+
+
+def test_a_dilation_that_steps_over_the_map():
+    with pytest.raises(
+        ValueError, match="max_pool2d: input is 4 high, dilation is 5: with padding the dilation"
+    ):
+        bp.Network((1, 4, 9), [bp.MaxPool2d(2, 1, 1, dilation=5)])
+    with pytest.raises(
+        ValueError, match="max_pool2d: input is 4 high, 4 with its padding, the kernel 6 with"
+    ):
+        bp.Network((1, 4, 9), [bp.MaxPool2d(2, 1, dilation=5)])

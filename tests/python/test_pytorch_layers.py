@@ -30,7 +30,7 @@ LAYERS: list[tuple[bp.layers.Layer, Callable, tuple[int, ...]]] = [
     ),
     *(
         (
-            bp.MaxPool2d(kernel, stride, padding, ceil),
+            bp.MaxPool2d(kernel, stride, padding, ceil_mode=ceil),
             lambda k=kernel, s=stride, p=padding, c=ceil: nn.MaxPool2d(k, s, p, ceil_mode=c),
             (11, 8, 10),
         )
@@ -40,6 +40,20 @@ LAYERS: list[tuple[bp.layers.Layer, Callable, tuple[int, ...]]] = [
             (2, None, 0),
             ((3, 2), (2, 3), (1, 1)),
             (5, 1, 2),
+        ]
+        for ceil in (False, True)
+    ),
+    *(
+        (
+            bp.MaxPool2d(kernel, stride, padding, dilation, ceil),
+            lambda k=kernel, s=stride, p=padding, d=dilation, c=ceil: nn.MaxPool2d(k, s, p, d, ceil_mode=c),
+            (11, 9, 11),
+        )
+        for kernel, stride, padding, dilation in [
+            (2, 1, 0, 2),
+            (3, 2, 1, 3),
+            ((3, 2), (2, 3), (1, 1), (2, 4)),
+            ((1, 4), (3, 1), (0, 2), (5, 2)),
         ]
         for ceil in (False, True)
     ),
@@ -70,6 +84,10 @@ LAYERS: list[tuple[bp.layers.Layer, Callable, tuple[int, ...]]] = [
     (bp.BatchNorm2d(1e-3, 0.3, False), lambda: nn.BatchNorm2d(7, 1e-3, 0.3, affine=False), (7, 5, 6)),
     (bp.BatchNorm1d(), lambda: nn.BatchNorm1d(7), (7,)),
     (bp.BatchNorm1d(1e-3, 1.0), lambda: nn.BatchNorm1d(7, 1e-3, 1.0), (7,)),
+    (bp.BatchNorm1d(), lambda: nn.BatchNorm1d(7), (7, 5)),
+    (bp.BatchNorm1d(1e-3, None, False), lambda: nn.BatchNorm1d(7, 1e-3, None, affine=False), (7, 5)),
+    (bp.BatchNorm1d(momentum=None), lambda: nn.BatchNorm1d(7, momentum=None), (7,)),
+    (bp.BatchNorm2d(momentum=None), lambda: nn.BatchNorm2d(7, momentum=None), (7, 5, 6)),
 ]
 
 

@@ -91,10 +91,11 @@ struct BatchNormArgs {
 };
 
 // Follows the statistics of batches: running = (1 − momentum) running + momentum · (the batch's), with the
-// variance that divides by rows − 1; batches += 1.
+// variance that divides by rows − 1; batches += 1. Cumulative: momentum is 1 / batches, this one counted.
 template <class T>
 struct RunningStatistics {
   double momentum;
+  bool cumulative;
   T* mean;      // (columns,)
   T* variance;  // (columns,)
   T* batches;   // (1,)

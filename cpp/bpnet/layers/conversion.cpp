@@ -3,13 +3,13 @@
 namespace bpnet {
 
 bool layouts_differ(const Shape& shape) {
-  return shape.rank() == 3 && shape[0] > 1 && shape[1] * shape[2] > 1;
+  return shape.rank() >= 2 && shape[0] > 1 && shape.count() > shape[0];
 }
 
 template <class T>
 void Conversion<T>::convert(Context& context, const Kernels<T>& kernels, const Shape& shape,
                             std::size_t batch, Layout to, const T* x, T* y) const {
-  const std::size_t channels = shape[0], pixels = shape[1] * shape[2];
+  const std::size_t channels = shape[0], pixels = shape.count() / shape[0];
   if (to == Layout::kChannelsLast) {
     kernels.transpose(context, batch, channels, pixels, x, y);
   } else {

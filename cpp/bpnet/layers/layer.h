@@ -14,8 +14,8 @@
 
 namespace bpnet {
 
-// How the (channels, height, width) activations that go into a layer and come out lie in memory. Their
-// shapes are (C, H, W) either way. Activations of another rank have one order only.
+// How the (channels, height, width) or (channels, length) activations that go into a layer and come out lie
+// in memory. Their shapes are (C, H, W) either way. Flat activations have one order only.
 enum class Layout {
   kAny,           // the layer does not care
   kPlain,         // C, H, W: as users see them
@@ -77,6 +77,8 @@ class Layer {
   virtual std::vector<ParameterSpec> parameters(const Shape&) const { return {}; }
   virtual std::vector<BufferSpec> buffers(const Shape&) const { return {}; }
   virtual std::size_t saved_size(const Shape&, std::size_t /*batch*/) const { return 0; }  // elements
+  // The smallest batch that the layer can learn from.
+  virtual std::size_t least_batch(const Shape&) const { return 1; }
   virtual std::size_t workspace_size(const Kernels<T>&, const Shape&, std::size_t /*batch*/) const {
     return 0;  // bytes of Context::scratch
   }

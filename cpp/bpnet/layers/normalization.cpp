@@ -20,7 +20,7 @@ LayerSpec local_response_norm(std::size_t size, const LocalResponseNormOptions& 
 static LayerSpec batch_norm(const char* type, const BatchNormOptions& options) {
   LayerSpec spec{type, {}};
   spec.options.set("eps", options.eps);
-  spec.options.set("momentum", options.momentum);
+  spec.options.set("momentum", options.momentum ? Json(*options.momentum) : Json());
   spec.options.set("affine", options.affine);
   return spec;
 }
@@ -78,20 +78,22 @@ void LocalResponseNorm<T>::backward(Context& context, const BackwardArgs<T>& a) 
 }
 
 template <class T>
-BatchNorm<T>::BatchNorm(const char* operation, std::size_t rank, const Json& values)
-    : operation_(operation), rank_(rank) {
+BatchNorm<T>::BatchNorm(const char* operation, std::size_t least_rank, std::size_t most_rank,
+                        const Json& values)
+    : operation_(operation), least_rank_(least_rank), most_rank_(most_rank) {
   Options options(operation, values);
   options_.eps = options.number("eps", 1e-5, 0, 1e30);
-  options_.momentum = options.number("momentum", 0.1, 0, 1);
+  options_.momentum = options.number_or_none("momentum", 0.1, 0, 1);
   options_.affine = options.flag("affine", true);
   options.finish();
 }
 
 template <class T>
 Shape BatchNorm<T>::output_shape(const Shape& input) const {
-  if (input.rank() != rank_) {
+  if (input.rank() < least_rank_ || input.rank() > most_rank_) {
     fail<ShapeError>(operation_, ": input has shape ", input, ", ",
-                     rank_ == 1 ? "a flat one like (features,)" : "(channels, height, width)", " is needed");
+                     most_rank_ == 3 ? "(channels, height, width)" : "(features,) or (channels, length)",
+                     " is needed");
   }
   return input;
 }
@@ -110,6 +112,11 @@ std::vector<BufferSpec> BatchNorm<T>::buffers(const Shape& input) const {
 template <class T>
 std::size_t BatchNorm<T>::saved_size(const Shape& input, std::size_t) const {
   return 2 * input[0];  // the batch's mean and variance
+}
+
+template <class T>
+std::size_t BatchNorm<T>::least_batch(const Shape& input) const {
+  return input.count() > input[0] ? 1 : 2;
 }
 
 template <class T>
@@ -138,13 +145,14 @@ void BatchNorm<T>::forward(Context& context, const ForwardArgs<T>& a) const {
   norm.mean = a.buffers[0];
   norm.variance = a.buffers[1];
   if (a.training) {
-    if (norm.rows < 2) {
+    if (a.batch < least_batch(a.input_shape)) {
       fail<ShapeError>(operation_, ": the batch has one value per channel, training needs more than one: ",
                        "use a larger batch");
     }
     T *mean = a.saved, *variance = a.saved + norm.columns;
-    a.kernels.batch_norm_statistics(context, norm.rows, norm.columns, a.x, mean, variance,
-                                    {options_.momentum, a.buffers[0], a.buffers[1], a.buffers[2]});
+    a.kernels.batch_norm_statistics(
+        context, norm.rows, norm.columns, a.x, mean, variance,
+        {options_.momentum.value_or(0), !options_.momentum, a.buffers[0], a.buffers[1], a.buffers[2]});
     norm.mean = mean;
     norm.variance = variance;
   }

@@ -16,14 +16,15 @@ struct LocalResponseNormOptions {
 LayerSpec local_response_norm(std::size_t size, const LocalResponseNormOptions& options = {});
 
 struct BatchNormOptions {
-  double eps = 1e-5, momentum = 0.1;
+  double eps = 1e-5;
+  std::optional<double> momentum = 0.1;  // none: 1 / the batches so far
   bool affine = true;
 };
 
 // y = (x − mean) / √(variance + eps) · weight + bias, of each feature, or channel of a map. In training mean
 // and variance are the batch's and running ones follow: running = (1 − momentum) running + momentum · (the
 // batch's, its variance divided by count − 1). Otherwise they are the running ones. (Ioffe and Szegedy 2015.)
-LayerSpec batch_norm1d(const BatchNormOptions& options = {});  // of (features,)
+LayerSpec batch_norm1d(const BatchNormOptions& options = {});  // of (features,) or (channels, length)
 LayerSpec batch_norm2d(const BatchNormOptions& options = {});  // of (channels, height, width)
 
 template <class T>
@@ -51,6 +52,7 @@ class BatchNorm : public Layer<T> {
   std::vector<ParameterSpec> parameters(const Shape& input) const override;
   std::vector<BufferSpec> buffers(const Shape& input) const override;
   std::size_t saved_size(const Shape& input, std::size_t batch) const override;
+  std::size_t least_batch(const Shape& input) const override;  // more than one value per channel
   std::size_t workspace_size(const Kernels<T>&, const Shape& input, std::size_t batch) const override;
   void forward(Context&, const ForwardArgs<T>&) const override;
   void backward(Context&, const BackwardArgs<T>&) const override;
@@ -58,26 +60,26 @@ class BatchNorm : public Layer<T> {
   bool backward_needs_y() const override { return false; }
 
  protected:
-  BatchNorm(const char* operation, std::size_t rank, const Json& options);
+  BatchNorm(const char* operation, std::size_t least_rank, std::size_t most_rank, const Json& options);
 
  private:
   BatchNormArgs<T> args(const Shape& input, std::size_t batch, const T* x, T* const* parameters) const;
 
   const char* operation_;
-  std::size_t rank_;
+  std::size_t least_rank_, most_rank_;
   BatchNormOptions options_;
 };
 
 template <class T>
 class BatchNorm1d : public BatchNorm<T> {
  public:
-  explicit BatchNorm1d(const Json& options) : BatchNorm<T>("batch_norm1d", 1, options) {}
+  explicit BatchNorm1d(const Json& options) : BatchNorm<T>("batch_norm1d", 1, 2, options) {}
 };
 
 template <class T>
 class BatchNorm2d : public BatchNorm<T> {
  public:
-  explicit BatchNorm2d(const Json& options) : BatchNorm<T>("batch_norm2d", 3, options) {}
+  explicit BatchNorm2d(const Json& options) : BatchNorm<T>("batch_norm2d", 3, 3, options) {}
 };
 
 }  // namespace bpnet

@@ -87,6 +87,13 @@ double Options::number(const char* key, double otherwise, double low, double hig
   return value->number();
 }
 
+std::optional<double> Options::number_or_none(const char* key, double otherwise, double low, double high) {
+  const Json* value = values_.find(key);
+  const bool none = value && value->is_null();
+  const double number = this->number(key, otherwise, low, high);
+  return none ? std::nullopt : std::optional(number);
+}
+
 bool Options::flag(const char* key, bool otherwise) {
   const Json* value = take(key);
   if (!value) return otherwise;

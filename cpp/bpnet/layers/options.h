@@ -1,6 +1,7 @@
 // Reads a layer's options and complains about what is missing, wrong or unknown.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -41,6 +42,7 @@ class Options {
   Extent extent(const char* key, Extent otherwise);                           // each ≥ 1
   Padding padding(const char* key, bool four_edges);                          // 0 by default
   double number(const char* key, double otherwise, double low, double high);  // low ≤ value ≤ high
+  std::optional<double> number_or_none(const char* key, double otherwise, double low, double high);
   bool flag(const char* key, bool otherwise);
   std::string choice(const char* key, const std::vector<std::string>& choices);  // the first by default
   Init init(const char* key, Init otherwise);

@@ -22,10 +22,19 @@ void check_padding(const char* operation, const char* extent, std::size_t paddin
                    ": padding must be at most half the kernel");
 }
 
+// A window that begins in the padding could step over a map narrower than its steps, and see nothing.
+void check_seen(const char* operation, const char* extent, const AxisOptions& axis) {
+  if (axis.before == 0 || axis.dilation <= axis.in) return;
+  fail<ShapeError>(operation, ": input is ", axis.in, " ", extent, ", dilation is ", axis.dilation,
+                   ": with padding the dilation must not be larger than the input");
+}
+
 }  // namespace
 
 LayerSpec max_pool2d(Extent kernel_size, const MaxPool2dOptions& options) {
-  return pool_spec("MaxPool2d", kernel_size, options.stride, options.padding, options.ceil_mode);
+  LayerSpec spec = pool_spec("MaxPool2d", kernel_size, options.stride, options.padding, options.ceil_mode);
+  spec.options.set("dilation", options.dilation.describe());
+  return spec;
 }
 
 LayerSpec avg_pool2d(Extent kernel_size, const AvgPool2dOptions& options) {
@@ -39,11 +48,12 @@ LayerSpec adaptive_avg_pool2d(Extent output_size) {
 }
 
 template <class T>
-void Pool2d<T>::read_window(Options& options) {
+void Pool2d<T>::read_window(Options& options, Extent dilation) {
   kernel_ = options.extent("kernel_size");
   stride_ = options.extent("stride", kernel_);
   padding_ = options.padding("padding", false);
   ceil_ = options.flag("ceil_mode", false);
+  dilation_ = dilation;
   check_padding(operation_, "high", padding_.top, kernel_.height);
   check_padding(operation_, "wide", padding_.left, kernel_.width);
 }
@@ -52,11 +62,11 @@ template <class T>
 PoolSizes Pool2d<T>::sizes(const Shape& input, std::size_t batch) const {
   check_map(operation_, input);
   const Padding& p = padding_;
-  return {
-      batch,
-      sliding_axis(operation_, "high", {input[1], kernel_.height, stride_.height, 1, p.top, p.bottom, ceil_}),
-      sliding_axis(operation_, "wide", {input[2], kernel_.width, stride_.width, 1, p.left, p.right, ceil_}),
-      input[0]};
+  const AxisOptions high{input[1], kernel_.height, stride_.height, dilation_.height, p.top, p.bottom, ceil_};
+  const AxisOptions wide{input[2], kernel_.width, stride_.width, dilation_.width, p.left, p.right, ceil_};
+  check_seen(operation_, "high", high);
+  check_seen(operation_, "wide", wide);
+  return {batch, sliding_axis(operation_, "high", high), sliding_axis(operation_, "wide", wide), input[0]};
 }
 
 template <class T>
@@ -68,7 +78,7 @@ Shape Pool2d<T>::output_shape(const Shape& input) const {
 template <class T>
 MaxPool2d<T>::MaxPool2d(const Json& values) : Pool2d<T>("max_pool2d") {
   Options options(this->operation_, values);
-  this->read_window(options);
+  this->read_window(options, options.extent("dilation", 1));
   options.finish();
 }
 

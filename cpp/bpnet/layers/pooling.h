@@ -8,6 +8,7 @@ namespace bpnet {
 struct MaxPool2dOptions {
   std::optional<Extent> stride = {};  // the kernel's size
   Padding padding = 0;                // an int or (height, width), at most half the kernel
+  Extent dilation = 1;                // steps between the inputs that a window sees
   bool ceil_mode = false;             // windows that hang over the lower and right edge count too
 };
 
@@ -34,13 +35,13 @@ class Pool2d : public Layer<T> {
 
  protected:
   explicit Pool2d(const char* operation) : operation_(operation) {}
-  void read_window(Options& options);
+  void read_window(Options& options, Extent dilation = 1);
   virtual PoolSizes sizes(const Shape& input, std::size_t batch) const;
 
   const char* operation_;
 
  private:
-  Extent kernel_ = 1, stride_ = 1;
+  Extent kernel_ = 1, stride_ = 1, dilation_ = 1;
   Padding padding_ = 0;
   bool ceil_ = false;
 };

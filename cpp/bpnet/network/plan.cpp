@@ -100,13 +100,16 @@ class Builder {
     const Shape output = output_shape(layer, x.shape, path);
     Entry entry{path, spec.type, layer.activation(), layer.is_view(), output, plan_.parameters.size(), 0};
     x = converted(x, layer.layout());
-    Value y{x.id, output, output.rank() == 3 ? x.layout : Layout::kPlain};
+    Value y{x.id, output, output.rank() >= 2 ? x.layout : Layout::kPlain};
     if (can_fuse(layer, x)) {
       plan_.steps[*plan_.activations[x.id].producer].activation = *layer.activation();
     } else if (!layer.is_view()) {
       Step& step = add_step(index, x, output);
       step.number = number;
       add_parameters(layer, x.shape, path + ".");
+      if (layer.least_batch(x.shape) > plan_.least_batch.samples) {
+        plan_.least_batch = {layer.least_batch(x.shape), "'" + path + "' (" + spec.type + ")"};
+      }
       entry.parameter_count = step.parameter_count = plan_.parameters.size() - step.first_parameter;
       step.buffer_count = plan_.buffers.size() - step.first_buffer;
       plan_.activations.back().trained |= step.parameter_count > 0;

@@ -57,6 +57,12 @@ struct Entry {
   std::size_t parameter_count;
 };
 
+// The smallest batch that all layers can learn from, and the layer that asks for it.
+struct LeastBatch {
+  std::size_t samples = 1;
+  std::string layer = {};  // "'features.1' (BatchNorm1d)"
+};
+
 struct ActivationPlace {
   std::size_t count;                    // elements of one sample
   std::optional<std::size_t> producer;  // the step that makes it; none for the network's input
@@ -79,6 +85,7 @@ struct Plan {
   std::vector<std::string> state_names;  // parameters and buffers in layer order
   std::size_t parameter_size = 0;        // elements of the flat array, each slot aligned
   std::size_t buffer_size = 0;
+  LeastBatch least_batch;
 
   std::size_t saved_size(const Step& step, std::size_t batch) const;               // elements
   std::size_t workspace_size(const Kernels<T>& kernels, std::size_t batch) const;  // bytes

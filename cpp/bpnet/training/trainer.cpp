@@ -204,7 +204,8 @@ template <class T>
 T BasicTrainer<T>::step_in_epoch(const T* x, const std::int64_t* labels, std::size_t batch,
                                  std::uint64_t visited) {
   double loss = 0;
-  if (batch > 0) {
+  const bool too_small = batch < visited && batch < network_->plan().least_batch.samples;
+  if (batch > 0 && !too_small) {
     reserve(batch);
     loss = step_on({x, nullptr, labels, nullptr, batch});
   }
@@ -334,10 +335,32 @@ void BasicTrainer<T>::check_data(const Dataset<T>& data) const {
 }
 
 template <class T>
+void BasicTrainer<T>::check_batches(std::size_t samples, std::size_t batch_size) const {
+  const LeastBatch& least = network_->plan().least_batch;
+  const auto needs = [&] { return ", but layer " + least.layer + " needs " + std::to_string(least.samples); };
+  const std::size_t whole = std::min(samples, batch_size);
+  if (whole < least.samples) {
+    fail<ShapeError>(
+        "training: a batch has ", whole, whole == 1 ? " sample" : " samples", needs(),
+        " to learn from: ", samples < least.samples ? "give more samples" : "choose a larger batch_size");
+  }
+  // A run that stands amid an epoch cuts what is left of it first.
+  const std::size_t left = samples - std::min<std::size_t>(samples, state_.position);
+  for (const std::size_t count : {left, samples}) {
+    const std::size_t last = count % batch_size;
+    if (last == 0 || last >= least.samples) continue;
+    fail<ShapeError>("training: ", count, " samples in batches of ", batch_size, " leave ", last,
+                     " for the last batch", needs(),
+                     " to learn from: ", "choose another batch_size, or leave a sample out");
+  }
+}
+
+template <class T>
 bool BasicTrainer<T>::run(const Dataset<T>& data, const RunOptions& options) {
   check_data(data);
   if (options.batch_size == 0) fail<ValueError>("training: batch_size is 0, at least 1 is needed");
   check_online_block("training", options.online_block);
+  check_batches(data.count, options.batch_size);
   using Clock = std::chrono::steady_clock;
   const auto start = Clock::now();
   const auto in_time = [&] {

@@ -75,14 +75,19 @@ class BasicTrainer {
   T step_unchecked(const T* x, const T* targets, std::size_t batch,
                    const T* sample_weight = nullptr) noexcept;
 
+  // Throws unless every batch of this epoch and of later ones is large enough for the layers to learn from.
+  // run() asks too; a caller with batches of its own does so before the first of them is made.
+  void check_batches(std::size_t samples, std::size_t batch_size) const;
+
   // Steps through the current epoch until its end or until options.seconds have passed; true at the
   // end. The data must be finite and its labels in range. batch_size 1 with plain SGD on a chain of
   // linear layers and activations runs the online kernel. A NumericError names the step whose loss was
   // not finite.
   bool run(const Dataset<T>& data, const RunOptions& options);
 
-  // A step as run() makes it, on a batch that the caller made of the epoch's next `visited` samples (fewer
-  // may be left of them, even none). x must be finite and the labels in range.
+  // A step as run() makes it, on a batch that the caller made of the epoch's next `visited` samples. Fewer
+  // may be left of them, even none: a batch that is too small for that reason is passed over. x must be
+  // finite and the labels in range.
   T step_in_epoch(const T* x, const std::int64_t* labels, std::size_t batch, std::uint64_t visited);
 
   // `steps` of the lecture's loop: pick a sample with replacement, forward, backward, update. A call ends the

@@ -14,6 +14,9 @@ from bpnet.recipes.alexnet import augmenter_of, labels_by_name, open_images
 
 _MOST_PROBLEMS = 20
 
+# Where a run is kept that was given no file: its hours of work are not to be lost.
+DEFAULT_FILE = "alexnet.safetensors"
+
 
 def run(options: argparse.Namespace) -> int:
     """Train, test or pack; the exit status."""
@@ -21,9 +24,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _train(options: argparse.Namespace) -> int:
-    path = options.save or options.resume
-    if path is None and not options.quiet:
-        print("nothing will be kept of this run: --save FILE keeps it")
+    path = options.save or options.resume or _new_file()
     for written in (path, options.packed):
         check_writable(written, options.folder)
     if options.plot:
@@ -45,7 +46,7 @@ def _train(options: argparse.Namespace) -> int:
             augmentation=Augmentation.off() if options.no_augment else None,
             size=options.size,
             seed=options.seed,
-            save=options.save,
+            save=path,
             resume=options.resume,
             plot=options.plot,
             on_error=options.on_error,
@@ -57,13 +58,21 @@ def _train(options: argparse.Namespace) -> int:
         print(stop if stop.args else "stopped before the training began")
         return 130
     _report(done.problems)
-    if path:
-        print(f"saved {path}")
+    print(f"saved {path}")
     if options.plot:
         print(f"plotted {options.plot}")
     if done.results is not None:
         print(_result_text(done.results))
     return 0
+
+
+def _new_file() -> str:
+    if os.path.exists(DEFAULT_FILE):
+        raise ValueError(
+            f"alexnet: {DEFAULT_FILE} is there already; --resume {DEFAULT_FILE} goes on with it, --save FILE "
+            "begins anew and writes FILE"
+        )
+    return DEFAULT_FILE
 
 
 def _test(options: argparse.Namespace) -> int:

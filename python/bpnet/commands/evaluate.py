@@ -15,8 +15,13 @@ from bpnet.losses import as_loss
 def run(options: argparse.Namespace) -> int:
     """Print the loss, and the accuracy of a classifier or the error of a regression."""
     model = open_model(options.model, options.backend)
-    source = open_source(options.data, options.labels)
     preprocessing = model.preprocessing
+    if preprocessing.image is not None:
+        raise ValueError(
+            f"evaluate: {options.model} was trained on photographs; python -m bpnet alexnet test "
+            f"{options.model} {options.data} measures it"
+        )
+    source = open_source(options.data, options.labels)
     raw: list[str] | np.ndarray
     if source.table is not None:
         raw = source.table.column(options.target or preprocessing.target)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import os
 import sys
 from typing import Any, TextIO
 
@@ -13,14 +14,21 @@ from bpnet.commands.model import open_model
 from bpnet.commands.prepare import features
 from bpnet.commands.source import open_source
 from bpnet.data.preprocessing import Preprocessing
+from bpnet.network import Network
+
+# How many classes a photograph's line names, as the paper counts them.
+_TOP = 5
 
 
 def run(options: argparse.Namespace) -> int:
     """Write one line per sample: the class, or the numbers; with --probabilities a column per class."""
     model = open_model(options.model, options.backend)
-    source = open_source(options.data)
-    outputs = model.network.predict(features(source, model.preprocessing))
-    header, rows = _answers(model.preprocessing, outputs, options.probabilities)
+    if model.preprocessing.image is not None:
+        header, rows = _photographs(model.network, options.data, options.probabilities)
+    else:
+        source = open_source(options.data)
+        outputs = model.network.predict(features(source, model.preprocessing))
+        header, rows = _answers(model.preprocessing, outputs, options.probabilities)
     if options.output:
         with open(options.output, "w", encoding="utf-8", newline="") as file:
             _write(file, header, rows)
@@ -28,6 +36,34 @@ def run(options: argparse.Namespace) -> int:
     else:
         _write(sys.stdout, header, rows)
     return 0
+
+
+def _photographs(network: Network, data: str, all_classes: bool) -> tuple[list[str], list[list[Any]]]:
+    """A photograph, or a folder of them: the five likeliest classes and their probabilities."""
+    from bpnet.data.images.decode import BadImage
+    from bpnet.data.images.folder import files_below
+    from bpnet.recipes.classify import classes_of, probabilities, ranked
+
+    classes = classes_of(network)
+    folder = os.path.isdir(data)
+    paths = [os.path.join(data, name) for name in files_below(data)] if folder else [data]
+    rows: list[list[Any]] = []
+    for path, p in zip(paths, probabilities(network, paths)):
+        if isinstance(p, BadImage):
+            if not folder:
+                raise ValueError(f"{path}: {p}")
+            print(f"passed over {path}: {p}", file=sys.stderr)
+        elif all_classes:
+            rows.append([path, classes[p.argmax()], *(f"{each:.6f}" for each in p)])
+        else:
+            likeliest = ((classes[k], f"{p[k]:.6f}") for k in ranked(p, _TOP))
+            rows.append([path, *(item for pair in likeliest for item in pair)])
+    if not rows:
+        raise ValueError(f"{data}: there is no photograph in this folder")
+    if all_classes:
+        return ["photograph", "prediction", *(f"p({each})" for each in classes)], rows
+    places = range(1, min(_TOP, len(classes)) + 1)
+    return ["photograph", *(name for k in places for name in (f"prediction{k}", f"p{k}"))], rows
 
 
 def _answers(

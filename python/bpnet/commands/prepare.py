@@ -44,6 +44,7 @@ class Prepared:
 
 
 def outputs_of(preprocessing: Preprocessing, y: np.ndarray) -> int:
+    """How many outputs a network for this target has."""
     if preprocessing.output == "logit":
         return 1
     if preprocessing.classes:
@@ -105,6 +106,7 @@ def _raw_target(source: Source, config: Mapping[str, Any]) -> list[str] | np.nda
 
 
 def as_target(y: np.ndarray) -> list[str] | np.ndarray:
+    """An array of text as a list, as a table gives it; any other as it is."""
     return [str(value) for value in y.tolist()] if y.dtype.kind in "US" else y
 
 

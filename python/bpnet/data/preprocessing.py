@@ -63,6 +63,7 @@ class Preprocessing:
 
     @classmethod
     def from_description(cls, description: Mapping[str, Any] | None) -> Preprocessing:
+        """What describe() said, read back; None is a network without any."""
         return cls(**(description or {}))
 
     # Inputs.

@@ -43,7 +43,7 @@ DEFAULTS: dict[str, Any] = {
 
 # How the biases are updated, as options of SGD.
 BIASES: dict[str, dict[str, Any]] = {
-    "as weights": {},
+    "as-weights": {},
     "krizhevsky": {"bias_lr": 0.02, "bias_decay": False},
     "caffe": {"bias_lr_multiplier": 2.0, "bias_decay": False},
 }
@@ -91,8 +91,9 @@ def alexnet(
         optimizer: one of your own, in place of lr, momentum, weight_decay, biases and patience.
         variant: of the network; ``"krizhevsky"`` also subtracts the mean and draws the light as his code does.
         epochs: in all, those before a resume too (90).
-        biases: ``"as weights"``, ``"krizhevsky"`` (a constant rate of 0.02, no decay) or ``"caffe"`` (twice the
-            rate, no decay); by default what the variant's authors did, and "as weights" for the others.
+        biases: ``"as-weights"`` (or ``"as weights"``), ``"krizhevsky"`` (a constant rate of 0.02, no decay) or
+            ``"caffe"`` (twice the rate, no decay); by default what the variant's authors did, and "as-weights"
+            for the others.
         augmentation: random windows, flips and light by default; ``Augmentation.off()`` for none.
         size: photographs are resized to this shortest side (256).
         save: the run's file, written after each epoch and on Ctrl-C.
@@ -118,7 +119,7 @@ def alexnet(
         "lr": lr,
         "momentum": momentum,
         "weight_decay": weight_decay,
-        "biases": biases,
+        "biases": _dashed(biases),
         "patience": patience,
         "augmentation": None if augmentation is None else augmentation.describe(),
         "seed": seed,
@@ -191,7 +192,7 @@ def _check(settings: dict[str, Any]) -> None:
     settings["seed"] = checks.seed("alexnet", settings["seed"])
     settings["patience"] = checks.whole("alexnet", "patience", settings["patience"], least=0)
     if settings["biases"] is None:
-        settings["biases"] = _BIASES_OF.get(settings["variant"], "as weights")
+        settings["biases"] = _BIASES_OF.get(settings["variant"], "as-weights")
     if settings["biases"] not in BIASES:
         raise ValueError(f"alexnet: biases is {settings['biases']!r}, one of {', '.join(BIASES)} is needed")
     if settings["augmentation"] is None:
@@ -199,10 +200,16 @@ def _check(settings: dict[str, Any]) -> None:
         settings["augmentation"] = Augmentation(lighting_by=by).describe()
 
 
+def _dashed(name: Any) -> Any:
+    """``"as weights"`` as ``"as-weights"``, which a shell takes without quotes."""
+    return name.replace(" ", "-") if isinstance(name, str) else name
+
+
 def _known_settings(path: Any, trainer: Trainer, said: Mapping[str, Any]) -> dict[str, Any]:
     settings = trainer.notes.get("alexnet")
     if settings is None:
         raise ValueError(f"alexnet: {os.fspath(path)} holds no run of this recipe")
+    settings["biases"] = _dashed(settings["biases"])
     for name, value in said.items():
         if name == "epochs":
             settings[name] = value
@@ -224,7 +231,7 @@ def open_images(
         return source
     if os.path.isdir(source):
         return ImageFolder(source, size, threads, on_error)
-    return PackedImages(source)
+    return PackedImages(source, on_error)
 
 
 def _open_training(
@@ -235,7 +242,7 @@ def _open_training(
         if not os.path.exists(packed):
             source = pack_images(source, packed, verbose=verbose)
         else:
-            source = _packed_before(source, PackedImages(packed))
+            source = _packed_before(source, PackedImages(packed, on_error))
     return source
 
 

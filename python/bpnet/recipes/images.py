@@ -36,7 +36,6 @@ class ImageRun:
 
     Attributes:
         trainer, network: what is trained.
-        history: the metrics of every epoch.
         results: of the ten-view test once there was one, else None.
     """
 
@@ -50,7 +49,8 @@ class ImageRun:
         verbose: int = 1,
         on_epoch_end: Callable[[int, dict[str, float]], bool | None] | None = None,
     ) -> None:
-        _check_network(trainer.network, batches.augmenter, int(batches.labels.max()) + 1)
+        _check_network(trainer.network, batches.augmenter, len(batches.source.classes))
+        trainer._core.check_batches(len(batches.source), batches.batch_size)
         self.trainer = trainer
         self.network = trainer.network
         self.batches = batches
@@ -63,6 +63,7 @@ class ImageRun:
 
     @property
     def history(self) -> History:
+        """The metrics of every epoch, those before a resume too."""
         return self.trainer.history
 
     @property
@@ -183,8 +184,11 @@ def _check_network(network: Network, augmenter: ImageAugmenter, classes: int) ->
     if network.dtype != np.float32:
         raise ValueError(f"training: the network is of {network.dtype}, photographs are float32")
     outputs = int(np.prod(network.output_shape))
-    if outputs < classes:
-        raise ValueError(f"training: the network has {outputs} outputs, the photographs {classes} classes")
+    if outputs != classes:
+        raise ValueError(
+            f"training: the network has {outputs} outputs, the photographs {classes} classes; give its last "
+            "layer one output for each class"
+        )
 
 
 def _log_softmax(outputs: np.ndarray) -> np.ndarray:
@@ -215,6 +219,12 @@ def measuring_batches(
     return ImageBatches(source, augmenter, _TEST_BATCH, labels)
 
 
+def ten_view_outputs(network: Network, views: np.ndarray) -> np.ndarray:
+    """(N, classes), the mean of the softmax outputs of views (N · 10, 3, crop, crop)."""
+    outputs = np.exp(_log_softmax(network.forward(views)))
+    return outputs.reshape(len(views) // 10, 10, -1).mean(axis=1)
+
+
 def ten_view_test(
     network: Network,
     source: ImageSource,
@@ -237,8 +247,7 @@ def ten_view_test(
             bar.update(batch.visited)
             if len(batch.labels) == 0:
                 continue
-            outputs = np.exp(_log_softmax(network.forward(batch.x)))
-            mean = outputs.reshape(len(batch.labels), 10, -1).mean(axis=1)
+            mean = ten_view_outputs(network, batch.x)
             own = mean[np.arange(len(mean)), batch.labels]
             better = (mean > own[:, None]).sum(axis=1)
             loss -= float(np.log(np.maximum(own, 1e-300)).sum())

@@ -108,6 +108,7 @@ class EarlyStopping(_Watching):
         self.best_epoch: int | None = None
 
     def on_epoch_end(self, trainer: Trainer, epoch: int, metrics: Mapping[str, float]) -> bool | None:
+        """Keep an epoch that improved; True once the patience is at its end."""
         if self._best.improved(metrics):
             self._waited = 0
             self.best_epoch = epoch
@@ -118,14 +119,17 @@ class EarlyStopping(_Watching):
         return self._waited > self.patience
 
     def on_train_end(self, trainer: Trainer) -> None:
+        """Put the run back to its best epoch, with ``restore_best``."""
         if self.restore_best and self.best_epoch is not None:
             trainer._core.restore_best()
         self._waited = 0
 
     def state(self) -> dict[str, Any]:
+        """The best value, its epoch, and the epochs waited since."""
         return {"best": self._best.value, "waited": self._waited, "best_epoch": self.best_epoch}
 
     def load_state(self, state: Mapping[str, Any]) -> None:
+        """Go on waiting from what state() gave."""
         self._loaded = True
         self._best.value = float(state["best"])
         self._waited = int(state["waited"])
@@ -156,14 +160,17 @@ class Checkpoint(_Watching):
         super().__init__(monitor)
 
     def on_epoch_end(self, trainer: Trainer, epoch: int, metrics: Mapping[str, float]) -> bool | None:
+        """Save the run if the epoch's number or its metric asks for it; never stops the training."""
         if epoch % self.every == 0 and (not self.save_best_only or self._best.improved(metrics)):
             trainer.save(self.path)
         return None
 
     def state(self) -> dict[str, Any]:
+        """The best value so far."""
         return {"best": self._best.value}
 
     def load_state(self, state: Mapping[str, Any]) -> None:
+        """Take up the best value that state() gave."""
         self._loaded = True
         self._best.value = float(state["best"])
 
@@ -175,10 +182,12 @@ class FunctionCallback(Callback):
         self.function = function
 
     def on_epoch_end(self, trainer: Trainer, epoch: int, metrics: Mapping[str, float]) -> bool | None:
+        """Call the function."""
         return self.function(epoch, metrics)
 
 
 def as_callback(callback: Any) -> Callback:
+    """The callback itself, or a function as one."""
     if isinstance(callback, Callback):
         return callback
     if callable(callback) and not isinstance(callback, type):

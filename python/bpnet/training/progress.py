@@ -19,10 +19,25 @@ def metrics_text(metrics: Mapping[str, float]) -> str:
     return ", ".join(parts)
 
 
+class _Lines:
+    """Where there is no terminal, a bar cannot be drawn over: each of its states is a line."""
+
+    def __init__(self, file: Any) -> None:
+        self._file = file
+
+    def write(self, text: str) -> None:
+        if text.strip():
+            self._file.write(text.strip() + "\n")
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._file, name)
+
+
 def new_bar(verbose: int, total: int | None, unit: str, description: str = "", initial: int = 0) -> Any:
     """A tqdm bar on standard error, or at verbose 0 or 2 one that does not show."""
     from tqdm import tqdm
 
+    terminal = sys.stderr.isatty()
     return tqdm(
         desc=description or None,
         total=total,
@@ -30,8 +45,8 @@ def new_bar(verbose: int, total: int | None, unit: str, description: str = "", i
         unit=unit,
         unit_scale=True,
         leave=False,
-        file=sys.stderr,
-        mininterval=0.1 if sys.stderr.isatty() else 5.0,  # a log file wants fewer of them
+        file=sys.stderr if terminal else _Lines(sys.stderr),
+        mininterval=0.1 if terminal else 5.0,  # a log file wants fewer of them
         disable=verbose != 1,
     )
 
@@ -49,10 +64,12 @@ class Progress:
             self.bar = new_bar(verbose, total, unit, initial=initial)
 
     def begin_epoch(self, epoch: int) -> None:
+        """Name the epoch before the bar."""
         if self.bar is not None:
             self.bar.set_description(f"epoch {epoch}/{self.last_epoch}", refresh=False)
 
     def advance(self, samples: int) -> None:
+        """Move the bar by so many samples."""
         if self.bar is not None:
             self.bar.update(samples)
 
@@ -62,6 +79,7 @@ class Progress:
             self.bar.set_postfix_str(text, refresh=False)
 
     def end_epoch(self, epoch: int, metrics: Mapping[str, float]) -> None:
+        """Print the epoch's line."""
         if self.verbose:
             line = f"epoch {epoch}/{self.last_epoch}: {metrics_text(metrics)}"
             if self.bar is not None:
@@ -70,5 +88,6 @@ class Progress:
                 print(line, flush=True)
 
     def close(self) -> None:
+        """Take the bar away."""
         if self.bar is not None:
             self.bar.close()

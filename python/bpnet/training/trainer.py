@@ -254,6 +254,7 @@ class _Arrays(_Source):
                 f"fit: the run stands after {position} samples of an epoch, the data has {len(data)}; "
                 "give the data it was begun with"
             )
+        self.core.check_batches(len(data), batch_size)
 
     def run(self, progress: Progress) -> int:
         seen = 0

@@ -302,13 +302,14 @@ void batch_norm_statistics(bpnet::Context& context, size_t rows, size_t columns,
       squares[c] += distance * distance;
     }
   });
+  *running.batches += 1;
+  const double momentum = running.cumulative ? 1 / double(*running.batches) : running.momentum;
   for (size_t c = 0; c < columns; ++c) {
     mean[c] = real(middle[c]);
     variance[c] = real(memory.sums[c] / double(rows));
-    follow(running.momentum, middle[c], running.mean[c]);
-    follow(running.momentum, memory.sums[c] / double(rows - 1), running.variance[c]);
+    follow(momentum, middle[c], running.mean[c]);
+    follow(momentum, memory.sums[c] / double(rows - 1), running.variance[c]);
   }
-  *running.batches += 1;
 }
 
 // 1 / √(variance + ε). Not inlined, as follow: the loops over columns need not be many instructions.

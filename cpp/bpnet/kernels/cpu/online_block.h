@@ -8,10 +8,15 @@
 // This is the sample-by-sample loop in another order of additions. The first layer's inputs are all known, so
 // its W₀X and x_i·x_t are matrix products too. The matrix of an inner layer is read twice a sample, by all
 // threads, and written once a block. Samples that are passed over do not count.
+//
+// The products x_i·x_t and δ_i·δ_t stand alone here before the rate makes them small. Where one of them is
+// beyond the type's range (elements around 1e19 in float32) it is infinite, and the loss will be, although
+// the sample-by-sample loop might have gone on; elements that are 0 stay out of it.
 #pragma once
 
 #include "bpnet/kernels/cpu/linear.h"
 #include "bpnet/kernels/cpu/online_loss.h"
+#include "bpnet/kernels/cpu/scalar_math.h"
 
 namespace {
 
@@ -91,6 +96,20 @@ inline void begin_block(OnlineBlock& block, const real* x, const uint64_t* order
        kNoEpilogue);
 }
 
+// to += share · from. An infinite share leaves alone what `from` has no part in: 0 · ∞ is not a number.
+__attribute__((noinline)) void add_infinite(size_t count, real share, const real* from, real* to) {
+  for (size_t i = 0; i < count; ++i) {
+    if (from[i] != 0) to[i] += share * from[i];
+  }
+}
+inline void add_share(size_t count, real share, const real* from, real* to) {
+  if (is_finite(share)) {
+    add_scaled(count, share, from, to);
+  } else {
+    add_infinite(count, share, from, to);
+  }
+}
+
 // s (out,) of sample t of the block, whose input is x (in,)
 inline void block_forward(const OnlineBlock& block, size_t t, const real* x, real* s) {
   const OnlineLayer& layer = *block.layer;
@@ -114,7 +133,7 @@ inline void block_forward(const OnlineBlock& block, size_t t, const real* x, rea
     const real weight_share = weight_rate * block.weight_share[i];
     const real share = (weight_share == 0 ? 0 : weight_share * gram[i]) + bias_rate * block.bias_share[i];
     if (share == 0) continue;
-    add_scaled(layer.out, -share, block.delta + i * layer.out, s);
+    add_share(layer.out, -share, block.delta + i * layer.out, s);
   }
 }
 
@@ -129,8 +148,8 @@ inline void block_hand_down(const OnlineBlock& block, size_t t, const real* delt
   for (size_t i = 0; i < t; ++i) {
     const real share = real(layer.weight_rate) * block.weight_share[i];
     if (share == 0) continue;
-    add_scaled(layer.in, -share * dot(layer.out, block.delta + i * layer.out, delta), block.x + i * layer.in,
-               grad_x);
+    add_share(layer.in, -share * dot(layer.out, block.delta + i * layer.out, delta), block.x + i * layer.in,
+              grad_x);
   }
 }
 

@@ -8,20 +8,23 @@ namespace {
 
 using bpnet::AverageKind;
 
-// The inputs begin … end−1 of a window along one axis, and its length with the padding that counts.
+// The inputs begin, begin + dilation … of a window along one axis, `count` of them, and how many with the
+// padding that counts.
 struct PoolRange {
-  size_t begin, end, padded;
+  size_t begin, count, padded;
 };
 
 inline PoolRange pool_range(const bpnet::WindowAxis& axis, AverageKind kind, size_t o) {
   if (kind == AverageKind::kAdaptive) {
     const size_t begin = o * axis.in / axis.out, end = ceil_divide((o + 1) * axis.in, axis.out);
-    return {begin, end, end - begin};
+    return {begin, end - begin, end - begin};
   }
-  const size_t first = o * axis.stride, last = first + axis.kernel;  // in the padded map
-  const size_t begin = larger(first, axis.before) - axis.before, end = smaller(last - axis.before, axis.in);
-  const bool counts = kind == AverageKind::kWithPadding;
-  return {begin, end, counts ? smaller(last, axis.in + 2 * axis.before) - first : end - begin};
+  const size_t first = o * axis.stride;  // in the padded map
+  const size_t missed = ceil_divide(larger(first, axis.before) - first, axis.dilation);
+  const size_t begin = first + missed * axis.dilation - axis.before;
+  const size_t count = smaller(axis.kernel - missed, ceil_divide(axis.in - begin, axis.dilation));
+  if (kind != AverageKind::kWithPadding) return {begin, count, count};
+  return {begin, count, smaller(axis.kernel, axis.in + 2 * axis.before - first)};  // undilated
 }
 
 // Some lanes of the channels; of the last, partial vector the rest is 0.
@@ -68,14 +71,13 @@ inline void each_window(const bpnet::PoolSizes& s, AverageKind kind, const Body&
   });
 }
 
-// Calls body(x index, tap's channel 0 …) for every input of the window, row by row.
+// Calls body(index in x of its channel 0) for every input of the window, row by row.
 template <class Body>
 inline void each_tap(const bpnet::PoolSizes& s, const PoolWindow& window, const Body& body) {
-  const size_t height = window.rows.end - window.rows.begin;
-  const size_t width = window.columns.end - window.columns.begin;
-  for (size_t r = 0; r < height; ++r) {
-    const size_t row = window.first + r * s.width.in * s.channels;
-    for (size_t c = 0; c < width; ++c) body(row + c * s.channels);
+  const size_t down = s.height.dilation * s.width.in * s.channels, along = s.width.dilation * s.channels;
+  for (size_t r = 0; r < window.rows.count; ++r) {
+    const size_t row = window.first + r * down;
+    for (size_t c = 0; c < window.columns.count; ++c) body(row + c * along);
   }
 }
 

@@ -66,9 +66,9 @@ inline size_t batch_norm_workspace(size_t, size_t) { return 0; }
 template <class T>
 void batch_norm_statistics(Context&, size_t rows, size_t columns, const T* x, T* mean, T* variance,
                            const RunningStatistics<T>& running) {
-  const auto follow = [&](T& to, double value) {
-    to = T((1 - running.momentum) * double(to) + running.momentum * value);
-  };
+  *running.batches += 1;
+  const double momentum = running.cumulative ? 1 / double(*running.batches) : running.momentum;
+  const auto follow = [&](T& to, double value) { to = T((1 - momentum) * double(to) + momentum * value); };
   for (size_t c = 0; c < columns; ++c) {
     double sum = 0, squares = 0;
     for (size_t r = 0; r < rows; ++r) sum += double(x[r * columns + c]);
@@ -82,7 +82,6 @@ void batch_norm_statistics(Context&, size_t rows, size_t columns, const T* x, T*
     follow(running.mean[c], middle);
     follow(running.variance[c], squares / double(rows - 1));
   }
-  *running.batches += 1;
 }
 
 template <class T>

@@ -4,25 +4,41 @@
 
 namespace bpnet::reference {
 
+// The inputs begin, begin + step … that a window sees along one axis, `count` of them.
 struct Range {
-  size_t begin, end;
-  size_t padded;  // its length with the padding that counts
+  size_t begin, count, step;
+  size_t padded;  // how many with the padding that counts
 };
 
 inline Range window(const WindowAxis& axis, AverageKind kind, size_t o) {
   if (kind == AverageKind::kAdaptive) {
-    const Range range = {o * axis.in / axis.out, ((o + 1) * axis.in + axis.out - 1) / axis.out, 0};
-    return {range.begin, range.end, range.end - range.begin};
+    const size_t begin = o * axis.in / axis.out, end = ((o + 1) * axis.in + axis.out - 1) / axis.out;
+    return {begin, end - begin, 1, end - begin};
   }
-  const size_t first = o * axis.stride, last = first + axis.kernel;  // in the padded map
-  const size_t begin = first > axis.before ? first - axis.before : 0;
-  const size_t end = last - axis.before < axis.in ? last - axis.before : axis.in;
-  if (kind == AverageKind::kWithoutPadding) return {begin, end, end - begin};
-  const size_t edge = axis.in + 2 * axis.before;
-  return {begin, end, (last < edge ? last : edge) - first};
+  const size_t first = o * axis.stride;  // in the padded map
+  Range range = {0, 0, axis.dilation, 0};
+  for (size_t t = 0; t < axis.kernel; ++t) {
+    const size_t at = first + t * axis.dilation;
+    if (at < axis.in + 2 * axis.before) ++range.padded;
+    if (at < axis.before || at - axis.before >= axis.in) continue;
+    if (range.count == 0) range.begin = at - axis.before;
+    ++range.count;
+  }
+  if (kind == AverageKind::kWithoutPadding) range.padded = range.count;
+  return range;
 }
 
-// Calls function(y index, first x index, rows, columns, divisor) for every window.
+// One window of one channel.
+struct Window {
+  size_t output;  // index in y
+  size_t first;   // index in x of its first input
+  Range rows, columns;
+  size_t down, along;  // from one of its inputs to the next, in x
+  double divisor;
+
+  size_t input(size_t r, size_t c) const { return first + r * down + c * along; }
+};
+
 template <class Function>
 void each_window(const PoolSizes& s, AverageKind kind, const Function& function) {
   for (size_t n = 0; n < s.n; ++n) {
@@ -30,9 +46,10 @@ void each_window(const PoolSizes& s, AverageKind kind, const Function& function)
       for (size_t ox = 0; ox < s.width.out; ++ox) {
         const Range rows = window(s.height, kind, oy), columns = window(s.width, kind, ox);
         for (size_t c = 0; c < s.channels; ++c) {
-          function(((n * s.height.out + oy) * s.width.out + ox) * s.channels + c,
-                   ((n * s.height.in + rows.begin) * s.width.in + columns.begin) * s.channels + c,
-                   rows.end - rows.begin, columns.end - columns.begin, double(rows.padded * columns.padded));
+          function(Window{((n * s.height.out + oy) * s.width.out + ox) * s.channels + c,
+                          ((n * s.height.in + rows.begin) * s.width.in + columns.begin) * s.channels + c,
+                          rows, columns, rows.step * s.width.in * s.channels, columns.step * s.channels,
+                          double(rows.padded * columns.padded)});
         }
       }
     }
@@ -43,53 +60,51 @@ inline size_t input_count(const PoolSizes& s) { return s.n * s.height.in * s.wid
 
 template <class T>
 void max_pool_forward(Context&, const PoolSizes& s, const T* x, T* y) {
-  each_window(s, AverageKind::kWithoutPadding,
-              [&](size_t at, size_t first, size_t rows, size_t columns, double) {
-                T most = x[first];
-                for (size_t r = 0; r < rows; ++r) {
-                  for (size_t c = 0; c < columns; ++c) {
-                    const T value = x[first + (r * s.width.in + c) * s.channels];
-                    if (value > most || value != value) most = value;
-                  }
-                }
-                y[at] = most;
-              });
+  each_window(s, AverageKind::kWithoutPadding, [&](const Window& w) {
+    T most = x[w.first];
+    for (size_t r = 0; r < w.rows.count; ++r) {
+      for (size_t c = 0; c < w.columns.count; ++c) {
+        const T value = x[w.input(r, c)];
+        if (value > most || value != value) most = value;
+      }
+    }
+    y[w.output] = most;
+  });
 }
 
 template <class T>
 void max_pool_backward(Context&, const PoolSizes& s, const T* x, const T* y, const T* grad_y, T* grad_x) {
   for (size_t i = 0; i < input_count(s); ++i) grad_x[i] = 0;
-  each_window(s, AverageKind::kWithoutPadding,
-              [&](size_t at, size_t first, size_t rows, size_t columns, double) {
-                for (size_t r = 0; r < rows; ++r) {
-                  for (size_t c = 0; c < columns; ++c) {
-                    const size_t here = first + (r * s.width.in + c) * s.channels;
-                    if (x[here] != y[at] && x[here] == x[here]) continue;
-                    grad_x[here] += grad_y[at];
-                    return;
-                  }
-                }
-              });
+  each_window(s, AverageKind::kWithoutPadding, [&](const Window& w) {
+    for (size_t r = 0; r < w.rows.count; ++r) {
+      for (size_t c = 0; c < w.columns.count; ++c) {
+        const size_t here = w.input(r, c);
+        if (x[here] != y[w.output] && x[here] == x[here]) continue;
+        grad_x[here] += grad_y[w.output];
+        return;
+      }
+    }
+  });
 }
 
 template <class T>
 void average_pool_forward(Context&, const PoolSizes& s, AverageKind kind, const T* x, T* y) {
-  each_window(s, kind, [&](size_t at, size_t first, size_t rows, size_t columns, double divisor) {
+  each_window(s, kind, [&](const Window& w) {
     double sum = 0;
-    for (size_t r = 0; r < rows; ++r) {
-      for (size_t c = 0; c < columns; ++c) sum += double(x[first + (r * s.width.in + c) * s.channels]);
+    for (size_t r = 0; r < w.rows.count; ++r) {
+      for (size_t c = 0; c < w.columns.count; ++c) sum += double(x[w.input(r, c)]);
     }
-    y[at] = T(sum / divisor);
+    y[w.output] = T(sum / w.divisor);
   });
 }
 
 template <class T>
 void average_pool_backward(Context&, const PoolSizes& s, AverageKind kind, const T* grad_y, T* grad_x) {
   for (size_t i = 0; i < input_count(s); ++i) grad_x[i] = 0;
-  each_window(s, kind, [&](size_t at, size_t first, size_t rows, size_t columns, double divisor) {
-    for (size_t r = 0; r < rows; ++r) {
-      for (size_t c = 0; c < columns; ++c) {
-        grad_x[first + (r * s.width.in + c) * s.channels] += T(double(grad_y[at]) / divisor);
+  each_window(s, kind, [&](const Window& w) {
+    for (size_t r = 0; r < w.rows.count; ++r) {
+      for (size_t c = 0; c < w.columns.count; ++c) {
+        grad_x[w.input(r, c)] += T(double(grad_y[w.output]) / w.divisor);
       }
     }
   });

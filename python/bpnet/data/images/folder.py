@@ -68,8 +68,7 @@ class ImageFolder:
         on_error: str = "skip",
     ) -> None:
         require_pillow()
-        if on_error not in ("skip", "raise"):
-            raise ValueError(f"images: on_error is {on_error!r}, 'skip' or 'raise' is needed")
+        check_on_error(on_error)
         self.path = os.fspath(path)
         self.size = checks.whole("images", "size", size)
         self.threads = None if threads is None else checks.whole("images", "threads", threads)
@@ -81,7 +80,7 @@ class ImageFolder:
         labels: list[int] = []
         for name in _class_folders(self.path):
             found = [
-                f"{name}/{below}" for below in _files_below(os.path.join(self.path, name), self._unreadable)
+                f"{name}/{below}" for below in files_below(os.path.join(self.path, name), self._unreadable)
             ]
             if not found:
                 self._report(name, "the class folder holds no files")
@@ -188,7 +187,14 @@ class ImageFolder:
         return total.result()
 
 
+def check_on_error(on_error: str) -> None:
+    """A ValueError unless it is one of the two words."""
+    if on_error not in ("skip", "raise"):
+        raise ValueError(f"images: on_error is {on_error!r}, 'skip' or 'raise' is needed")
+
+
 def fingerprint(classes: Sequence[str], files: Sequence[str], labels: np.ndarray) -> str:
+    """A checksum of eight hexadecimal digits."""
     crc = zlib.crc32(repr((list(classes), list(files))).encode("utf-8", "surrogatepass"))
     return f"{zlib.crc32(labels.astype('<i8').tobytes(), crc):08x}"
 
@@ -198,7 +204,7 @@ def _class_folders(folder: str) -> list[str]:
         return sorted(entry.name for entry in entries if entry.is_dir() and not entry.name.startswith("."))
 
 
-def _files_below(folder: str, unreadable: Callable[[OSError], None]) -> list[str]:
+def files_below(folder: str, unreadable: Callable[[OSError], None] | None = None) -> list[str]:
     """Sorted paths below the folder, with ``/``. A link to a folder is not followed: it may lead round."""
     found = []
     for where, folders, names in os.walk(folder, onerror=unreadable):

@@ -1,8 +1,9 @@
 """Photographs decoded once into one file that is mapped into memory.
 
-A safetensors file: ``images`` (N, size, size, 3) U8 first, then ``labels`` (N,) I64, ``mean`` (size, size, 3)
-F32, ``eigenvalues`` (3,) and ``eigenvectors`` (3, 3) F64, and ``names``, a JSON text of classes, files and
-what was passed over. The checksum in the header covers all but the images.
+A safetensors file: ``images`` (N, size, size, 3) U8 first, then ``labels`` (N,) I64, ``checksums`` (N,) U32, the
+CRC-32 of each image, ``mean`` (size, size, 3) F32, ``eigenvalues`` (3,) and ``eigenvectors`` (3, 3) F64, and
+``names``, a JSON text of classes, files and what was passed over. The checksum in the header covers all but the
+images. Files of format 1 have no ``checksums``; their images are taken as they are.
 """
 
 from __future__ import annotations
@@ -18,16 +19,17 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from bpnet import _core
-from bpnet.data.images.folder import ImageFolder, ImageProblem, fingerprint
+from bpnet.data.images.folder import ImageFolder, ImageProblem, check_on_error, fingerprint
 from bpnet.data.images.statistics import ImageStatistics, StatisticsSum
 from bpnet.training.progress import new_bar
 
-_FORMAT = "1"
+_FORMAT = "2"
 _HEADER = 4096  # bytes before the images: the length and the header, padded with spaces
-_DTYPES = {"U8": "u1", "I64": "<i8", "F32": "<f4", "F64": "<f8"}
+_DTYPES = {"U8": "u1", "I64": "<i8", "U32": "<u4", "F32": "<f4", "F64": "<f8"}
 _TENSORS = {
     "images": "U8",
     "labels": "I64",
+    "checksums": "U32",
     "mean": "F32",
     "eigenvalues": "F64",
     "eigenvectors": "F64",
@@ -37,20 +39,28 @@ _NO_CHECKSUM = "crc32:00000000"
 
 
 class PackedImages:
-    """The photographs of a file that :func:`pack_images` wrote, read through a memory map.
+    """The photographs of a file that :func:`pack_images` wrote, read through a memory map. Each is checked
+    against its checksum when :meth:`gather` first meets it.
+
+    Args:
+        path: the file.
+        on_error: ``"skip"`` passes damaged photographs over and lists them in ``problems``; ``"raise"`` makes
+            the first an error.
 
     Attributes:
         path, size, classes, files, labels: as :class:`ImageFolder` has them.
-        problems: what was passed over when it was packed.
-        images: (N, size, size, 3) uint8, a read-only memory map.
+        problems: what was passed over when it was packed, and since.
+        images: (N, size, size, 3) uint8, a read-only memory map, unchecked.
 
     Raises:
         OSError: the file cannot be read.
         FileFormatError: it is not a whole file of this kind.
     """
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
+    def __init__(self, path: str | os.PathLike[str], on_error: str = "skip") -> None:
+        check_on_error(on_error)
         self.path = os.fspath(path)
+        self.on_error = on_error
         try:
             with open(self.path, "rb") as file:
                 tensors = _read_header(file)
@@ -62,14 +72,18 @@ class PackedImages:
         _, shape, _ = tensors["images"]
         self.size = shape[1]
         self.labels = arrays["labels"].astype(np.int64)
+        self._checksums = arrays.get("checksums")
         self._statistics = ImageStatistics(arrays["mean"], arrays["eigenvalues"], arrays["eigenvectors"])
         self.classes, self.files, self.problems = _read_names(self.path, arrays["names"])
         self._check(shape)
         self.images = np.memmap(self.path, dtype=np.uint8, mode="r", offset=_HEADER, shape=shape)
+        self._checked = np.full(shape[0], self._checksums is None)
+        self._damaged = np.zeros(shape[0], dtype=bool)
 
     def _check(self, shape: tuple[int, ...]) -> None:
         sound = (
-            len(self.files) == len(self.labels) == shape[0]
+            (self._checksums is None or self._checksums.shape == (shape[0],))
+            and len(self.files) == len(self.labels) == shape[0]
             and self._statistics.mean.shape == shape[1:]
             and self._statistics.eigenvalues.shape == (3,)
             and self._statistics.eigenvectors.shape == (3, 3)
@@ -86,8 +100,25 @@ class PackedImages:
         return fingerprint(self.classes, self.files, self.labels)
 
     def gather(self, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """(images, rows, samples): images[rows[i]] is photograph number samples[i]."""
-        return self.images, indices, indices
+        """(images, rows, samples): images[rows[i]] is photograph number samples[i]. The damaged ones among
+        ``indices`` are left out."""
+        for index in indices[~self._checked[indices]]:
+            self._verify(int(index))
+        sound = indices[~self._damaged[indices]]
+        return self.images, sound, sound
+
+    def _verify(self, index: int) -> None:
+        assert self._checksums is not None
+        if zlib.crc32(self.images[index].reshape(-1)) != self._checksums[index]:
+            problem = ImageProblem(
+                f"{self.path}: {self.files[index]}",
+                "its pixels do not fit their checksum; pack the folder anew",
+            )
+            if self.on_error == "raise":
+                raise ValueError(str(problem))
+            self.problems.append(problem)
+            self._damaged[index] = True
+        self._checked[index] = True
 
     def statistics(self) -> ImageStatistics:
         """The set's statistics, as they were measured when it was packed."""
@@ -130,7 +161,7 @@ def pack_images(
         if os.path.exists(temporary):
             os.remove(temporary)
         raise
-    return PackedImages(path)
+    return PackedImages(path, folder.on_error)
 
 
 def _check_space(target: str, needed: int) -> None:
@@ -143,6 +174,7 @@ def _write(file: BinaryIO, folder: ImageFolder, verbose: int) -> None:
     file.write(bytes(_HEADER))
     total = StatisticsSum(folder.size)
     bad = []
+    checksums = []
     bar = new_bar(verbose, len(folder), " images", "packing")
     try:
         for index, image, products in folder.each(StatisticsSum.products):
@@ -150,6 +182,7 @@ def _write(file: BinaryIO, folder: ImageFolder, verbose: int) -> None:
                 bad.append(folder.files[index])
             else:
                 file.write(image.tobytes())
+                checksums.append(zlib.crc32(image.tobytes()))
                 total.add(image, products)
             bar.update(1)
     finally:
@@ -163,6 +196,7 @@ def _write(file: BinaryIO, folder: ImageFolder, verbose: int) -> None:
     }
     values: dict[str, np.ndarray] = {
         "labels": folder.labels,
+        "checksums": np.array(checksums),
         "mean": statistics.mean,
         "eigenvalues": statistics.eigenvalues,
         "eigenvectors": statistics.eigenvectors,
@@ -202,9 +236,10 @@ def _read_header(file: BinaryIO) -> dict[str, tuple[str, tuple[int, ...], int]]:
     text = head[8:]
     entries = json.loads(text)
     metadata = entries.pop("__metadata__")
-    if metadata.get("bpnet.images") != _FORMAT:
+    version = metadata.get("bpnet.images")
+    if version not in ("1", _FORMAT):
         raise _core.FileFormatError(
-            f"the packed images have format {metadata.get('bpnet.images')!r}, this bpnet reads format {_FORMAT}"
+            f"the packed images have format {version!r}, this bpnet reads formats 1 and {_FORMAT}"
         )
     tensors = {}
     place = _HEADER
@@ -220,8 +255,9 @@ def _read_header(file: BinaryIO) -> dict[str, tuple[str, tuple[int, ...], int]]:
     if place != length:
         raise _core.FileFormatError(f"the file has {length:,} bytes, its header claims {place:,}")
     held = {name: dtype for name, (dtype, _, _) in tensors.items()}
-    if list(held.items()) != list(_TENSORS.items()):
-        raise _core.FileFormatError(f"the file holds {held}, {_TENSORS} are needed")
+    wanted = {name: dtype for name, dtype in _TENSORS.items() if version != "1" or name != "checksums"}
+    if list(held.items()) != list(wanted.items()):
+        raise _core.FileFormatError(f"the file holds {held}, {wanted} are needed")
     shape = tensors["images"][1]
     if len(shape) != 4 or shape[1] != shape[2] or shape[3] != 3 or 0 in shape:
         raise _core.FileFormatError(f"the images have shape {shape}")

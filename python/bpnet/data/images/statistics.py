@@ -59,6 +59,7 @@ class StatisticsSum:
         return (pixels.T @ pixels).astype(np.int64)
 
     def add(self, image: np.ndarray, products: np.ndarray) -> None:
+        """Count one photograph (size, size, 3) in, with its products()."""
         self.count += 1
         self._image += image
         self._products += products
