@@ -19,6 +19,8 @@ SIZES = [  # (samples, in, out)
     (31, 16, 520),  # the weights are wide: the gradient's rows are packed
     (130, 801, 531),
     (600, 50, 41),
+    (700, 64, 64),
+    (3001, 33, 19),  # few weights, many samples: their gradient is computed in parts
     (20, 4200, 33),  # wider than one band of packed columns
     (2400, 13, 530),  # more rows than one band of packed rows
 ]
