@@ -109,9 +109,10 @@ def philox(seed: int, purpose: int, step: int, rows: int, blocks: int) -> np.nda
 
 
 def run_pytorch(photographs: str, out: Path, steps: int) -> None:
-    import test_pytorch_models as pairs
     import torch
     from torch import nn
+
+    import test_pytorch_models as pairs
 
     class SameMask(nn.Module):
         """Dropout of 1/2 with the mask that bpnet draws for this layer at this step."""
@@ -165,11 +166,15 @@ def compare(out: Path) -> None:
         print(f"steps {step + 1:3} to {step + SMOOTHED:3}: bpnet {a:.4f}, PyTorch {b:.4f}, {a / b - 1:+.3%}")
     difference = abs(smooth[0] / smooth[1] - 1).max()
     single = abs(ours[:steps] / theirs[:steps] - 1).max()
-    print(f"{steps} steps: smoothed over {SMOOTHED} at most {difference:.3%} apart, single losses {single:.3%}")
+    print(
+        f"{steps} steps: smoothed over {SMOOTHED} at most {difference:.3%} apart, single losses {single:.3%}"
+    )
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("what", choices=["bpnet", "pytorch", "compare"])
     parser.add_argument("paths", nargs="+", metavar="PHOTOGRAPHS OUT")
     parser.add_argument("--steps", type=int, default=300)
