@@ -4,6 +4,7 @@
 
 #include "bpnet/kernels/cpu/chunks.h"
 #include "bpnet/kernels/cpu/pack.h"
+#include "bpnet/kernels/cpu/rows.h"
 #include "bpnet/kernels/cpu/tile.h"
 #include "bpnet/kernels/kernels.h"
 
@@ -230,15 +231,15 @@ inline void multiply_parts(real* scratch, const Split& split, GemmSizes s, Opera
   });
   for (size_t i = 0; i < s.m; ++i) {
     real* const row = c.data + i * c.stride;
+    if (!c.accumulate) fill_zero(s.n, row);
     for (size_t part = 0; part < split.parts; ++part) {
-      const real* const from = scratch + part * split.room + i * s.n;
-      const bool add = part > 0 || c.accumulate;
-      for (size_t j = 0; j < s.n; ++j) row[j] = add ? row[j] + from[j] : from[j];
+      add_scaled(s.n, 1, scratch + part * split.room + i * s.n, row);
     }
   }
 }
 
-inline void gemm(bpnet::Context& context, GemmSizes s, Operand a, Operand b, Result c, Epilogue epilogue) {
+__attribute__((noinline)) void gemm(bpnet::Context& context, GemmSizes s, Operand a, Operand b, Result c,
+                                    Epilogue epilogue) {
   real* const scratch = reinterpret_cast<real*>(context.scratch);
   const Split split = split_of(s);
   const bool plain = !epilogue.bias && epilogue.activation.kind == bpnet::ActivationKind::kIdentity;

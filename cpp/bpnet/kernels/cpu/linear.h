@@ -7,32 +7,6 @@ namespace {
 // Fewer samples than this are done row by row: packing the weights would cost more than it saves.
 constexpr size_t kThinBatch = 4;
 
-__attribute__((noinline)) real dot(size_t count, const real* a, const real* b) {
-  vec sum0 = {}, sum1 = {}, sum2 = {}, sum3 = {};
-  size_t i = 0;
-  for (; i + 4 * kLanes <= count; i += 4 * kLanes) {
-    sum0 += load(a + i) * load(b + i);
-    sum1 += load(a + i + kLanes) * load(b + i + kLanes);
-    sum2 += load(a + i + 2 * kLanes) * load(b + i + 2 * kLanes);
-    sum3 += load(a + i + 3 * kLanes) * load(b + i + 3 * kLanes);
-  }
-  for (; i + kLanes <= count; i += kLanes) sum0 += load(a + i) * load(b + i);
-  real sum = sum_lanes((sum0 + sum1) + (sum2 + sum3));
-  for (; i < count; ++i) sum += a[i] * b[i];
-  return sum;
-}
-
-// y += scale · a
-__attribute__((noinline)) void add_scaled(size_t count, real scale, const real* a, real* y) {
-  size_t i = 0;
-  for (; i + kLanes <= count; i += kLanes) store(y + i, load(y + i) + scale * load(a + i));
-  for (; i < count; ++i) y[i] += scale * a[i];
-}
-
-inline void fill_zero(size_t count, real* y) {
-  for (size_t i = 0; i < count; ++i) y[i] = 0;
-}
-
 // Rows of the weights in one task of a thin batch.
 inline size_t thin_rows(size_t in) { return larger(1, kSerialProducts / 4 / larger(1, in)); }
 
@@ -41,17 +15,13 @@ inline size_t bias_rows(size_t out) { return larger(64, rows_per_chunk(out)); }
 inline size_t bias_sums(bpnet::LinearSizes s) { return ceil_divide(s.n, bias_rows(s.out)); }
 
 // sum (+)= Σ over the rows of grad_y; columns by vectors, whose sums stay in registers.
-inline void add_rows(size_t rows, size_t out, const real* grad_y, real* sum, bool accumulate) {
+__attribute__((noinline)) void add_rows(size_t rows, size_t out, const real* grad_y, real* sum,
+                                        bool accumulate) {
   size_t j = 0;
   for (; j + kLanes <= out; j += kLanes) {
-    vec even = accumulate ? load(sum + j) : vec{}, odd = {};
-    size_t n = 0;
-    for (; n + 2 <= rows; n += 2) {
-      even += load(grad_y + n * out + j);
-      odd += load(grad_y + (n + 1) * out + j);
-    }
-    if (n < rows) even += load(grad_y + n * out + j);
-    store(sum + j, even + odd);
+    vec total = accumulate ? load(sum + j) : vec{};
+    for (size_t n = 0; n < rows; ++n) total += load(grad_y + n * out + j);
+    store(sum + j, total);
   }
   for (; j < out; ++j) {
     real total = accumulate ? sum[j] : real(0);
