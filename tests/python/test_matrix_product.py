@@ -47,3 +47,42 @@ def test_products_are_exact_on_whole_numbers(sizes: tuple[int, int, int], backen
     net.backward(grad, accumulate=True)
     assert np.array_equal(net.gradients()["0.weight"], 2 * (grad.T @ x))
     assert np.array_equal(net.gradients()["0.bias"], 2 * grad.sum(axis=0))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("backend", bp.backends())
+@pytest.mark.parametrize("width, out, most", [(1024, 1024, 128), (33, 19, 3001), (64, 64, 9000)])
+def test_smaller_batches_after_the_largest(width: int, out: int, most: int, backend: str, dtype: str):
+    """Scratch was taken for the largest: what the smaller ones need must fit into it."""
+    rng = np.random.default_rng(0)
+    used = bp.Network((width,), [bp.Linear(out)], seed=0, backend=backend, dtype=dtype)
+    for samples in (most, most // 2 + 1, 600, 64, 17, 4, 1):
+        samples = min(samples, most)
+        fresh = bp.Network((width,), [bp.Linear(out)], seed=0, backend=backend, dtype=dtype)
+        x, grad = rng.normal(size=(samples, width)), rng.normal(size=(samples, out))
+        for net in (used, fresh):
+            net.forward(x.astype(dtype), training=True)
+            net.backward(grad.astype(dtype))
+        assert np.array_equal(used.gradients()["0.weight"], fresh.gradients()["0.weight"]), samples
+        assert np.array_equal(used.gradients()["0.bias"], fresh.gradients()["0.bias"]), samples
+
+
+@pytest.mark.parametrize("backend", [name for name in bp.backends() if name != "reference"])
+@pytest.mark.parametrize("height, width", [(1, 57), (3, 19), (4, 57)])
+def test_few_positions_and_many_channels(height: int, width: int, backend: str):
+    """A convolution's last block of positions is small, its patches long."""
+    rng = np.random.default_rng(0)
+    nets = [
+        bp.Network((512, height, width), [bp.Conv2d(48, 3, padding=1, bias=False)], seed=0, backend=name)
+        for name in (backend, "reference")
+    ]
+    x = rng.integers(-2, 3, (4, 512, height, width)).astype(np.float32)
+    weight = rng.integers(-2, 3, (48, 512, 3, 3)).astype(np.float32)
+    grad = rng.integers(-2, 3, (4, 48, height, width)).astype(np.float32)
+    results = []
+    for net in nets:
+        net.load_state_dict({"0.weight": weight})
+        out = net.forward(x, training=True)
+        results.append((out, net.backward(grad), net.gradients()["0.weight"]))
+    for ours, wanted in zip(*results, strict=True):
+        assert np.array_equal(ours, wanted)

@@ -15,7 +15,7 @@ struct BlockSizes {
 #if BPNET_VECTOR_BYTES == 64  // avx512: 32 registers
 constexpr BlockSizes kBlock = {12, 2, 384, 512};
 #elif BPNET_VECTOR_BYTES == 32  // avx2: 16 registers
-constexpr BlockSizes kBlock = {6, 2, 272, 512};
+constexpr BlockSizes kBlock = {6, 2, 272, 512};  // 784 inputs are three passes
 #else                           // SSE2, NEON
 constexpr BlockSizes kBlock = {6, 2, 256, 512};
 #endif

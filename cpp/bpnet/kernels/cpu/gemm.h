@@ -47,9 +47,10 @@ inline size_t packed_a(const GemmSizes& s) {
 }
 inline size_t packed_operands(const GemmSizes& s) { return packed_b(s) + packed_a(s); }
 
-// A small result of a long k, such as the gradient of few weights over a large batch, has too few tiles for
-// many threads: k is split into parts, each with a result and packed operands of its own, which are added in
-// order.
+inline size_t gemm_workspace(const GemmSizes& s) { return packed_operands(s) * sizeof(real); }
+
+// The gradient of few weights over a large batch has too few tiles for many threads: k is split into parts,
+// each with a result and packed operands of its own, which are added in order.
 struct Split {
   size_t parts;         // 0: not split
   size_t depth;         // of a part
@@ -65,13 +66,14 @@ inline Split split_of(const GemmSizes& s) {
   split.depth = ceil_divide(s.k, split.parts);
   split.parts = ceil_divide(s.k, split.depth);
   split.result = ceil_divide(s.m * s.n, kLine) * kLine;
-  split.room = split.result + ceil_divide(packed_operands({s.m, s.n, split.depth}), kLine) * kLine;
+  split.room = split.result + ceil_divide(packed_operands({s.m, s.n, kDepth}), kLine) * kLine;
   return split;
 }
 
-inline size_t gemm_workspace(const GemmSizes& s) {
+// Of gemm_in_parts for any k up to this one: scratch is taken for the largest batch.
+inline size_t gemm_in_parts_workspace(const GemmSizes& s) {
   const Split split = split_of(s);
-  return larger(packed_operands(s), split.parts * split.room) * sizeof(real);
+  return larger(gemm_workspace(s), split.parts * split.room * sizeof(real));
 }
 
 // Rows and columns of one task. Every division gives the same bits; this one makes some thirty tasks of a
@@ -220,7 +222,18 @@ __attribute__((noinline)) void multiply(real* packed, GemmSizes s, Operand a, Op
   }
 }
 
-inline void multiply_parts(real* scratch, const Split& split, GemmSizes s, Operand a, Operand b, Result c) {
+inline void gemm(bpnet::Context& context, GemmSizes s, Operand a, Operand b, Result c, Epilogue epilogue) {
+  multiply(reinterpret_cast<real*>(context.scratch), s, a, b, c, epilogue);
+}
+
+// The same without an epilogue, where k may be long and the result small.
+void gemm_in_parts(bpnet::Context& context, GemmSizes s, Operand a, Operand b, Result c) {
+  const Split split = split_of(s);
+  if (split.parts == 0) {
+    gemm(context, s, a, b, c, kNoEpilogue);
+    return;
+  }
+  real* const scratch = reinterpret_cast<real*>(context.scratch);
   run_tasks(split.parts, false, [&](size_t part) {
     const size_t k0 = part * split.depth;
     real* const result = scratch + part * split.room;
@@ -235,18 +248,6 @@ inline void multiply_parts(real* scratch, const Split& split, GemmSizes s, Opera
     for (size_t part = 0; part < split.parts; ++part) {
       add_scaled(s.n, 1, scratch + part * split.room + i * s.n, row);
     }
-  }
-}
-
-__attribute__((noinline)) void gemm(bpnet::Context& context, GemmSizes s, Operand a, Operand b, Result c,
-                                    Epilogue epilogue) {
-  real* const scratch = reinterpret_cast<real*>(context.scratch);
-  const Split split = split_of(s);
-  const bool plain = !epilogue.bias && epilogue.activation.kind == bpnet::ActivationKind::kIdentity;
-  if (split.parts > 0 && plain && !c.transposed) {
-    multiply_parts(scratch, split, s, a, b, c);
-  } else {
-    multiply(scratch, s, a, b, c, epilogue);
   }
 }
 

@@ -46,7 +46,8 @@ void backward_bias(bpnet::Context& context, bpnet::LinearSizes s, const real* gr
 
 size_t linear_workspace(bpnet::LinearSizes s) {
   const size_t forward = gemm_workspace({s.n, s.out, s.in}), turned = gemm_workspace({s.out, s.n, s.in});
-  const size_t input = gemm_workspace({s.n, s.in, s.out}), weight = gemm_workspace({s.out, s.in, s.n});
+  const size_t input = gemm_workspace({s.n, s.in, s.out}),
+               weight = gemm_in_parts_workspace({s.out, s.in, s.n});
   return larger(larger(larger(forward, turned), larger(input, weight)), bias_sums(s) * s.out * sizeof(real));
 }
 
@@ -93,8 +94,8 @@ void linear_backward_input(bpnet::Context& context, bpnet::LinearSizes s, const 
 void linear_backward_weight(bpnet::Context& context, bpnet::LinearSizes s, const real* x, const real* grad_y,
                             real* grad_w, real* grad_bias, bool accumulate) {
   if (s.n >= kThinBatch) {
-    gemm(context, {s.out, s.in, s.n}, {grad_y, 1, s.out}, {x, s.in, 1}, {grad_w, s.in, false, accumulate},
-         kNoEpilogue);
+    gemm_in_parts(context, {s.out, s.in, s.n}, {grad_y, 1, s.out}, {x, s.in, 1},
+                  {grad_w, s.in, false, accumulate});
   } else {
     run_chunks(s.out, thin_rows(s.in), [&](size_t begin, size_t end, size_t) {
       for (size_t j = begin; j < end; ++j) {
