@@ -13,11 +13,11 @@ from bpnet.network import Network
 from bpnet.recipes.alexnet import augmenter_of
 from bpnet.recipes.images import ten_view_outputs
 
-Path = str | os.PathLike[str]
+PathLike = str | os.PathLike[str]
 
 
 def classify(
-    network: Network, photographs: Path | Iterable[Path], top: int = 5
+    network: Network, photographs: PathLike | Iterable[PathLike], top: int = 5
 ) -> list[list[tuple[str, float]]]:
     """The likeliest classes of JPEG and PNG files, by the mean softmax output of ten views of each.
 
@@ -57,7 +57,7 @@ def ranked(row: np.ndarray, top: int) -> list[int]:
     return [int(k) for k in np.argsort(-row, kind="stable")[:top]]
 
 
-def probabilities(network: Network, paths: Iterable[Path]) -> Iterator[np.ndarray | BadImage]:
+def probabilities(network: Network, paths: Iterable[PathLike]) -> Iterator[np.ndarray | BadImage]:
     """Of each file in turn (classes,) float64, or why it is no photograph."""
     augmenter = augmenter_of(network)
     for path in paths:
