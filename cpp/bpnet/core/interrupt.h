@@ -12,6 +12,7 @@ using StopQuestion = std::function<bool()>;
 // While one lives, parallel_for on its thread asks `wanted` between its chunks, about ten times a second.
 // Once that said yes, chunks that have not begun are left out, in every parallel_for of the thread until the
 // object goes: what was being computed is garbage, and check() says so. Not for work on what must stay whole.
+// Who makes one calls check() before it goes: the question may have taken the signal.
 class Interruptible {
  public:
   explicit Interruptible(const StopQuestion& wanted);  // empty: never asked. It must outlive the object

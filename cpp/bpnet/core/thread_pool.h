@@ -15,8 +15,8 @@ class ThreadPool {
  public:
   using Function = void (*)(std::size_t index, void* argument);
 
-  // As parallel_for, with at most `threads` threads, the caller being one.
   void start(int threads);  // makes the workers that run() would make
+  // As parallel_for, with at most `threads` threads, the caller being one.
   void run(std::size_t count, Function function, void* argument, int threads);
 
  private:
