@@ -34,7 +34,9 @@ def row(case: str, threads: int, peer: str, ratios: Sequence[float]) -> Row:
 
 def check_same_weights(case: Case, peers: Peers) -> None:
     """After the same few steps from the same weights, all peers that can tell have the same weights."""
-    steps = 20
+    # A unit of a ReLU network whose sum is next to 0 is on here and off there: rounding grows from 1e-7 to
+    # 1e-4 within ten steps of a wide one.
+    steps = 5 if case.activation == "relu" else 20
     samples = min(case.samples, steps * case.batch)
     small = case._replace(samples=samples, epochs=steps * case.batch // samples)
     states = {}
@@ -46,7 +48,7 @@ def check_same_weights(case: Case, peers: Peers) -> None:
     for name, theirs in states.items():
         for a, b in zip(ours, theirs):
             error = float(np.abs(a - b).max() / np.abs(b).max())
-            if error > 1e-4:
+            if error > 1e-5:
                 raise SystemExit(f"{case.name}: the weights of {name} differ by {error:.1e}")
 
 
