@@ -179,7 +179,28 @@ struct OnlineResult {
   size_t correct;     // samples that are right, as training/metrics.h counts them
 };
 
-// One backend in float or double. No entry is null.
+// One link of a chain, y = act(W x + b) or without weights y = act(x), in = out, and where its gradients go.
+template <class T>
+struct ChainLayer {
+  size_t in, out;
+  Activation activation;
+  const T* weight;  // (out, in), or null
+  const T* bias;    // (out,), or null
+  T* grad_weight;   // (out, in)
+  T* grad_bias;     // (out,), or null
+};
+
+// A whole batch through a chain: its outputs, its loss, and the gradients of all parameters.
+template <class T>
+struct ChainArgs {
+  const ChainLayer<T>* layers;
+  size_t depth;
+  const T* x;        // (rows, in)
+  T* output;         // (rows, out)
+  LossArgs<T> loss;  // of rows and output; it is not told where they are, nor where its gradient goes
+};
+
+// One backend in float or double. No entry is null but the chain's.
 template <class T>
 struct Kernels {
   const char* name;  // "reference", "baseline", "avx2", "avx512"
@@ -284,6 +305,11 @@ struct Kernels {
 
   // Index of the first element that is NaN or infinite, or count when all are finite.
   size_t (*first_not_finite)(Context&, size_t count, const T* x);
+
+  // 0: this chain's layers are better run one by one. The answer is that for every batch, or for none; it
+  // grows with the batch. Both are null in a backend without such a kernel.
+  size_t (*chain_workspace)(const ChainArgs<T>&);
+  double (*chain_gradients)(Context&, const ChainArgs<T>&);  // the loss
 
   size_t (*online_workspace)(const OnlineArgs<T>&);
   OnlineResult (*online_sgd)(Context&, const OnlineArgs<T>&);

@@ -27,6 +27,7 @@ BasicTrainer<T>::BasicTrainer(BasicNetwork<T>& network, Loss loss, Optimizer opt
       optimizer_(std::move(optimizer)),
       options_(std::move(options)),
       chain_(make_chain(network)),
+      chain_batch_(network, chain_),
       slot_names_(optimizer_slots(optimizer_)) {
   check_loss(loss_, network);
   check_optimizer(optimizer_);
@@ -55,8 +56,9 @@ void BasicTrainer<T>::reserve(std::size_t max_batch) {
   start_threads();
   if (max_batch <= max_batch_) return;
   const std::size_t outputs = network_->output_shape().count();
-  network_->reserve(max_batch);
+  network_->reserve(chain_batch_.most_layer_by_layer(max_batch));
   network_->reserve_scratch(network_->kernels().loss_workspace(max_batch, outputs));
+  chain_batch_.reserve(max_batch);
   batch_x_.reserve(checked_product("trainer", max_batch, network_->input_shape().count()) * sizeof(T));
   batch_targets_.reserve(checked_product("trainer", max_batch, outputs) * sizeof(T));
   batch_labels_.reserve(max_batch * sizeof(std::int64_t));
@@ -65,34 +67,52 @@ void BasicTrainer<T>::reserve(std::size_t max_batch) {
   max_batch_ = max_batch;
 }
 
+// Each row's weight over the sum of all, which is returned.
+template <class T>
+double BasicTrainer<T>::scale_rows(const Batch& batch, T* row_scale) const {
+  if (!batch.sample_weight && (!batch.labels || class_weight_.empty())) {
+    std::fill_n(row_scale, batch.count, T(1.0 / double(batch.count)));
+    return double(batch.count);
+  }
+  const auto weight = [&](std::size_t r) {
+    return batch.sample_weight ? double(batch.sample_weight[r]) : 1.0;
+  };
+  double sum = 0;
+  for (std::size_t r = 0; r < batch.count; ++r) {
+    sum += batch.labels ? weight(r) * class_weight_of(batch.labels[r]) : weight(r);
+  }
+  for (std::size_t r = 0; r < batch.count; ++r) row_scale[r] = sum > 0 ? T(weight(r) / sum) : T(0);
+  return sum;
+}
+
 template <class T>
 double BasicTrainer<T>::forward_and_loss(const Batch& batch) {
   const std::size_t outputs = network_->output_shape().count();
   T* row_scale = row_scale_.template at<T>(0);
-  double sum = 0;
-  for (std::size_t r = 0; r < batch.count; ++r) {
-    const double weight = batch.sample_weight ? double(batch.sample_weight[r]) : 1.0;
-    sum += batch.labels ? weight * class_weight_of(batch.labels[r]) : weight;
+  last_weight_sum_ = scale_rows(batch, row_scale);
+  LossArgs<T> args{loss_kind(loss_), loss_parameter(loss_),
+                   batch.count,      outputs,
+                   nullptr,          batch.targets,
+                   batch.labels,     class_weight_.empty() ? nullptr : class_weight_.data(),
+                   row_scale,        nullptr};
+  if (chain_batch_.takes(batch.count)) {
+    output_ = chain_batch_.output();
+    return chain_batch_.run(batch.x, args);
   }
-  for (std::size_t r = 0; r < batch.count; ++r) {
-    const double weight = batch.sample_weight ? double(batch.sample_weight[r]) : 1.0;
-    row_scale[r] = sum > 0 ? T(weight / sum) : T(0);
-  }
-  last_weight_sum_ = sum;
-
-  const T* output = network_->forward_training(batch.x, batch.count, seed(), state_.step);
-  const LossArgs<T> args{loss_kind(loss_), loss_parameter(loss_),
-                         batch.count,      outputs,
-                         output,           batch.targets,
-                         batch.labels,     class_weight_.empty() ? nullptr : class_weight_.data(),
-                         row_scale,        network_->grad_output()};
+  args.output = output_ = network_->forward_training(batch.x, batch.count, seed(), state_.step);
+  args.grad_output = network_->grad_output();
   return network_->kernels().loss(network_->context(), args);
 }
 
 template <class T>
-void BasicTrainer<T>::backward_and_update() {
+void BasicTrainer<T>::backward(const Batch& batch) {
+  if (chain_batch_.takes(batch.count)) return;  // it has been there
   network_->backward(network_->grad_output());
   network_->forget_recorded();
+}
+
+template <class T>
+void BasicTrainer<T>::update() {
   const std::size_t size = network_->plan().parameter_size;
   const double rate = current_learning_rate();
   for (const Segment& segment : segments_) {
@@ -154,15 +174,16 @@ template <class T>
 double BasicTrainer<T>::step_or_throw(const Batch& batch) {
   const double loss = forward_and_loss(batch);
   if (!std::isfinite(loss)) loss_not_finite(loss, state_.step);
-  const std::uint64_t correct = count_correct(loss_, batch.count, network_->output_shape().count(),
-                                              network_->recorded_output(), batch.targets, batch.labels);
+  const std::uint64_t correct = count_correct(loss_, batch.count, network_->output_shape().count(), output_,
+                                              batch.targets, batch.labels);
   if (last_weight_sum_ == 0) {  // as the online kernel: there is nothing to learn from
     network_->forget_recorded();
     state_.correct += correct;
     ++state_.step;
     return 0;
   }
-  backward_and_update();
+  backward(batch);
+  update();
   state_.correct += correct;
   state_.loss_sum += loss * last_weight_sum_;
   state_.weight_sum += last_weight_sum_;
@@ -173,7 +194,8 @@ template <class T>
 T BasicTrainer<T>::unchecked_step(const Batch& batch) noexcept {
   try {
     const double loss = forward_and_loss(batch);
-    backward_and_update();
+    backward(batch);
+    update();
     return T(loss);
   } catch (...) {  // a layer that cannot learn from such a batch
     network_->undo_forward_training();
@@ -213,10 +235,24 @@ T BasicTrainer<T>::step_in_epoch(const T* x, const std::int64_t* labels, std::si
   return T(loss);
 }
 
-// The samples of `order`, copied side by side and converted to T.
+static bool is_run(const std::uint64_t* order, std::size_t count) {
+  std::size_t steps = 1;
+  for (std::size_t i = 1; i < count; ++i) steps += order[i] == order[0] + i;
+  return steps == count;
+}
+
+// The samples of `order`, converted to T and side by side: copied, unless they lie so in the data.
 template <class T>
 typename BasicTrainer<T>::Batch BasicTrainer<T>::gather(const Dataset<T>& data, const std::uint64_t* order,
                                                         std::size_t count) {
+  if (data.x_type == Dataset<T>().x_type && is_run(order, count)) {
+    const std::size_t first = static_cast<std::size_t>(order[0]);
+    return {static_cast<const T*>(data.x) + first * data.features,
+            data.targets ? data.targets + first * data.outputs : nullptr,
+            data.labels ? data.labels + first : nullptr,
+            data.sample_weight ? data.sample_weight + first : nullptr,
+            count};
+  }
   Batch batch{batch_x_.template at<T>(0), nullptr, nullptr, nullptr, count};
   gather_rows(data.x, data.x_type, data.features, order, 0, count, batch_x_.template at<T>(0));
   if (data.targets) {

@@ -5,8 +5,8 @@
 #include <string>
 #include <vector>
 
-#include "bpnet/network/chain.h"
 #include "bpnet/network/network.h"
+#include "bpnet/training/chain_batch.h"
 #include "bpnet/training/dataset.h"
 #include "bpnet/training/loss.h"
 #include "bpnet/training/optimizer.h"
@@ -135,10 +135,14 @@ class BasicTrainer {
     std::size_t count;
   };
 
-  double forward_and_loss(const Batch& batch);  // leaves the gradient by the outputs in the network
-  double step_on(const Batch& batch);           // what it throws leaves all as it was
-  double step_or_throw(const Batch& batch);     // throws before the update when the loss is not finite
-  void backward_and_update();
+  double scale_rows(const Batch& batch, T* row_scale) const;
+  // Leaves the outputs at output_, and in the network the gradient by them or, of a chain batch, by all
+  // parameters.
+  double forward_and_loss(const Batch& batch);
+  double step_on(const Batch& batch);        // what it throws leaves all as it was
+  double step_or_throw(const Batch& batch);  // throws before the update when the loss is not finite
+  void backward(const Batch& batch);
+  void update();
   void check_data(const Dataset<T>& data) const;
   T checked_step(const Batch& batch);
   T unchecked_step(const Batch& batch) noexcept;
@@ -158,6 +162,7 @@ class BasicTrainer {
   Optimizer optimizer_;
   TrainerOptions options_;
   Chain chain_;
+  ChainBatch<T> chain_batch_;
   std::vector<T> class_weight_;
   std::vector<Segment> segments_;
   std::vector<std::string> slot_names_;
@@ -170,6 +175,7 @@ class BasicTrainer {
   bool order_shuffled_ = false;
   std::vector<OnlineLayer<T>> online_layers_;
   std::vector<std::uint64_t> gathered_order_;  // 0, 1, … of samples that were converted to T
+  const T* output_ = nullptr;  // of the last batch
   double last_weight_sum_ = 0;
   std::optional<TrainerSnapshot<T>> best_;
   TrainerState state_;

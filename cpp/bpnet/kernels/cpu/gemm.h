@@ -31,6 +31,7 @@ struct Result {
 struct Epilogue {
   const real* bias;  // as long as a row, or null
   bpnet::Activation activation;
+  const real* start = nullptr;  // (m,) or null: what every element of row i of a · b begins with
 };
 
 constexpr Epilogue kNoEpilogue = {nullptr, {bpnet::ActivationKind::kIdentity, 0}};
@@ -81,7 +82,8 @@ inline size_t gemm_in_parts_workspace(const GemmSizes& s) {
 struct TaskSizes {
   size_t rows, columns;
 };
-inline TaskSizes task_sizes(size_t m, size_t n) {
+inline TaskSizes task_sizes(size_t m, size_t n, bool serial) {
+  if (serial) return {m, kBlockColumns};
   TaskSizes task = {8 * kTileRows, kBlockColumns};
   const auto tasks = [&] { return ceil_divide(m, task.rows) * ceil_divide(n, task.columns); };
   while (tasks() < 32 && task.rows > 2 * kTileRows) task.rows /= 2;
@@ -115,6 +117,7 @@ struct Pass {
   Result c;
   bool packs_a, packs_b;
   real *packed_a, *packed_b;
+  const real* start;  // (size.m,) or null
 };
 
 inline bool is_packed(const Pass& pass, size_t j) {
@@ -153,7 +156,8 @@ inline void multiply_block(const Pass& pass, size_t i0, size_t i1, size_t j0, si
   for (size_t i = i0; i < i1;) {
     const TileKind& kind = tile_for(i1 - i, pass.packs_a);
     TileInput in = {
-        pass.a.data + i * pass.a.row_stride, pass.a.row_stride, pass.a.column_stride, nullptr, 0, k};
+        pass.a.data + i * pass.a.row_stride, pass.a.row_stride, pass.a.column_stride, nullptr, 0, k,
+        pass.start ? pass.start + i : nullptr};
     if (pass.packs_a) {
       in.a = pass.packed_a + i / kTileRows * kTileRows * k + i % kTileRows;
       in.a_row = 1;
@@ -186,7 +190,7 @@ inline void run_pass(const Pass& pass, bool serial, const Epilogue* epilogue) {
   if (pass.packs_a) {
     run_tasks(ceil_divide(s.m, kPackedTogether), serial, [&](size_t group) { pack_a(pass, group); });
   }
-  const TaskSizes task = task_sizes(s.m, s.n);
+  const TaskSizes task = task_sizes(s.m, s.n, serial);
   const size_t row_tasks = ceil_divide(s.m, task.rows), column_tasks = ceil_divide(s.n, task.columns);
   run_tasks(row_tasks * column_tasks, serial, [&](size_t index) {
     const size_t i0 = index % row_tasks * task.rows, i1 = smaller(s.m, i0 + task.rows);
@@ -214,7 +218,8 @@ __attribute__((noinline)) void multiply(real* packed, GemmSizes s, Operand a, Op
             packs_a,
             packs_b,
             packed + packed_b(s),
-            packed};
+            packed,
+            epilogue.start && k0 == 0 ? epilogue.start + m0 : nullptr};
         const Epilogue here = {epilogue.bias ? epilogue.bias + column : nullptr, epilogue.activation};
         run_pass(pass, serial, k0 + depth >= s.k ? &here : nullptr);
       }

@@ -6,20 +6,21 @@
 
 namespace {
 
-// One matrix: columns begin … end of x become rows of y.
-void transpose_columns(size_t rows, size_t columns, size_t begin, size_t end, const real* x, real* y) {
+// Columns begin … end of x (rows, …) become rows of y.
+void transpose_columns(size_t rows, size_t begin, size_t end, const real* x, size_t x_stride, real* y,
+                       size_t y_stride) {
   const size_t whole_rows = rows / kLanes * kLanes;
   size_t c = begin;
   for (; c + kLanes <= end; c += kLanes) {
     for (size_t r = 0; r < whole_rows; r += kLanes) {
-      transpose_block(x + r * columns + c, columns, y + c * rows + r, rows);
+      transpose_block(x + r * x_stride + c, x_stride, y + c * y_stride + r, y_stride);
     }
     for (size_t i = c; i < c + kLanes; ++i) {
-      for (size_t r = whole_rows; r < rows; ++r) y[i * rows + r] = x[r * columns + i];
+      for (size_t r = whole_rows; r < rows; ++r) y[i * y_stride + r] = x[r * x_stride + i];
     }
   }
   for (; c < end; ++c) {
-    for (size_t r = 0; r < rows; ++r) y[c * rows + r] = x[r * columns + c];
+    for (size_t r = 0; r < rows; ++r) y[c * y_stride + r] = x[r * x_stride + c];
   }
 }
 
@@ -29,8 +30,8 @@ void transpose(bpnet::Context&, size_t n, size_t rows, size_t columns, const rea
   const size_t tasks = ceil_divide(columns, chunk);
   run_tasks(n * tasks, n * rows * columns <= kChunk, [&](size_t index) {
     const size_t image = index / tasks, begin = index % tasks * chunk;
-    transpose_columns(rows, columns, begin, smaller(columns, begin + chunk), x + image * rows * columns,
-                      y + image * rows * columns);
+    transpose_columns(rows, begin, smaller(columns, begin + chunk), x + image * rows * columns, columns,
+                      y + image * rows * columns, rows);
   });
 }
 

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "bpnet/kernels/cpu/activation.h"
+#include "bpnet/kernels/cpu/chain.h"
 #include "bpnet/kernels/cpu/convolution.h"
 #include "bpnet/kernels/cpu/elementwise.h"
 #include "bpnet/kernels/cpu/layout.h"
@@ -67,6 +68,8 @@ constexpr bpnet::Kernels<real> kTable = {
     .adam = adam,
     .rmsprop = rmsprop,
     .first_not_finite = first_not_finite,
+    .chain_workspace = chain_workspace,
+    .chain_gradients = chain_gradients,
     .online_workspace = online_workspace,
     .online_sgd = online_sgd,
 };

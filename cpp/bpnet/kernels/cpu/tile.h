@@ -13,6 +13,7 @@ struct TileInput {
   const real* b;
   size_t b_depth;  // from row to row
   size_t depth;
+  const real* start;  // of each row; null: 0
 };
 
 struct TileOutput {
@@ -24,13 +25,13 @@ struct TileOutput {
 template <size_t kRows, size_t kVectors>
 using Tile = vec[kRows][kVectors];
 
-// tile = rows of a · columns of b
+// tile = start + rows of a · columns of b
 template <size_t kRows, size_t kVectors>
 inline void multiply_tile(const TileInput& in, Tile<kRows, kVectors>& tile) {
 #pragma GCC unroll 16
   for (size_t i = 0; i < kRows; ++i) {
 #pragma GCC unroll 4
-    for (size_t v = 0; v < kVectors; ++v) tile[i][v] = vec{};
+    for (size_t v = 0; v < kVectors; ++v) tile[i][v] = in.start ? splat(in.start[i]) : vec{};
   }
   // Rows by threes: a base and up to two strides reach each, so that all addresses stay in registers.
   constexpr size_t kBases = (kRows + 2) / 3;
@@ -54,22 +55,29 @@ inline void multiply_tile(const TileInput& in, Tile<kRows, kVectors>& tile) {
   }
 }
 
-// c[i][j] = or += Σ_p a[i][p] b[p][j] for whole tiles
+// c[i][j] = or += start[i] + Σ_p a[i][p] b[p][j] for whole tiles
 template <size_t kRows, size_t kVectors>
 void tile_product(const TileInput& in, const TileOutput& out) {
+  real* const c = out.c;  // its stores would make the compiler read `out` again
+  const size_t stride = out.stride;
+  const bool add = out.add;
   // The tile of c is far away in memory, and wanted when the product is done.
   for (size_t i = 0; i < kRows; ++i) {
-    for (size_t v = 0; v < kVectors; ++v) __builtin_prefetch(out.c + i * out.stride + v * kLanes, 1, 3);
+    for (size_t v = 0; v < kVectors; ++v) __builtin_prefetch(c + i * stride + v * kLanes, 1, 3);
   }
   Tile<kRows, kVectors> tile;
   multiply_tile(in, tile);
+  if (add) {
+#pragma GCC unroll 16
+    for (size_t i = 0; i < kRows; ++i) {
+#pragma GCC unroll 4
+      for (size_t v = 0; v < kVectors; ++v) tile[i][v] += load(c + i * stride + v * kLanes);
+    }
+  }
 #pragma GCC unroll 16
   for (size_t i = 0; i < kRows; ++i) {
 #pragma GCC unroll 4
-    for (size_t v = 0; v < kVectors; ++v) {
-      real* to = out.c + i * out.stride + v * kLanes;
-      store(to, out.add ? load(to) + tile[i][v] : tile[i][v]);
-    }
+    for (size_t v = 0; v < kVectors; ++v) store(c + i * stride + v * kLanes, tile[i][v]);
   }
 }
 

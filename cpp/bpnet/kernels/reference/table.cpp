@@ -66,6 +66,8 @@ constexpr Kernels<T> kTable = {
     .adam = reference::adam<T>,
     .rmsprop = reference::rmsprop<T>,
     .first_not_finite = reference::first_not_finite<T>,
+    .chain_workspace = nullptr,
+    .chain_gradients = nullptr,
     .online_workspace = reference::online_workspace<T>,
     .online_sgd = reference::online_sgd<T>,
 };

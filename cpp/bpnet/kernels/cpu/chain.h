@@ -1,0 +1,253 @@
+// A batch through a narrow chain, a slice of samples at a time: forward, loss and backward of a slice within
+// the nearest caches. Within a slice samples lie side by side, (features, samples): the products of both
+// directions then load them as vectors from where they lie, whatever the layers' widths.
+//
+// Slices are dealt to parts, which depend on sizes alone. Each part sums the gradients of its slices in turn,
+// and the parts' sums are added in order.
+#pragma once
+
+#include "bpnet/kernels/cpu/activation.h"
+#include "bpnet/kernels/cpu/gemm.h"
+#include "bpnet/kernels/cpu/layout.h"
+#include "bpnet/kernels/cpu/loss.h"
+#include "bpnet/kernels/cpu/softmax.h"
+
+namespace {
+
+using Chain = bpnet::ChainArgs<real>;
+using ChainLayer = bpnet::ChainLayer<real>;
+
+// More weights than these, and threads had better share a layer than the batch.
+constexpr size_t kChainWeights = size_t{1} << 14;
+// What a slice's arrays may take, within bounds on its rows: the fewer, the more often gradients are added to.
+constexpr size_t kSliceBytes = size_t{1} << 16;
+constexpr size_t kLeastSlice = 48, kMostSlice = 112;
+constexpr size_t kChainParts = 32;
+
+struct ChainLink {
+  real* s;  // (out, rows) before the activation where its slope is known from there; else not to be read
+  real* y;  // (out, rows)
+  real *grad_weight, *grad_bias;  // where the part's gradients go
+};
+
+// The memory of one part.
+struct ChainPart {
+  ChainLink* links;
+  real* x;            // (in, rows)
+  real* delta[2];     // (widest, rows), one being made from the other
+  real* grad_output;  // (rows, out)
+  real* gradients;    // (parameters,); null: they go where they are wanted
+  bpnet::Context scratch;
+  size_t bytes;
+};
+
+struct ChainSlices {
+  size_t rows;  // of a slice; the last one may have fewer
+  size_t count, parts;
+};
+
+inline bool reads_input(ActivationKind kind) {
+  return kind == ActivationKind::kGelu || kind == ActivationKind::kGeluTanh || kind == ActivationKind::kSilu;
+}
+
+inline size_t filled_vectors(size_t rows) { return ceil_divide(rows, kLanes) * kLanes; }
+inline size_t whole_lines(size_t bytes) { return ceil_divide(bytes, 64) * 64; }
+
+inline size_t chain_weights(const Chain& a) {
+  size_t weights = 0;
+  for (size_t l = 0; l < a.depth; ++l) weights += a.layers[l].weight ? a.layers[l].in * a.layers[l].out : 0;
+  return weights;
+}
+
+inline size_t chain_parameters(const Chain& a) {
+  size_t parameters = chain_weights(a);
+  for (size_t l = 0; l < a.depth; ++l) parameters += a.layers[l].bias ? a.layers[l].out : 0;
+  return parameters;
+}
+
+// Rows of a slice, of any batch.
+inline size_t most_rows(const Chain& a) {
+  size_t width = a.layers[0].in;
+  for (size_t l = 0; l < a.depth; ++l) width += 2 * a.layers[l].out;
+  const size_t rows = kSliceBytes / (width * sizeof(real));
+  return rows < kLeastSlice ? kLeastSlice : filled_vectors(smaller(rows, kMostSlice));
+}
+
+inline ChainSlices chain_slices(const Chain& a) {
+  const size_t count = ceil_divide(a.loss.rows, most_rows(a));
+  return {filled_vectors(ceil_divide(a.loss.rows, count)), count, smaller(kChainParts, count)};
+}
+
+inline size_t chain_products(const Chain& a, size_t rows) {  // bytes
+  size_t most = 0;
+  for (size_t l = 0; l < a.depth; ++l) {
+    const size_t in = a.layers[l].in, out = a.layers[l].out;
+    most = larger(most, gemm_workspace({out, rows, in}));
+    most = larger(most, larger(gemm_workspace({out, in, rows}), gemm_workspace({in, rows, out})));
+  }
+  return most;
+}
+
+// With null memory only the bytes count.
+inline ChainPart lay_out_part(const Chain& a, size_t rows, bool shared, unsigned char* memory) {
+  ChainPart part = {};
+  const auto take = [&](size_t bytes) {
+    unsigned char* const at = memory ? memory + part.bytes : nullptr;
+    part.bytes += whole_lines(bytes);
+    return at;
+  };
+  const auto take_reals = [&](size_t count) { return reinterpret_cast<real*>(take(count * sizeof(real))); };
+  part.links = reinterpret_cast<ChainLink*>(take(a.depth * sizeof(ChainLink)));
+  part.x = take_reals(a.layers[0].in * rows);
+  part.gradients = shared ? take_reals(chain_parameters(a)) : nullptr;
+  real* gradient = part.gradients;
+  size_t widest = 0;
+  for (size_t l = 0; l < a.depth; ++l) {
+    const ChainLayer& layer = a.layers[l];
+    widest = larger(widest, larger(layer.in, layer.out));
+    const bool keeps_s = layer.weight && reads_input(layer.activation.kind);
+    real* const s = keeps_s ? take_reals(layer.out * rows) : nullptr;
+    real* const y = take_reals(layer.out * rows);
+    if (!memory) continue;
+    ChainLink& link = part.links[l];
+    link = {keeps_s ? s : y, y, layer.grad_weight, layer.grad_bias};
+    if (!layer.weight) link.s = l ? part.links[l - 1].y : part.x;
+    if (!shared || !layer.weight) continue;
+    link.grad_weight = gradient;
+    gradient += layer.in * layer.out;
+    link.grad_bias = layer.bias ? gradient : nullptr;
+    if (layer.bias) gradient += layer.out;
+  }
+  for (real*& delta : part.delta) delta = take_reals(widest * rows);
+  part.grad_output = take_reals(a.loss.columns * rows);
+  const size_t products = chain_products(a, rows);
+  part.scratch = {take(products), products};
+  return part;
+}
+
+size_t chain_workspace(const Chain& a) {
+  const size_t weights = chain_weights(a);
+  if (weights == 0 || weights > kChainWeights) return 0;
+  const ChainSlices slices = chain_slices(a);
+  // The last batch of an epoch may be smaller than the others, with slices of more rows.
+  const size_t part = lay_out_part(a, most_rows(a), true, nullptr).bytes;
+  return whole_lines(kChainParts * sizeof(double)) + slices.parts * part;
+}
+
+// y (columns, rows) of x (rows, columns), and 0 where a row of y is filled up to whole vectors
+inline void turn_samples(size_t rows, size_t columns, const real* x, real* y) {
+  const size_t stride = filled_vectors(rows);
+  transpose_columns(rows, 0, columns, x, columns, y, stride);
+  for (size_t c = 0; c < columns; ++c) fill_zero(stride - rows, y + c * stride + rows);
+}
+
+inline void chain_forward(ChainPart& part, const Chain& a, size_t rows) {
+  const size_t stride = filled_vectors(rows);
+  const real* x = part.x;
+  for (size_t l = 0; l < a.depth; ++l) {
+    const ChainLayer& layer = a.layers[l];
+    const ChainLink& link = part.links[l];
+    if (layer.weight) {
+      gemm(part.scratch, {layer.out, stride, layer.in}, {layer.weight, layer.in, 1}, {x, stride, 1},
+           {link.s, stride, false, false}, {nullptr, kNoEpilogue.activation, layer.bias});
+    }
+    activate(layer.activation, layer.out * stride, link.s, link.y);
+    x = link.y;
+  }
+}
+
+// The loss of rows first … first+rows−1, of which y (out, rows) is the output; delta = its gradient by y.
+inline double chain_loss(const ChainPart& part, const Chain& a, size_t first, size_t rows, const real* y,
+                         real* delta) {
+  const size_t columns = a.loss.columns;
+  Loss here = a.loss;
+  real* const output = a.output + first * columns;
+  transpose_columns(columns, 0, rows, y, filled_vectors(rows), output, columns);
+  here.output = output;
+  here.target = here.target ? here.target + first * columns : nullptr;
+  here.label = here.label ? here.label + first : nullptr;
+  here.grad_output = part.grad_output;
+  double sum = 0;
+  for (size_t row = 0; row < rows; ++row) sum += loss_row(here, row, a.loss.row_scale[first + row]);
+  turn_samples(rows, columns, part.grad_output, delta);
+  return sum;
+}
+
+// From part.delta[0], the gradient by the output, to the gradients of the parameters.
+inline void chain_backward(ChainPart& part, const Chain& a, const real* first_x, size_t rows,
+                           bool accumulate) {
+  const size_t stride = filled_vectors(rows);
+  real *delta = part.delta[0], *next = part.delta[1];
+  for (size_t l = a.depth; l-- > 0;) {
+    const ChainLayer& layer = a.layers[l];
+    const ChainLink& link = part.links[l];
+    activate_backward(layer.activation, layer.out * stride, link.s, link.y, delta, delta);
+    if (!layer.weight) continue;
+    // The caller's rows are loaded as they lie where they are whole vectors.
+    const bool as_given = l == 0 && layer.in % kLanes == 0;
+    const Operand x = as_given ? Operand{first_x, layer.in, 1}
+                               : Operand{l ? part.links[l - 1].y : part.x, 1, stride};
+    gemm(part.scratch, {layer.out, layer.in, rows}, {delta, stride, 1}, x,
+         {link.grad_weight, layer.in, false, accumulate}, kNoEpilogue);
+    for (size_t j = 0; link.grad_bias && j < layer.out; ++j) {
+      const real sum = sum_of(rows, delta + j * stride);
+      link.grad_bias[j] = accumulate ? link.grad_bias[j] + sum : sum;
+    }
+    if (l == 0) continue;
+    gemm(part.scratch, {layer.in, stride, layer.out}, {layer.weight, 1, layer.in}, {delta, stride, 1},
+         {next, stride, false, false}, kNoEpilogue);
+    real* const done = delta;
+    delta = next;
+    next = done;
+  }
+}
+
+// grad = the sum of the parts' gradients that lie `offset` from their first.
+inline void add_parts(const ChainPart& first, size_t parts, size_t part_bytes, const real* of_first,
+                      size_t count, real* grad) {
+  const size_t offset = size_t(of_first - first.gradients), from_part_to_part = part_bytes / sizeof(real);
+  run_chunks(count, kChunk / 16, [&](size_t begin, size_t end, size_t) {
+    fill_zero(end - begin, grad + begin);
+    for (size_t p = 0; p < parts; ++p) {
+      add_scaled(end - begin, 1, first.gradients + p * from_part_to_part + offset + begin, grad + begin);
+    }
+  });
+}
+
+double chain_gradients(bpnet::Context& context, const Chain& a) {
+  const ChainSlices slices = chain_slices(a);
+  const bool shared = slices.parts > 1;
+  const size_t part_bytes = lay_out_part(a, slices.rows, shared, nullptr).bytes;
+  double* const losses = reinterpret_cast<double*>(context.scratch);
+  unsigned char* const memory = context.scratch + whole_lines(kChainParts * sizeof(double));
+  const bool serial = a.loss.rows * chain_weights(a) < kSerialProducts;
+  run_tasks(slices.parts, serial, [&](size_t index) {
+    ChainPart part = lay_out_part(a, slices.rows, shared, memory + index * part_bytes);
+    const size_t begin = index * slices.count / slices.parts, end = (index + 1) * slices.count / slices.parts;
+    losses[index] = 0;
+    for (size_t slice = begin; slice < end; ++slice) {
+      const size_t first = slice * slices.rows, rows = smaller(slices.rows, a.loss.rows - first);
+      const real* const x = a.x + first * a.layers[0].in;
+      turn_samples(rows, a.layers[0].in, x, part.x);
+      chain_forward(part, a, rows);
+      losses[index] += chain_loss(part, a, first, rows, part.links[a.depth - 1].y, part.delta[0]);
+      chain_backward(part, a, x, rows, slice > begin);
+    }
+  });
+  double loss = 0;
+  for (size_t index = 0; index < slices.parts; ++index) loss += losses[index];
+  if (!shared) return loss;
+  const ChainPart part = lay_out_part(a, slices.rows, shared, memory);
+  for (size_t l = 0; l < a.depth; ++l) {
+    const ChainLayer& layer = a.layers[l];
+    if (!layer.weight) continue;
+    const ChainLink& link = part.links[l];
+    add_parts(part, slices.parts, part_bytes, link.grad_weight, layer.in * layer.out, layer.grad_weight);
+    if (link.grad_bias) {
+      add_parts(part, slices.parts, part_bytes, link.grad_bias, layer.out, layer.grad_bias);
+    }
+  }
+  return loss;
+}
+
+}  // namespace
