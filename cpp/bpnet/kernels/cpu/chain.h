@@ -53,20 +53,20 @@ inline bool reads_input(ActivationKind kind) {
 inline size_t filled_vectors(size_t rows) { return ceil_divide(rows, kLanes) * kLanes; }
 inline size_t whole_lines(size_t bytes) { return ceil_divide(bytes, 64) * 64; }
 
-inline size_t chain_weights(const Chain& a) {
+__attribute__((noinline)) size_t chain_weights(const Chain& a) {
   size_t weights = 0;
   for (size_t l = 0; l < a.depth; ++l) weights += a.layers[l].weight ? a.layers[l].in * a.layers[l].out : 0;
   return weights;
 }
 
-inline size_t chain_parameters(const Chain& a) {
+__attribute__((noinline)) size_t chain_parameters(const Chain& a) {
   size_t parameters = chain_weights(a);
   for (size_t l = 0; l < a.depth; ++l) parameters += a.layers[l].bias ? a.layers[l].out : 0;
   return parameters;
 }
 
 // Rows of a slice, of any batch.
-inline size_t most_rows(const Chain& a) {
+__attribute__((noinline)) size_t most_rows(const Chain& a) {
   size_t width = a.layers[0].in;
   for (size_t l = 0; l < a.depth; ++l) width += 2 * a.layers[l].out;
   const size_t rows = kSliceBytes / (width * sizeof(real));
@@ -78,7 +78,7 @@ inline ChainSlices chain_slices(const Chain& a) {
   return {filled_vectors(ceil_divide(a.loss.rows, count)), count, smaller(kChainParts, count)};
 }
 
-inline size_t chain_products(const Chain& a, size_t rows) {  // bytes
+__attribute__((noinline)) size_t chain_products(const Chain& a, size_t rows) {  // bytes
   size_t most = 0;
   for (size_t l = 0; l < a.depth; ++l) {
     const size_t in = a.layers[l].in, out = a.layers[l].out;
@@ -89,7 +89,7 @@ inline size_t chain_products(const Chain& a, size_t rows) {  // bytes
 }
 
 // With null memory only the bytes count.
-inline ChainPart lay_out_part(const Chain& a, size_t rows, bool shared, unsigned char* memory) {
+ChainPart lay_out_part(const Chain& a, size_t rows, bool shared, unsigned char* memory) {
   ChainPart part = {};
   const auto take = [&](size_t bytes) {
     unsigned char* const at = memory ? memory + part.bytes : nullptr;
@@ -135,13 +135,13 @@ size_t chain_workspace(const Chain& a) {
 }
 
 // y (columns, rows) of x (rows, columns), and 0 where a row of y is filled up to whole vectors
-inline void turn_samples(size_t rows, size_t columns, const real* x, real* y) {
+void turn_samples(size_t rows, size_t columns, const real* x, real* y) {
   const size_t stride = filled_vectors(rows);
   transpose_columns(rows, 0, columns, x, columns, y, stride);
   for (size_t c = 0; c < columns; ++c) fill_zero(stride - rows, y + c * stride + rows);
 }
 
-inline void chain_forward(ChainPart& part, const Chain& a, size_t rows) {
+void chain_forward(ChainPart& part, const Chain& a, size_t rows) {
   const size_t stride = filled_vectors(rows);
   const real* x = part.x;
   for (size_t l = 0; l < a.depth; ++l) {
@@ -157,7 +157,7 @@ inline void chain_forward(ChainPart& part, const Chain& a, size_t rows) {
 }
 
 // The loss of rows first … first+rows−1, of which y (out, rows) is the output; delta = its gradient by y.
-inline double chain_loss(const ChainPart& part, const Chain& a, size_t first, size_t rows, const real* y,
+double chain_loss(const ChainPart& part, const Chain& a, size_t first, size_t rows, const real* y,
                          real* delta) {
   const size_t columns = a.loss.columns;
   Loss here = a.loss;
@@ -174,7 +174,7 @@ inline double chain_loss(const ChainPart& part, const Chain& a, size_t first, si
 }
 
 // From part.delta[0], the gradient by the output, to the gradients of the parameters.
-inline void chain_backward(ChainPart& part, const Chain& a, const real* first_x, size_t rows,
+void chain_backward(ChainPart& part, const Chain& a, const real* first_x, size_t rows,
                            bool accumulate) {
   const size_t stride = filled_vectors(rows);
   real *delta = part.delta[0], *next = part.delta[1];
@@ -203,7 +203,7 @@ inline void chain_backward(ChainPart& part, const Chain& a, const real* first_x,
 }
 
 // grad = the sum of the parts' gradients that lie `offset` from their first.
-inline void add_parts(const ChainPart& first, size_t parts, size_t part_bytes, const real* of_first,
+__attribute__((noinline)) void add_parts(const ChainPart& first, size_t parts, size_t part_bytes, const real* of_first,
                       size_t count, real* grad) {
   const size_t offset = size_t(of_first - first.gradients), from_part_to_part = part_bytes / sizeof(real);
   run_chunks(count, kChunk / 16, [&](size_t begin, size_t end, size_t) {

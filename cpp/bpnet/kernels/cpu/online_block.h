@@ -82,7 +82,7 @@ inline OnlineBlock make_block(const OnlineLayer& layer, bool first, size_t lengt
 }
 
 // The first layer takes the inputs of the samples that come, `count` of them.
-inline void begin_block(OnlineBlock& block, const real* x, const uint64_t* order, size_t count) {
+__attribute__((noinline)) void begin_block(OnlineBlock& block, const real* x, const uint64_t* order, size_t count) {
   block.weight_left = block.bias_left = 1;
   if (!block.first) return;
   const size_t in = block.layer->in, out = block.layer->out;
@@ -111,7 +111,7 @@ inline void add_share(size_t count, real share, const real* from, real* to) {
 }
 
 // s (out,) of sample t of the block, whose input is x (in,)
-inline void block_forward(const OnlineBlock& block, size_t t, const real* x, real* s) {
+__attribute__((noinline)) void block_forward(const OnlineBlock& block, size_t t, const real* x, real* s) {
   const OnlineLayer& layer = *block.layer;
   const real* product = block.s + t * layer.out;
   const real* gram = block.gram + t * block.length;
@@ -138,7 +138,7 @@ inline void block_forward(const OnlineBlock& block, size_t t, const real* x, rea
 }
 
 // grad_x (in,) = Wᵀδ of sample t, with the weights before it is learnt from
-inline void block_hand_down(const OnlineBlock& block, size_t t, const real* delta, real* grad_x) {
+__attribute__((noinline)) void block_hand_down(const OnlineBlock& block, size_t t, const real* delta, real* grad_x) {
   const OnlineLayer& layer = *block.layer;
   bpnet::Context scratch = block.scratch;
   linear_backward_input(scratch, {1, layer.in, layer.out}, delta, layer.weight, grad_x);
@@ -176,7 +176,7 @@ inline void pass_over(OnlineBlock& block, size_t t) {
 }
 
 // The update by the block's first `count` samples.
-inline void end_block(OnlineBlock& block, size_t count) {
+__attribute__((noinline)) void end_block(OnlineBlock& block, size_t count) {
   if (count == 0) return;
   const OnlineLayer& layer = *block.layer;
   if (layer.bias) {
