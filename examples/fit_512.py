@@ -43,6 +43,11 @@ def known_by_heart(epoch: int, metrics: Mapping[str, float]) -> bool:
     return metrics["val_accuracy"] >= GOAL
 
 
+def measured(path: str) -> list[float]:
+    """The accuracy after each epoch that was measured without dropout."""
+    return bp.Trainer.load(path).history.get("val_accuracy", [])
+
+
 def main() -> None:
     folder, path = [*sys.argv[1:], "fit_512.safetensors"][:2]
     source = first_photographs(folder)
@@ -58,9 +63,12 @@ def main() -> None:
             save=path,
             epochs=1,
         )
-    bp.recipes.alexnet(source, packed=packed, resume=path, epochs=LONGEST, on_epoch_end=almost)
-    run = bp.recipes.alexnet(source, source, packed=packed, resume=path, on_epoch_end=known_by_heart)
-    print(f"after {run.trainer.epochs} epochs: {100 * run.history['val_accuracy'][-1]:.1f} % known by heart")
+    if not measured(path):
+        bp.recipes.alexnet(source, packed=packed, resume=path, epochs=LONGEST, on_epoch_end=almost)
+    if not measured(path) or measured(path)[-1] < GOAL:
+        bp.recipes.alexnet(source, source, packed=packed, resume=path, on_epoch_end=known_by_heart)
+    known = f"{100 * measured(path)[-1]:.1f} %" if measured(path) else "fewer than 95 % were ever"
+    print(f"after {bp.Trainer.load(path).epochs} epochs: {known} known by heart")
 
 
 if __name__ == "__main__":

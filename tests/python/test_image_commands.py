@@ -138,6 +138,16 @@ def test_photographs_are_classified(good, bpnet: Run, train: Path, test: Path, m
         bp.recipes.classify(net, [photograph, test / "green" / "bad.png"])
     with pytest.raises(ValueError, match="keeps no mean image"):
         bp.recipes.classify(bp.load(model), photograph)
+    bad = tmp_path / "bad"
+    bad.mkdir()
+    status, _, err = bpnet("predict", path, bad)
+    assert status == 2 and f"predict: there is no file in the folder {bad}" in err
+    (bad / "1.png").write_bytes(b"")
+    status, _, err = bpnet("predict", path, bad)
+    assert status == 2 and f"predict: none of the 1 files in the folder {bad} is a photograph" in err
+    net.preprocessing = {**net.preprocessing, "classes": ["blue"]}
+    with pytest.raises(ValueError, match="3 outputs and the names of 1 classes"):
+        bp.recipes.classify(net, photograph)
 
 
 def test_pack(good, train: Path, tmp_path: Path):  # noqa: F811

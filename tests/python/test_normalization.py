@@ -241,3 +241,14 @@ def test_check_gradients_of_a_gradient_that_is_zero():
     x = np.random.default_rng(0).normal(size=(5, 2))
     errors = bp.check_gradients(net, x, [0, 1, 0, 1, 1], "cross_entropy")
     assert max(errors.values()) < 1e-6
+
+
+def test_loaded_statistics_are_not_undone():
+    """A backward that is given up puts the statistics back, but not over those that were loaded since."""
+    net = bp.Network((3,), [bp.Linear(2), bp.BatchNorm1d()], seed=0)
+    out = net.forward(np.random.default_rng(0).normal(size=(5, 3)), training=True)
+    state = {name: array + 1 for name, array in net.state_dict().items()}
+    net.load_state_dict(state)
+    with pytest.raises(ValueError, match=r"there is no forward\(training=True\) before it"):
+        net.backward(np.ones_like(out))
+    assert all(np.array_equal(array, state[name]) for name, array in net.state_dict().items())

@@ -87,6 +87,7 @@ std::size_t BasicNetwork<T>::parameter_count() const {
 
 template <class T>
 void BasicNetwork<T>::set_state(const std::string& name, const Shape& shape, const T* values) {
+  forget_recorded();  // what undoes a forward would put old buffers over these
   for (NamedTensor<T>& item : state()) {
     if (item.name != name) continue;
     if (!(item.tensor.shape == shape)) {

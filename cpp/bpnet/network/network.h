@@ -41,7 +41,7 @@ class BasicNetwork {
   std::vector<NamedTensor<T>> gradients();
   std::size_t parameter_count() const;  // trainable numbers
 
-  // Overwrites one tensor of state(); the values must be finite.
+  // Overwrites one tensor of state(); the values must be finite. There is nothing to go back through then.
   void set_state(const std::string& name, const Shape& shape, const T* values);
 
   // Takes the memory for batches of up to max_batch; later calls within it take none.

@@ -354,10 +354,14 @@ static void check_online_block(const char* operation, std::size_t online_block) 
   }
 }
 
+static void check_samples(std::size_t count) {
+  if (count == 0) fail<ShapeError>("training: the data has 0 samples, at least 1 is needed");
+}
+
 template <class T>
 void BasicTrainer<T>::check_data(const Dataset<T>& data) const {
   const std::size_t features = network_->input_shape().count(), outputs = network_->output_shape().count();
-  if (data.count == 0 || !data.x) fail<ShapeError>("training: the data has 0 samples, at least 1 is needed");
+  check_samples(data.x ? data.count : 0);
   if (data.features != features) {
     fail<ShapeError>("training: the data has ", data.features, " features, the network expects ", features);
   }
@@ -372,6 +376,8 @@ void BasicTrainer<T>::check_data(const Dataset<T>& data) const {
 
 template <class T>
 void BasicTrainer<T>::check_batches(std::size_t samples, std::size_t batch_size) const {
+  check_samples(samples);
+  if (batch_size == 0) fail<ValueError>("training: batch_size is 0, at least 1 is needed");
   const LeastBatch& least = network_->plan().least_batch;
   const auto needs = [&] { return ", but layer " + least.layer + " needs " + std::to_string(least.samples); };
   const std::size_t whole = std::min(samples, batch_size);
@@ -394,7 +400,6 @@ void BasicTrainer<T>::check_batches(std::size_t samples, std::size_t batch_size)
 template <class T>
 bool BasicTrainer<T>::run(const Dataset<T>& data, const RunOptions& options) {
   check_data(data);
-  if (options.batch_size == 0) fail<ValueError>("training: batch_size is 0, at least 1 is needed");
   check_online_block("training", options.online_block);
   check_batches(data.count, options.batch_size);
   using Clock = std::chrono::steady_clock;

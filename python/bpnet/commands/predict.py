@@ -51,15 +51,17 @@ def _photographs(network: Network, data: str, all_classes: bool) -> tuple[list[s
     for path, p in zip(paths, probabilities(network, paths)):
         if isinstance(p, BadImage):
             if not folder:
-                raise ValueError(f"{path}: {p}")
+                raise ValueError(f"predict: {path}: {p}")
             print(f"passed over {path}: {p}", file=sys.stderr)
         elif all_classes:
             rows.append([path, classes[p.argmax()], *(f"{each:.6f}" for each in p)])
         else:
             likeliest = ((classes[k], f"{p[k]:.6f}") for k in ranked(p, _TOP))
             rows.append([path, *(item for pair in likeliest for item in pair)])
+    if not paths:
+        raise ValueError(f"predict: there is no file in the folder {data}")
     if not rows:
-        raise ValueError(f"{data}: there is no photograph in this folder")
+        raise ValueError(f"predict: none of the {len(paths)} files in the folder {data} is a photograph")
     if all_classes:
         return ["photograph", "prediction", *(f"p({each})" for each in classes)], rows
     places = range(1, min(_TOP, len(classes)) + 1)

@@ -48,8 +48,20 @@ def classify(
 
 
 def classes_of(network: Network) -> list[str]:
-    """The names of the model's classes."""
-    return list((network.preprocessing or {}).get("classes", []))
+    """The names of the model's classes.
+
+    Raises:
+        ValueError: the model has none, or was not trained on photographs.
+    """
+    augmenter_of(network)
+    classes = list((network.preprocessing or {}).get("classes", []))
+    outputs = network.output_shape[0]
+    if len(classes) != outputs:
+        raise ValueError(
+            f"classify: the model has {outputs} outputs and the names of {len(classes)} classes; train it with "
+            "bpnet.recipes.alexnet, which keeps them"
+        )
+    return classes
 
 
 def ranked(row: np.ndarray, top: int) -> list[int]:
