@@ -82,10 +82,10 @@ void linear_backward_input(bpnet::Context& context, bpnet::LinearSizes s, const 
   }
   run_chunks(s.in, larger(64, thin_rows(s.out)), [&](size_t begin, size_t end, size_t) {
     for (size_t n = 0; n < s.n; ++n) {
-      real* to = grad_x + n * s.in;
-      fill_zero(end - begin, to + begin);
-      for (size_t j = 0; j < s.out; ++j) {
-        add_scaled(end - begin, grad_y[n * s.out + j], w + j * s.in + begin, to + begin);
+      real* to = grad_x + n * s.in + begin;
+      set_scaled(end - begin, grad_y[n * s.out], w + begin, to);
+      for (size_t j = 1; j < s.out; ++j) {
+        add_scaled(end - begin, grad_y[n * s.out + j], w + j * s.in + begin, to);
       }
     }
   });
@@ -99,8 +99,8 @@ void linear_backward_weight(bpnet::Context& context, bpnet::LinearSizes s, const
   } else {
     run_chunks(s.out, thin_rows(s.in), [&](size_t begin, size_t end, size_t) {
       for (size_t j = begin; j < end; ++j) {
-        if (!accumulate) fill_zero(s.in, grad_w + j * s.in);
-        for (size_t n = 0; n < s.n; ++n) {
+        if (!accumulate) set_scaled(s.in, grad_y[j], x, grad_w + j * s.in);
+        for (size_t n = accumulate ? 0 : 1; n < s.n; ++n) {
           add_scaled(s.in, grad_y[n * s.out + j], x + n * s.in, grad_w + j * s.in);
         }
       }

@@ -4,11 +4,13 @@
 #include "bpnet/kernels/cpu/scalar_math.h"
 #include "bpnet/kernels/kernels.h"
 
+// The loops' bodies take what they need by value: a factor that is read through a reference might be what a
+// store has just changed, and the compiler would not take several elements at a time.
 namespace {
 
 void sgd(bpnet::Context&, bpnet::SgdArgs a, size_t count, real* w, const real* grad, real* velocity) {
   const real rate = real(a.learning_rate), momentum = real(a.momentum), decay = real(a.weight_decay);
-  run_chunks(count, kChunk, [&](size_t begin, size_t end, size_t) {
+  run_chunks(count, kChunk, [=](size_t begin, size_t end, size_t) {
     if (!velocity) {
       for (size_t i = begin; i < end; ++i) w[i] -= rate * (grad[i] + decay * w[i]);
     } else if (a.lr_in_velocity) {
@@ -38,7 +40,7 @@ void adam(bpnet::Context&, bpnet::AdamArgs a, size_t count, real* w, const real*
   const real root = real(1 / __builtin_sqrt(a.correction2));
   const real shrink = a.decoupled ? real(1 - a.learning_rate * a.weight_decay) : real(1);
   const real decay = a.decoupled ? real(0) : real(a.weight_decay);
-  run_chunks(count, kChunk, [&](size_t begin, size_t end, size_t) {
+  run_chunks(count, kChunk, [=](size_t begin, size_t end, size_t) {
     for (size_t i = begin; i < end; ++i) {
       const real g = grad[i] + decay * w[i];
       m[i] = beta1 * m[i] + rest1 * g;
@@ -52,13 +54,20 @@ void rmsprop(bpnet::Context&, bpnet::RmspropArgs a, size_t count, real* w, const
              real* b) {
   const real alpha = real(a.alpha), rest = real(1 - a.alpha), epsilon = real(a.epsilon);
   const real rate = real(a.learning_rate), decay = real(a.weight_decay), momentum = real(a.momentum);
-  run_chunks(count, kChunk, [&](size_t begin, size_t end, size_t) {
-    for (size_t i = begin; i < end; ++i) {
-      const real g = grad[i] + decay * w[i];
-      v[i] = alpha * v[i] + rest * g * g;
-      real step = g / (sqrt_of(v[i]) + epsilon);
-      if (b) step = b[i] = momentum * b[i] + step;
-      w[i] -= rate * step;
+  run_chunks(count, kChunk, [=](size_t begin, size_t end, size_t) {
+    if (b) {
+      for (size_t i = begin; i < end; ++i) {
+        const real g = grad[i] + decay * w[i];
+        v[i] = alpha * v[i] + rest * g * g;
+        b[i] = momentum * b[i] + g / (sqrt_of(v[i]) + epsilon);
+        w[i] -= rate * b[i];
+      }
+    } else {
+      for (size_t i = begin; i < end; ++i) {
+        const real g = grad[i] + decay * w[i];
+        v[i] = alpha * v[i] + rest * g * g;
+        w[i] -= rate * g / (sqrt_of(v[i]) + epsilon);
+      }
     }
   });
 }

@@ -28,6 +28,13 @@ __attribute__((noinline)) void add_scaled(size_t count, real scale, const real* 
   for (; i < count; ++i) y[i] += scale * a[i];
 }
 
+// y = scale · a
+__attribute__((noinline)) void set_scaled(size_t count, real scale, const real* a, real* y) {
+  size_t i = 0;
+  for (; i + kLanes <= count; i += kLanes) store(y + i, scale * load(a + i));
+  for (; i < count; ++i) y[i] = scale * a[i];
+}
+
 inline void fill_zero(size_t count, real* y) {
   for (size_t i = 0; i < count; ++i) y[i] = 0;
 }
