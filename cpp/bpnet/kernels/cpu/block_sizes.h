@@ -33,6 +33,9 @@ constexpr size_t kPackedColumns = 4096;
 constexpr size_t kPackRows = 8 * kTileRows;
 constexpr size_t kPackColumns = 16 * kTileColumns;
 
+// Elements of b that are multiplied in one pass of k, however long.
+constexpr size_t kThinOperand = (size_t{1} << 17) / sizeof(real);
+
 // A result of so few elements at most is computed in parts of so much of k at least, and so many parts at
 // most.
 constexpr size_t kSplitResult = 64 * 64;

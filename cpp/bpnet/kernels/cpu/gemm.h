@@ -38,9 +38,21 @@ constexpr Epilogue kNoEpilogue = {nullptr, {bpnet::ActivationKind::kIdentity, 0}
 
 void activate(bpnet::Activation act, size_t count, const real* x, real* y);
 
-// Elements of the packed operands; each begins on a cache line.
+inline size_t packed_columns(size_t n) {
+  return ceil_divide(smaller(n, kPackedColumns), kTileColumns) * kTileColumns;
+}
+
+// k of a pass: a panel of b beside a tile's rows of a fits into the first-level cache, or all of a thin b
+// into the second, so that few results are added to. All passes are about equal.
+inline size_t pass_depth(const GemmSizes& s) {
+  const size_t most = s.n < kPackColumns ? larger(kDepth, kThinOperand / packed_columns(s.n)) : kDepth;
+  return larger(1, ceil_divide(s.k, ceil_divide(s.k, most)));
+}
+
+// Elements of the packed operands; each begins on a cache line. Scratch for the largest n serves all.
 inline size_t packed_b(const GemmSizes& s) {
-  return ceil_divide(smaller(s.n, kPackedColumns), kTileColumns) * kTileColumns * smaller(s.k, kDepth);
+  const size_t columns = packed_columns(s.n);
+  return smaller(columns * s.k, larger(columns * kDepth, kThinOperand));
 }
 inline size_t packed_a(const GemmSizes& s) {
   if (s.n < kPackColumns) return 0;
@@ -67,7 +79,7 @@ inline Split split_of(const GemmSizes& s) {
   split.depth = ceil_divide(s.k, split.parts);
   split.parts = ceil_divide(s.k, split.depth);
   split.result = ceil_divide(s.m * s.n, kLine) * kLine;
-  split.room = split.result + ceil_divide(packed_operands({s.m, s.n, kDepth}), kLine) * kLine;
+  split.room = split.result + ceil_divide(packed_operands({s.m, s.n, kThinOperand}), kLine) * kLine;
   return split;
 }
 
@@ -204,7 +216,7 @@ __attribute__((noinline)) void multiply(real* packed, GemmSizes s, Operand a, Op
                                         Epilogue epilogue) {
   const bool serial = s.m * s.n * s.k < kSerialProducts;
   const bool packs_a = s.n >= kPackColumns, packs_b = b.column_stride != 1 || s.m >= kPackRows;
-  const size_t depth = larger(1, ceil_divide(s.k, ceil_divide(s.k, kDepth)));  // equal passes
+  const size_t depth = pass_depth(s);
   const size_t band = packs_a ? kPackedRows : s.m;
   for (size_t n0 = 0; n0 < s.n; n0 += kPackedColumns) {
     for (size_t k0 = 0; k0 < s.k; k0 += depth) {

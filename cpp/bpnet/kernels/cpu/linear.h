@@ -56,7 +56,8 @@ void linear_forward(bpnet::Context& context, bpnet::LinearSizes s, const real* x
   if (s.n >= kThinBatch) {
     // Of the two operands the one that is loaded as vectors must be turned, and if that is x, y as well:
     // what costs less is done.
-    if (s.in * s.out < s.n * (s.in + 2 * s.out * ceil_divide(s.in, kDepth))) {
+    const size_t passes = ceil_divide(s.in, pass_depth({s.out, s.n, s.in}));
+    if (s.in * s.out < s.n * (s.in + 2 * s.out * passes)) {
       gemm(context, {s.n, s.out, s.in}, {x, s.in, 1}, {w, 1, s.in}, {y, s.out, false, false}, {bias, act});
     } else {
       gemm(context, {s.out, s.n, s.in}, {w, s.in, 1}, {x, 1, s.in}, {y, s.out, true, false}, {nullptr, act, bias});
