@@ -142,6 +142,16 @@ struct RmspropArgs {
   double learning_rate, alpha, epsilon, weight_decay, momentum;
 };
 
+enum class UpdateKind : int { kSgd, kAdam, kRmsprop };
+
+// An update rule; of the three the one that `kind` names counts.
+struct UpdateArgs {
+  UpdateKind kind;
+  SgdArgs sgd;
+  AdamArgs adam;
+  RmspropArgs rmsprop;
+};
+
 // One link of an online chain: y = act(W x + b). Without weights: y = act(x), in = out.
 template <class T>
 struct OnlineLayer {
@@ -149,12 +159,15 @@ struct OnlineLayer {
   Activation activation;
   T* weight;                        // (out, in), or null
   T* bias;                          // (out,), or null
-  double weight_rate, bias_rate;    // learning rate times the parameter's multiplier; 0: frozen
-  double weight_decay, bias_decay;  // λ of w ← w − η (g + λ w)
+  double weight_rate, bias_rate;    // learning rate times the parameter's multiplier
+  double weight_decay, bias_decay;  // the rule's, or 0
+  bool weight_frozen, bias_frozen;  // left as they are, with their slots
+  T* weight_slots[2];               // the rule's state, each as long as the parameter; null where it has none
+  T* bias_slots[2];
 };
 
-// Stochastic gradient descent one sample at a time: forward, backward, update for each sample of
-// `order` in turn, each layer's δ handed down through the weights before their update.
+// Gradient descent one sample at a time: forward, backward, update for each sample of `order` in turn, each
+// layer's δ handed down through the weights before their update.
 template <class T>
 struct OnlineArgs {
   const OnlineLayer<T>* layers;
@@ -168,8 +181,10 @@ struct OnlineArgs {
   const T* sample_weight;  // (samples,) or null; a sample of weight 0 is passed over
   const uint64_t* order;   // (count,) which samples, in which order
   size_t count;
-  size_t block;  // most samples whose updates of the large layers are made together: the same in real
-                 // arithmetic, faster; 1: one by one, 0: the backend chooses
+  size_t block;       // most samples whose updates of the large layers are made together, by plain SGD: the
+                      // same in real arithmetic, faster; 1: one by one, 0: the backend chooses
+  UpdateArgs update;  // its rates, decays and corrections are each parameter's and step's own
+  uint64_t step;      // before the first sample
 };
 
 struct OnlineResult {

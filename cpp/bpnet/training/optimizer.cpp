@@ -119,22 +119,43 @@ UpdateRule update_rule(const Optimizer& optimizer, const ParameterSpec& paramete
   return rule;
 }
 
+UpdateArgs update_args(const Optimizer& optimizer, double rate, bool decay, std::uint64_t step) {
+  UpdateArgs args{};
+  if (const auto* sgd = std::get_if<Sgd>(&optimizer)) {
+    args.kind = UpdateKind::kSgd;
+    args.sgd = {rate, sgd->momentum, decay ? sgd->weight_decay : 0, sgd->nesterov, sgd->lr_in_velocity};
+  } else if (const auto* rms = std::get_if<RmsProp>(&optimizer)) {
+    args.kind = UpdateKind::kRmsprop;
+    args.rmsprop = {rate, rms->alpha, rms->epsilon, decay ? rms->weight_decay : 0, rms->momentum};
+  } else {
+    args.kind = UpdateKind::kAdam;
+    args.adam = std::holds_alternative<Adam>(optimizer)
+                    ? adam_args(std::get<Adam>(optimizer), rate, decay, false, step)
+                    : adam_args(std::get<AdamW>(optimizer), rate, decay, true, step);
+  }
+  return args;
+}
+
+double weight_decay(const Optimizer& optimizer) {
+  return std::visit([](const auto& each) { return each.weight_decay; }, optimizer);
+}
+
 template <class T>
 void apply_optimizer(const Optimizer& optimizer, const Kernels<T>& kernels, Context& context, double rate,
                      bool decay, std::uint64_t step, std::size_t count, T* w, const T* grad,
                      T* const* slots) {
-  if (const auto* sgd = std::get_if<Sgd>(&optimizer)) {
-    const SgdArgs args{rate, sgd->momentum, decay ? sgd->weight_decay : 0, sgd->nesterov,
-                       sgd->lr_in_velocity};
-    kernels.sgd(context, args, count, w, grad, sgd->momentum != 0 ? slots[0] : nullptr);
-  } else if (const auto* rms = std::get_if<RmsProp>(&optimizer)) {
-    const RmspropArgs args{rate, rms->alpha, rms->epsilon, decay ? rms->weight_decay : 0, rms->momentum};
-    kernels.rmsprop(context, args, count, w, grad, slots[0], rms->momentum != 0 ? slots[1] : nullptr);
-  } else {
-    const AdamArgs args = std::holds_alternative<Adam>(optimizer)
-                              ? adam_args(std::get<Adam>(optimizer), rate, decay, false, step)
-                              : adam_args(std::get<AdamW>(optimizer), rate, decay, true, step);
-    kernels.adam(context, args, count, w, grad, slots[0], slots[1]);
+  const UpdateArgs args = update_args(optimizer, rate, decay, step);
+  switch (args.kind) {
+    case UpdateKind::kSgd:
+      kernels.sgd(context, args.sgd, count, w, grad, args.sgd.momentum != 0 ? slots[0] : nullptr);
+      break;
+    case UpdateKind::kRmsprop:
+      kernels.rmsprop(context, args.rmsprop, count, w, grad, slots[0],
+                      args.rmsprop.momentum != 0 ? slots[1] : nullptr);
+      break;
+    case UpdateKind::kAdam:
+      kernels.adam(context, args.adam, count, w, grad, slots[0], slots[1]);
+      break;
   }
 }
 

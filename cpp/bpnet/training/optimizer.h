@@ -61,6 +61,10 @@ struct UpdateRule {
 };
 UpdateRule update_rule(const Optimizer& optimizer, const ParameterSpec& parameter);
 
+// As the kernels take it; `step` counts from 1.
+UpdateArgs update_args(const Optimizer& optimizer, double rate, bool decay, std::uint64_t step);
+double weight_decay(const Optimizer& optimizer);
+
 // w −= …, for one segment of the flat arrays. `slots` holds one pointer per optimizer_slots();
 // `step` counts from 1; the learning rate is `rate`, decay applies where `decay`.
 template <class T>

@@ -48,7 +48,6 @@ BasicTrainer<T>::BasicTrainer(BasicNetwork<T>& network, Loss loss, Optimizer opt
     }
   }
   slots_.reserve(slot_names_.size() * plan.parameter_size * sizeof(T));
-  slot_pointers_.resize(slot_names_.size());
 }
 
 template <class T>
@@ -113,17 +112,14 @@ void BasicTrainer<T>::backward(const Batch& batch) {
 
 template <class T>
 void BasicTrainer<T>::update() {
-  const std::size_t size = network_->plan().parameter_size;
   const double rate = current_learning_rate();
   for (const Segment& segment : segments_) {
     if (segment.rule.rate == 0) continue;
-    for (std::size_t s = 0; s < slot_pointers_.size(); ++s) {
-      slot_pointers_[s] = slots_.template at<T>((s * size + segment.offset) * sizeof(T));
-    }
+    set_slots(segment.offset, slot_pointers_);
     apply_optimizer(optimizer_, network_->kernels(), network_->context(), segment.rule.at(rate),
                     segment.rule.decay, state_.step + 1, segment.count,
                     network_->parameter_data() + segment.offset, network_->gradient_data() + segment.offset,
-                    slot_pointers_.data());
+                    slot_pointers_);
   }
   ++state_.step;
 }
@@ -275,31 +271,43 @@ typename BasicTrainer<T>::Batch BasicTrainer<T>::gather(const Dataset<T>& data, 
 
 template <class T>
 bool BasicTrainer<T>::runs_online(std::size_t batch_size) const {
-  const auto* sgd = std::get_if<Sgd>(&optimizer_);
-  return batch_size == 1 && sgd && sgd->momentum == 0 && chain_.obstacle.empty() && !chain_.links.empty();
+  return batch_size == 1 && chain_.obstacle.empty() && !chain_.links.empty();
 }
 
 template <class T>
 void BasicTrainer<T>::set_online_layers(double rate) {
   const Plan<T>& plan = network_->plan();
-  const double weight_decay = std::get<Sgd>(optimizer_).weight_decay;
   online_layers_.clear();
   for (const ChainLink& link : chain_.links) {
-    OnlineLayer<T> layer{link.in, link.out, link.activation, nullptr, nullptr, 0, 0, 0, 0};
+    OnlineLayer<T> layer{};
+    layer.in = link.in;
+    layer.out = link.out;
+    layer.activation = link.activation;
     if (link.parameter) {
-      const std::size_t weight = *link.parameter;
-      layer.weight = network_->parameter_data() + plan.parameters[weight].offset;
+      const std::size_t weight = *link.parameter, bias = weight + 1;
       const UpdateRule rule = update_rule(optimizer_, plan.parameter_specs[weight]);
+      layer.weight = network_->parameter_data() + plan.parameters[weight].offset;
       layer.weight_rate = rule.at(rate);
-      layer.weight_decay = rule.decay ? weight_decay : 0;
+      layer.weight_decay = rule.decay ? weight_decay(optimizer_) : 0;
+      layer.weight_frozen = rule.rate == 0;
+      set_slots(plan.parameters[weight].offset, layer.weight_slots);
       if (link.bias) {
-        layer.bias = network_->parameter_data() + plan.parameters[weight + 1].offset;
-        const UpdateRule bias_rule = update_rule(optimizer_, plan.parameter_specs[weight + 1]);
+        const UpdateRule bias_rule = update_rule(optimizer_, plan.parameter_specs[bias]);
+        layer.bias = network_->parameter_data() + plan.parameters[bias].offset;
         layer.bias_rate = bias_rule.at(rate);
-        layer.bias_decay = bias_rule.decay ? weight_decay : 0;
+        layer.bias_decay = bias_rule.decay ? weight_decay(optimizer_) : 0;
+        layer.bias_frozen = bias_rule.rate == 0;
+        set_slots(plan.parameters[bias].offset, layer.bias_slots);
       }
     }
     online_layers_.push_back(layer);
+  }
+}
+
+template <class T>
+void BasicTrainer<T>::set_slots(std::size_t offset, T** slots) {
+  for (std::size_t s = 0; s < slot_names_.size(); ++s) {
+    slots[s] = slots_.template at<T>((s * network_->plan().parameter_size + offset) * sizeof(T));
   }
 }
 
@@ -318,7 +326,9 @@ void BasicTrainer<T>::run_online(const Dataset<T>& data, const std::uint64_t* or
                      data.sample_weight,
                      order,
                      count,
-                     online_block};
+                     online_block,
+                     update_args(optimizer_, 0, true, 1),
+                     state_.step};
   if (data.x_type != Dataset<T>().x_type) {
     reserve(count);
     const Batch batch = gather(data, order, count);
@@ -438,7 +448,7 @@ void BasicTrainer<T>::run_draws(const Dataset<T>& data, std::uint64_t steps, dou
   check_data(data);
   check_online_block("run_draws", online_block);
   if (!runs_online(1)) {
-    fail<ValueError>("run_draws: plain SGD on a chain of linear layers and activations is needed",
+    fail<ValueError>("run_draws: a chain of linear layers and activations is needed",
                      chain_.obstacle.empty() ? "" : "; " + chain_.obstacle);
   }
   using Clock = std::chrono::steady_clock;

@@ -80,8 +80,8 @@ class BasicTrainer {
   void check_batches(std::size_t samples, std::size_t batch_size) const;
 
   // Steps through the current epoch until its end or until options.seconds have passed; true at the
-  // end. The data must be finite and its labels in range. batch_size 1 with plain SGD on a chain of
-  // linear layers and activations runs the online kernel. A NumericError names the step whose loss was
+  // end. The data must be finite and its labels in range. batch_size 1 on a chain of linear layers and
+  // activations runs the online kernel. A NumericError names the step whose loss was
   // not finite.
   bool run(const Dataset<T>& data, const RunOptions& options);
 
@@ -151,6 +151,7 @@ class BasicTrainer {
                   std::size_t online_block);
   std::size_t online_samples(std::uint64_t position, std::size_t online_block) const;
   void set_online_layers(double rate);
+  void set_slots(std::size_t offset, T** slots);  // of the parameters from there on
   bool runs_online(std::size_t batch_size) const;
   double class_weight_of(std::int64_t label) const {
     return class_weight_.empty() ? 1.0 : static_cast<double>(class_weight_[static_cast<std::size_t>(label)]);
@@ -168,7 +169,7 @@ class BasicTrainer {
   std::vector<std::string> slot_names_;
   Arena slots_;  // one array of plan().parameter_size per slot
   Arena batch_x_, batch_targets_, batch_labels_, batch_weight_, row_scale_;
-  std::vector<T*> slot_pointers_;
+  T* slot_pointers_[2] = {};  // of the segment that is updated; no rule has more
   std::size_t max_batch_ = 0;
   std::vector<std::uint64_t> order_;  // of the epoch order_epoch_
   std::uint64_t order_epoch_ = ~std::uint64_t{0};

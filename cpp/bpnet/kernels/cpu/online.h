@@ -1,12 +1,14 @@
 // The lecture's loop, one sample at a time. Narrow chains go to online_small.h, large layers to
-// online_block.h. The others take two sweeps over each weight matrix: a dot product per unit on the way
-// forward; on the way back, δ is handed down and the row updated while it is in cache.
+// online_block.h, unless the rule is another than plain SGD: online_rule.h. The others take two sweeps over
+// each weight matrix: a dot product per unit on the way forward; on the way back, δ is handed down and the row
+// updated while it is in cache.
 #pragma once
 
 #include "bpnet/kernels/cpu/activation.h"
 #include "bpnet/kernels/cpu/linear.h"
 #include "bpnet/kernels/cpu/online_block.h"
 #include "bpnet/kernels/cpu/online_loss.h"
+#include "bpnet/kernels/cpu/online_rule.h"
 #include "bpnet/kernels/cpu/online_small.h"
 
 namespace {
@@ -61,6 +63,12 @@ size_t online_workspace(const Online& a) {
 }
 
 inline void online_forward(const OnlineLayer& layer, const real* x, const OnlineSlices& to) {
+  if (layer.weight && is_shared(layer)) {
+    bpnet::Context none = {nullptr, 0};
+    linear_forward(none, {1, layer.in, layer.out}, x, layer.weight, layer.bias, kNoEpilogue.activation, to.s);
+    activate(layer.activation, layer.out, to.s, to.x);
+    return;
+  }
   for (size_t j = 0; j < layer.out; ++j) {
     to.s[j] = layer.weight
                   ? dot(layer.in, layer.weight + j * layer.in, x) + (layer.bias ? layer.bias[j] : real(0))
@@ -106,6 +114,7 @@ bpnet::OnlineResult online_sgd(bpnet::Context& context, const Online& a) {
   OnlineBlock* const blocks = chain.blocks;
   const OnlineSlices last = slices[a.depth - 1];
   bpnet::OnlineResult result = {0, 0, 0, 0};
+  const bool plain = is_plain(a.update);
   const auto end_blocks = [&](size_t count) {
     for (size_t l = 0; l < a.depth; ++l) {
       if (blocks[l].layer) end_block(blocks[l], count);
@@ -143,6 +152,7 @@ bpnet::OnlineResult online_sgd(bpnet::Context& context, const Online& a) {
     }
     if (!count_loss(result, sample, online_loss(a, sample, last.x, last.delta))) break;
 
+    const bpnet::UpdateArgs rule = rule_at(a.update, a.step + result.steps + 1);
     for (size_t l = a.depth; l-- > 0;) {
       const OnlineLayer& layer = a.layers[l];
       activate_backward(layer.activation, layer.out, slices[l].s, slices[l].x, slices[l].delta,
@@ -151,6 +161,8 @@ bpnet::OnlineResult online_sgd(bpnet::Context& context, const Online& a) {
       if (blocks[l].layer) {
         if (grad_x) block_hand_down(blocks[l], t, slices[l].delta, grad_x);
         block_backward(blocks[l], t, slices[l].delta);
+      } else if (layer.weight && !plain) {
+        online_backward_by_rule(layer, rule, l ? slices[l - 1].x : sample.x, slices[l].delta, grad_x);
       } else if (layer.weight) {
         online_backward(layer, l ? slices[l - 1].x : sample.x, slices[l].delta, grad_x);
       } else if (grad_x) {

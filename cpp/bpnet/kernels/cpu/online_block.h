@@ -16,6 +16,7 @@
 
 #include "bpnet/kernels/cpu/linear.h"
 #include "bpnet/kernels/cpu/online_loss.h"
+#include "bpnet/kernels/cpu/online_rule.h"
 #include "bpnet/kernels/cpu/scalar_math.h"
 
 namespace {
@@ -46,7 +47,7 @@ inline bool is_blocked(const OnlineLayer& layer, bool first) {
 inline size_t block_length(const Online& a) {
   bool any = false;
   for (size_t l = 0; l < a.depth; ++l) any |= is_blocked(a.layers[l], l == 0);
-  return any && a.count > 1 ? smaller(a.block ? a.block : kOnlineBlock, a.count) : 1;
+  return any && is_plain(a.update) && a.count > 1 ? smaller(a.block ? a.block : kOnlineBlock, a.count) : 1;
 }
 
 inline size_t block_elements(const OnlineLayer& layer, bool first, size_t length) {

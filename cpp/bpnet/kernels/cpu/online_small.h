@@ -56,7 +56,7 @@ inline size_t small_vectors(const Online& a) {
   }
   const size_t vectors = widest > 1 ? kSmallVectors : 1;
   const bool fits = widest <= kSmallVectors && rows * vectors * sizeof(vec) <= kSmallBytes;
-  return fits && a.layers[0].weight ? vectors : 0;
+  return fits && a.layers[0].weight && is_plain(a.update) ? vectors : 0;
 }
 
 inline size_t small_workspace(const Online& a, size_t vectors) {

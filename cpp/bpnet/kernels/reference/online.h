@@ -5,6 +5,7 @@
 
 #include "bpnet/kernels/reference/linear.h"
 #include "bpnet/kernels/reference/loss.h"
+#include "bpnet/kernels/reference/optimizer.h"
 
 namespace bpnet::reference {
 
@@ -43,17 +44,41 @@ bool is_correct(LossKind kind, size_t count, const T* x, const int64_t* label, c
   return true;
 }
 
+// One number by its gradient, at step `step`, which counts from 1.
 template <class T>
-void update(const OnlineLayer<T>& layer, const T* x, const T* delta) {
+void update_one(Context& context, UpdateArgs rule, uint64_t step, double rate, double decay, T gradient,
+                T* data, T* const* slots, size_t at) {
+  T* const slot0 = slots[0] ? slots[0] + at : nullptr;
+  T* const slot1 = slots[1] ? slots[1] + at : nullptr;
+  switch (rule.kind) {
+    case UpdateKind::kSgd:
+      rule.sgd.learning_rate = rate;
+      rule.sgd.weight_decay = decay;
+      return sgd(context, rule.sgd, 1, data + at, &gradient, slot0);
+    case UpdateKind::kAdam:
+      rule.adam.learning_rate = rate;
+      rule.adam.weight_decay = decay;
+      rule.adam.correction1 = 1 - std::pow(rule.adam.beta1, double(step));
+      rule.adam.correction2 = 1 - std::pow(rule.adam.beta2, double(step));
+      return adam(context, rule.adam, 1, data + at, &gradient, slot0, slot1);
+    case UpdateKind::kRmsprop:
+      rule.rmsprop.learning_rate = rate;
+      rule.rmsprop.weight_decay = decay;
+      return rmsprop(context, rule.rmsprop, 1, data + at, &gradient, slot0, slot1);
+  }
+}
+
+template <class T>
+void update(Context& context, const UpdateArgs& rule, uint64_t step, const OnlineLayer<T>& layer, const T* x,
+            const T* delta) {
   for (size_t j = 0; j < layer.out; ++j) {
-    for (size_t i = 0; i < layer.in; ++i) {
-      T& w = layer.weight[j * layer.in + i];
-      const double gradient = double(x[i]) * double(delta[j]) + layer.weight_decay * double(w);
-      w = T(double(w) - layer.weight_rate * gradient);
+    for (size_t i = 0; i < layer.in && !layer.weight_frozen; ++i) {
+      update_one(context, rule, step, layer.weight_rate, layer.weight_decay, T(x[i] * delta[j]), layer.weight,
+                 layer.weight_slots, j * layer.in + i);
     }
-    if (layer.bias) {
-      const double gradient = double(delta[j]) + layer.bias_decay * double(layer.bias[j]);
-      layer.bias[j] = T(double(layer.bias[j]) - layer.bias_rate * gradient);
+    if (layer.bias && !layer.bias_frozen) {
+      update_one(context, rule, step, layer.bias_rate, layer.bias_decay, delta[j], layer.bias,
+                 layer.bias_slots, j);
     }
   }
 }
@@ -116,7 +141,7 @@ OnlineResult online_sgd(Context& context, const OnlineArgs<T>& a) {
       if (layer.weight) {
         const LinearSizes sizes = {1, layer.in, layer.out};
         if (l) linear_backward_input(context, sizes, delta, layer.weight, slices[l - 1].delta);
-        update(layer, input(l), delta);
+        update(context, a.update, a.step + result.steps + 1, layer, input(l), delta);
       } else if (l) {
         for (size_t i = 0; i < layer.in; ++i) slices[l - 1].delta[i] = delta[i];
       }

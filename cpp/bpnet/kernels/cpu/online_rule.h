@@ -1,0 +1,82 @@
+// Online layers under another rule than plain SGD. The gradient of a row of weights is δ_j x: it is made a
+// piece at a time, which stays in the nearest cache, and never stored as a whole.
+#pragma once
+
+#include "bpnet/kernels/cpu/linear.h"
+#include "bpnet/kernels/cpu/online_loss.h"
+#include "bpnet/kernels/cpu/optimizer.h"
+
+namespace {
+
+inline bool is_plain(const bpnet::UpdateArgs& rule) {
+  return rule.kind == bpnet::UpdateKind::kSgd && rule.sgd.momentum == 0;
+}
+
+// Layers whose weights are read by all threads.
+inline bool is_shared(const OnlineLayer& layer) { return layer.out > thin_rows(layer.in); }
+
+// The rule at step `step`, which counts from 1.
+inline bpnet::UpdateArgs rule_at(bpnet::UpdateArgs rule, uint64_t step) {
+  if (rule.kind == bpnet::UpdateKind::kAdam) {
+    rule.adam.correction1 = 1 - __builtin_pow(rule.adam.beta1, double(step));
+    rule.adam.correction2 = 1 - __builtin_pow(rule.adam.beta2, double(step));
+  }
+  return rule;
+}
+
+inline bpnet::UpdateArgs rule_of(bpnet::UpdateArgs rule, double rate, double decay) {
+  rule.sgd.learning_rate = rule.adam.learning_rate = rule.rmsprop.learning_rate = rate;
+  rule.sgd.weight_decay = rule.adam.weight_decay = rule.rmsprop.weight_decay = decay;
+  return rule;
+}
+
+// Elements first … first+count−1 of a parameter, of which `grad` (count,) is the gradient.
+void update_by_rule(const bpnet::UpdateArgs& rule, size_t first, size_t count, const real* grad, real* data,
+                    real* const* slots) {
+  real* const slot0 = slots[0] ? slots[0] + first : nullptr;
+  real* const slot1 = slots[1] ? slots[1] + first : nullptr;
+  switch (rule.kind) {
+    case bpnet::UpdateKind::kSgd: sgd_of(rule.sgd, count, data + first, grad, slot0); break;
+    case bpnet::UpdateKind::kAdam: adam_of(rule.adam, count, data + first, grad, slot0, slot1); break;
+    case bpnet::UpdateKind::kRmsprop:
+      rmsprop_of(rule.rmsprop, count, data + first, grad, slot0, slot1);
+      break;
+  }
+}
+
+// Of row j of the weights.
+void update_row(const OnlineLayer& layer, const bpnet::UpdateArgs& rule, size_t j, const real* x,
+                real delta) {
+  constexpr size_t kPiece = 1024;
+  alignas(64) real gradient[kPiece];
+  for (size_t i = 0; i < layer.in; i += kPiece) {
+    const size_t count = smaller(kPiece, layer.in - i);
+    set_scaled(count, delta, x + i, gradient);
+    update_by_rule(rule, j * layer.in + i, count, gradient, layer.weight, layer.weight_slots);
+  }
+}
+
+// grad_x (in,) = Wᵀδ with the weights before the update (unless null), then the update.
+__attribute__((noinline)) void online_backward_by_rule(const OnlineLayer& layer,
+                                                       const bpnet::UpdateArgs& step_rule, const real* x,
+                                                       const real* delta, real* grad_x) {
+  const bpnet::UpdateArgs rule = rule_of(step_rule, layer.weight_rate, layer.weight_decay);
+  if (grad_x && is_shared(layer)) {
+    bpnet::Context none = {nullptr, 0};
+    linear_backward_input(none, {1, layer.in, layer.out}, delta, layer.weight, grad_x);
+    grad_x = nullptr;
+  }
+  if (grad_x) fill_zero(layer.in, grad_x);
+  run_chunks(layer.out, thin_rows(layer.in), [&](size_t begin, size_t end, size_t) {
+    for (size_t j = begin; j < end; ++j) {
+      if (grad_x) add_scaled(layer.in, delta[j], layer.weight + j * layer.in, grad_x);
+      if (!layer.weight_frozen) update_row(layer, rule, j, x, delta[j]);
+    }
+  });
+  if (layer.bias && !layer.bias_frozen) {
+    update_by_rule(rule_of(step_rule, layer.bias_rate, layer.bias_decay), 0, layer.out, delta, layer.bias,
+                   layer.bias_slots);
+  }
+}
+
+}  // namespace
