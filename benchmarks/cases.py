@@ -21,6 +21,7 @@ class Case(NamedTuple):
         last: the last layer has the activation too, as in the lecture.
         momentum: of plain SGD.
         adam: Adam instead of SGD.
+        dropout: probability after every activation but the last; each peer draws masks of its own.
         epochs: per repeat, so that bpnet takes some tenths of a second.
         predict: forward only.
     """
@@ -35,6 +36,7 @@ class Case(NamedTuple):
     last: bool = False
     momentum: float = 0.9
     adam: bool = False
+    dropout: float = 0.0
     epochs: int = 1
     predict: bool = False
 
@@ -46,7 +48,7 @@ class Case(NamedTuple):
     @property
     def online(self) -> bool:
         """The lecture's algorithm: plain SGD, one sample at a time."""
-        return self.batch == 1 and not (self.momentum or self.adam or self.predict)
+        return self.batch == 1 and not (self.momentum or self.adam or self.dropout or self.predict)
 
     @property
     def classes(self) -> bool:
@@ -74,6 +76,8 @@ CASES = [
     _online((784, 128, 10), 10_000, 0.001),
     _online((784, 512, 512, 10), 1_500, 0.001),
     Case("one by one with momentum", (784, 128, 10), 1, 4_000, 0.001),
+    Case("one by one with Adam", (784, 128, 10), 1, 4_000, 0.001, adam=True),
+    Case("one by one with dropout", (784, 128, 10), 1, 4_000, 0.001, momentum=0.0, dropout=0.5),
     Case("batch", (16, 64, 64, 2), 32, 128_000),
     Case("batch", (784, 128, 10), 32, 12_800),
     Case("batch", (784, 512, 512, 10), 32, 6_400),

@@ -72,7 +72,7 @@ def measure(
     case: Case, peers: Peers, threads: int, repeats: int, peak: Callable[[], float] | None
 ) -> list[Row]:
     """bpnet's rate over each peer's, and the fraction of the peak that its products reach."""
-    if not case.predict:
+    if not (case.predict or case.dropout):
         check_same_weights(case, peers)
     runners = peers.make(case, make_data(case), make_weights(case), threads)
     peaks: list[float] = []

@@ -45,7 +45,10 @@ def update(case: Case, state: Any, gradient: Any) -> Any:
     return jax.tree.map(jnp.subtract, weights, change), first, second, steps
 
 
-def make(case: Case, data: Data, weights: list[Any], threads: int) -> Runner:
+def make(case: Case, data: Data, weights: list[Any], threads: int) -> Runner | None:
+    if case.dropout:
+        return None
+
     def loss(weights: list[Any], x: Any, y: Any) -> Any:
         return loss_of(case, forward(case, weights, x), y)
 

@@ -15,9 +15,11 @@ def make(case: Case, data: Data, weights: list[Any], threads: int) -> Runner:
     bp.set_num_threads(threads)
     activation = bp.Tanh if case.activation == "tanh" else bp.ReLU
     layers: list[Any] = []
-    for width in case.widths[1:]:
-        layers += [bp.Linear(width), activation()]
-    net = bp.Network((case.widths[0],), layers if case.last else layers[:-1], seed=0)
+    for index, width in enumerate(case.widths[1:]):
+        layers.append(bp.Linear(width))
+        if case.last or index + 2 < len(case.widths):
+            layers += [activation(), *([bp.Dropout(case.dropout)] if case.dropout else [])]
+    net = bp.Network((case.widths[0],), layers, seed=0)
     names = list(net.state_dict())
     net.load_state_dict(dict(zip(names, [array for pair in weights for array in pair])))
     optimizer: Any = bp.Adam(case.lr) if case.adam else bp.SGD(lr=case.lr, momentum=case.momentum)

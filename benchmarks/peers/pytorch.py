@@ -13,12 +13,15 @@ from benchmarks.peers import Runner
 
 def network(case: Case, weights: list[Any]) -> torch.nn.Sequential:
     modules: list[torch.nn.Module] = []
-    for weight, bias in weights:
+    for index, (weight, bias) in enumerate(weights):
         linear = torch.nn.Linear(weight.shape[1], weight.shape[0])
         linear.weight.data = torch.from_numpy(weight.copy())
         linear.bias.data = torch.from_numpy(bias.copy())
-        modules += [linear, torch.nn.Tanh() if case.activation == "tanh" else torch.nn.ReLU()]
-    return torch.nn.Sequential(*(modules if case.last else modules[:-1]))
+        modules.append(linear)
+        if case.last or index + 1 < len(weights):
+            modules.append(torch.nn.Tanh() if case.activation == "tanh" else torch.nn.ReLU())
+            modules += [torch.nn.Dropout(case.dropout)] if case.dropout else []
+    return torch.nn.Sequential(*modules)
 
 
 def loss_of(case: Case, out: torch.Tensor, y: torch.Tensor) -> torch.Tensor:

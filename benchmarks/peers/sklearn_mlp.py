@@ -14,7 +14,7 @@ from benchmarks.peers import Runner
 
 
 def make(case: Case, data: Data, weights: list[Any], threads: int) -> Runner | None:
-    if case.online:
+    if case.online or case.dropout:
         return None
     kind = MLPClassifier if case.classes else MLPRegressor
     first = min(200, case.samples)

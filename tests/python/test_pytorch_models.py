@@ -319,8 +319,9 @@ def test_gradients_of_narrow_copies(pair: Pair):
 @pytest.mark.parametrize("dtype, relative", [("float32", 1e-3), ("float64", 1e-9)])
 @pairs
 def test_twenty_steps(pair: Pair, dtype: str, relative: float):
-    """At a rate where the loss goes down without jumps: beyond it one rounding decides which ReLU is open, and
-    float32 leaves float64 within a few steps in either library."""
+    """At a rate where the loss goes down without jumps, and on photographs whose largest inputs of a pool are no
+    ties but for a rounding: else that rounding decides which ReLU is open and where a gradient goes, and float32
+    leaves float64 within a few steps in either library."""
     net, model = both(pair, 10, dtype, 0.0, **pair.options)
     enliven(net)
     take_over(model, net)
@@ -330,7 +331,7 @@ def test_twenty_steps(pair: Pair, dtype: str, relative: float):
     labels = np.arange(4)
     losses = []
     for step in range(20):
-        x = photographs(net, 4, seed=step % 2)
+        x = photographs(net, 4, seed=2 + step % 2)
         wanted = functional.cross_entropy(model(torch.from_numpy(x)), torch.from_numpy(labels))
         theirs.zero_grad()
         wanted.backward()
