@@ -99,7 +99,8 @@ def test_a_handler_of_ones_own_runs_after_the_call(slow: tuple):
     assert seen == [(1, 3)]
 
 
-# One convolution takes nearly all of a step, so that what is stopped early is stopped amid a layer.
+# One convolution takes nearly all of a step, so that what is stopped early is stopped amid a layer; half of a
+# quarter of a step is longer than the tenth of a second between two questions.
 WIDE = """
 import os, signal, sys, threading, time
 import numpy as np
@@ -108,7 +109,7 @@ import bpnet as bp
 bp.set_num_threads(int(sys.argv[1]))
 signal.signal(signal.SIGINT, signal.default_int_handler)
 rng = np.random.default_rng(0)
-x = rng.normal(size=(40, 192, 32, 32)).astype(np.float32)
+x = rng.normal(size=(80, 192, 32, 32)).astype(np.float32)
 y = rng.integers(0, 3, len(x))
 net = bp.Network(x.shape[1:], [
     bp.BatchNorm2d(), bp.Conv2d(192, 3, padding=1), bp.AdaptiveAvgPool2d(1), bp.Flatten(), bp.Linear(3)])
