@@ -63,17 +63,16 @@ void ThreadPool::run(std::size_t count, Function function, void* argument, int t
   add_workers(threads - 1);
   function_ = function;
   argument_ = argument;
-  count_ = count;
-  next_.store(0, std::memory_order_relaxed);
   const std::uint64_t places =
       std::min<std::uint64_t>({static_cast<std::uint64_t>(threads) - 1, count - 1, kMaxPlaces});
+  deal(count, std::min<std::size_t>(static_cast<std::size_t>(places) + 1, kMostShares));
   const std::uint64_t number = number_of(job_.load(std::memory_order_relaxed)) + std::uint64_t{1};
   job_.store(number << 32 | places);  // before sleepers_ is read: who goes to sleep reads in the other order
   if (sleepers_.load() > 0) {
     { std::lock_guard<std::mutex> lock(mutex_); }
     wake_.notify_all();
   }
-  take_chunks();
+  take_chunks(0);
   job_.fetch_and(~kMaxPlaces, std::memory_order_relaxed);  // who comes now comes too late
   const auto done = [&] { return !has_workers(job_.load(std::memory_order_acquire)); };
   while (!spin_until(done)) {
@@ -83,23 +82,35 @@ void ThreadPool::run(std::size_t count, Function function, void* argument, int t
 void ThreadPool::add_workers(int count) {
   for (; workers_ < count; ++workers_) {
     try {
-      std::thread(&ThreadPool::work, this).detach();
+      std::thread(&ThreadPool::work, this, static_cast<std::size_t>(workers_) + 1).detach();
     } catch (const std::system_error&) {
       return;  // the system gives no more threads: those there are do the work
     }
   }
 }
 
-void ThreadPool::take_chunks() {
+void ThreadPool::deal(std::size_t count, std::size_t shares) {
+  shares_ = shares;
+  for (std::size_t s = 0; s < shares; ++s) {
+    share_[s].next.store(s * count / shares, std::memory_order_relaxed);
+    share_[s].end = (s + 1) * count / shares;
+  }
+}
+
+// From the share of the thread's own place on, all round.
+void ThreadPool::take_chunks(std::size_t place) {
   inside = true;
   Interruptible* const work = Interruptible::current();  // the caller's; a worker has none
-  std::size_t index;
-  while ((index = next_.fetch_add(1, std::memory_order_relaxed)) < count_) {
-    if (work && work->asks_to_stop()) {
-      next_.store(count_, std::memory_order_relaxed);  // for the workers too nothing is left
-      break;
+  for (std::size_t s = 0; s < shares_; ++s) {
+    Share& share = share_[(place + s) % shares_];
+    std::size_t index;
+    while ((index = share.next.fetch_add(1, std::memory_order_relaxed)) < share.end) {
+      if (work && work->asks_to_stop()) {  // for the workers too nothing is left
+        for (Share& each : share_) each.next.store(each.end, std::memory_order_relaxed);
+      } else {
+        function_(index, argument_);
+      }
     }
-    function_(index, argument_);
   }
   inside = false;
 }
@@ -124,12 +135,12 @@ bool ThreadPool::join(std::uint32_t& seen) {
   return false;
 }
 
-void ThreadPool::work() {
+void ThreadPool::work(std::size_t place) {
   std::uint32_t seen = 0;
   while (true) {
     wait_for_job(seen);
     if (!join(seen)) continue;
-    take_chunks();
+    take_chunks(place);
     job_.fetch_sub(kOneWithin, std::memory_order_release);
   }
 }
