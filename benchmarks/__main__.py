@@ -22,6 +22,7 @@ from benchmarks.measure import Row, measure
 from benchmarks.peers import Peers
 from benchmarks.processes import four_processes
 from benchmarks.startup import import_times, package_sizes
+from benchmarks.threads import gain_of_threads
 from benchmarks.to_accuracy import time_to_accuracy
 
 
@@ -53,6 +54,9 @@ def measurements(
         found["import time"] = partial(import_times, repeats)
         found["sizes"] = package_sizes
     else:
+        for case in CASES:
+            if max(case.widths) >= 128 and not case.predict:
+                found[f"all threads, {case.name}"] = partial(gain_of_threads, case, threads, repeats)
         found["four processes at once"] = partial(four_processes, threads, repeats)
     return found
 
