@@ -153,9 +153,7 @@ void apply_optimizer(const Optimizer& optimizer, const Kernels<T>& kernels, Cont
       kernels.rmsprop(context, args.rmsprop, count, w, grad, slots[0],
                       args.rmsprop.momentum != 0 ? slots[1] : nullptr);
       break;
-    case UpdateKind::kAdam:
-      kernels.adam(context, args.adam, count, w, grad, slots[0], slots[1]);
-      break;
+    case UpdateKind::kAdam: kernels.adam(context, args.adam, count, w, grad, slots[0], slots[1]); break;
   }
 }
 

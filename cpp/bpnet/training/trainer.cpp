@@ -246,8 +246,7 @@ typename BasicTrainer<T>::Batch BasicTrainer<T>::gather(const Dataset<T>& data, 
     return {static_cast<const T*>(data.x) + first * data.features,
             data.targets ? data.targets + first * data.outputs : nullptr,
             data.labels ? data.labels + first : nullptr,
-            data.sample_weight ? data.sample_weight + first : nullptr,
-            count};
+            data.sample_weight ? data.sample_weight + first : nullptr, count};
   }
   Batch batch{batch_x_.template at<T>(0), nullptr, nullptr, nullptr, count};
   gather_rows(data.x, data.x_type, data.features, order, 0, count, batch_x_.template at<T>(0));

@@ -176,7 +176,7 @@ class BasicTrainer {
   bool order_shuffled_ = false;
   std::vector<OnlineLayer<T>> online_layers_;
   std::vector<std::uint64_t> gathered_order_;  // 0, 1, … of samples that were converted to T
-  const T* output_ = nullptr;  // of the last batch
+  const T* output_ = nullptr;                  // of the last batch
   double last_weight_sum_ = 0;
   std::optional<TrainerSnapshot<T>> best_;
   TrainerState state_;

@@ -19,7 +19,8 @@ using ChainLayer = bpnet::ChainLayer<real>;
 
 // More weights than these, and threads had better share a layer than the batch.
 constexpr size_t kChainWeights = size_t{1} << 14;
-// What a slice's arrays may take, within bounds on its rows: the fewer, the more often gradients are added to.
+// What a slice's arrays may take, within bounds on its rows: the fewer, the more often gradients are added
+// to.
 constexpr size_t kSliceBytes = size_t{1} << 16;
 constexpr size_t kLeastSlice = 48, kMostSlice = 112;
 constexpr size_t kChainParts = 32;
@@ -158,7 +159,7 @@ void chain_forward(ChainPart& part, const Chain& a, size_t rows) {
 
 // The loss of rows first … first+rows−1, of which y (out, rows) is the output; delta = its gradient by y.
 double chain_loss(const ChainPart& part, const Chain& a, size_t first, size_t rows, const real* y,
-                         real* delta) {
+                  real* delta) {
   const size_t columns = a.loss.columns;
   Loss here = a.loss;
   real* const output = a.output + first * columns;
@@ -174,8 +175,7 @@ double chain_loss(const ChainPart& part, const Chain& a, size_t first, size_t ro
 }
 
 // From part.delta[0], the gradient by the output, to the gradients of the parameters.
-void chain_backward(ChainPart& part, const Chain& a, const real* first_x, size_t rows,
-                           bool accumulate) {
+void chain_backward(ChainPart& part, const Chain& a, const real* first_x, size_t rows, bool accumulate) {
   const size_t stride = filled_vectors(rows);
   real *delta = part.delta[0], *next = part.delta[1];
   for (size_t l = a.depth; l-- > 0;) {
@@ -185,8 +185,8 @@ void chain_backward(ChainPart& part, const Chain& a, const real* first_x, size_t
     if (!layer.weight) continue;
     // The caller's rows are loaded as they lie where they are whole vectors.
     const bool as_given = l == 0 && layer.in % kLanes == 0;
-    const Operand x = as_given ? Operand{first_x, layer.in, 1}
-                               : Operand{l ? part.links[l - 1].y : part.x, 1, stride};
+    const Operand x =
+        as_given ? Operand{first_x, layer.in, 1} : Operand{l ? part.links[l - 1].y : part.x, 1, stride};
     gemm(part.scratch, {layer.out, layer.in, rows}, {delta, stride, 1}, x,
          {link.grad_weight, layer.in, false, accumulate}, kNoEpilogue);
     for (size_t j = 0; link.grad_bias && j < layer.out; ++j) {
@@ -203,8 +203,8 @@ void chain_backward(ChainPart& part, const Chain& a, const real* first_x, size_t
 }
 
 // grad = the sum of the parts' gradients that lie `offset` from their first.
-__attribute__((noinline)) void add_parts(const ChainPart& first, size_t parts, size_t part_bytes, const real* of_first,
-                      size_t count, real* grad) {
+__attribute__((noinline)) void add_parts(const ChainPart& first, size_t parts, size_t part_bytes,
+                                         const real* of_first, size_t count, real* grad) {
   const size_t offset = size_t(of_first - first.gradients), from_part_to_part = part_bytes / sizeof(real);
   run_chunks(count, kChunk / 16, [&](size_t begin, size_t end, size_t) {
     fill_zero(end - begin, grad + begin);

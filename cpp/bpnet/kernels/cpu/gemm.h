@@ -168,7 +168,7 @@ inline void multiply_block(const Pass& pass, size_t i0, size_t i1, size_t j0, si
   for (size_t i = i0; i < i1;) {
     const TileKind& kind = tile_for(i1 - i, pass.packs_a);
     TileInput in = {
-        pass.a.data + i * pass.a.row_stride, pass.a.row_stride, pass.a.column_stride, nullptr, 0, k,
+        pass.a.data + i * pass.a.row_stride,  pass.a.row_stride, pass.a.column_stride, nullptr, 0, k,
         pass.start ? pass.start + i : nullptr};
     if (pass.packs_a) {
       in.a = pass.packed_a + i / kTileRows * kTileRows * k + i % kTileRows;

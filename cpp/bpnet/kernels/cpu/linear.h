@@ -60,7 +60,8 @@ void linear_forward(bpnet::Context& context, bpnet::LinearSizes s, const real* x
     if (s.in * s.out < s.n * (s.in + 2 * s.out * passes)) {
       gemm(context, {s.n, s.out, s.in}, {x, s.in, 1}, {w, 1, s.in}, {y, s.out, false, false}, {bias, act});
     } else {
-      gemm(context, {s.out, s.n, s.in}, {w, s.in, 1}, {x, 1, s.in}, {y, s.out, true, false}, {nullptr, act, bias});
+      gemm(context, {s.out, s.n, s.in}, {w, s.in, 1}, {x, 1, s.in}, {y, s.out, true, false},
+           {nullptr, act, bias});
     }
     return;
   }

@@ -1,7 +1,7 @@
 // The lecture's loop, one sample at a time. Narrow chains go to online_small.h, large layers to
 // online_block.h, unless the rule is another than plain SGD: online_rule.h. The others take two sweeps over
-// each weight matrix: a dot product per unit on the way forward; on the way back, δ is handed down and the row
-// updated while it is in cache.
+// each weight matrix: a dot product per unit on the way forward; on the way back, δ is handed down and the
+// row updated while it is in cache.
 #pragma once
 
 #include "bpnet/kernels/cpu/activation.h"

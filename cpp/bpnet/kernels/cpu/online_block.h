@@ -83,7 +83,8 @@ inline OnlineBlock make_block(const OnlineLayer& layer, bool first, size_t lengt
 }
 
 // The first layer takes the inputs of the samples that come, `count` of them.
-__attribute__((noinline)) void begin_block(OnlineBlock& block, const real* x, const uint64_t* order, size_t count) {
+__attribute__((noinline)) void begin_block(OnlineBlock& block, const real* x, const uint64_t* order,
+                                           size_t count) {
   block.weight_left = block.bias_left = 1;
   if (!block.first) return;
   const size_t in = block.layer->in, out = block.layer->out;
@@ -139,7 +140,8 @@ __attribute__((noinline)) void block_forward(const OnlineBlock& block, size_t t,
 }
 
 // grad_x (in,) = Wᵀδ of sample t, with the weights before it is learnt from
-__attribute__((noinline)) void block_hand_down(const OnlineBlock& block, size_t t, const real* delta, real* grad_x) {
+__attribute__((noinline)) void block_hand_down(const OnlineBlock& block, size_t t, const real* delta,
+                                               real* grad_x) {
   const OnlineLayer& layer = *block.layer;
   bpnet::Context scratch = block.scratch;
   linear_backward_input(scratch, {1, layer.in, layer.out}, delta, layer.weight, grad_x);

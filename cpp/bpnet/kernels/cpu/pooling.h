@@ -108,7 +108,7 @@ void max_pool_forward(bpnet::Context&, const bpnet::PoolSizes& s, const real* x,
       vec most = load_channels(x + window.first + c, count);
       each_tap(s, window, [&](size_t at) {
         const vec value = load_channels(x + at + c, count);
-        most = (value > most) | (value != value) ? value : most;
+        most = ((value > most) | (value != value)) ? value : most;
       });
       store_channels(y + window.output + c, most, count);
     }
