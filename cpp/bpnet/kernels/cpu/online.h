@@ -29,7 +29,7 @@ struct OnlineChain {
 };
 
 // With null memory only the bytes count.
-inline OnlineChain lay_out(const Online& a, unsigned char* memory) {
+__attribute__((noinline)) OnlineChain lay_out(const Online& a, unsigned char* memory) {
   OnlineChain chain = {nullptr, nullptr, block_length(a), 0};
   const auto take = [&](size_t bytes) {
     unsigned char* const at = memory ? memory + chain.bytes : nullptr;
@@ -62,7 +62,8 @@ size_t online_workspace(const Online& a) {
   return lay_out(a, nullptr).bytes;
 }
 
-inline void online_forward(const OnlineLayer& layer, const real* x, const OnlineSlices& to) {
+__attribute__((noinline)) void online_forward(const OnlineLayer& layer, const real* x,
+                                              const OnlineSlices& to) {
   if (layer.weight && is_shared(layer)) {
     bpnet::Context none = {nullptr, 0};
     linear_forward(none, {1, layer.in, layer.out}, x, layer.weight, layer.bias, kNoEpilogue.activation, to.s);
@@ -78,7 +79,8 @@ inline void online_forward(const OnlineLayer& layer, const real* x, const Online
 }
 
 // grad_x (in,) = Wᵀδ with the weights before the update (unless null), then W ← ρW − η δ xᵀ.
-inline void online_backward(const OnlineLayer& layer, const real* x, const real* delta, real* grad_x) {
+__attribute__((noinline)) void online_backward(const OnlineLayer& layer, const real* x, const real* delta,
+                                               real* grad_x) {
   const real keep = real(1 - layer.weight_rate * layer.weight_decay);
   if (grad_x) {
     for (size_t i = 0; i < layer.in; ++i) grad_x[i] = 0;

@@ -125,10 +125,8 @@ __attribute__((noinline)) void block_forward(const OnlineBlock& block, size_t t,
     product = s;
     gram = block.gram;
   }
-  for (size_t j = 0; j < layer.out; ++j) s[j] = block.weight_left * product[j];
-  if (layer.bias) {
-    for (size_t j = 0; j < layer.out; ++j) s[j] += block.bias_left * layer.bias[j];
-  }
+  set_scaled(layer.out, block.weight_left, product, s);
+  if (layer.bias) add_scaled(layer.out, block.bias_left, layer.bias, s);
   const real weight_rate = real(layer.weight_rate), bias_rate = layer.bias ? real(layer.bias_rate) : real(0);
   for (size_t i = 0; i < t; ++i) {
     // A share of 0 stays 0 beside a product that overflowed.
@@ -145,9 +143,7 @@ __attribute__((noinline)) void block_hand_down(const OnlineBlock& block, size_t 
   const OnlineLayer& layer = *block.layer;
   bpnet::Context scratch = block.scratch;
   linear_backward_input(scratch, {1, layer.in, layer.out}, delta, layer.weight, grad_x);
-  if (block.weight_left != 1) {
-    for (size_t i = 0; i < layer.in; ++i) grad_x[i] *= block.weight_left;
-  }
+  if (block.weight_left != 1) set_scaled(layer.in, block.weight_left, grad_x, grad_x);
   for (size_t i = 0; i < t; ++i) {
     const real share = real(layer.weight_rate) * block.weight_share[i];
     if (share == 0) continue;
@@ -182,21 +178,15 @@ inline void pass_over(OnlineBlock& block, size_t t) {
 __attribute__((noinline)) void end_block(OnlineBlock& block, size_t count) {
   if (count == 0) return;
   const OnlineLayer& layer = *block.layer;
-  if (layer.bias) {
-    for (size_t j = 0; j < layer.out; ++j) layer.bias[j] *= block.bias_left;
-  }
+  if (layer.bias) set_scaled(layer.out, block.bias_left, layer.bias, layer.bias);
   for (size_t i = 0; i < count; ++i) {
     real* delta = block.delta + i * layer.out;
     const real bias_step = real(layer.bias_rate) * block.bias_share[i];
     const real weight_step = real(-layer.weight_rate) * block.weight_share[i];
-    for (size_t j = 0; j < layer.out; ++j) {
-      if (layer.bias) layer.bias[j] -= bias_step * delta[j];
-      delta[j] *= weight_step;
-    }
+    if (layer.bias) add_scaled(layer.out, -bias_step, delta, layer.bias);
+    set_scaled(layer.out, weight_step, delta, delta);
   }
-  if (block.weight_left != 1) {
-    for (size_t i = 0; i < layer.in * layer.out; ++i) layer.weight[i] *= block.weight_left;
-  }
+  if (block.weight_left != 1) set_scaled(layer.in * layer.out, block.weight_left, layer.weight, layer.weight);
   if (layer.weight_rate == 0) return;
   gemm(block.scratch, {layer.out, layer.in, count}, {block.delta, 1, layer.out}, {block.x, layer.in, 1},
        {layer.weight, layer.in, false, true}, kNoEpilogue);
