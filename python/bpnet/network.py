@@ -308,8 +308,8 @@ class Network:
             loss: a name or a loss object.
             optimizer: a name or an optimizer object. The network keeps its trainer: calling again with
                 the same object goes on (momentum, epoch count); a new object starts afresh.
-            batch_size: samples per update. 1 with plain SGD on linear layers and activations is the
-                lecture's algorithm and runs in one kernel.
+            batch_size: samples per update. 1 on linear layers and activations runs in one kernel; with plain
+                SGD it is the lecture's algorithm.
             shuffle: visit the samples in a new order each epoch, drawn from seed and epoch alone.
             validation_data: (X, y) or (X, y, sample_weight), evaluated after each epoch.
             sample_weight: (N,), multiplies each sample's loss; a batch's sum is divided by its weights'.

@@ -9,7 +9,9 @@ import bpnet as bp
 
 FAST = [name for name in bp.backends() if name != "reference"]
 # Widths beside whole vectors of 4, 8 and 16 lanes and tiles of 6 and 12 rows.
-WIDTHS = [(1, 1), (4, 32, 16, 4), (16, 64, 64, 2), (5, 7, 1, 9), (17, 13, 33), (64, 128, 10), (300, 3)]
+WIDTHS = [(1, 1, 1), (4, 32, 16, 4), (16, 64, 64, 2), (5, 7, 1, 9), (17, 13, 33), (64, 128, 10), (290, 3, 2)]
+# One layer, too wide, and too many weights: these go layer by layer.
+OTHERS = [(5, 3), (400, 3, 2), (20, 150, 150, 2)]
 # From the least batch that takes the kernel to several slices (48 to 112 rows), and several a part.
 BATCHES = [8, 13, 47, 49, 113, 700, 5000]
 
@@ -54,7 +56,7 @@ def assert_near(actual: list[np.ndarray], wanted: list[np.ndarray]) -> None:
 
 
 @pytest.mark.parametrize("batch", BATCHES)
-@pytest.mark.parametrize("widths", WIDTHS, ids=str)
+@pytest.mark.parametrize("widths", WIDTHS + OTHERS, ids=str)
 @pytest.mark.parametrize("backend", FAST)
 def test_widths_and_batches(backend: str, widths: tuple[int, ...], batch: int):
     assert_near(trained(widths, backend, batch), trained(widths, "reference", batch))
@@ -116,10 +118,11 @@ def test_activations(backend: str, first: bp.layers.Layer | None, bias: bool, ac
 def test_the_kernel_is_taken():
     """Another order of additions shows in the last bits: else the tests above try nothing of it. Dropout,
     here of nothing, makes a network go layer by layer."""
-    widths = (16, 64, 64, 2)
-    one, other = (trained(widths, FAST[0], extra=extra) for extra in (None, bp.Dropout(0.0)))
-    assert_near(one, other)
-    assert any((a != b).any() for a, b in zip(one, other))
+    for widths in WIDTHS + OTHERS:
+        one, other = (trained(widths, FAST[0], extra=extra) for extra in (None, bp.Dropout(0.0)))
+        assert_near(one, other)
+        taken = any((a != b).any() for a, b in zip(one, other))
+        assert taken == (widths in WIDTHS), widths
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

@@ -94,6 +94,17 @@ def test_the_bits_do_not_depend_on_the_number_of_threads():
         assert all(np.array_equal(a, b) for a, b in zip(results[0], other))
 
 
+@pytest.mark.parametrize("rule", ["momentum", "adam"])
+def test_a_call_ends_soon(rule: str):
+    """No blocks have to be whole: who waits to be heard waits for a sample of a large network."""
+    net = bp.Network((2048,), [bp.Linear(2048), bp.Tanh(), bp.Linear(2)], seed=0)
+    trainer = bp.Trainer(net, "mse", RULES[rule])
+    x, y = np.zeros((64, 2048), np.float32), np.zeros((64, 2), np.float32)
+    data, _ = net._data("fit", x, y, trainer.loss, None)
+    assert not trainer._core.run(data, 1, True, 0.0, 0)  # for 0 seconds
+    assert trainer._core.state["position"] == 1
+
+
 @pytest.mark.parametrize("rule", ["momentum", "adam", "rmsprop, momentum"])
 def test_a_resumed_run_has_the_bits_of_one_that_went_on(tmp_path: Path, rule: str):
     widths = (3, 5, 2)

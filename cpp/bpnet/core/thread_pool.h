@@ -2,9 +2,9 @@
 // where the others do not get to run, it is as fast as one thread. (A fork-join runtime waits for every
 // thread at its barrier.)
 //
-// Each thread has a share of the chunks, the same stretch of them in every job, and only then helps the
-// others with theirs: weights that it has read or written stay in its own cache until the next job that needs
-// them.
+// Each thread has a share of the chunks, the same stretch of them in every job of as many threads, and only
+// then helps the others with theirs: weights that it has read or written stay in its own cache until the next
+// job that needs them. Where there are more workers than shares, some begin with the same one.
 #pragma once
 
 #include <atomic>

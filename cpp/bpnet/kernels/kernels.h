@@ -161,7 +161,7 @@ struct OnlineLayer {
   T* bias;                          // (out,), or null
   double weight_rate, bias_rate;    // learning rate times the parameter's multiplier
   double weight_decay, bias_decay;  // the rule's, or 0
-  bool weight_frozen, bias_frozen;  // left as they are, with their slots
+  bool weight_frozen, bias_frozen;  // left as they are, with their slots; plain SGD goes by the rate, 0 then
   T* weight_slots[2];               // the rule's state, each as long as the parameter; null where it has none
   T* bias_slots[2];
 };

@@ -348,10 +348,16 @@ void BasicTrainer<T>::run_online(const Dataset<T>& data, const std::uint64_t* or
 }
 
 // Up to the next multiple of a whole number of blocks: where a run was paused or resumed moves no block.
+// Other rules than plain SGD have no blocks, and take several times as long for a weight.
 template <class T>
 std::size_t BasicTrainer<T>::online_samples(std::uint64_t position, std::size_t online_block) const {
-  const std::size_t block = online_block ? online_block : kDefaultBlocks;
-  const std::size_t wanted = kOnlineProducts / std::max<std::size_t>(1, network_->parameter_count());
+  // While the rate warms up it changes with every step.
+  if (state_.step < options_.schedule.warmup_steps) return 1;
+  const auto* sgd = std::get_if<Sgd>(&optimizer_);
+  const bool plain = sgd && sgd->momentum == 0;
+  const std::size_t block = !plain ? 1 : online_block ? online_block : kDefaultBlocks;
+  const std::size_t products = plain ? kOnlineProducts : kOnlineProducts / 8;
+  const std::size_t wanted = products / std::max<std::size_t>(1, network_->parameter_count());
   const std::size_t most = std::clamp<std::size_t>(wanted / block, 1, kMostDraws / block + 1) * block;
   return most - static_cast<std::size_t>(position % most);
 }
@@ -428,9 +434,7 @@ bool BasicTrainer<T>::run(const Dataset<T>& data, const RunOptions& options) {
     const std::size_t left = data.count - state_.position;
     std::size_t count = std::min(options.batch_size, left);
     if (online) {
-      // While the rate warms up it changes with every step.
-      const bool warming = state_.step < options_.schedule.warmup_steps;
-      count = warming ? 1 : std::min(left, online_samples(state_.position, options.online_block));
+      count = std::min(left, online_samples(state_.position, options.online_block));
       run_online(data, order_.data() + state_.position, count, options.online_block);
     } else {
       step_on(gather(data, order_.data() + state_.position, count));

@@ -23,8 +23,8 @@ struct RunOptions {
   std::size_t batch_size = 32;
   bool shuffle = true;
   double seconds = 1e30;  // return after about this long, even amid an epoch
-  // The online kernel's blocks: how many updates of the large layers are made together, which is the same
-  // in real arithmetic; 1: one by one, 0: chosen; at most kMostOnlineBlock.
+  // The online kernel's blocks, of plain SGD: how many updates of the large layers are made together, which
+  // is the same in real arithmetic; 1: one by one, 0: chosen; at most kMostOnlineBlock.
   std::size_t online_block = 0;
 };
 
@@ -63,8 +63,8 @@ class BasicTrainer {
 
   // One step on x (batch, input) and labels (batch,) or targets (batch, output); sample_weight (batch,)
   // may be null. Returns the batch's loss before the update. Throws, and updates nothing, when a label
-  // is out of range, x or targets are not finite, or the loss is not. A batch whose weights are all 0 is
-  // passed over.
+  // is out of range, x or targets are not finite, or the loss is not; gradients() may be garbage then. A
+  // batch whose weights are all 0 is passed over.
   T step(const T* x, const std::int64_t* labels, std::size_t batch, const T* sample_weight = nullptr);
   T step(const T* x, const T* targets, std::size_t batch, const T* sample_weight = nullptr);
 
@@ -81,8 +81,7 @@ class BasicTrainer {
 
   // Steps through the current epoch until its end or until options.seconds have passed; true at the
   // end. The data must be finite and its labels in range. batch_size 1 on a chain of linear layers and
-  // activations runs the online kernel. A NumericError names the step whose loss was
-  // not finite.
+  // activations runs the online kernel. A NumericError names the step whose loss was not finite.
   bool run(const Dataset<T>& data, const RunOptions& options);
 
   // A step as run() makes it, on a batch that the caller made of the epoch's next `visited` samples. Fewer
@@ -139,7 +138,7 @@ class BasicTrainer {
   // Leaves the outputs at output_, and in the network the gradient by them or, of a chain batch, by all
   // parameters.
   double forward_and_loss(const Batch& batch);
-  double step_on(const Batch& batch);        // what it throws leaves all as it was
+  double step_on(const Batch& batch);        // what it throws leaves all but gradients() as it was
   double step_or_throw(const Batch& batch);  // throws before the update when the loss is not finite
   void backward(const Batch& batch);
   void update();

@@ -360,6 +360,22 @@ void same_bits_for_every_thread_count() {
   bpnet::set_num_threads(before);
 }
 
+// While the rate warms up every draw has its own, however the calls are cut.
+void draws_follow_the_warm_up() {
+  const Data data(50, 6, 3);
+  std::vector<float> results[2];
+  for (const std::uint64_t draws : {std::uint64_t{100}, std::uint64_t{1}}) {
+    bpnet::Network network({6}, {bpnet::linear(5), bpnet::tanh(), bpnet::linear(3)});
+    bpnet::TrainerOptions warming;
+    warming.schedule.warmup_steps = 80;
+    bpnet::Trainer trainer(network, bpnet::CrossEntropy{}, bpnet::Adam{}, warming);
+    for (std::uint64_t done = 0; done < 100; done += draws) trainer.run_draws(data.dataset(3), draws);
+    const float* first = network.parameter_data();
+    results[draws == 1].assign(first, first + network.plan().parameter_size);
+  }
+  check(results[0] == results[1], "run_draws: one call and a hundred give other weights");
+}
+
 // The message of the Kind that action throws, or what happened instead.
 template <class Kind, class Action>
 std::string message_of(const Action& action) {
@@ -433,6 +449,7 @@ int main(int count, char** arguments) {
     steps_take_no_memory();
     steps_make_no_system_call();
     same_bits_for_every_thread_count();
+    draws_follow_the_warm_up();
     errors_are_exceptions(folder);
   } catch (const std::exception& error) {
     check(false, std::string("an exception got out: ") + error.what());

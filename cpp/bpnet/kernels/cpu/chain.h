@@ -14,18 +14,19 @@
 
 namespace {
 
-using Chain = bpnet::ChainArgs<real>;
+using ChainCall = bpnet::ChainArgs<real>;
 using ChainLayer = bpnet::ChainLayer<real>;
 
 // More weights than these, and threads had better share a layer than the batch.
 constexpr size_t kChainWeights = size_t{1} << 14;
-// What a slice's arrays may take, within bounds on its rows: the fewer, the more often gradients are added
-// to.
-constexpr size_t kSliceBytes = size_t{1} << 16;
+// Elements of a slice's arrays, within bounds on its rows. Of a wider chain too few would fit, and the
+// turning of wide inputs would cost more than is saved.
+constexpr size_t kSliceElements = size_t{1} << 14;
 constexpr size_t kLeastSlice = 48, kMostSlice = 112;
+static_assert(kLeastSlice % kLanes == 0 && kMostSlice % kLanes == 0, "slices are whole vectors");
 constexpr size_t kChainParts = 32;
 
-struct ChainLink {
+struct LinkMemory {
   real* s;  // (out, rows) before the activation where its slope is known from there; else not to be read
   real* y;  // (out, rows)
   real *grad_weight, *grad_bias;  // where the part's gradients go
@@ -33,7 +34,7 @@ struct ChainLink {
 
 // The memory of one part.
 struct ChainPart {
-  ChainLink* links;
+  LinkMemory* links;
   real* x;            // (in, rows)
   real* delta[2];     // (widest, rows), one being made from the other
   real* grad_output;  // (rows, out)
@@ -54,32 +55,34 @@ inline bool reads_input(ActivationKind kind) {
 inline size_t filled_vectors(size_t rows) { return ceil_divide(rows, kLanes) * kLanes; }
 inline size_t whole_lines(size_t bytes) { return ceil_divide(bytes, 64) * 64; }
 
-__attribute__((noinline)) size_t chain_weights(const Chain& a) {
+__attribute__((noinline)) size_t chain_weights(const ChainCall& a) {
   size_t weights = 0;
   for (size_t l = 0; l < a.depth; ++l) weights += a.layers[l].weight ? a.layers[l].in * a.layers[l].out : 0;
   return weights;
 }
 
-__attribute__((noinline)) size_t chain_parameters(const Chain& a) {
+__attribute__((noinline)) size_t chain_parameters(const ChainCall& a) {
   size_t parameters = chain_weights(a);
   for (size_t l = 0; l < a.depth; ++l) parameters += a.layers[l].bias ? a.layers[l].out : 0;
   return parameters;
 }
 
-// Rows of a slice, of any batch.
-__attribute__((noinline)) size_t most_rows(const Chain& a) {
+// Rows of a slice, of any batch; too few: the chain is not for this kernel.
+__attribute__((noinline)) size_t most_rows(const ChainCall& a) {
   size_t width = a.layers[0].in;
   for (size_t l = 0; l < a.depth; ++l) width += 2 * a.layers[l].out;
-  const size_t rows = kSliceBytes / (width * sizeof(real));
-  return rows < kLeastSlice ? kLeastSlice : filled_vectors(smaller(rows, kMostSlice));
+  return smaller(kSliceElements / width, kMostSlice) / kLanes * kLanes;
 }
 
-inline ChainSlices chain_slices(const Chain& a) {
+inline bool is_serial(const ChainCall& a) { return a.loss.rows * chain_weights(a) < kSerialProducts; }
+
+inline ChainSlices chain_slices(const ChainCall& a) {
   const size_t count = ceil_divide(a.loss.rows, most_rows(a));
-  return {filled_vectors(ceil_divide(a.loss.rows, count)), count, smaller(kChainParts, count)};
+  const size_t parts = is_serial(a) ? 1 : smaller(kChainParts, count);
+  return {filled_vectors(ceil_divide(a.loss.rows, count)), count, parts};
 }
 
-__attribute__((noinline)) size_t chain_products(const Chain& a, size_t rows) {  // bytes
+__attribute__((noinline)) size_t chain_products(const ChainCall& a, size_t rows) {  // bytes
   size_t most = 0;
   for (size_t l = 0; l < a.depth; ++l) {
     const size_t in = a.layers[l].in, out = a.layers[l].out;
@@ -90,7 +93,7 @@ __attribute__((noinline)) size_t chain_products(const Chain& a, size_t rows) {  
 }
 
 // With null memory only the bytes count.
-ChainPart lay_out_part(const Chain& a, size_t rows, bool shared, unsigned char* memory) {
+ChainPart lay_out_part(const ChainCall& a, size_t rows, bool shared, unsigned char* memory) {
   ChainPart part = {};
   const auto take = [&](size_t bytes) {
     unsigned char* const at = memory ? memory + part.bytes : nullptr;
@@ -98,19 +101,19 @@ ChainPart lay_out_part(const Chain& a, size_t rows, bool shared, unsigned char* 
     return at;
   };
   const auto take_reals = [&](size_t count) { return reinterpret_cast<real*>(take(count * sizeof(real))); };
-  part.links = reinterpret_cast<ChainLink*>(take(a.depth * sizeof(ChainLink)));
+  part.links = reinterpret_cast<LinkMemory*>(take(a.depth * sizeof(LinkMemory)));
   part.x = take_reals(a.layers[0].in * rows);
   part.gradients = shared ? take_reals(chain_parameters(a)) : nullptr;
   real* gradient = part.gradients;
   size_t widest = 0;
   for (size_t l = 0; l < a.depth; ++l) {
     const ChainLayer& layer = a.layers[l];
-    widest = larger(widest, larger(layer.in, layer.out));
+    widest = larger(widest, larger(l ? layer.in : 0, layer.out));
     const bool keeps_s = layer.weight && reads_input(layer.activation.kind);
     real* const s = keeps_s ? take_reals(layer.out * rows) : nullptr;
     real* const y = take_reals(layer.out * rows);
     if (!memory) continue;
-    ChainLink& link = part.links[l];
+    LinkMemory& link = part.links[l];
     link = {keeps_s ? s : y, y, layer.grad_weight, layer.grad_bias};
     if (!layer.weight) link.s = l ? part.links[l - 1].y : part.x;
     if (!shared || !layer.weight) continue;
@@ -126,9 +129,11 @@ ChainPart lay_out_part(const Chain& a, size_t rows, bool shared, unsigned char* 
   return part;
 }
 
-size_t chain_workspace(const Chain& a) {
-  const size_t weights = chain_weights(a);
-  if (weights == 0 || weights > kChainWeights) return 0;
+size_t chain_workspace(const ChainCall& a) {
+  size_t weighted = 0;
+  for (size_t l = 0; l < a.depth; ++l) weighted += a.layers[l].weight != nullptr;
+  // One layer has nothing to keep near for the next.
+  if (weighted < 2 || chain_weights(a) > kChainWeights || most_rows(a) < kLeastSlice) return 0;
   const ChainSlices slices = chain_slices(a);
   // The last batch of an epoch may be smaller than the others, with slices of more rows.
   const size_t part = lay_out_part(a, most_rows(a), true, nullptr).bytes;
@@ -142,12 +147,12 @@ void turn_samples(size_t rows, size_t columns, const real* x, real* y) {
   for (size_t c = 0; c < columns; ++c) fill_zero(stride - rows, y + c * stride + rows);
 }
 
-void chain_forward(ChainPart& part, const Chain& a, size_t rows) {
+void chain_forward(ChainPart& part, const ChainCall& a, size_t rows) {
   const size_t stride = filled_vectors(rows);
   const real* x = part.x;
   for (size_t l = 0; l < a.depth; ++l) {
     const ChainLayer& layer = a.layers[l];
-    const ChainLink& link = part.links[l];
+    const LinkMemory& link = part.links[l];
     if (layer.weight) {
       gemm(part.scratch, {layer.out, stride, layer.in}, {layer.weight, layer.in, 1}, {x, stride, 1},
            {link.s, stride, false, false}, {nullptr, kNoEpilogue.activation, layer.bias});
@@ -158,7 +163,7 @@ void chain_forward(ChainPart& part, const Chain& a, size_t rows) {
 }
 
 // The loss of rows first … first+rows−1, of which y (out, rows) is the output; delta = its gradient by y.
-double chain_loss(const ChainPart& part, const Chain& a, size_t first, size_t rows, const real* y,
+double chain_loss(const ChainPart& part, const ChainCall& a, size_t first, size_t rows, const real* y,
                   real* delta) {
   const size_t columns = a.loss.columns;
   Loss here = a.loss;
@@ -175,12 +180,12 @@ double chain_loss(const ChainPart& part, const Chain& a, size_t first, size_t ro
 }
 
 // From part.delta[0], the gradient by the output, to the gradients of the parameters.
-void chain_backward(ChainPart& part, const Chain& a, const real* first_x, size_t rows, bool accumulate) {
+void chain_backward(ChainPart& part, const ChainCall& a, const real* first_x, size_t rows, bool accumulate) {
   const size_t stride = filled_vectors(rows);
   real *delta = part.delta[0], *next = part.delta[1];
   for (size_t l = a.depth; l-- > 0;) {
     const ChainLayer& layer = a.layers[l];
-    const ChainLink& link = part.links[l];
+    const LinkMemory& link = part.links[l];
     activate_backward(layer.activation, layer.out * stride, link.s, link.y, delta, delta);
     if (!layer.weight) continue;
     // The caller's rows are loaded as they lie where they are whole vectors.
@@ -214,14 +219,13 @@ __attribute__((noinline)) void add_parts(const ChainPart& first, size_t parts, s
   });
 }
 
-double chain_gradients(bpnet::Context& context, const Chain& a) {
+double chain_gradients(bpnet::Context& context, const ChainCall& a) {
   const ChainSlices slices = chain_slices(a);
   const bool shared = slices.parts > 1;
   const size_t part_bytes = lay_out_part(a, slices.rows, shared, nullptr).bytes;
   double* const losses = reinterpret_cast<double*>(context.scratch);
   unsigned char* const memory = context.scratch + whole_lines(kChainParts * sizeof(double));
-  const bool serial = a.loss.rows * chain_weights(a) < kSerialProducts;
-  run_tasks(slices.parts, serial, [&](size_t index) {
+  run_tasks(slices.parts, false, [&](size_t index) {
     ChainPart part = lay_out_part(a, slices.rows, shared, memory + index * part_bytes);
     const size_t begin = index * slices.count / slices.parts, end = (index + 1) * slices.count / slices.parts;
     losses[index] = 0;
@@ -241,7 +245,7 @@ double chain_gradients(bpnet::Context& context, const Chain& a) {
   for (size_t l = 0; l < a.depth; ++l) {
     const ChainLayer& layer = a.layers[l];
     if (!layer.weight) continue;
-    const ChainLink& link = part.links[l];
+    const LinkMemory& link = part.links[l];
     add_parts(part, slices.parts, part_bytes, link.grad_weight, layer.in * layer.out, layer.grad_weight);
     if (link.grad_bias) {
       add_parts(part, slices.parts, part_bytes, link.grad_bias, layer.out, layer.grad_bias);

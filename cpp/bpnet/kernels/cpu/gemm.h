@@ -214,6 +214,7 @@ inline void run_pass(const Pass& pass, bool serial, const Epilogue* epilogue) {
 
 __attribute__((noinline)) void multiply(real* packed, GemmSizes s, Operand a, Operand b, Result c,
                                         Epilogue epilogue) {
+  if (s.m == 0 || s.n == 0) return;
   const bool serial = s.m * s.n * s.k < kSerialProducts;
   const bool packs_a = s.n >= kPackColumns, packs_b = b.column_stride != 1 || s.m >= kPackRows;
   const size_t depth = pass_depth(s);
