@@ -13,6 +13,8 @@
 
 #include "bpnet/network/network.h"
 #include "bpnet/training/dataset.h"
+#include "interpreter.h"
+#include "turns.h"
 
 namespace bpnet::bindings {
 
@@ -22,15 +24,20 @@ namespace py = pybind11;
 // then takes the signal, so the call must end with Interrupted, which Python sees as KeyboardInterrupt.
 bool ctrl_c_pressed() noexcept;
 
-// Makes something that nobody has seen yet: given up on Ctrl-C, whatever it was amid.
+// make(), ended early by Ctrl-C: for what nobody has seen yet, in memory or on the disk.
 template <class Make>
 auto make_or_stop(const Make& make) {
   const StopQuestion pressed = &ctrl_c_pressed;
   Interruptible work(pressed);
   try {
-    auto made = make();
-    work.check();
-    return made;
+    if constexpr (std::is_void_v<decltype(make())>) {
+      make();
+      work.check();
+    } else {
+      auto made = make();
+      work.check();
+      return made;
+    }
   } catch (...) {
     if (work.stopped()) work.check();  // rather than what was wrong with a half-made thing
     throw;
@@ -44,18 +51,19 @@ struct HeldNetwork {
     network.interrupted = &ctrl_c_pressed;
   }
   BasicNetwork<T> network;
-  std::mutex mutex;
+  Turns turns;                // of whoever touches the network, or its trainers
   std::vector<T> recorded_x;  // of forward(training=True): the caller's array may be gone by backward
 };
 
-// Releases the interpreter, then waits for the network: in this order, so that a thread that waits
-// never holds the interpreter.
-template <class T>
-struct Working {
-  explicit Working(HeldNetwork<T>& held) : lock(held.mutex) {}
-  py::gil_scoped_release release;
-  std::lock_guard<std::mutex> lock;
-};
+// work(), with the network to itself. The interpreter is released first, so that a thread that waits for its
+// turn never holds it.
+template <class T, class Work>
+auto in_turn(HeldNetwork<T>& held, const Work& work) {
+  return without_interpreter([&] {
+    const std::lock_guard<Turns> turn(held.turns);
+    return work();
+  });
+}
 
 // The array's numbers. Throws unless it is dense, aligned and of type T with `count` elements.
 template <class T>
@@ -101,7 +109,8 @@ py::tuple to_tuple(const Shape& shape);
 template <class T>
 struct HeldDataset {
   Dataset<T> data;
-  py::array x, targets, labels, sample_weight;
+  py::array x;
+  std::optional<py::array> targets, sample_weight;
 };
 
 template <class T>

@@ -36,20 +36,26 @@ ImageAugmenter make_augmenter(const std::string& preprocessing, const std::strin
   return {input.statistics, parse_options(options, input)};
 }
 
-// The rows of images (N, size, size, 3) that are asked for.
-ImageBatch batch_of(const ImageAugmenter& self, const Image& images, const Index& rows) {
-  const auto size = static_cast<py::ssize_t>(self.statistics().size);
-  if (images.ndim() != 4 || images.shape(1) != size || images.shape(2) != size || images.shape(3) != 3) {
-    fail<ShapeError>("augmentation: images of shape (N, ", size, ", ", size, ", 3) are needed");
-  }
-  const auto count = static_cast<std::size_t>(rows.size());
-  for (std::size_t i = 0; i < count; ++i) {
-    if (rows.data()[i] >= row_count(images)) {
-      fail<ValueError>("augmentation: row ", rows.data()[i], " was asked for, there are ", row_count(images));
+// The rows of images (N, size, size, 3) that are asked for. Row numbers are copied, then checked: the
+// caller's array may change during the work.
+struct CheckedRows {
+  CheckedRows(const ImageAugmenter& self, const Image& images, const Index& asked)
+      : first(images.data()), rows(asked.data(), asked.data() + asked.size()) {
+    const auto size = static_cast<py::ssize_t>(self.statistics().size);
+    if (images.ndim() != 4 || images.shape(1) != size || images.shape(2) != size || images.shape(3) != 3) {
+      fail<ShapeError>("augmentation: images of shape (N, ", size, ", ", size, ", 3) are needed");
+    }
+    for (const std::uint64_t row : rows) {
+      if (row >= row_count(images)) {
+        fail<ValueError>("augmentation: row ", row, " was asked for, there are ", row_count(images));
+      }
     }
   }
-  return {images.data(), rows.data(), count};
-}
+  ImageBatch batch() const { return {first, rows.data(), rows.size()}; }
+
+  const std::uint8_t* first;
+  std::vector<std::uint64_t> rows;
+};
 
 // Where (count, [views,] 3, crop, crop) floats go.
 float* room(py::array_t<float, py::array::c_style>& out, const ImageAugmenter& self, std::size_t windows) {
@@ -65,28 +71,25 @@ using Out = py::array_t<float, py::array::c_style>;
 
 void training_batch(const ImageAugmenter& self, const Image& images, const Index& rows, const Index& samples,
                     std::uint64_t seed, std::uint64_t epoch, Out out, bool parallel) {
-  const ImageBatch batch = batch_of(self, images, rows);
+  const CheckedRows checked(self, images, rows);
   if (samples.size() != rows.size()) fail<ShapeError>("augmentation: rows and samples differ in number");
-  float* to = room(out, self, batch.count);
+  float* to = room(out, self, checked.rows.size());
   const std::uint64_t* numbers = samples.data();
-  py::gil_scoped_release release;
-  self.training_batch(batch, numbers, seed, epoch, to, parallel);
+  without_interpreter([&] { self.training_batch(checked.batch(), numbers, seed, epoch, to, parallel); });
 }
 
 void centre_batch(const ImageAugmenter& self, const Image& images, const Index& rows, Out out,
                   bool parallel) {
-  const ImageBatch batch = batch_of(self, images, rows);
-  float* to = room(out, self, batch.count);
-  py::gil_scoped_release release;
-  self.centre_batch(batch, to, parallel);
+  const CheckedRows checked(self, images, rows);
+  float* to = room(out, self, checked.rows.size());
+  without_interpreter([&] { self.centre_batch(checked.batch(), to, parallel); });
 }
 
 void ten_view_batch(const ImageAugmenter& self, const Image& images, const Index& rows, Out out,
                     bool parallel) {
-  const ImageBatch batch = batch_of(self, images, rows);
-  float* to = room(out, self, batch.count * self.ten_views().size());
-  py::gil_scoped_release release;
-  self.ten_view_batch(batch, to, parallel);
+  const CheckedRows checked(self, images, rows);
+  float* to = room(out, self, checked.rows.size() * self.ten_views().size());
+  without_interpreter([&] { self.ten_view_batch(checked.batch(), to, parallel); });
 }
 
 py::tuple as_tuple(const ImageView& v) {

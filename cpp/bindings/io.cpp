@@ -3,6 +3,7 @@
 #include "bpnet/io/checkpoint.h"
 #include "bpnet/io/idx.h"
 #include "bpnet/io/preprocessing.h"
+#include "bpnet/io/replacement.h"
 
 namespace bpnet::bindings {
 namespace {
@@ -21,11 +22,7 @@ py::dtype idx_dtype(IdxType type) {
 
 py::array parse_idx_array(const py::bytes& bytes) {
   const std::string_view view = bytes;
-  IdxArray parsed;
-  {
-    py::gil_scoped_release release;
-    parsed = parse_idx(view);
-  }
+  const IdxArray parsed = without_interpreter([&] { return parse_idx(view); });
   std::vector<py::ssize_t> sizes;
   for (const std::size_t size : parsed.shape) sizes.push_back(static_cast<py::ssize_t>(size));
   return py::array(idx_dtype(parsed.type), sizes, parsed.bytes.data());  // copies
@@ -38,14 +35,15 @@ py::array_t<double> encode_table(const std::string& preprocessing,
   const std::size_t features = p.feature_count();
   py::array_t<double> out({static_cast<py::ssize_t>(rows.size()), static_cast<py::ssize_t>(features)});
   double* to = out.mutable_data();
-  py::gil_scoped_release release;
-  for (std::size_t r = 0; r < rows.size(); ++r) {
-    try {
-      p.encode(rows[r], to + r * features);
-    } catch (const Error& error) {
-      fail<ValueError>("row ", r, ": ", error.what());
+  without_interpreter([&] {
+    for (std::size_t r = 0; r < rows.size(); ++r) {
+      try {
+        p.encode(rows[r], to + r * features);
+      } catch (const Error& error) {
+        fail<ValueError>("row ", r, ": ", error.what());
+      }
     }
-  }
+  });
   return out;
 }
 
@@ -56,26 +54,34 @@ py::array_t<double> standardise_rows(const std::string& preprocessing, const py:
   const double* from = numbers<double>(x, static_cast<std::size_t>(x.size()), "preprocessing");
   py::array_t<double> out(std::vector<py::ssize_t>(x.shape(), x.shape() + x.ndim()));
   double* to = out.mutable_data();
-  py::gil_scoped_release release;
-  std::copy_n(from, rows * features, to);
-  p.standardise(rows, features, to);
+  without_interpreter([&] {
+    std::copy_n(from, rows * features, to);
+    p.standardise(rows, features, to);
+  });
   return out;
 }
 
 }  // namespace
 
 void register_io(py::module_& module) {
+  py::class_<Replacement>(module, "Replacement")
+      .def(py::init([](const std::string& path) { return std::make_unique<Replacement>("pack", path); }),
+           py::arg("path"))
+      .def_property_readonly(
+          "temporary",
+          [](const Replacement& self) {
+            return py::module_::import("os").attr("fsdecode")(py::bytes(self.temporary().string()));
+          })
+      .def("commit", [](Replacement& self) { without_interpreter([&] { self.commit(); }); })
+      .def("discard", &Replacement::discard);
   module.def("parse_idx", &parse_idx_array, py::arg("data"));
   module.def("encode_table", &encode_table, py::arg("preprocessing"), py::arg("rows"));
   module.def("standardise", &standardise_rows, py::arg("preprocessing"), py::arg("x"));
   module.def(
       "inspect",
       [](const std::string& path) {
-        FileKind kind;
-        {
-          py::gil_scoped_release release;
-          kind = inspect(path);
-        }
+        const FileKind kind =
+            without_interpreter([&] { return make_or_stop([&] { return inspect(path); }); });
         return py::make_tuple(kind.dtype, kind.run);
       },
       py::arg("path"));

@@ -40,8 +40,7 @@ py::array_t<T> forward(Held<T>& self, const py::array& x) {
   py::array_t<T> out = new_batch<T>(row_count(x), self.network.output_shape());
   T* to = out.mutable_data();
   const std::size_t rows = row_count(x);
-  Working<T> working(self);
-  self.network.forward(from, rows, to);
+  in_turn(self, [&] { self.network.forward(from, rows, to); });
   return out;
 }
 
@@ -62,14 +61,13 @@ py::object predict(Held<T>& self, const py::array& x) {
   const std::size_t rows = row_count(x), count = static_cast<std::size_t>(x.size());
   py::array_t<T> out = new_batch<T>(rows, self.network.output_shape());
   T* to = out.mutable_data();
-  {
-    Working<T> working(self);
+  in_turn(self, [&] {
     const std::size_t bad = self.network.kernels().first_not_finite(self.network.context(), count, from);
     if (bad < count) {
       fail<NumericError>("predict: X has NaN or infinity in row ", bad / (count / rows));
     }
     self.network.forward(from, rows, to);
-  }
+  });
   return out;
 }
 
@@ -79,11 +77,13 @@ py::array_t<T> forward_training(Held<T>& self, const py::array& x, std::uint64_t
   const std::size_t rows = row_count(x);
   py::array_t<T> out = new_batch<T>(rows, self.network.output_shape());
   T* to = out.mutable_data();
-  Working<T> working(self);
-  self.recorded_x.assign(from, from + rows * self.network.input_shape().count());
-  const T* result =
-      self.network.forward_training(self.recorded_x.data(), rows, self.network.options().seed, step);
-  std::copy_n(result, rows * self.network.output_shape().count(), to);
+  in_turn(self, [&] {
+    self.network.forget_recorded();  // whose inputs are about to be overwritten
+    self.recorded_x.assign(from, from + rows * self.network.input_shape().count());
+    const T* result =
+        self.network.forward_training(self.recorded_x.data(), rows, self.network.options().seed, step);
+    std::copy_n(result, rows * self.network.output_shape().count(), to);
+  });
   return out;
 }
 
@@ -93,13 +93,14 @@ py::array_t<T> backward(Held<T>& self, const py::array& grad_out, bool accumulat
   const std::size_t rows = row_count(grad_out);
   py::array_t<T> grad_x = new_batch<T>(rows, self.network.input_shape());
   T* to = grad_x.mutable_data();
-  Working<T> working(self);
-  const std::size_t recorded = self.network.recorded_batch();
-  if (recorded != 0 && recorded != rows) {
-    fail<ShapeError>("backward: the gradient has ", rows, " rows, the last forward(training=True) had ",
-                     recorded);
-  }
-  self.network.backward(from, to, accumulate);
+  in_turn(self, [&] {
+    const std::size_t recorded = self.network.recorded_batch();
+    if (recorded != 0 && recorded != rows) {
+      fail<ShapeError>("backward: the gradient has ", rows, " rows, the last forward(training=True) had ",
+                       recorded);
+    }
+    self.network.backward(from, to, accumulate);
+  });
   return grad_x;
 }
 
@@ -109,15 +110,9 @@ py::tuple trace_sample(Held<T>& self, const std::string& loss, const py::array& 
   const std::size_t outputs = self.network.output_shape().count();
   const T* from = numbers<T>(x, self.network.input_shape().count(), "trace");
   const T* to = target ? numbers<T>(*target, outputs, "trace") : nullptr;
-  if (label && (*label < 0 || static_cast<std::size_t>(*label) >= outputs)) {
-    fail<ValueError>("trace: the label is ", *label, ", the network has classes 0 to ", outputs - 1);
-  }
   const Loss parsed = loss_from_json(Json::parse(loss));
-  Trace<T> t;
-  {
-    Working<T> working(self);
-    t = trace(self.network, parsed, from, to, label ? &*label : nullptr);
-  }
+  const Trace<T> t =
+      in_turn(self, [&] { return trace(self.network, parsed, from, to, label ? &*label : nullptr); });
   const auto arrays = [](const std::vector<std::vector<T>>& layers) {
     py::list list;
     for (const std::vector<T>& layer : layers)
@@ -131,16 +126,8 @@ template <class T>
 py::tuple evaluate_rows(Held<T>& self, const std::string& loss, const HeldDataset<T>& data, std::size_t begin,
                         std::size_t end) {
   const Loss parsed = loss_from_json(Json::parse(loss));
-  check_loss(parsed, self.network);
-  if (begin > end || end > data.data.count || data.data.features != self.network.input_shape().count() ||
-      data.data.outputs != self.network.output_shape().count()) {
-    fail<ShapeError>("evaluate: the data does not fit the network");
-  }
-  Evaluation result;
-  {
-    Working<T> working(self);
-    result = evaluate(self.network, parsed, data.data, begin, end);
-  }
+  const Evaluation result =
+      in_turn(self, [&] { return evaluate(self.network, parsed, data.data, begin, end); });
   return py::make_tuple(result.loss_sum, result.weight_sum, result.correct);
 }
 
@@ -174,8 +161,10 @@ void register_one(py::module_& module, const char* name) {
       .def("describe", [](Self& s) { return s.network.describe().dump(); })
       .def("summary_rows", &summary_rows<T>)
       .def_property(
-          "preprocessing", [](Self& s) { return s.network.preprocessing.dump(); },
-          [](Self& s, const std::string& json) { s.network.preprocessing = Json::parse(json); })
+          "preprocessing", [](Self& s) { return in_turn(s, [&] { return s.network.preprocessing.dump(); }); },
+          [](Self& s, const std::string& json) {
+            in_turn(s, [&] { s.network.preprocessing = Json::parse(json); });
+          })
       .def("state",
            [](const py::object& self) { return named_views(self.cast<Self&>().network.state(), self); })
       .def("gradients",
@@ -185,8 +174,7 @@ void register_one(py::module_& module, const char* name) {
           [](Self& s, const std::string& tensor, const py::array& values) {
             std::vector<std::size_t> sizes(values.shape(), values.shape() + values.ndim());
             const T* from = numbers<T>(values, static_cast<std::size_t>(values.size()), "load_state_dict");
-            Working<T> working(s);
-            s.network.set_state(tensor, Shape(sizes), from);
+            in_turn(s, [&] { s.network.set_state(tensor, Shape(sizes), from); });
           },
           py::arg("name"), py::arg("values"))
       .def("forward", &forward<T>, py::arg("x"))
@@ -198,30 +186,22 @@ void register_one(py::module_& module, const char* name) {
       .def(
           "save",
           [](Self& s, const std::string& path) {
-            Working<T> working(s);
-            save(s.network, path);
+            in_turn(s, [&] { make_or_stop([&] { save(s.network, path); }); });
           },
           py::arg("path"))
       .def_static(
           "load",
           [](const std::string& path, const std::string& backend) {
-            py::gil_scoped_release release;
-            return make_or_stop([&] { return std::make_shared<Self>(load_network<T>(path, backend)); });
+            return without_interpreter([&] {
+              return make_or_stop([&] { return std::make_shared<Self>(load_network<T>(path, backend)); });
+            });
           },
           py::arg("path"), py::arg("backend"));
 }
 
 py::dict check(Held<double>& self, const std::string& loss, const HeldDataset<double>& data) {
   const Loss parsed = loss_from_json(Json::parse(loss));
-  if (data.data.features != self.network.input_shape().count()) {
-    fail<ShapeError>("check_gradients: X has ", data.data.features, " features, the network expects ",
-                     self.network.input_shape().count());
-  }
-  std::vector<std::pair<std::string, double>> errors;
-  {
-    Working<double> working(self);
-    errors = check_gradients(self.network, parsed, data.data);
-  }
+  const auto errors = in_turn(self, [&] { return check_gradients(self.network, parsed, data.data); });
   py::dict result;
   for (const auto& [name, error] : errors) result[py::str(name)] = error;
   return result;

@@ -21,48 +21,47 @@ template <class T>
 std::shared_ptr<Self<T>> make_trainer(const std::shared_ptr<HeldNetwork<T>>& network, const std::string& loss,
                                       const std::string& optimizer, const std::string& schedule,
                                       std::optional<std::uint64_t> seed) {
-  TrainerOptions options{schedule_from_json(Json::parse(schedule)), seed};
-  return make_or_stop([&] {
-    return std::make_shared<Self<T>>(
-        Self<T>{network, BasicTrainer<T>(network->network, loss_from_json(Json::parse(loss)),
-                                         optimizer_from_json(Json::parse(optimizer)), std::move(options))});
+  return in_turn(*network, [&] {
+    return make_or_stop([&] {
+      return std::make_shared<Self<T>>(
+          Self<T>{network, BasicTrainer<T>(network->network, loss_from_json(Json::parse(loss)),
+                                           optimizer_from_json(Json::parse(optimizer)),
+                                           {schedule_from_json(Json::parse(schedule)), seed})});
+    });
   });
 }
 
 template <class T>
 double step(Self<T>& self, const HeldDataset<T>& batch) {
-  const BasicNetwork<T>& network = self.held->network;
-  if (batch.data.features != network.input_shape().count() ||
-      batch.data.outputs != network.output_shape().count() || (!batch.data.labels && !batch.data.targets)) {
-    fail<ShapeError>("step: the batch does not fit the network");
-  }
-  Working<T> working(*self.held);
-  const Dataset<T>& data = batch.data;
-  const auto* x = static_cast<const T*>(data.x);
-  if (data.x_type != Dataset<T>().x_type) fail<ValueError>("step: x is not of the network's dtype");
-  return data.labels ? self.trainer.step(x, data.labels, data.count, data.sample_weight)
-                     : self.trainer.step(x, data.targets, data.count, data.sample_weight);
+  const DatasetView<T>& data = batch.data.view();
+  if (data.x_type != DatasetView<T>().x_type) fail<ValueError>("step: x is not of the network's dtype");
+  return in_turn(*self.held, [&] {
+    check_data("step", data, self.trainer.loss(), self.held->network);
+    const auto* x = static_cast<const T*>(data.x);
+    return data.labels ? self.trainer.step(x, data.labels, data.count, data.sample_weight)
+                       : self.trainer.step(x, data.targets, data.count, data.sample_weight);
+  });
 }
 
 template <class T>
 double step_in_epoch(Self<T>& self, const py::array& x, const py::array& labels, std::uint64_t visited) {
-  const BasicNetwork<T>& network = self.held->network;
   const std::size_t rows = row_count(labels);
-  const T* from = numbers<T>(x, checked_product("step", rows, network.input_shape().count()), "step");
-  const std::int64_t* classes = numbers<std::int64_t>(labels, rows, "step");
-  for (std::size_t r = 0; r < rows; ++r) {
-    if (classes[r] < 0 || static_cast<std::size_t>(classes[r]) >= network.output_shape().count()) {
-      fail<ValueError>("step: the label in row ", r, " is ", classes[r], ", the network has ",
-                       network.output_shape().count(), " classes");
-    }
-  }
-  Working<T> working(*self.held);
-  return self.trainer.step_in_epoch(from, classes, rows, visited);
+  const std::size_t features = self.held->network.input_shape().count();
+  const T* from = numbers<T>(x, checked_product("step", rows, features), "step");
+  const std::int64_t* first = numbers<std::int64_t>(labels, rows, "step");
+  const std::vector<std::int64_t> classes(first, first + rows);  // the array may change during the step
+  return in_turn(*self.held, [&] { return self.trainer.step_in_epoch(from, classes.data(), rows, visited); });
+}
+
+// What another thread may be changing is read in turn.
+template <class T, class Read>
+auto read(Self<T>& self, const Read& of) {
+  return in_turn(*self.held, [&] { return of(self.trainer); });
 }
 
 template <class T>
-py::dict state(const Self<T>& self) {
-  const TrainerState& s = self.trainer.state();
+py::dict state(Self<T>& self) {
+  const TrainerState s = read(self, [](const auto& trainer) { return trainer.state(); });
   py::dict result;
   result["step"] = s.step;
   result["epoch"] = s.epoch;
@@ -82,12 +81,14 @@ void register_one(py::module_& module, const char* name, const char* snapshot_na
       .def_property_readonly("schedule",
                              [](Self<T>& s) { return describe(s.trainer.options().schedule).dump(); })
       .def_property_readonly("seed", [](Self<T>& s) { return s.trainer.seed(); })
-      .def_property_readonly("learning_rate", [](Self<T>& s) { return s.trainer.current_learning_rate(); })
+      .def_property_readonly(
+          "learning_rate",
+          [](Self<T>& s) { return read(s, [](const auto& t) { return t.current_learning_rate(); }); })
       .def_property_readonly("has_accuracy", [](Self<T>& s) { return has_accuracy(s.trainer.loss()); })
       .def_property_readonly("state", &state<T>)
       .def_property_readonly("epoch_sums",
                              [](Self<T>& s) {
-                               const TrainerState& state = s.trainer.state();
+                               const TrainerState state = read(s, [](const auto& t) { return t.state(); });
                                return py::make_tuple(state.loss_sum, state.weight_sum);
                              })
       .def("step", &step<T>, py::arg("batch"))
@@ -95,76 +96,67 @@ void register_one(py::module_& module, const char* name, const char* snapshot_na
       .def(
           "check_batches",
           [](Self<T>& s, std::size_t samples, std::size_t batch_size) {
-            s.trainer.check_batches(samples, batch_size);
+            read(s, [&](const auto& t) { t.check_batches(samples, batch_size); });
           },
           py::arg("samples"), py::arg("batch_size"))
       .def(
           "run",
           [](Self<T>& s, const HeldDataset<T>& data, std::size_t batch_size, bool shuffle, double seconds,
              std::size_t online_block) {
-            Working<T> working(*s.held);
-            return s.trainer.run(data.data, {batch_size, shuffle, seconds, online_block});
+            return in_turn(*s.held, [&] {
+              return s.trainer.run(data.data, {batch_size, shuffle, seconds, online_block});
+            });
           },
           py::arg("data"), py::arg("batch_size"), py::arg("shuffle"), py::arg("seconds"),
           py::arg("online_block") = 0)
       .def(
           "run_draws",
           [](Self<T>& s, const HeldDataset<T>& data, std::uint64_t steps, double seconds) {
-            Working<T> working(*s.held);
-            s.trainer.run_draws(data.data, steps, seconds);
+            in_turn(*s.held, [&] { s.trainer.run_draws(data.data, steps, seconds); });
           },
           py::arg("data"), py::arg("steps"), py::arg("seconds"))
       .def(
           "epoch_result",
           [](Self<T>& s, std::size_t samples) {
-            const EpochResult result = s.trainer.epoch_result(samples);
+            const EpochResult result = read(s, [&](const auto& t) { return t.epoch_result(samples); });
             return py::make_tuple(result.loss, result.accuracy);
           },
           py::arg("samples"))
-      .def("begin_epoch", [](Self<T>& s) { s.trainer.begin_epoch(); })
+      .def("begin_epoch", [](Self<T>& s) { in_turn(*s.held, [&] { s.trainer.begin_epoch(); }); })
       .def(
-          "end_epoch", [](Self<T>& s, double loss) { s.trainer.end_epoch(loss); }, py::arg("watched_loss"))
-      .def("weights_are_finite", [](Self<T>& s) { return s.trainer.weights_are_finite(); })
-      .def("snapshot",
-           [](Self<T>& s) {
-             Working<T> working(*s.held);
-             return s.trainer.snapshot();
-           })
+          "end_epoch", [](Self<T>& s, double loss) { in_turn(*s.held, [&] { s.trainer.end_epoch(loss); }); },
+          py::arg("watched_loss"))
+      .def("weights_are_finite",
+           [](Self<T>& s) { return in_turn(*s.held, [&] { return s.trainer.weights_are_finite(); }); })
+      .def("snapshot", [](Self<T>& s) { return in_turn(*s.held, [&] { return s.trainer.snapshot(); }); })
       .def(
           "restore",
           [](Self<T>& s, const TrainerSnapshot<T>& snapshot) {
-            Working<T> working(*s.held);
-            s.trainer.restore(snapshot);
+            in_turn(*s.held, [&] { s.trainer.restore(snapshot); });
           },
           py::arg("snapshot"))
-      .def("keep_best",
-           [](Self<T>& s) {
-             Working<T> working(*s.held);
-             s.trainer.keep_best();
-           })
+      .def("keep_best", [](Self<T>& s) { in_turn(*s.held, [&] { s.trainer.keep_best(); }); })
       .def("restore_best",
-           [](Self<T>& s) {
-             Working<T> working(*s.held);
-             return s.trainer.restore_best();
-           })
+           [](Self<T>& s) { return in_turn(*s.held, [&] { return s.trainer.restore_best(); }); })
       .def(
           "save",
           [](Self<T>& s, const std::string& path, const std::string& notes) {
-            Working<T> working(*s.held);
-            s.trainer.save(path, notes);
+            in_turn(*s.held, [&] {
+              s.trainer.notes = notes;
+              make_or_stop([&] { s.trainer.save(path); });
+            });
           },
           py::arg("path"), py::arg("notes"))
       .def_static(
           "load",
           [](const std::shared_ptr<HeldNetwork<T>>& network, const std::string& path) {
-            std::string notes;
-            std::shared_ptr<Self<T>> self;
-            {
-              Working<T> working(*network);
-              self = std::make_shared<Self<T>>(
-                  Self<T>{network, BasicTrainer<T>::load(network->network, path, &notes)});
-            }
-            return py::make_tuple(self, notes);
+            const auto self = in_turn(*network, [&] {
+              return make_or_stop([&] {
+                return std::make_shared<Self<T>>(
+                    Self<T>{network, BasicTrainer<T>::load(network->network, path)});
+              });
+            });
+            return py::make_tuple(self, self->trainer.notes);
           },
           py::arg("network"), py::arg("path"));
 }

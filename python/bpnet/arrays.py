@@ -69,8 +69,7 @@ def targets(
                 f"{operation}: y has dtype {array.dtype}, cross_entropy needs class indices (y.astype(int)) "
                 f"or probabilities of shape (N, {outputs})"
             )
-        # A copy: the core trusts labels it has checked, and the user's array may change.
-        return None, np.array(array, dtype=np.int64, order="C")
+        return None, dense(array, np.dtype(np.int64))
     if array.ndim == 1 and outputs == 1:
         array = array[:, None]
     if array.shape != (count, outputs):

@@ -21,6 +21,7 @@ ROOMS = ["core", "kernels", "layers", "network", "training", "io"]  # each inclu
 PRIVATE_HEADERS = {
     r"omp\.h": [],  # bpnet has a thread pool of its own
     r"thread|condition_variable|pthread\.h|sched\.h": [
+        "bpnet/core/fork.cpp",
         "bpnet/core/parallel.cpp",
         "bpnet/core/thread_pool.h",
         "bpnet/core/thread_pool.cpp",

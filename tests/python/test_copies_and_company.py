@@ -184,6 +184,8 @@ print(codes)
 
 # Threads.
 
+HANG_GUARD = 300  # seconds; decides nothing but how long a hang lasts
+
 
 def together(*jobs: Callable[[], Any], seconds: float = 60) -> list[Any]:
     """The jobs' results, each run in a thread of its own, all begun at once."""
@@ -261,26 +263,45 @@ def test_threads_that_look_do_not_disturb_a_training():
     assert bits(net) == bits(straight)
 
 
-def test_threads_that_train_one_network_neither_crash_nor_hang():
-    """What it learns then is anybody's guess, but it stays a network, and sound ever after."""
-    net = network()
+@pytest.mark.parametrize("same_trainer", [True, False])
+def test_a_second_fit_of_one_network_is_refused(same_trainer: bool):
+    """The first is at an epoch's end when the second comes, which changes nothing."""
+    net, straight = network(), network()
     optimizer = bp.SGD(lr=0.01, momentum=0.5)
+    other = optimizer if same_trainer else bp.Adam()
+    first_is_there, second_is_done = threading.Event(), threading.Event()
 
-    def fit(rows: int, optimizer: bp.SGD) -> None:
-        for _ in range(5):
-            net.fit(X[:rows], LABELS[:rows], optimizer=optimizer, epochs=2, batch_size=50, verbose=0)
+    def wait(epoch: int, metrics: Any) -> None:
+        first_is_there.set()
+        assert second_is_done.wait(HANG_GUARD)
 
-    results = together(
-        lambda: fit(3000, optimizer), lambda: fit(300, optimizer), lambda: fit(1000, bp.SGD(lr=0.01))
-    )
-    assert all(each is None or isinstance(each, ValueError) for each in results), results
-    assert np.isfinite(net.predict(X)).all()
-    state = {name: array.copy() for name, array in net.state_dict().items()}
-    other = network()
-    other.load_state_dict(state)
-    train(net)
-    train(other)
-    assert bits(net) == bits(other)
+    def second() -> None:
+        assert first_is_there.wait(HANG_GUARD)
+        try:
+            with pytest.raises(RuntimeError, match="^fit: this network is being trained by another fit"):
+                net.fit(X, LABELS, optimizer=other, verbose=0)
+        finally:
+            second_is_done.set()
+
+    options: dict[str, Any] = {"epochs": 2, "batch_size": 50, "verbose": 0}
+    results = together(lambda: net.fit(X, LABELS, optimizer=optimizer, callbacks=[wait], **options), second)
+    assert results[1] is None, results
+    assert results[0]["epoch"] == [1, 2]
+    straight.fit(X, LABELS, optimizer=bp.SGD(lr=0.01, momentum=0.5), **options)
+    assert bits(net) == bits(straight)
+    net.fit(X, LABELS, optimizer=optimizer, **options)  # after it there is nothing to refuse
+
+
+def test_a_fit_within_a_fit_of_the_same_network_is_refused():
+    net = network()
+
+    def nested(epoch: int, metrics: Any) -> None:
+        net.fit(X, LABELS, verbose=0)
+
+    before = bits(net)
+    with pytest.raises(RuntimeError, match="^fit: this network is being trained by another fit"):
+        net.fit(X, LABELS, verbose=0, callbacks=[nested])
+    assert bits(net) != before, "the epoch before the callback stands"
 
 
 def test_threads_step_one_trainer():

@@ -3,43 +3,24 @@
 #include <algorithm>
 #include <atomic>
 #include <cstring>
-#include <new>
 #include <utility>
 
 #include "bpnet/core/interrupt.h"
-
-#ifdef __linux__
-#include <sys/mman.h>
-#endif
+#include "bpnet/core/pages.h"
 
 namespace bpnet {
 namespace {
 
-// A matrix walked against its grain touches a page a row: large arenas ask for huge pages.
-constexpr std::size_t kHugePage = std::size_t{1} << 21;
-
-// The first touch of a gigabyte takes seconds on some machines: between such pieces a caller is heard.
+// The first touch of a gigabyte takes seconds on some machines: between such pieces the caller may stop.
 constexpr std::size_t kCleared = std::size_t{1} << 25;
 
-std::align_val_t alignment(std::size_t bytes) {
-  return std::align_val_t{bytes < 2 * kHugePage ? kAlignment : kHugePage};
-}
-
-unsigned char* allocate(std::size_t bytes) {
-  void* memory = ::operator new(bytes, alignment(bytes));
-#ifdef __linux__
-  if (bytes >= 2 * kHugePage) madvise(memory, bytes, MADV_HUGEPAGE);  // a wish: refused, nothing is lost
-#endif
-  return static_cast<unsigned char*>(memory);
-}
+std::atomic<std::uint64_t> allocations{0};
 
 }  // namespace
 
-static std::atomic<std::uint64_t> allocations{0};
-
 std::uint64_t arena_allocations() { return allocations.load(); }
 
-Arena::~Arena() { ::operator delete(data_, alignment(size_)); }
+Arena::~Arena() { give_pages(data_, size_); }
 
 Arena::Arena(Arena&& other) noexcept
     : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
@@ -50,18 +31,19 @@ Arena& Arena::operator=(Arena&& other) noexcept {
   return *this;
 }
 
+// The old memory goes before the new is first touched: both need not fit at once.
 void Arena::reserve(std::size_t bytes) {
   if (bytes <= size_) return;
-  Arena fresh;
-  fresh.data_ = allocate(bytes);
-  fresh.size_ = bytes;
+  auto* const fresh = static_cast<unsigned char*>(take_pages(bytes));
   allocations.fetch_add(1);
+  give_pages(data_, size_);
+  data_ = fresh;
+  size_ = bytes;
   Interruptible* const work = Interruptible::current();
   for (std::size_t done = 0; done < bytes; done += kCleared) {
-    if (work) work->check();
-    std::memset(fresh.data_ + done, 0, std::min(kCleared, bytes - done));
+    if (work && work->asks_to_stop()) return;  // whose check() follows
+    std::memset(data_ + done, 0, std::min(kCleared, bytes - done));
   }
-  *this = std::move(fresh);
 }
 
 }  // namespace bpnet

@@ -21,7 +21,8 @@ class Arena {
   Arena(const Arena&) = delete;
   Arena& operator=(const Arena&) = delete;
 
-  // Makes room for at least `bytes`. New memory is zero; growing keeps nothing of the old contents.
+  // Makes room for at least `bytes`. New memory is zero; growing keeps nothing of the old contents. What it
+  // throws leaves the arena as it was; interrupted, it has the new size and any contents.
   void reserve(std::size_t bytes);
   std::size_t size() const { return size_; }
   unsigned char* data() { return data_; }

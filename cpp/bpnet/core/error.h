@@ -3,9 +3,10 @@
 #pragma once
 
 #include <cstring>
-#include <sstream>
 #include <stdexcept>
 #include <string>
+
+#include "bpnet/core/text.h"
 
 namespace bpnet {
 
@@ -50,10 +51,9 @@ class DeviceError : public Error {  // a backend or device that is not here
 
 template <class Kind, class... Parts>
 [[noreturn]] void fail(const Parts&... parts) {
-  std::ostringstream text;
-  text.imbue(std::locale::classic());
-  (text << ... << parts);
-  throw Kind(text.str());
+  std::string text;
+  (append_text(text, parts), ...);
+  throw Kind(text);
 }
 
 }  // namespace bpnet

@@ -3,9 +3,9 @@
 #include <charconv>
 #include <cmath>
 #include <limits>
-#include <sstream>
 
 #include "bpnet/core/error.h"
+#include "bpnet/core/text.h"
 
 namespace bpnet {
 namespace {
@@ -51,11 +51,7 @@ void write_number(std::string& out, double value) {
   } else if (std::isinf(value)) {
     out += value > 0 ? "\"inf\"" : "\"-inf\"";
   } else {
-    std::ostringstream text;
-    text.imbue(std::locale::classic());
-    text.precision(std::numeric_limits<double>::max_digits10);
-    text << value;
-    std::string digits = text.str();
+    std::string digits = exact_text(value);
     if (digits.find_first_of(".e") == std::string::npos) digits += ".0";
     out += digits;
   }
@@ -212,17 +208,14 @@ class Parser {
       else if (c < '0' || c > '9') break;
       ++at_;
     }
-    const std::string digits(text_.substr(start, at_ - start));
-    std::istringstream in(digits);
-    in.imbue(std::locale::classic());
+    const std::string_view digits = text_.substr(start, at_ - start);
     if (integer) {
       std::int64_t value = 0;
-      if (in >> value && in.peek() == std::char_traits<char>::eof()) return value;
-      in.clear();
-      in.str(digits);
+      const auto read = std::from_chars(digits.data(), digits.data() + digits.size(), value);
+      if (read.ec == std::errc{} && read.ptr == digits.data() + digits.size()) return value;
     }
     double value = 0;
-    if (!(in >> value) || in.peek() != std::char_traits<char>::eof()) {
+    if (!parse_double(digits, value)) {
       at_ = start;
       broken("a value");
     }
@@ -301,6 +294,23 @@ class Parser {
 
 }  // namespace
 
+// The copy is complete before it is moved in: a variant of libstdc++ 12 whose construction throws is
+// destroyed as if it had been constructed.
+Json::Json(const Json& other) {
+  std::visit(
+      [this](const auto& value) {
+        auto copy = value;
+        value_ = std::move(copy);
+      },
+      other.value_);
+}
+
+Json& Json::operator=(const Json& other) {
+  Json copy(other);
+  value_ = std::move(copy.value_);
+  return *this;
+}
+
 Json::Json(std::size_t value) : value_(static_cast<std::int64_t>(value)) {
   if (value > static_cast<std::size_t>(std::numeric_limits<std::int64_t>::max())) {
     fail<ValueError>("json: ", value, " does not fit in 63 bits");
@@ -328,7 +338,7 @@ std::uint64_t Json::word() const {
   std::uint64_t value = 0;
   const auto [end, problem] = std::from_chars(text.data(), text.data() + text.size(), value);
   if (problem != std::errc{} || end != text.data() + text.size()) {
-    fail<FileFormatError>("json: a whole number of 64 bits expected, found '", text, "'");
+    fail<FileFormatError>("json: an integer of 64 bits expected, found '", text, "'");
   }
   return value;
 }

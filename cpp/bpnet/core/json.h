@@ -17,6 +17,11 @@ class Json {
   using Object = std::vector<std::pair<std::string, Json>>;
 
   Json() = default;  // null
+  Json(const Json& other);
+  Json(Json&&) noexcept = default;
+  Json& operator=(const Json& other);
+  Json& operator=(Json&&) noexcept = default;
+  ~Json() = default;
   Json(bool value) : value_(value) {}
   Json(double value) : value_(value) {}
   Json(std::int64_t value) : value_(value) {}

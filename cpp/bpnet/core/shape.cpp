@@ -1,7 +1,6 @@
 #include "bpnet/core/shape.h"
 
 #include <limits>
-#include <ostream>
 
 #include "bpnet/core/error.h"
 
@@ -41,14 +40,12 @@ void Shape::assign(const std::size_t* sizes, std::size_t rank) {
 }
 
 std::string Shape::text() const {
-  std::ostringstream out;
-  out.imbue(std::locale::classic());
-  out << '(';
-  for (std::size_t axis = 0; axis < rank_; ++axis) out << (axis ? ", " : "") << sizes_[axis];
-  out << (rank_ == 1 ? ",)" : ")");
-  return out.str();
+  std::string out = "(";
+  for (std::size_t axis = 0; axis < rank_; ++axis) {
+    if (axis) out += ", ";
+    append_text(out, sizes_[axis]);
+  }
+  return out + (rank_ == 1 ? ",)" : ")");
 }
-
-std::ostream& operator<<(std::ostream& out, const Shape& shape) { return out << shape.text(); }
 
 }  // namespace bpnet

@@ -4,7 +4,6 @@
 #include <array>
 #include <cstddef>
 #include <initializer_list>
-#include <iosfwd>
 #include <string>
 #include <vector>
 
@@ -37,7 +36,7 @@ class Shape {
   std::size_t count_ = 1;
 };
 
-std::ostream& operator<<(std::ostream& out, const Shape& shape);
+inline void append_text(std::string& out, const Shape& shape) { out += shape.text(); }
 
 // a * b, or a ShapeError that begins with `operation` when the product does not fit.
 std::size_t checked_product(const char* operation, std::size_t a, std::size_t b);

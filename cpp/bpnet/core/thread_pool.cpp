@@ -2,7 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
-#include <system_error>
+#include <exception>
 #include <thread>
 
 #include "bpnet/core/interrupt.h"
@@ -69,7 +69,9 @@ void ThreadPool::run(std::size_t count, Function function, void* argument, int t
   const std::uint64_t number = number_of(job_.load(std::memory_order_relaxed)) + std::uint64_t{1};
   job_.store(number << 32 | places);  // before sleepers_ is read: who goes to sleep reads in the other order
   if (sleepers_.load() > 0) {
-    { std::lock_guard<std::mutex> lock(mutex_); }
+    {
+      std::lock_guard<std::mutex> lock(mutex_);
+    }
     wake_.notify_all();
   }
   take_chunks(0);
@@ -83,8 +85,8 @@ void ThreadPool::add_workers(int count) {
   for (; workers_ < count; ++workers_) {
     try {
       std::thread(&ThreadPool::work, this, static_cast<std::size_t>(workers_) + 1).detach();
-    } catch (const std::system_error&) {
-      return;  // the system gives no more threads: those there are do the work
+    } catch (const std::exception&) {
+      return;  // no more threads or no memory for them: those there are do the work
     }
   }
 }

@@ -6,6 +6,7 @@
 #include "bpnet/core/error.h"
 #include "bpnet/core/parallel.h"
 #include "bpnet/core/random.h"
+#include "bpnet/core/shape.h"
 
 namespace bpnet {
 namespace {
@@ -41,7 +42,8 @@ ImageAugmenter::ImageAugmenter(ImageStatistics statistics, Augmentation options)
   if (crop == 0 || crop > size) {
     fail<ShapeError>("augmentation: the crop is ", crop, " pixels wide, the images are ", size);
   }
-  if (statistics_.mean.size() != size * size * kChannels) {
+  const std::size_t pixels = checked_product("augmentation", size, size);
+  if (statistics_.mean.size() != checked_product("augmentation", pixels, kChannels)) {
     fail<ShapeError>("augmentation: the mean image has ", statistics_.mean.size(), " numbers, ", size, " x ",
                      size, " x 3 are needed");
   }

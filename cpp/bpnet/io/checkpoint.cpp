@@ -49,22 +49,37 @@ void check_format(const SafeTensorsFile& file) {
   }
 }
 
+// What a file's tensors are to be copied to. Nothing is, until all have been found to fit.
 template <class T>
-void copy_tensor(const SafeTensorsFile& file, const std::string& name, const Tensor<T>& to) {
-  const SafeTensor* from = file.find(name);
-  if (!from) fail<FileFormatError>("load: the file has no tensor '", name, "'");
-  const SafeTensor wanted = safe_tensor(name, to);
-  if (from->dtype != wanted.dtype || !(from->shape == wanted.shape)) {
-    fail<FileFormatError>("load: '", name, "' is ", from->dtype, " of shape ", from->shape,
-                          ", the architecture needs ", wanted.dtype, " of shape ", wanted.shape);
-  }
-  std::memcpy(to.data, from->bytes.data(), from->bytes.size());
-}
+class Copies {
+ public:
+  explicit Copies(const SafeTensorsFile& file) : file_(file) {}
 
-template <class T>
-void copy_state(const SafeTensorsFile& file, BasicNetwork<T>& network) {
-  for (const NamedTensor<T>& item : network.state()) copy_tensor(file, item.name, item.tensor);
-}
+  void add(const std::string& name, const Tensor<T>& to) {
+    const SafeTensor* from = file_.find(name);
+    if (!from) fail<FileFormatError>("load: the file has no tensor '", name, "'");
+    const SafeTensor wanted = safe_tensor(name, to);
+    if (from->dtype != wanted.dtype || !(from->shape == wanted.shape)) {
+      fail<FileFormatError>("load: '", name, "' is ", from->dtype, " of shape ", from->shape,
+                            ", the architecture needs ", wanted.dtype, " of shape ", wanted.shape);
+    }
+    copies_.push_back({to.data, from->bytes});
+  }
+  void add_state(BasicNetwork<T>& network) {
+    for (const NamedTensor<T>& item : network.state()) add(item.name, item.tensor);
+  }
+  void make() const {
+    for (const Copy& copy : copies_) std::memcpy(copy.to, copy.from.data(), copy.from.size());
+  }
+
+ private:
+  struct Copy {
+    T* to;
+    std::string_view from;
+  };
+  const SafeTensorsFile& file_;
+  std::vector<Copy> copies_;
+};
 
 // An architecture that a file lies about is the file's fault, whatever the layer complains of.
 template <class Action>
@@ -104,7 +119,9 @@ BasicNetwork<T> read_network(const SafeTensorsFile& file, const std::string& bac
     check_sizes(file, plan);
     return BasicNetwork<T>(architecture.input_shape, architecture.layers, {architecture.seed, backend});
   });
-  copy_state(file, network);
+  Copies<T> copies(file);
+  copies.add_state(network);
+  copies.make();
   const auto preprocessing = file.metadata().find("bpnet.preprocessing");
   if (preprocessing != file.metadata().end()) network.preprocessing = Json::parse(preprocessing->second);
   return network;
@@ -160,7 +177,7 @@ FileKind inspect(const std::string& path) {
 }
 
 template <class T>
-void BasicTrainer<T>::save(const std::string& path, const std::string& notes) {
+void BasicTrainer<T>::save(const std::string& path) {
   std::vector<SafeTensor> tensors = network_tensors(*network_);
   for (const NamedTensor<T>& slot : slots())
     tensors.push_back(safe_tensor(kSlotPrefix + slot.name, slot.tensor));
@@ -182,7 +199,7 @@ void BasicTrainer<T>::save(const std::string& path, const std::string& notes) {
 }
 
 template <class T>
-BasicTrainer<T> BasicTrainer<T>::load(BasicNetwork<T>& network, const std::string& path, std::string* notes) {
+BasicTrainer<T> BasicTrainer<T>::load(BasicNetwork<T>& network, const std::string& path) {
   const SafeTensorsFile file(path);
   check_format(file);
   if (!file.metadata().count("bpnet.trainer")) {
@@ -196,15 +213,19 @@ BasicTrainer<T> BasicTrainer<T>::load(BasicNetwork<T>& network, const std::strin
     return BasicTrainer(network, loss_from_json(run["loss"]), optimizer_from_json(run["optimizer"]),
                         std::move(options));
   });
-  copy_state(file, network);
-  for (const NamedTensor<T>& slot : trainer.slots()) copy_tensor(file, kSlotPrefix + slot.name, slot.tensor);
+  // Everything is read and checked before the network is touched.
+  Copies<T> copies(file);
+  copies.add_state(network);
+  for (const NamedTensor<T>& slot : trainer.slots()) copies.add(kSlotPrefix + slot.name, slot.tensor);
   trainer.state_ = state_from_json(run["state"]);
+  trainer.notes = require(file, "bpnet.notes");
   if (const Json* best = run.find("best")) {
     trainer.keep_best();  // sizes the arrays
-    for (const NamedTensor<T>& item : best_tensors(*trainer.best_)) copy_tensor(file, item.name, item.tensor);
+    for (const NamedTensor<T>& item : best_tensors(*trainer.best_)) copies.add(item.name, item.tensor);
     trainer.best_->state = state_from_json(*best);
   }
-  if (notes) *notes = require(file, "bpnet.notes");
+  network.forget_recorded();  // what undoes a forward would put old buffers over these
+  copies.make();
   return trainer;
 }
 
@@ -212,11 +233,9 @@ template void save<float>(BasicNetwork<float>&, const std::string&);
 template void save<double>(BasicNetwork<double>&, const std::string&);
 template BasicNetwork<float> load_network<float>(const std::string&, const std::string&);
 template BasicNetwork<double> load_network<double>(const std::string&, const std::string&);
-template void BasicTrainer<float>::save(const std::string&, const std::string&);
-template void BasicTrainer<double>::save(const std::string&, const std::string&);
-template BasicTrainer<float> BasicTrainer<float>::load(BasicNetwork<float>&, const std::string&,
-                                                       std::string*);
-template BasicTrainer<double> BasicTrainer<double>::load(BasicNetwork<double>&, const std::string&,
-                                                         std::string*);
+template void BasicTrainer<float>::save(const std::string&);
+template void BasicTrainer<double>::save(const std::string&);
+template BasicTrainer<float> BasicTrainer<float>::load(BasicNetwork<float>&, const std::string&);
+template BasicTrainer<double> BasicTrainer<double>::load(BasicNetwork<double>&, const std::string&);
 
 }  // namespace bpnet

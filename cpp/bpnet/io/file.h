@@ -8,7 +8,8 @@
 
 namespace bpnet {
 
-// Paths are UTF-8. Each throws a FileError that names the path and the system's reason.
+// Paths are UTF-8. Each throws a FileError that names the path and the system's reason. What is no regular
+// file is not read.
 std::vector<unsigned char> read_file(const std::string& path);
 
 // Writes the parts one after another to a temporary file beside `path`, flushes it to the disk and

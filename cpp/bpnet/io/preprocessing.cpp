@@ -3,20 +3,23 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
-#include <cstring>
-#include <sstream>
 
 #include "bpnet/core/error.h"
+#include "bpnet/core/text.h"
 #include "bpnet/io/base64.h"
 
 namespace bpnet {
 namespace {
 
 double parse_number(const Column& column, const std::string& field) {
-  std::istringstream in(field);
-  in.imbue(std::locale::classic());
+  constexpr std::string_view kSpace = " \t\n\v\f\r";
+  std::string_view digits = field;
+  digits.remove_prefix(std::min(digits.find_first_not_of(kSpace), digits.size()));
+  digits = digits.substr(0, digits.find_last_not_of(kSpace) + 1);
+  const bool signed_twice = digits.starts_with("+-");
+  if (digits.starts_with('+')) digits.remove_prefix(1);
   double value = 0;
-  if (!(in >> value) || !(in >> std::ws).eof() || !std::isfinite(value)) {
+  if (signed_twice || !parse_double(digits, value) || !std::isfinite(value)) {
     fail<ValueError>("column '", column.name, "': '", field, "' is not a finite number");
   }
   return value;
@@ -80,8 +83,12 @@ ImageInput image_from_json(const Json& d) {
   image.crop = d["crop"].size();
   image.centre_mean = d["centre_mean"].boolean();
   const std::string bytes = from_base64(d["mean"].string());
+  if (bytes.size() % sizeof(float) != 0) {
+    fail<FileFormatError>("preprocessing: the mean image has ", bytes.size(), " bytes, a multiple of ",
+                          sizeof(float), " is needed");
+  }
   image.statistics.mean.resize(bytes.size() / sizeof(float));
-  std::memcpy(image.statistics.mean.data(), bytes.data(), image.statistics.mean.size() * sizeof(float));
+  std::copy_n(bytes.data(), bytes.size(), reinterpret_cast<char*>(image.statistics.mean.data()));
   image.statistics.eigenvalues = array_from_json<3>(d["eigenvalues"], "eigenvalues");
   image.statistics.eigenvectors = array_from_json<9>(d["eigenvectors"], "eigenvectors");
   image.augmenter();  // for its checks

@@ -7,6 +7,7 @@
 #include <set>
 
 #include "bpnet/core/error.h"
+#include "bpnet/core/interrupt.h"
 #include "bpnet/core/json.h"
 #include "bpnet/io/file.h"
 
@@ -20,6 +21,7 @@ constexpr std::size_t kMostHeader = 100'000'000;  // the format's own limit
 constexpr std::string_view kChecksumKey = "bpnet.checksum";
 constexpr std::string_view kChecksumPrefix = "\"bpnet.checksum\":\"crc32:";
 constexpr std::string_view kNoDigits = "00000000";
+constexpr std::size_t kPiece = std::size_t{1} << 24;  // between two of these the caller may stop
 
 std::string hex(std::uint32_t value) {
   char digits[9];
@@ -49,7 +51,13 @@ std::uint32_t checksum(std::string_view length, std::string_view header, std::si
   crc = crc32(header.substr(0, digits), crc);
   crc = crc32(kNoDigits, crc);
   crc = crc32(header.substr(digits + kNoDigits.size()), crc);
-  for (const std::string_view part : data) crc = crc32(part, crc);
+  Interruptible* const work = Interruptible::current();
+  for (const std::string_view part : data) {
+    for (std::size_t done = 0; done < part.size(); done += kPiece) {
+      if (work) work->check();
+      crc = crc32(part.substr(done, kPiece), crc);
+    }
+  }
   return crc;
 }
 

@@ -15,7 +15,9 @@
 
 namespace bpnet {
 
-// Scratch memory of one network, taken once and shared by the operations that run one after another.
+// Scratch memory of one network, taken once and shared by the operations that run one after another. It is
+// taken for the largest batch and used for every smaller one: no *_workspace shrinks as the batch grows, the
+// other sizes being the same.
 struct Context {
   unsigned char* scratch;  // 64-byte aligned
   size_t scratch_size;     // bytes, at least what the operation's *_workspace said

@@ -118,13 +118,8 @@ std::size_t BasicNetwork<T>::inference_rows() const {
 
 template <class T>
 void BasicNetwork<T>::take_memory(BatchMemory training, BatchMemory inference) {
-  recorded_batch_ = 0;
-  const std::size_t bytes = std::max(training.bytes, inference.bytes);
-  if (bytes > workspace_.size()) {
-    training_ = inference_ = {};
-    workspace_ = Arena();  // the old memory goes first: both need not fit at once
-    workspace_.reserve(bytes);
-  }
+  forget_recorded();
+  workspace_.reserve(std::max(training.bytes, inference.bytes));
   if (training.batch > training_.batch) training_ = std::move(training);
   if (inference.batch > inference_.batch) inference_ = std::move(inference);
 }
@@ -134,9 +129,10 @@ void BasicNetwork<T>::reserve(std::size_t max_batch) {
   if (max_batch <= training_.batch) return;
   const std::size_t rows = std::min(max_batch, inference_rows());
   Interruptible work(interrupted);
-  // First: where there is no memory for it, nothing may look as if it had been reserved.
+  // Plans come last: where there is no memory for them, what was reserved before still is.
   reserve_scratch(plan_.workspace_size(*kernels_, max_batch));
   take_memory(training_memory(plan_, max_batch), inference_memory(plan_, rows));
+  work.check();
 }
 
 template <class T>
@@ -145,6 +141,7 @@ void BasicNetwork<T>::reserve_inference(std::size_t rows) {
   Interruptible work(interrupted);
   reserve_scratch(plan_.workspace_size(*kernels_, rows));
   take_memory({}, inference_memory(plan_, rows));
+  work.check();
 }
 
 template <class T>

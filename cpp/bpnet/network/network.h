@@ -44,8 +44,10 @@ class BasicNetwork {
   // Overwrites one tensor of state(); the values must be finite. There is nothing to go back through then.
   void set_state(const std::string& name, const Shape& shape, const T* values);
 
-  // Takes the memory for batches of up to max_batch; later calls within it take none.
+  // Takes the memory for batches of up to max_batch; later calls within it take none, whatever was called
+  // between.
   void reserve(std::size_t max_batch);
+  std::size_t reserved_batch() const { return training_.batch; }
 
   // Bytes that training on batches of this size takes in all: parameters, gradients, and what reserve()
   // takes.

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "bpnet/core/error.h"
+
 namespace bpnet {
 
 // The error of a central difference is rounding / step + step²: least near the cube root of 2^-52.
@@ -24,8 +26,11 @@ struct Moved {
 }  // namespace
 
 std::vector<std::pair<std::string, double>> check_gradients(NetworkF64& network, const Loss& loss,
-                                                            const Dataset<double>& data) {
+                                                            const Dataset<double>& dataset) {
+  const DatasetView<double>& data = dataset.view();
   check_loss(loss, network);
+  check_data("check_gradients", data, loss, network);
+  if (data.x_type != DataType::kFloat64) fail<ValueError>("check_gradients: x is not of float64, it must be");
   const std::size_t outputs = network.output_shape().count();
   const std::vector<double>& class_weight = loss_class_weight(loss);
   const double* x = static_cast<const double*>(data.x);

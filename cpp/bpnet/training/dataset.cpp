@@ -6,6 +6,7 @@
 #include <cstring>
 #include <type_traits>
 
+#include "bpnet/core/error.h"
 #include "bpnet/core/parallel.h"
 
 namespace bpnet {
@@ -80,6 +81,45 @@ std::size_t find_bad_row(const Source* x, std::size_t features, std::size_t coun
 
 }  // namespace
 
+void check_labels(std::size_t count, const std::int64_t* labels, std::size_t classes) {
+  for (std::size_t r = 0; r < count; ++r) {
+    if (labels[r] < 0 || static_cast<std::size_t>(labels[r]) >= classes) {
+      fail<ValueError>("cross_entropy: the label in row ", r, " is ", labels[r],
+                       ", the network has classes 0 to ", classes - 1);
+    }
+  }
+}
+
+// The copy is what is checked: the caller's array may change between.
+template <class T>
+Dataset<T>::Dataset(const DatasetView<T>& view) : view_(view) {
+  if (!view.x && view.count > 0) fail<ShapeError>("dataset: x is null, ", view.count, " samples are claimed");
+  if (!view.labels) return;
+  labels_.assign(view.labels, view.labels + view.count);
+  view_.labels = labels_.data();
+  check_labels(view.count, view_.labels, view.outputs);
+}
+
+template <class T>
+void check_data(const char* operation, const DatasetView<T>& data, const Loss& loss,
+                const BasicNetwork<T>& network) {
+  const std::size_t features = network.input_shape().count(), outputs = network.output_shape().count();
+  if (data.count == 0) fail<ShapeError>(operation, ": the data has 0 samples, at least 1 is needed");
+  if (data.features != features) {
+    fail<ShapeError>(operation, ": the data has ", data.features, " features, the network expects ",
+                     features);
+  }
+  if (data.outputs != outputs) {
+    fail<ShapeError>(operation, ": the data has ", data.outputs, " outputs, the network has ", outputs);
+  }
+  if (!data.labels && !data.targets) {
+    fail<ValueError>(operation, ": the data has neither targets nor labels, one of them is needed");
+  }
+  if (data.labels && !std::holds_alternative<CrossEntropy>(loss)) {
+    fail<ValueError>(operation, ": ", loss_name(loss), " needs targets, labels were given");
+  }
+}
+
 template <class T>
 void gather_rows(const void* x, DataType type, std::size_t features, const std::uint64_t* index,
                  std::size_t first, std::size_t count, T* out) {
@@ -105,6 +145,12 @@ std::size_t first_bad_row(const void* x, DataType type, std::size_t features, st
   return kAllFinite;
 }
 
+template class Dataset<float>;
+template class Dataset<double>;
+template void check_data<float>(const char*, const DatasetView<float>&, const Loss&,
+                                const BasicNetwork<float>&);
+template void check_data<double>(const char*, const DatasetView<double>&, const Loss&,
+                                 const BasicNetwork<double>&);
 template void gather_rows<float>(const void*, DataType, std::size_t, const std::uint64_t*, std::size_t,
                                  std::size_t, float*);
 template void gather_rows<double>(const void*, DataType, std::size_t, const std::uint64_t*, std::size_t,

@@ -1,15 +1,19 @@
-// A view of training data: samples in rows, with class labels or dense targets.
+// Training data: samples in rows, with class labels or dense targets.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
+#include <vector>
+
+#include "bpnet/training/loss.h"
 
 namespace bpnet {
 
 enum class DataType { kFloat32, kFloat64, kUint8 };
 
+// The caller's arrays.
 template <class T>
-struct Dataset {
+struct DatasetView {
   const void* x = nullptr;  // (count, features), dense, of x_type; converted batch by batch
   DataType x_type = sizeof(T) == 4 ? DataType::kFloat32 : DataType::kFloat64;
   std::size_t features = 0;
@@ -19,6 +23,32 @@ struct Dataset {
   const std::int64_t* labels = nullptr;  // (count,), or null
   const T* sample_weight = nullptr;      // (count,), or null for all 1
 };
+
+// A view whose labels were checked and copied: kernels take them for indices, and the caller's array may
+// change during a training. The other arrays must outlive it.
+template <class T>
+class Dataset {
+ public:
+  // Throws a ValueError that names the row whose label is not a class, and a ShapeError where x is null.
+  explicit Dataset(const DatasetView<T>& view);
+  Dataset(Dataset&&) = default;
+  Dataset& operator=(Dataset&&) = default;
+
+  const DatasetView<T>& view() const { return view_; }
+  std::size_t count() const { return view_.count; }
+
+ private:
+  std::vector<std::int64_t> labels_;
+  DatasetView<T> view_;
+};
+
+// Throws a ValueError that names the row whose label is not one of `classes`.
+void check_labels(std::size_t count, const std::int64_t* labels, std::size_t classes);
+
+// Throws unless the loss and the network can take the data; messages begin with the operation.
+template <class T>
+void check_data(const char* operation, const DatasetView<T>& data, const Loss& loss,
+                const BasicNetwork<T>& network);
 
 // out (count, features) = the rows `index[0 … count−1]` of x, or rows first, first+1, … without an index.
 template <class T>
@@ -30,5 +60,8 @@ constexpr std::size_t kAllFinite = static_cast<std::size_t>(-1);
 // The first row that holds NaN or infinity once converted to T, or kAllFinite.
 template <class T>
 std::size_t first_bad_row(const void* x, DataType type, std::size_t features, std::size_t count);
+
+extern template class Dataset<float>;
+extern template class Dataset<double>;
 
 }  // namespace bpnet

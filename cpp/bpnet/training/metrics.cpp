@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <vector>
 
+#include "bpnet/core/error.h"
+
 namespace bpnet {
 namespace {
 
@@ -46,8 +48,14 @@ std::size_t count_correct(const Loss& loss, std::size_t rows, std::size_t column
 }
 
 template <class T>
-Evaluation evaluate(BasicNetwork<T>& network, const Loss& loss, const Dataset<T>& data, std::size_t begin,
+Evaluation evaluate(BasicNetwork<T>& network, const Loss& loss, const Dataset<T>& dataset, std::size_t begin,
                     std::size_t end) {
+  const DatasetView<T>& data = dataset.view();
+  check_loss(loss, network);
+  check_data("evaluate", data, loss, network);
+  if (begin > end || end > data.count) {
+    fail<ShapeError>("evaluate: rows ", begin, " to ", end, " were asked for, the data has ", data.count);
+  }
   // As many samples at a time as make about kElements numbers.
   constexpr std::size_t kElements = std::size_t{1} << 22;
   const std::size_t rows_at_once =

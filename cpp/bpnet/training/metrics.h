@@ -22,7 +22,8 @@ struct Evaluation {  // sums over samples; the loss is loss_sum / weight_sum
   std::size_t correct = 0;
 };
 
-// The loss and accuracy on rows begin … end−1, in evaluation mode.
+// The loss and accuracy on rows begin … end−1, in evaluation mode. Throws where data, loss and network do not
+// fit together.
 template <class T>
 Evaluation evaluate(BasicNetwork<T>& network, const Loss& loss, const Dataset<T>& data, std::size_t begin,
                     std::size_t end);

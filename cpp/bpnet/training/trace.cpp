@@ -2,6 +2,7 @@
 
 #include "bpnet/core/error.h"
 #include "bpnet/network/chain.h"
+#include "bpnet/training/dataset.h"
 
 namespace bpnet {
 namespace {
@@ -27,6 +28,16 @@ Trace<T> trace(BasicNetwork<T>& network, const Loss& loss, const T* x, const T* 
                const std::int64_t* label) {
   const Chain chain = lecture_chain(network);
   check_loss(loss, network);
+  const DatasetView<T> sample{.x = x,
+                              .features = network.input_shape().count(),
+                              .count = 1,
+                              .outputs = network.output_shape().count(),
+                              .targets = target,
+                              .labels = label};
+  check_data("trace", sample, loss, network);
+  if (label && (*label < 0 || static_cast<std::size_t>(*label) >= sample.outputs)) {
+    fail<ValueError>("trace: the label is ", *label, ", the network has classes 0 to ", sample.outputs - 1);
+  }
   const Kernels<T>& kernels = network.kernels();
   network.reserve(1);
   network.reserve_scratch(kernels.loss_workspace(1, network.output_shape().count()));

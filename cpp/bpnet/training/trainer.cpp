@@ -138,14 +138,9 @@ T BasicTrainer<T>::checked_step(const Batch& batch) {
     if (!std::holds_alternative<CrossEntropy>(loss_)) {
       fail<ValueError>("step: ", loss_name(loss_), " needs targets, labels were given");
     }
-    for (std::size_t r = 0; r < batch.count; ++r) {
-      if (batch.labels[r] < 0 || static_cast<std::size_t>(batch.labels[r]) >= outputs) {
-        fail<ValueError>("cross_entropy: the label in row ", r, " is ", batch.labels[r],
-                         ", the network has classes 0 to ", outputs - 1);
-      }
-    }
+    check_labels(batch.count, batch.labels, outputs);
   }
-  constexpr DataType type = Dataset<T>().x_type;
+  constexpr DataType type = DatasetView<T>().x_type;
   const std::size_t bad_x = first_bad_row<T>(batch.x, type, network_->input_shape().count(), batch.count);
   if (bad_x != kAllFinite) fail<NumericError>("step: x has NaN or infinity in row ", bad_x);
   if (batch.targets) {
@@ -170,28 +165,40 @@ template <class T>
 double BasicTrainer<T>::step_or_throw(const Batch& batch) {
   const double loss = forward_and_loss(batch);
   if (!std::isfinite(loss)) loss_not_finite(loss, state_.step);
-  const std::uint64_t correct = count_correct(loss_, batch.count, network_->output_shape().count(), output_,
-                                              batch.targets, batch.labels);
   if (last_weight_sum_ == 0) {  // as the online kernel: there is nothing to learn from
     network_->forget_recorded();
-    state_.correct += correct;
     ++state_.step;
-    return 0;
+  } else {
+    backward(batch);
+    update();
   }
-  backward(batch);
-  update();
-  state_.correct += correct;
+  add_to_epoch(batch, loss);
+  return last_weight_sum_ == 0 ? 0 : loss;
+}
+
+// Of the batch whose outputs are at output_.
+template <class T>
+void BasicTrainer<T>::add_to_epoch(const Batch& batch, double loss) {
+  state_.correct += count_correct(loss_, batch.count, network_->output_shape().count(), output_,
+                                  batch.targets, batch.labels);
+  if (last_weight_sum_ == 0) return;
   state_.loss_sum += loss * last_weight_sum_;
   state_.weight_sum += last_weight_sum_;
-  return loss;
+}
+
+template <class T>
+bool BasicTrainer<T>::holds(std::size_t batch) const {
+  return batch <= max_batch_ && (chain_batch_.takes(batch) || batch <= network_->reserved_batch());
 }
 
 template <class T>
 T BasicTrainer<T>::unchecked_step(const Batch& batch) noexcept {
+  if (batch.count == 0 || !holds(batch.count)) return std::numeric_limits<T>::quiet_NaN();
   try {
     const double loss = forward_and_loss(batch);
     backward(batch);
     update();
+    add_to_epoch(batch, loss);
     return T(loss);
   } catch (...) {  // a layer that cannot learn from such a batch
     network_->undo_forward_training();
@@ -221,6 +228,7 @@ T BasicTrainer<T>::step_unchecked(const T* x, const T* targets, std::size_t batc
 template <class T>
 T BasicTrainer<T>::step_in_epoch(const T* x, const std::int64_t* labels, std::size_t batch,
                                  std::uint64_t visited) {
+  check_labels(batch, labels, network_->output_shape().count());
   double loss = 0;
   const bool too_small = batch < visited && batch < network_->plan().least_batch.samples;
   if (batch > 0 && !too_small) {
@@ -239,9 +247,9 @@ static bool is_run(const std::uint64_t* order, std::size_t count) {
 
 // The samples of `order`, converted to T and side by side: copied, unless they lie so in the data.
 template <class T>
-typename BasicTrainer<T>::Batch BasicTrainer<T>::gather(const Dataset<T>& data, const std::uint64_t* order,
-                                                        std::size_t count) {
-  if (data.x_type == Dataset<T>().x_type && is_run(order, count)) {
+typename BasicTrainer<T>::Batch BasicTrainer<T>::gather(const DatasetView<T>& data,
+                                                        const std::uint64_t* order, std::size_t count) {
+  if (data.x_type == DatasetView<T>().x_type && is_run(order, count)) {
     const std::size_t first = static_cast<std::size_t>(order[0]);
     return {static_cast<const T*>(data.x) + first * data.features,
             data.targets ? data.targets + first * data.outputs : nullptr,
@@ -251,7 +259,7 @@ typename BasicTrainer<T>::Batch BasicTrainer<T>::gather(const Dataset<T>& data, 
   Batch batch{batch_x_.template at<T>(0), nullptr, nullptr, nullptr, count};
   gather_rows(data.x, data.x_type, data.features, order, 0, count, batch_x_.template at<T>(0));
   if (data.targets) {
-    gather_rows(data.targets, Dataset<T>().x_type, data.outputs, order, 0, count,
+    gather_rows(data.targets, DatasetView<T>().x_type, data.outputs, order, 0, count,
                 batch_targets_.template at<T>(0));
     batch.targets = batch_targets_.template at<T>(0);
   }
@@ -311,7 +319,7 @@ void BasicTrainer<T>::set_slots(std::size_t offset, T** slots) {
 }
 
 template <class T>
-void BasicTrainer<T>::run_online(const Dataset<T>& data, const std::uint64_t* order, std::size_t count,
+void BasicTrainer<T>::run_online(const DatasetView<T>& data, const std::uint64_t* order, std::size_t count,
                                  std::size_t online_block) {
   set_online_layers(current_learning_rate());
   OnlineArgs<T> args{online_layers_.data(),
@@ -328,7 +336,7 @@ void BasicTrainer<T>::run_online(const Dataset<T>& data, const std::uint64_t* or
                      online_block,
                      update_args(optimizer_, 0, true, 1),
                      state_.step};
-  if (data.x_type != Dataset<T>().x_type) {
+  if (data.x_type != DatasetView<T>().x_type) {
     reserve(count);
     const Batch batch = gather(data, order, count);
     for (std::size_t i = gathered_order_.size(); i < count; ++i) gathered_order_.push_back(i);
@@ -369,29 +377,9 @@ static void check_online_block(const char* operation, std::size_t online_block) 
   }
 }
 
-static void check_samples(std::size_t count) {
-  if (count == 0) fail<ShapeError>("training: the data has 0 samples, at least 1 is needed");
-}
-
-template <class T>
-void BasicTrainer<T>::check_data(const Dataset<T>& data) const {
-  const std::size_t features = network_->input_shape().count(), outputs = network_->output_shape().count();
-  check_samples(data.x ? data.count : 0);
-  if (data.features != features) {
-    fail<ShapeError>("training: the data has ", data.features, " features, the network expects ", features);
-  }
-  if (data.outputs != outputs) {
-    fail<ShapeError>("training: the data has ", data.outputs, " outputs, the network has ", outputs);
-  }
-  if (!data.labels && !data.targets) fail<ValueError>("training: the data has neither targets nor labels");
-  if (data.labels && !std::holds_alternative<CrossEntropy>(loss_)) {
-    fail<ValueError>("training: ", loss_name(loss_), " needs targets, labels were given");
-  }
-}
-
 template <class T>
 void BasicTrainer<T>::check_batches(std::size_t samples, std::size_t batch_size) const {
-  check_samples(samples);
+  if (samples == 0) fail<ShapeError>("training: the data has 0 samples, at least 1 is needed");
   if (batch_size == 0) fail<ValueError>("training: batch_size is 0, at least 1 is needed");
   const LeastBatch& least = network_->plan().least_batch;
   const auto needs = [&] { return ", but layer " + least.layer + " needs " + std::to_string(least.samples); };
@@ -413,10 +401,18 @@ void BasicTrainer<T>::check_batches(std::size_t samples, std::size_t batch_size)
 }
 
 template <class T>
-bool BasicTrainer<T>::run(const Dataset<T>& data, const RunOptions& options) {
-  check_data(data);
+bool BasicTrainer<T>::run(const Dataset<T>& dataset, const RunOptions& options) {
+  const DatasetView<T>& data = dataset.view();
+  check_data("training", data, loss_, *network_);
   check_online_block("training", options.online_block);
   check_batches(data.count, options.batch_size);
+  if (state_.position > data.count) {
+    fail<ShapeError>("training: the run stands after ", state_.position,
+                     " samples of an epoch, the data has ", data.count, "; give the data it was begun with");
+  }
+  if (state_.position == data.count) {
+    fail<ValueError>("training: all ", data.count, " samples of this epoch were visited; call end_epoch()");
+  }
   using Clock = std::chrono::steady_clock;
   const auto start = Clock::now();
   const auto in_time = [&] {
@@ -446,9 +442,10 @@ bool BasicTrainer<T>::run(const Dataset<T>& data, const RunOptions& options) {
 }
 
 template <class T>
-void BasicTrainer<T>::run_draws(const Dataset<T>& data, std::uint64_t steps, double seconds,
+void BasicTrainer<T>::run_draws(const Dataset<T>& dataset, std::uint64_t steps, double seconds,
                                 std::size_t online_block) {
-  check_data(data);
+  const DatasetView<T>& data = dataset.view();
+  check_data("run_draws", data, loss_, *network_);
   check_online_block("run_draws", online_block);
   if (!runs_online(1)) {
     fail<ValueError>("run_draws: a chain of linear layers and activations is needed",
@@ -526,6 +523,16 @@ TrainerSnapshot<T> BasicTrainer<T>::snapshot() {
 
 template <class T>
 void BasicTrainer<T>::restore(const TrainerSnapshot<T>& snapshot) {
+  const Plan<T>& plan = network_->plan();
+  if (snapshot.parameters.size() != plan.parameter_size || snapshot.buffers.size() != plan.buffer_size ||
+      snapshot.slots.size() != slot_names_.size() * plan.parameter_size) {
+    fail<ShapeError>("restore: the snapshot has ", snapshot.parameters.size(), " weights, ",
+                     snapshot.buffers.size(), " buffers and ", snapshot.slots.size(),
+                     " optimizer slots, the trainer has ", plan.parameter_size, ", ", plan.buffer_size,
+                     " and ", slot_names_.size() * plan.parameter_size,
+                     "; restore what this trainer's snapshot() gave");
+  }
+  network_->forget_recorded();  // what undoes a forward would put old buffers over these
   std::copy(snapshot.parameters.begin(), snapshot.parameters.end(), network_->parameter_data());
   std::copy(snapshot.buffers.begin(), snapshot.buffers.end(), network_->buffer_data());
   std::copy(snapshot.slots.begin(), snapshot.slots.end(), slots_.template at<T>(0));

@@ -68,8 +68,10 @@ class BasicTrainer {
   T step(const T* x, const std::int64_t* labels, std::size_t batch, const T* sample_weight = nullptr);
   T step(const T* x, const T* targets, std::size_t batch, const T* sample_weight = nullptr);
 
-  // The same without checks; the update is made whatever the loss. A batch that a layer cannot learn from
-  // (BatchNorm: one value per channel) gives NaN, and nothing is updated.
+  // The same without checks of the numbers; labels must be in range. The update is made whatever the loss:
+  // NaN after an update counts the step. A batch of no samples or of more than were reserved, or one that a
+  // layer cannot learn from (BatchNorm: one value per channel), gives NaN with nothing changed, the step's
+  // number included.
   T step_unchecked(const T* x, const std::int64_t* labels, std::size_t batch,
                    const T* sample_weight = nullptr) noexcept;
   T step_unchecked(const T* x, const T* targets, std::size_t batch,
@@ -80,13 +82,14 @@ class BasicTrainer {
   void check_batches(std::size_t samples, std::size_t batch_size) const;
 
   // Steps through the current epoch until its end or until options.seconds have passed; true at the
-  // end. The data must be finite and its labels in range. batch_size 1 on a chain of linear layers and
-  // activations runs the online kernel. A NumericError names the step whose loss was not finite.
+  // end. The data must be finite. batch_size 1 on a chain of linear layers and activations runs the online
+  // kernel. A NumericError names the step whose loss was not finite. Once an epoch has ended a ValueError
+  // asks for end_epoch(); a ShapeError says that the run stands beyond the data's end.
   bool run(const Dataset<T>& data, const RunOptions& options);
 
   // A step as run() makes it, on a batch that the caller made of the epoch's next `visited` samples. Fewer
   // may be left of them, even none: a batch that is too small for that reason is passed over. x must be
-  // finite and the labels in range.
+  // finite. Throws for labels out of range.
   T step_in_epoch(const T* x, const std::int64_t* labels, std::size_t batch, std::uint64_t visited);
 
   // `steps` of the lecture's loop: pick a sample with replacement, forward, backward, update. A call ends the
@@ -94,7 +97,7 @@ class BasicTrainer {
   void run_draws(const Dataset<T>& data, std::uint64_t steps, double seconds = 1e30,
                  std::size_t online_block = 0);
 
-  // Steps outside run() add to the epoch's sums too; a loop of one's own begins an epoch with this.
+  // Steps outside run() add to the epoch's sums too; your own loop begins an epoch with this.
   void begin_epoch();
 
   // Ends the epoch: its result, with the schedule told the watched loss (the epoch's own by default).
@@ -104,7 +107,7 @@ class BasicTrainer {
   double current_learning_rate() const;
   bool weights_are_finite();
   TrainerSnapshot<T> snapshot();
-  void restore(const TrainerSnapshot<T>& snapshot);
+  void restore(const TrainerSnapshot<T>& snapshot);  // a ShapeError for that of another network or optimizer
   void keep_best() { best_ = snapshot(); }  // saved with the run, so that a resumed one can go back to it
   bool restore_best();                      // false when nothing was kept
 
@@ -117,9 +120,13 @@ class BasicTrainer {
   const TrainerState& state() const { return state_; }
   std::vector<NamedTensor<T>> slots();  // "momentum.0.weight", …
 
-  // Defined in io/checkpoint.cpp. `notes` is the caller's own, kept beside the run.
-  void save(const std::string& path, const std::string& notes = "");
-  static BasicTrainer load(BasicNetwork<T>& network, const std::string& path, std::string* notes = nullptr);
+  // What the caller wants to keep beside the run: save() writes it, load() reads it. Python keeps the history
+  // and the callbacks' state here, as JSON.
+  std::string notes;
+
+  // Defined in io/checkpoint.cpp. What load() throws leaves the network as it was.
+  void save(const std::string& path);
+  static BasicTrainer load(BasicNetwork<T>& network, const std::string& path);
 
  private:
   struct Segment {  // neighbours in the flat arrays that are updated alike
@@ -140,13 +147,14 @@ class BasicTrainer {
   double forward_and_loss(const Batch& batch);
   double step_on(const Batch& batch);        // what it throws leaves all but gradients() as it was
   double step_or_throw(const Batch& batch);  // throws before the update when the loss is not finite
+  void add_to_epoch(const Batch& batch, double loss);
   void backward(const Batch& batch);
   void update();
-  void check_data(const Dataset<T>& data) const;
+  bool holds(std::size_t batch) const;  // steps of so many samples take no memory
   T checked_step(const Batch& batch);
   T unchecked_step(const Batch& batch) noexcept;
-  Batch gather(const Dataset<T>& data, const std::uint64_t* order, std::size_t count);
-  void run_online(const Dataset<T>& data, const std::uint64_t* order, std::size_t count,
+  Batch gather(const DatasetView<T>& data, const std::uint64_t* order, std::size_t count);
+  void run_online(const DatasetView<T>& data, const std::uint64_t* order, std::size_t count,
                   std::size_t online_block);
   std::size_t online_samples(std::uint64_t position, std::size_t online_block) const;
   void set_online_layers(double rate);

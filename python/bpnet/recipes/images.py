@@ -79,6 +79,10 @@ class ImageRun:
             KeyboardInterrupt: after Ctrl-C, with the run saved as it stands amid the epoch.
             NumericError: the loss or the weights are not finite; the file keeps the last epoch's end.
         """
+        with self.network._exclusive("training"):
+            return self._train(epochs)
+
+    def _train(self, epochs: int) -> History:
         state = self.trainer._core.state
         samples = len(self.batches.source)
         progress = Progress(

@@ -129,11 +129,16 @@ class EarlyStopping(_Watching):
         return {"best": self._best.value, "waited": self._waited, "best_epoch": self.best_epoch}
 
     def load_state(self, state: Mapping[str, Any]) -> None:
-        """Go on waiting from what state() gave."""
+        """Go on waiting from what state() gave; a ValueError for anything else."""
+        best, waited, best_epoch = state["best"], state["waited"], state["best_epoch"]
+        if not (_is_number(best) and type(waited) is int and waited >= 0):
+            raise ValueError(f"early stopping: the state {dict(state)} is not one that state() gives")
+        if best_epoch is not None and (type(best_epoch) is not int or best_epoch < 1):
+            raise ValueError(f"early stopping: the best epoch is {best_epoch!r}, a number from 1 is needed")
         self._loaded = True
-        self._best.value = float(state["best"])
-        self._waited = int(state["waited"])
-        self.best_epoch = state["best_epoch"]
+        self._best.value = float(best)
+        self._waited = waited
+        self.best_epoch = best_epoch
 
 
 class Checkpoint(_Watching):
@@ -170,9 +175,26 @@ class Checkpoint(_Watching):
         return {"best": self._best.value}
 
     def load_state(self, state: Mapping[str, Any]) -> None:
-        """Take up the best value that state() gave."""
+        """Take up the best value that state() gave; a ValueError for anything else."""
+        if not _is_number(state["best"]):
+            raise ValueError(f"checkpoint: the best value is {state['best']!r}, a number is needed")
         self._loaded = True
         self._best.value = float(state["best"])
+
+
+def _is_number(value: Any) -> bool:
+    return type(value) in (int, float)
+
+
+def check_state(kind: str, state: Mapping[str, Any]) -> None:
+    """Raise a ValueError, TypeError or KeyError unless a callback of this class can load the state: before the
+    training, not after it. Of a class that is not bpnet's only the form is known."""
+    if not isinstance(kind, str) or not isinstance(state, dict):
+        raise TypeError(f"callback: a class name and a dictionary are needed, not {kind!r} and {state!r}")
+    if kind == "EarlyStopping":
+        EarlyStopping().load_state(state)
+    elif kind == "Checkpoint":
+        Checkpoint("").load_state(state)
 
 
 class FunctionCallback(Callback):

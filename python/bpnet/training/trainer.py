@@ -15,7 +15,7 @@ from bpnet.losses import _CLASSES as LOSSES
 from bpnet.losses import Loss, as_loss, with_class_weight
 from bpnet.network import Network, _to_json, check_finite, load
 from bpnet.optimizers import Optimizer, as_optimizer
-from bpnet.training.callbacks import Callback, as_callback
+from bpnet.training.callbacks import Callback, as_callback, check_state
 from bpnet.training.history import History
 from bpnet.training.progress import Progress
 
@@ -111,8 +111,38 @@ class Trainer:
     ) -> History:
         """Train for ``epochs`` more epochs; the arguments are those of :meth:`bpnet.Network.fit`.
 
-        A run that was saved amid an epoch first finishes that epoch.
+        A run that was saved during an epoch first finishes that epoch.
+
+        Raises:
+            RuntimeError: another fit is training this network, in another thread or around this callback.
         """
+        with self.network._exclusive("fit"):
+            return self._fit(
+                X,
+                y,
+                epochs,
+                batch_size,
+                shuffle,
+                validation_data,
+                sample_weight,
+                callbacks,
+                verbose,
+                online_block,
+            )
+
+    def _fit(
+        self,
+        X: Any,
+        y: Any,
+        epochs: int,
+        batch_size: int,
+        shuffle: bool,
+        validation_data: tuple[Any, ...] | None,
+        sample_weight: Any,
+        callbacks: Sequence[Callback | Any],
+        verbose: int,
+        online_block: int | None,
+    ) -> History:
         epochs = checks.whole("fit", "epochs", epochs, least=0)
         batch_size = checks.whole("fit", "batch_size", batch_size)
         if online_block is not None:
@@ -249,7 +279,7 @@ class _Arrays(_Source):
         self.online_block = online_block
         self.samples = len(data)
         position = self.core.state["position"]
-        if position >= len(data):
+        if position > len(data):
             raise ValueError(
                 f"fit: the run stands after {position} samples of an epoch, the data has {len(data)}; "
                 "give the data it was begun with"
@@ -257,8 +287,10 @@ class _Arrays(_Source):
         self.core.check_batches(len(data), batch_size)
 
     def run(self, progress: Progress) -> int:
-        seen = 0
-        while not self.core.run(self.data, self.batch_size, self.shuffle, _SLICE_SECONDS, self.online_block):
+        seen = self.core.state["position"]
+        while seen < len(self.data) and not self.core.run(
+            self.data, self.batch_size, self.shuffle, _SLICE_SECONDS, self.online_block
+        ):
             position = self.core.state["position"]
             progress.advance(position - seen)
             seen = position
@@ -306,16 +338,24 @@ def _read_notes(text: str) -> tuple[History, dict[str, Any], list[dict[str, Any]
     try:
         kept = json.loads(text or "{}")
         history, notes, states = kept.get("history", {}), kept.get("notes", {}), kept.get("callbacks", [])
-        sound = (
-            isinstance(notes, dict)
-            and all(isinstance(values, list) for values in history.values())
-            and all(isinstance(each["type"], str) and isinstance(each["state"], dict) for each in states)
-        )
+        sound = isinstance(notes, dict) and isinstance(states, list) and _is_history(history)
+        for each in states:
+            check_state(each["type"], each["state"])
     except (ValueError, RecursionError, AttributeError, TypeError, KeyError):
         sound = False
     if not sound:
         raise _core.FileFormatError("load: the run's history and notes are not as Trainer.save writes them")
     return History(history), notes, states
+
+
+def _is_history(history: Any) -> bool:
+    """One list of numbers per metric; epochs are numbered from 1, upwards."""
+    columns = list(history.values())
+    numbers = all(type(value) in (int, float) for column in columns for value in column)
+    epochs = history.get("epoch", [])
+    upwards = all(type(b) is int and a < b for a, b in zip([0, *epochs], epochs))
+    longest = max(map(len, columns), default=0)
+    return numbers and upwards and longest == len(epochs) and all(type(column) is list for column in columns)
 
 
 def _loss_from(description: Mapping[str, Any]) -> Loss:

@@ -55,15 +55,10 @@ struct Data {
     }
   }
 
-  bpnet::Dataset<float> dataset(std::size_t classes) const {
-    bpnet::Dataset<float> view;
-    view.x = x.data();
-    view.features = features;
-    view.count = count;
-    view.outputs = classes;
-    view.labels = labels.data();
-    return view;
+  bpnet::DatasetView<float> view(std::size_t classes) const {
+    return {.x = x.data(), .features = features, .count = count, .outputs = classes, .labels = labels.data()};
   }
+  bpnet::Dataset<float> dataset(std::size_t classes) const { return bpnet::Dataset<float>(view(classes)); }
 };
 
 bpnet::Network small_network() {
@@ -115,21 +110,21 @@ void train_and_save(const std::string& folder) {
   // A run saved amid an epoch, its trainer and network thrown away, goes on as if nothing had happened.
   const std::string run = folder + "/consumer_run.safetensors";
   bpnet::Network other = small_network();
-  std::string notes;
   {
     bpnet::Trainer before(other, bpnet::CrossEntropy{}, kMomentum);
     before.run(data.dataset(3), {.batch_size = kBatch});
     before.end_epoch(before.epoch_result(data.count).loss);
     before.run(data.dataset(3), {.batch_size = kBatch, .seconds = 0});
     check(before.state().position == kBatch, "run: seconds = 0 did not stop after one batch");
-    before.save(run, "half an epoch");
+    before.notes = "half an epoch";
+    before.save(run);
     before.run(data.dataset(3), {.batch_size = kBatch});
     before.end_epoch(before.epoch_result(data.count).loss);
     before.run(data.dataset(3), {.batch_size = kBatch});
   }
   bpnet::Network resumed = bpnet::load(run);
-  bpnet::Trainer after = bpnet::Trainer::load(resumed, run, &notes);
-  check(notes == "half an epoch", "Trainer::load: the notes are '" + notes + "'");
+  bpnet::Trainer after = bpnet::Trainer::load(resumed, run);
+  check(after.notes == "half an epoch", "Trainer::load: the notes are '" + after.notes + "'");
   check(after.state().epoch == 1, "Trainer::load: the epoch is " + std::to_string(after.state().epoch));
   after.run(data.dataset(3), {.batch_size = kBatch});
   after.end_epoch(after.epoch_result(data.count).loss);
@@ -276,10 +271,12 @@ void check_online_takes_no_memory(const Data& data) {
       drawing(network, bpnet::CrossEntropy{}, plain);
   // Bytes are converted to float on the way.
   const std::vector<std::uint8_t> bytes(data.x.size(), 1);
-  bpnet::Dataset<float> floats = data.dataset(10), converted = floats;
+  bpnet::DatasetView<float> converted = data.view(10);
   converted.x = bytes.data();
   converted.x_type = bpnet::DataType::kUint8;
-  for (const bpnet::Dataset<float>& rows : {floats, converted}) {
+  const bpnet::Dataset<float> floats = data.dataset(10);
+  for (const bpnet::DatasetView<float>& view : {data.view(10), converted}) {
+    const bpnet::Dataset<float> rows(view);
     const auto epoch = [&] {
       trainer.run(rows, {.batch_size = 1});
       trainer.end_epoch(trainer.epoch_result(data.count).loss);
@@ -399,24 +396,22 @@ void errors_are_exceptions(const std::string& folder) {
   bpnet::Network network = small_network();
   bpnet::Trainer trainer(network, bpnet::CrossEntropy{}, bpnet::Sgd{});
 
-  expect_message(message_of<bpnet::ShapeError>([] {
-                   bpnet::Network({3, 32, 32}, {bpnet::linear(10)});
-                 }),
+  expect_message(message_of<bpnet::ShapeError>([] { bpnet::Network({3, 32, 32}, {bpnet::linear(10)}); }),
                  "linear: input has shape (3, 32, 32), a flat one like (features,) is needed");
   expect_message(message_of<bpnet::ShapeError>([&] { network.set_state("0.bias", {9}, data.x.data()); }),
                  "'0.bias' has shape (9,), the network's has (8,)");
   expect_message(message_of<bpnet::ShapeError>([&] { trainer.step(data.x.data(), data.labels.data(), 0); }),
                  "step: the batch has 0 samples");
-  bpnet::Dataset<float> rows{
-      .x = data.x.data(), .features = 16, .count = 4, .outputs = 3, .labels = data.labels.data()};
+  const bpnet::Dataset<float> rows = data.dataset(3);
   expect_message(message_of<bpnet::ValueError>([&] { trainer.run(rows, {.batch_size = 0}); }),
                  "training: batch_size is 0, at least 1 is needed");
   expect_message(message_of<bpnet::ValueError>([&] { trainer.run(rows, {.online_block = 1025}); }),
                  "training: online_block is 1025, at most 1024 is possible");
   expect_message(message_of<bpnet::ValueError>([&] { trainer.run_draws(rows, 1, 1.0, 1025); }),
                  "run_draws: online_block is 1025, at most 1024 is possible");
-  rows.features = 15;
-  expect_message(message_of<bpnet::ShapeError>([&] { trainer.run(rows, {}); }),
+  bpnet::DatasetView<float> narrow = data.view(3);
+  narrow.features = 15;
+  expect_message(message_of<bpnet::ShapeError>([&] { trainer.run(bpnet::Dataset<float>(narrow), {}); }),
                  "training: the data has 15 features, the network expects 16");
   const std::vector<std::int64_t> wrong{0, 1, 3, 0};
   expect_message(message_of<bpnet::ValueError>([&] { trainer.step(data.x.data(), wrong.data(), 4); }),

@@ -6,14 +6,21 @@
 
 namespace {
 
-// Work whose parts each need scratch memory of their own: at most kMostParts of them, and fewer where that
-// would be more than kPartsMemory.
+// Work on so many units, cut into parts that each need scratch memory: at most kMostParts of them, and fewer
+// where that would be more than kPartsMemory.
+struct Parts {
+  size_t length;  // units of a part
+  size_t count;
+  size_t room;  // for how many parts scratch is taken; unlike count it never shrinks as the units grow
+};
+
 constexpr size_t kMostParts = 64;
 constexpr size_t kPartsMemory = size_t{1} << 24;  // bytes
 
-inline size_t part_length(size_t units, size_t least, size_t bytes_each) {
-  const size_t parts = larger(1, smaller(kMostParts, kPartsMemory / larger(1, bytes_each)));
-  return larger(least, ceil_divide(units, parts));
+inline Parts cut_into_parts(size_t units, size_t least, size_t bytes_each) {
+  const size_t most = larger(1, smaller(kMostParts, kPartsMemory / larger(1, bytes_each)));
+  const size_t length = larger(least, ceil_divide(units, most));
+  return {length, ceil_divide(units, length), smaller(most, ceil_divide(units, least))};
 }
 
 inline size_t padded_to_vectors(size_t count) { return ceil_divide(count, kLanes) * kLanes; }
@@ -193,23 +200,25 @@ __attribute__((noinline)) void gradient_of_map(const bpnet::LocalResponseSizes& 
   });
 }
 
-// Units of work, how many a task does, and the elements of scratch that each task has.
+// Units of work, and the elements of scratch that each part of them has.
 struct ResponsePlan {
-  size_t units, chunk, memory;
+  size_t units;
+  Parts parts;
+  size_t memory;
 };
 inline ResponsePlan response_plan(const bpnet::LocalResponseSizes& s) {
   if (s.within_map) {
     const size_t units = s.n * ceil_divide(s.channels, kMapChannels),
                  memory = 2 * map_positions(s) * kMapChannels;
-    return {units, part_length(units, rows_per_chunk(memory), memory * sizeof(real)), memory};
+    return {units, cut_into_parts(units, rows_per_chunk(memory), memory * sizeof(real)), memory};
   }
   const size_t units = s.n * map_positions(s), memory = padded_to_vectors(line_elements(s));
-  return {units, part_length(units, rows_per_chunk(s.channels), memory * sizeof(real)), memory};
+  return {units, cut_into_parts(units, rows_per_chunk(s.channels), memory * sizeof(real)), memory};
 }
 
 size_t local_response_workspace(const bpnet::LocalResponseSizes& s) {
   const ResponsePlan plan = response_plan(s);
-  return ceil_divide(plan.units, plan.chunk) * plan.memory * sizeof(real);
+  return plan.parts.room * plan.memory * sizeof(real);
 }
 
 // Calls of_map(part, memory) or of_line(lines, index of its first channel) for everything there is.
@@ -217,7 +226,7 @@ template <class OfMap, class OfLine>
 inline void each_response(bpnet::Context& context, const bpnet::LocalResponseSizes& s, const OfMap& of_map,
                           const OfLine& of_line) {
   const ResponsePlan plan = response_plan(s);
-  run_chunks(plan.units, plan.chunk, [&](size_t begin, size_t end, size_t index) {
+  run_chunks(plan.units, plan.parts.length, [&](size_t begin, size_t end, size_t index) {
     real* memory = reinterpret_cast<real*>(context.scratch) + index * plan.memory;
     if (s.within_map) {
       for (size_t unit = begin; unit < end; ++unit) of_map(map_part(s, unit), memory);
@@ -250,13 +259,12 @@ void local_response_backward(bpnet::Context& context, const bpnet::LocalResponse
 
 // Batch normalisation. Sums over the batch are made in double, a part of the rows at a time.
 
-inline size_t norm_part(size_t rows, size_t columns) {
-  return part_length(rows, rows_per_chunk(columns), 2 * columns * sizeof(double));
+inline Parts norm_parts(size_t rows, size_t columns) {
+  return cut_into_parts(rows, rows_per_chunk(columns), 2 * columns * sizeof(double));
 }
 
 size_t batch_norm_workspace(size_t rows, size_t columns) {
-  const size_t parts = ceil_divide(rows, norm_part(rows, columns));
-  return 2 * parts * columns * sizeof(double) + 3 * columns * sizeof(double);
+  return 2 * norm_parts(rows, columns).room * columns * sizeof(double) + 3 * columns * sizeof(double);
 }
 
 // Scratch: sums (parts, 2, columns), then factors (3, columns).
@@ -266,20 +274,20 @@ struct NormMemory {
 };
 inline NormMemory norm_memory(bpnet::Context& context, size_t rows, size_t columns) {
   double* sums = reinterpret_cast<double*>(context.scratch);
-  return {sums, sums + 2 * ceil_divide(rows, norm_part(rows, columns)) * columns};
+  return {sums, sums + 2 * norm_parts(rows, columns).count * columns};
 }
 
 // sums (2, columns) = Σ over the rows of what add_row(row, both sums) adds; folded in order into the first
 // part.
 template <class AddRow>
 inline void sum_over_rows(size_t rows, size_t columns, double* sums, const AddRow& add_row) {
-  const size_t part = norm_part(rows, columns);
-  run_chunks(rows, part, [&](size_t begin, size_t end, size_t index) {
+  const Parts parts = norm_parts(rows, columns);
+  run_chunks(rows, parts.length, [&](size_t begin, size_t end, size_t index) {
     double* here = sums + 2 * index * columns;
     for (size_t c = 0; c < 2 * columns; ++c) here[c] = 0;
     for (size_t r = begin; r < end; ++r) add_row(r, here, here + columns);
   });
-  for (size_t index = 1; index < ceil_divide(rows, part); ++index) {
+  for (size_t index = 1; index < parts.count; ++index) {
     for (size_t c = 0; c < 2 * columns; ++c) sums[c] += sums[2 * index * columns + c];
   }
 }

@@ -112,7 +112,7 @@ __attribute__((noinline)) SmallLayer* load_small(const Online& a, size_t vectors
     for (size_t j = 0; from.bias && j < from.out; ++j) {
       for (size_t c = 0; c < (from.out == 1 ? kLanes : 1); ++c) to.bias[j + c] = from.bias[j];
     }
-    for (size_t i = 0; l && i < from.in; ++i) reinterpret_cast<integer*>(to.in_mask)[i] = -1;
+    if (l) __builtin_memset(to.in_mask, 0xFF, from.in * sizeof(real));
   }
   return layers;
 }

@@ -18,7 +18,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from bpnet import _core
+from bpnet import _core, checks
 from bpnet.data.images.folder import ImageFolder, ImageProblem, check_on_error, fingerprint
 from bpnet.data.images.statistics import ImageStatistics, StatisticsSum
 from bpnet.training.progress import new_bar
@@ -146,26 +146,19 @@ def pack_images(
     """
     if not isinstance(folder, ImageFolder):
         folder = ImageFolder(folder, size, threads, on_error)
-    target = os.path.realpath(path)  # a link stays a link
-    if os.path.isdir(target):
-        raise IsADirectoryError(21, "Is a directory", target)
-    _check_space(target, len(folder) * folder.size**2 * 3)
-    temporary = f"{target}.tmp{os.getpid()}"
+    replacement = _core.Replacement(checks.path("pack", path))
     try:
-        with open(temporary, "xb") as file:
+        _check_space(replacement.temporary, len(folder) * folder.size**2 * 3)
+        with open(replacement.temporary, "r+b") as file:
             _write(file, folder, verbose)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, target)
-    except BaseException:
-        if os.path.exists(temporary):
-            os.remove(temporary)
-        raise
+        replacement.commit()
+    finally:
+        replacement.discard()
     return PackedImages(path, folder.on_error)
 
 
 def _check_space(target: str, needed: int) -> None:
-    free = shutil.disk_usage(os.path.dirname(target)).free
+    free = shutil.disk_usage(os.path.dirname(target) or ".").free
     if needed > free:
         raise OSError(28, f"the packed images need {needed:,} bytes, {free:,} are free", target)
 

@@ -1,0 +1,45 @@
+// Work without Python's interpreter, so that other Python threads run meanwhile.
+#pragma once
+
+#include <pybind11/pybind11.h>
+
+#include <exception>
+#include <optional>
+#include <type_traits>
+
+namespace bpnet::bindings {
+
+// Takes the interpreter back. When the interpreter is ending, a thread that is not its last waits here until
+// the process is gone.
+void take_interpreter_back(PyThreadState* state);
+
+// work(), without the interpreter. It must not touch a Python object. The interpreter is taken back in no
+// destructor: Python ends a daemon thread there by unwinding its stack, and a destructor that is unwound ends
+// the process.
+template <class Work>
+auto without_interpreter(const Work& work) -> std::invoke_result_t<const Work&> {
+  using Result = std::invoke_result_t<const Work&>;
+  std::exception_ptr problem;
+  PyThreadState* const state = PyEval_SaveThread();
+  if constexpr (std::is_void_v<Result>) {
+    try {
+      work();
+    } catch (...) {
+      problem = std::current_exception();
+    }
+    take_interpreter_back(state);
+    if (problem) std::rethrow_exception(problem);
+  } else {
+    std::optional<Result> result;
+    try {
+      result.emplace(work());
+    } catch (...) {
+      problem = std::current_exception();
+    }
+    take_interpreter_back(state);
+    if (problem) std::rethrow_exception(problem);
+    return std::move(*result);
+  }
+}
+
+}  // namespace bpnet::bindings

@@ -1,0 +1,38 @@
+#include "turns.h"
+
+#include <stdexcept>
+
+#include "bpnet/core/fork.h"
+
+namespace bpnet::bindings {
+
+Turns::Turns() : process_(2 * fork_count()) {}
+
+// The first to come after a fork looks whether the lock was held then.
+bool Turns::lost() {
+  const std::uint64_t now = fork_count();
+  std::uint64_t seen = process_.load();
+  while (seen / 2 != now) {
+    const bool held = serving_.load() != next_.load();
+    const std::uint64_t found = 2 * now + (held || seen % 2 != 0);
+    if (process_.compare_exchange_weak(seen, found)) seen = found;
+  }
+  return seen % 2 != 0;
+}
+
+void Turns::lock() {
+  if (lost()) {
+    throw std::runtime_error(
+        "network: this process was forked while another thread was using the network, which is half changed "
+        "here; fork when no thread uses it, or make or load it anew in the child");
+  }
+  const std::uint32_t mine = next_.fetch_add(1);
+  for (std::uint32_t now; (now = serving_.load()) != mine;) serving_.wait(now);
+}
+
+void Turns::unlock() noexcept {
+  serving_.fetch_add(1);
+  serving_.notify_all();
+}
+
+}  // namespace bpnet::bindings

@@ -1,0 +1,27 @@
+// A lock whose waiters take turns in the order in which they came, and which a forked child can tell from one
+// that its own threads hold.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+
+namespace bpnet::bindings {
+
+class Turns {
+ public:
+  Turns();
+
+  // Throws a std::runtime_error in a child that was forked while another thread had its turn: that thread is
+  // not here to end it, and what it was changing is half changed.
+  void lock();
+  void unlock() noexcept;
+
+ private:
+  bool lost();
+
+  std::atomic<std::uint32_t> next_{0};     // the number that the next who comes gets
+  std::atomic<std::uint32_t> serving_{0};  // the number whose turn it is
+  std::atomic<std::uint64_t> process_;  // 2 · forks on the way to this process + whether it was lost in one
+};
+
+}  // namespace bpnet::bindings

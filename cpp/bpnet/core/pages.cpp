@@ -1,0 +1,33 @@
+#include "bpnet/core/pages.h"
+
+#include <new>
+
+#include "bpnet/core/arena.h"
+
+#ifdef __linux__
+#include <sys/mman.h>
+#endif
+
+namespace bpnet {
+namespace {
+
+// A matrix walked against its grain touches a page a row: large arenas ask for huge pages.
+constexpr std::size_t kHugePage = std::size_t{1} << 21;
+
+std::align_val_t alignment(std::size_t bytes) {
+  return std::align_val_t{bytes < 2 * kHugePage ? kAlignment : kHugePage};
+}
+
+}  // namespace
+
+void* take_pages(std::size_t bytes) {
+  void* memory = ::operator new(bytes, alignment(bytes));
+#ifdef __linux__
+  if (bytes >= 2 * kHugePage) madvise(memory, bytes, MADV_HUGEPAGE);  // a wish: refused, nothing is lost
+#endif
+  return memory;
+}
+
+void give_pages(void* memory, std::size_t bytes) noexcept { ::operator delete(memory, alignment(bytes)); }
+
+}  // namespace bpnet

@@ -1,0 +1,74 @@
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+
+#include "bpnet/io/locked_file.h"
+
+namespace bpnet {
+namespace {
+
+// One call writes less than 2 GiB.
+constexpr std::size_t kMostAtOnce = std::size_t{1} << 30;
+
+int descriptor_of(std::intptr_t file) { return static_cast<int>(file); }
+
+bool still_there(int descriptor) {
+  struct stat about;
+  return fstat(descriptor, &about) == 0 && about.st_nlink > 0;
+}
+
+}  // namespace
+
+// A file system without locks keeps the file all the same: there nobody removes what was abandoned.
+std::intptr_t create_locked(const std::filesystem::path& path) {
+  const int descriptor = open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+  if (descriptor < 0) return kNoFile;
+  // Another process may just be looking whether it is abandoned, and then has removed it.
+  int locked;
+  do {
+    locked = flock(descriptor, LOCK_EX);
+  } while (locked != 0 && errno == EINTR);
+  if (still_there(descriptor)) return descriptor;
+  close(descriptor);
+  errno = EEXIST;
+  return kNoFile;
+}
+
+int write_all(std::intptr_t file, std::string_view bytes) {
+  while (!bytes.empty()) {
+    const ssize_t done = ::write(descriptor_of(file), bytes.data(), std::min(bytes.size(), kMostAtOnce));
+    if (done < 0 && errno == EINTR) continue;
+    if (done < 0) return errno;
+    bytes.remove_prefix(static_cast<std::size_t>(done));
+  }
+  return 0;
+}
+
+int flush_to_disk(std::intptr_t file) { return fsync(descriptor_of(file)) == 0 ? 0 : errno; }
+int close_file(std::intptr_t file) { return close(descriptor_of(file)) == 0 ? 0 : errno; }
+
+int rename_over(const std::filesystem::path& from, const std::filesystem::path& to) {
+  return std::rename(from.c_str(), to.c_str()) == 0 ? 0 : errno;
+}
+
+void flush_folder_of(const std::filesystem::path& file) {
+  const std::string folder = file.parent_path().string();
+  const int descriptor = open(folder.empty() ? "." : folder.c_str(), O_RDONLY | O_CLOEXEC);
+  if (descriptor < 0) return;
+  fsync(descriptor);
+  close(descriptor);
+}
+
+void remove_abandoned(const std::filesystem::path& path) {
+  const int descriptor = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+  if (descriptor < 0) return;
+  if (flock(descriptor, LOCK_EX | LOCK_NB) == 0) unlink(path.c_str());
+  close(descriptor);
+}
+
+}  // namespace bpnet

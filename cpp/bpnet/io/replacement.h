@@ -1,0 +1,42 @@
+// A file that takes another's place in one step: it is written under a temporary name beside the target,
+// flushed to the disk and renamed. Whatever ends the process, the target is the old file or the new one.
+//
+// The temporary file is locked as long as its writer lives. One that nobody holds was left by a process that
+// was killed, and the next replacement of the same target removes it.
+#pragma once
+
+#include <cstddef>
+#include <filesystem>
+#include <string>
+#include <string_view>
+
+namespace bpnet {
+
+std::filesystem::path native_path(const std::string& path);  // of UTF-8
+
+class Replacement {
+ public:
+  // `operation` begins the errors. Throws a FileError that names `path` where no file can be put.
+  Replacement(const char* operation, const std::string& path);
+  ~Replacement() { discard(); }
+  Replacement(const Replacement&) = delete;
+  Replacement& operator=(const Replacement&) = delete;
+
+  void write(std::string_view bytes);
+  void commit();            // with the old file's permissions, where there is one
+  void discard() noexcept;  // removes the temporary file, unless commit() has been called
+
+  // For one that writes by other means than write(): the file is there, and empty.
+  const std::filesystem::path& temporary() const { return temporary_; }
+
+ private:
+  [[noreturn]] void refuse(int code) const;
+  void create();
+
+  const char* operation_;
+  const std::string path_;  // as the caller gave it
+  std::filesystem::path target_, temporary_;
+  std::intptr_t file_ = -1;  // a descriptor, or Windows' handle
+};
+
+}  // namespace bpnet
