@@ -19,7 +19,9 @@ int flush_to_disk(std::intptr_t file);
 int close_file(std::intptr_t file);
 int rename_over(const std::filesystem::path& from, const std::filesystem::path& to);
 void flush_folder_of(const std::filesystem::path& file);  // so that a rename survives a power cut
-// Removes a file whose lock is free: the process that made it is gone.
-void remove_abandoned(const std::filesystem::path& path);
+// Removes the files of a folder whose names begin with `prefix` and have `length` characters, if their locks
+// are free: the processes that made them are gone.
+void remove_abandoned(const std::filesystem::path& folder, const std::filesystem::path::string_type& prefix,
+                      std::size_t length);
 
 }  // namespace bpnet

@@ -1,3 +1,4 @@
+#include <dirent.h>
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -6,6 +7,8 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
+#include <memory>
+#include <string>
 
 #include "bpnet/io/locked_file.h"
 
@@ -15,11 +18,22 @@ namespace {
 // One call writes less than 2 GiB.
 constexpr std::size_t kMostAtOnce = std::size_t{1} << 30;
 
+struct CloseFolder {
+  void operator()(DIR* folder) const { closedir(folder); }
+};
+
 int descriptor_of(std::intptr_t file) { return static_cast<int>(file); }
 
 bool still_there(int descriptor) {
   struct stat about;
   return fstat(descriptor, &about) == 0 && about.st_nlink > 0;
+}
+
+void remove_if_unlocked(const std::filesystem::path& path) {
+  const int descriptor = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+  if (descriptor < 0) return;
+  if (flock(descriptor, LOCK_EX | LOCK_NB) == 0) unlink(path.c_str());
+  close(descriptor);
 }
 
 }  // namespace
@@ -64,11 +78,14 @@ void flush_folder_of(const std::filesystem::path& file) {
   close(descriptor);
 }
 
-void remove_abandoned(const std::filesystem::path& path) {
-  const int descriptor = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-  if (descriptor < 0) return;
-  if (flock(descriptor, LOCK_EX | LOCK_NB) == 0) unlink(path.c_str());
-  close(descriptor);
+// Not by a directory_iterator: libstdc++'s ends the process where it is refused memory.
+void remove_abandoned(const std::filesystem::path& folder, const std::string& prefix, std::size_t length) {
+  const std::unique_ptr<DIR, CloseFolder> entries(opendir(folder.c_str()));
+  if (!entries) return;
+  while (const dirent* const entry = readdir(entries.get())) {
+    const std::string_view name = entry->d_name;
+    if (name.size() == length && name.starts_with(prefix)) remove_if_unlocked(folder / name);
+  }
 }
 
 }  // namespace bpnet

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cwchar>
+#include <string>
 
 #include "bpnet/io/locked_file.h"
 
@@ -28,6 +30,12 @@ int last_error() {
     case ERROR_FILENAME_EXCED_RANGE: return ENAMETOOLONG;
     default: return EIO;
   }
+}
+
+void remove_if_unlocked(const std::filesystem::path& path) {
+  const HANDLE handle = CreateFileW(path.c_str(), GENERIC_READ | DELETE, FILE_SHARE_DELETE, nullptr,
+                                    OPEN_EXISTING, FILE_FLAG_DELETE_ON_CLOSE, nullptr);
+  if (handle != INVALID_HANDLE_VALUE) CloseHandle(handle);
 }
 
 }  // namespace
@@ -61,10 +69,14 @@ int rename_over(const std::filesystem::path& from, const std::filesystem::path& 
 
 void flush_folder_of(const std::filesystem::path&) {}  // Windows has no such call
 
-void remove_abandoned(const std::filesystem::path& path) {
-  const HANDLE handle = CreateFileW(path.c_str(), GENERIC_READ | DELETE, FILE_SHARE_DELETE, nullptr,
-                                    OPEN_EXISTING, FILE_FLAG_DELETE_ON_CLOSE, nullptr);
-  if (handle != INVALID_HANDLE_VALUE) CloseHandle(handle);
+void remove_abandoned(const std::filesystem::path& folder, const std::wstring& prefix, std::size_t length) {
+  WIN32_FIND_DATAW entry;
+  const HANDLE entries = FindFirstFileW((folder / (prefix + L"*")).c_str(), &entry);
+  if (entries == INVALID_HANDLE_VALUE) return;
+  do {
+    if (std::wcslen(entry.cFileName) == length) remove_if_unlocked(folder / entry.cFileName);
+  } while (FindNextFileW(entries, &entry));
+  FindClose(entries);
 }
 
 }  // namespace bpnet

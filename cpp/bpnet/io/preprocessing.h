@@ -28,10 +28,10 @@ struct ImageInput {
 struct Preprocessing {
   std::vector<Column> columns;  // of a table; empty when the data is numbers already
   std::vector<double> mean,
-      scale;           // x' = (x − mean) / scale, per feature; one number serves all; may be empty
-  std::string target;  // the target column's name
-  std::string output = "values";     // what the network gives: "values", "logits", or "logit" of two classes
-  std::vector<std::string> classes;  // names of the classes, in the order of the outputs
+      scale;                      // x' = (x − mean) / scale, per feature; one number serves all; may be empty
+  std::string target;             // the target column's name
+  std::string output = "values";  // what the network gives: "values", "logits", or "logit" of two classes
+  std::vector<std::string> classes;          // names of the classes, in the order of the outputs
   double target_mean = 0, target_scale = 1;  // of a regression: y = output · scale + mean
   std::optional<ImageInput> image = {};
 

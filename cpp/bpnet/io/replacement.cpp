@@ -53,18 +53,6 @@ fs::path::string_type random_digits() {
   return digits;
 }
 
-void remove_abandoned_of(const fs::path& target) {
-  const fs::path folder = target.parent_path().empty() ? fs::path(".") : target.parent_path();
-  const auto prefix = prefix_of(target);
-  std::error_code problem;
-  for (fs::directory_iterator each(folder, problem), end; !problem && each != end; each.increment(problem)) {
-    const fs::path::string_type name = each->path().filename().native();
-    if (name.size() == prefix.size() + kDigits && name.compare(0, prefix.size(), prefix) == 0) {
-      remove_abandoned(each->path());
-    }
-  }
-}
-
 }  // namespace
 
 fs::path native_path(const std::string& path) { return fs::path(std::u8string(path.begin(), path.end())); }
@@ -78,7 +66,9 @@ Replacement::Replacement(const char* operation, const std::string& path)
   if (fs::is_directory(status)) refuse(EISDIR);
   if (fs::exists(status) && !fs::is_regular_file(status)) refuse(EINVAL);
   if (!target_.has_filename()) refuse(target_.empty() ? ENOENT : EISDIR);
-  remove_abandoned_of(target_);
+  const auto prefix = prefix_of(target_);
+  const fs::path folder = target_.parent_path();
+  remove_abandoned(folder.empty() ? fs::path(".") : folder, prefix, prefix.size() + kDigits);
   create();
 }
 

@@ -9,9 +9,22 @@
 #include <malloc.h>  // _aligned_malloc
 #endif
 
-static std::atomic<long> taken{0};
+static std::atomic<long> taken{0}, refused{-1};
+static std::atomic<bool> came{false};
 
 long allocations() { return taken.load(); }
+
+bool refuse_allocation(long after) {
+  came = false;
+  refused = after < 0 ? -1 : taken.load() + after;
+#if defined(__GLIBC__) && !defined(SANITIZED)
+  return true;
+#else
+  return false;
+#endif
+}
+
+bool was_refused() { return came.load(); }
 
 #ifndef SANITIZED
 #ifdef __GLIBC__
@@ -24,25 +37,25 @@ void* __libc_calloc(std::size_t count, std::size_t bytes);
 void* __libc_realloc(void* memory, std::size_t bytes);
 void* __libc_memalign(std::size_t alignment, std::size_t bytes);
 
-void* malloc(std::size_t bytes) noexcept {
-  ++taken;
-  return __libc_malloc(bytes);
+static bool counted_one_is_refused() {
+  if (taken++ != refused) return false;
+  came = true;
+  errno = ENOMEM;
+  return true;
 }
+
+void* malloc(std::size_t bytes) noexcept { return counted_one_is_refused() ? nullptr : __libc_malloc(bytes); }
 void* calloc(std::size_t count, std::size_t bytes) noexcept {
-  ++taken;
-  return __libc_calloc(count, bytes);
+  return counted_one_is_refused() ? nullptr : __libc_calloc(count, bytes);
 }
 void* realloc(void* memory, std::size_t bytes) noexcept {
-  ++taken;
-  return __libc_realloc(memory, bytes);
+  return counted_one_is_refused() ? nullptr : __libc_realloc(memory, bytes);
 }
 void* aligned_alloc(std::size_t alignment, std::size_t bytes) noexcept {
-  ++taken;
-  return __libc_memalign(alignment, bytes);
+  return counted_one_is_refused() ? nullptr : __libc_memalign(alignment, bytes);
 }
 int posix_memalign(void** memory, std::size_t alignment, std::size_t bytes) noexcept {
-  ++taken;
-  *memory = __libc_memalign(alignment, bytes);
+  *memory = counted_one_is_refused() ? nullptr : __libc_memalign(alignment, bytes);
   return *memory ? 0 : ENOMEM;
 }
 }

@@ -1,0 +1,116 @@
+// Every layer: predictions, and steps forward and back, in batches that rise, fall and come in no order. A
+// network of one layer has the scratch that this layer asked for and no more.
+#include <algorithm>
+#include <set>
+#include <string>
+
+#include "sweep.h"
+
+namespace sweep {
+namespace {
+
+struct Case {
+  bpnet::LayerSpec layer;
+  bpnet::Shape input;
+  std::size_t most;  // samples
+};
+
+bpnet::Shape flat(Numbers& n) { return {1 + n.below(200)}; }
+bpnet::Shape map(Numbers& n, std::size_t groups = 1) {
+  return {groups * (1 + n.below(20)), 3 + n.below(12), 3 + n.below(12)};
+}
+
+// One of each kind with sizes of its own; called again it gives others.
+std::vector<Case> draw(Numbers& n) {
+  using namespace bpnet;
+  const std::size_t out = 1 + n.below(150), few = 2 * (1 + n.below(12));
+  std::vector<Case> cases{
+      {linear(out), flat(n), 300},
+      {linear(out, {.bias = false}), flat(n), 300},
+      {softmax(), flat(n), 200},
+      {dropout(0.3), flat(n), 200},
+      {flatten(), map(n), 20},
+      {conv2d(few, {.kernel_size = 3, .padding = 1}), map(n), 40},
+      {conv2d(few, {.kernel_size = 1}), map(n), 40},
+      {conv2d(few, {.kernel_size = {3, 2}, .stride = {2, 1}, .dilation = {1, 2}, .groups = 2}), map(n, 2),
+       40},
+      {max_pool2d(3, {.stride = 2}), map(n), 40},
+      {max_pool2d({2, 3}, {.padding = 1, .ceil_mode = true}), map(n), 40},
+      {avg_pool2d(2, {.padding = 1}), map(n), 40},
+      {adaptive_avg_pool2d({2, 3}), map(n), 40},
+      {local_response_norm(1 + n.below(8)), map(n), 60},
+      {local_response_norm(5, {.groups = 2}), map(n, 2), 60},
+      {local_response_norm(1 + n.below(6), {.within_map = true}), map(n), 60},
+      {batch_norm1d(), flat(n), 400},
+      {batch_norm1d(), {1 + n.below(20), 1 + n.below(30)}, 200},
+      {batch_norm2d(), map(n), 60},
+      {residual({linear(20), tanh()}, {linear(20)}), flat(n), 100},
+      {sequential({linear(out), gelu(), linear(3)}), flat(n), 100}};
+  for (const LayerSpec& elementwise :
+       {tanh(), relu(), leaky_relu(), sigmoid(), softplus(), gelu("tanh"), silu()})
+    cases.push_back({elementwise, flat(n), 200});
+  return cases;
+}
+
+// Sizes at which scratch once was too small for fewer samples than it was taken for.
+std::vector<Case> known() {
+  using namespace bpnet;
+  return {{local_response_norm(5, {.within_map = true}), {48, 55, 55}, 16},
+          {batch_norm1d(), {16384}, 65},
+          {batch_norm1d(), {3000}, 665},
+          {batch_norm1d(), {262144}, 9}};
+}
+
+template <class T>
+void run(const Case& it, const std::string& backend, Numbers& numbers) {
+  const bpnet::NetworkOptions options{.seed = 1, .backend = backend};
+  const std::size_t in = it.input.count();
+  {  // predictions alone, whose pieces are of other sizes
+    bpnet::BasicNetwork<T> network(it.input, {it.layer}, options);
+    const std::size_t rows = it.most + it.most / 2 + 3, out = network.output_shape().count();
+    Array<T> x(rows * in, numbers), y(rows * out, numbers);
+    for (const std::size_t count : {rows, std::size_t{1}, rows - 1})
+      network.forward(x.data(), count, y.data());
+  }
+  bpnet::BasicNetwork<T> network(it.input, {it.layer}, options);
+  network.reserve(it.most);
+  const std::size_t least = network.plan().least_batch.samples, out = network.output_shape().count();
+  const std::uint64_t taken = bpnet::arena_allocations();
+  std::uint64_t own = 0;
+  for (const std::size_t count : batches(it.most, numbers)) {
+    if (count < least) continue;
+    Array<T> x(count * in, numbers), gradient(count * out, numbers), grad_x(count * in, numbers);
+    own += 3;
+    network.forward_training(x.data(), count, 1, count);
+    network.backward(gradient.data(), grad_x.data(), count % 2 == 0);
+  }
+  if (bpnet::arena_allocations() != taken + own)
+    bpnet::fail<bpnet::ValueError>(it.layer.type, " took memory");
+}
+
+}  // namespace
+
+std::size_t sweep_layers(const Extent& extent) {
+  Numbers numbers;
+  std::vector<Case> cases = known();
+  for (std::size_t round = 0; round < extent.pick(2, 40); ++round) {
+    for (Case& each : draw(numbers)) cases.push_back(std::move(each));
+  }
+  std::set<std::string> missing;
+  for (const std::string& type : bpnet::layer_types()) missing.insert(type);
+  for (const Case& each : cases) missing.erase(each.layer.type);
+  for (const std::string& type : missing) bpnet::fail<bpnet::ValueError>("no case of the layer ", type);
+  std::size_t count = 0;
+  for (const std::string& backend : bpnet::backends()) {
+    for (const Case& each : cases) {
+      // The reference has no scratch, and takes minutes for the largest.
+      if (backend == "reference" && each.input.count() * each.most > 20000) continue;
+      run<float>(each, backend, numbers);
+      if (extent.whole || count % 3 == 0) run<double>(each, backend, numbers);
+      ++count;
+    }
+  }
+  return count;
+}
+
+}  // namespace sweep
