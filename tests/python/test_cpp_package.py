@@ -63,11 +63,14 @@ class Build:
     def install(self, build: Path, prefix: Path) -> None:
         run(self.cmake, "--install", build, "--config", "Release", "--prefix", prefix)
 
-    def consumer(self, folder: Path, *definitions: str) -> Path:
-        """Build the application with bpnet where the definitions say; the finished program."""
+    def consumers(self, folder: Path, *definitions: str) -> list[Path]:
+        """Build the applications with bpnet where the definitions say; the finished programs."""
         self(CONSUMER, folder, *definitions)
-        programs = [path for path in folder.rglob("consumer*") if path.name in ("consumer", "consumer.exe")]
-        return next(path for path in programs if path.is_file())
+        programs = []
+        for name in ("consumer", "contracts"):
+            found = [path for path in folder.rglob(f"{name}*") if path.name in (name, f"{name}.exe")]
+            programs.append(next(path for path in found if path.is_file()))
+        return programs
 
 
 @pytest.fixture(scope="module")
@@ -75,9 +78,10 @@ def build() -> Build:
     return Build()
 
 
-def check_on_every_backend(program: Path, folder: Path) -> None:
+def check_on_every_backend(programs: list[Path], folder: Path) -> None:
     for backend in bp.backends():
-        assert run(program, folder, env=os.environ | {"BPNET_BACKEND": backend}) == "ok\n", backend
+        for program in programs:
+            assert run(program, folder, env=os.environ | {"BPNET_BACKEND": backend}) == "ok\n", backend
 
 
 def test_consumer_of_an_install_tree(build, tmp_path):
@@ -91,8 +95,8 @@ def test_consumer_of_an_install_tree(build, tmp_path):
         "the kernels' insides are installed"
     )
     shutil.rmtree(built)  # what is installed must not lean on it
-    program = build.consumer(tmp_path / "consumer", f"-DCMAKE_PREFIX_PATH={prefix}")
-    check_on_every_backend(program, tmp_path)
+    programs = build.consumers(tmp_path / "consumer", f"-DCMAKE_PREFIX_PATH={prefix}")
+    check_on_every_backend(programs, tmp_path)
 
 
 def test_consumer_of_the_installed_package(build, tmp_path):
@@ -102,8 +106,8 @@ def test_consumer_of_the_installed_package(build, tmp_path):
     assert (Path(bp.get_include()) / "bpnet" / "bpnet.h").exists()
     printed = run(sys.executable, "-m", "bpnet", "--cmakedir")
     assert Path(printed.strip()) == folder
-    program = build.consumer(tmp_path / "consumer", f"-Dbpnet_DIR={printed.strip()}")
-    check_on_every_backend(program, tmp_path)
+    programs = build.consumers(tmp_path / "consumer", f"-Dbpnet_DIR={printed.strip()}")
+    check_on_every_backend(programs, tmp_path)
 
 
 def test_other_minor_versions_are_refused(build, tmp_path):

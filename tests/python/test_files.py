@@ -14,6 +14,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import bpnet as bp
 from layer_cases import CASES, Case
@@ -355,3 +357,114 @@ def test_an_architecture_whose_size_overflows(tmp_path: Path, model: Path, pairs
     command = [sys.executable, "-c", CRASHER, str(tmp_path / "lie")]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stdout.strip()) == (0, "refused"), done.stderr
+
+
+# What a file would not give back is refused when it is set.
+
+UNKEPT = {
+    "a tuple": ({"mean": (1, 2)}, "'mean'"),
+    "a set": ({"classes": {1, 2}}, "'classes'"),
+    "an array": ({"mean": np.zeros(3)}, "'mean'"),
+    "NaN": ({"mean": [1.0, float("nan")]}, "'mean'][1]"),
+    "infinity": ({"scale": [float("inf")]}, "'scale'][0]"),
+    "a key that is a number": ({"classes": {1: "a"}}, "key 1"),
+    "a key that is None": ({None: 1}, "key None"),
+    "too large an integer": ({"n": 2**63}, "64 bits"),
+    "too small an integer": ({"n": -(2**63) - 1}, "64 bits"),
+    "half a surrogate pair": ({"classes": ["\ud800"]}, "surrogate"),
+    "half a surrogate pair as a key": ({"\udfff": 1}, "surrogate"),
+    "a complex number": ({"n": 1j}, "complex"),
+    "bytes": ({"n": b"x"}, "bytes"),
+    "deep within": ({"a": [{"b": [[(1,)]]}]}, "['a'][0]['b'][0][0]"),
+}
+
+
+@pytest.mark.parametrize("what", UNKEPT)
+def test_preprocessing_that_a_file_would_change_is_refused(what: str):
+    value, said = UNKEPT[what]
+    net = tiny()
+    net.preprocessing = {"mean": [0.5]}
+    with pytest.raises(ValueError, match="^preprocessing: ") as caught:
+        net.preprocessing = value
+    assert said in str(caught.value)
+    assert net.preprocessing == {"mean": [0.5]}
+
+
+JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**63), 2**63 - 1)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@given(value=st.dictionaries(st.text(), JSON, max_size=4))
+@settings(deadline=None, max_examples=200)
+def test_preprocessing_comes_back_as_it_was_given(value: dict[str, Any]):
+    net = tiny()
+    net.preprocessing = value
+    assert repr(net.preprocessing) == repr(value)
+
+
+NUMBERS = [
+    "0",
+    "-0.0",
+    "5e-324",
+    "2.2250738585072014e-308",
+    "1.7976931348623157e308",
+    "0.1",
+    "1e22",
+    "123456789.125",
+]
+
+
+@pytest.mark.parametrize("number", [*NUMBERS, "1e-400", "-1e-400", "0." + "0" * 400 + "1", "1" + "0" * 300])
+def test_numbers_are_read_as_python_reads_them(number: str):
+    """Also those below the smallest, which are 0."""
+    net = tiny()
+    net._core.preprocessing = f'{{"mean": [{number}]}}'
+    assert repr(float(net.preprocessing["mean"][0])) == repr(float(number))
+
+
+@pytest.mark.parametrize(
+    "number", ["1e400", "-1e400", "1" + "0" * 400, "1.5.2", "1e", "--1", "1e+-3", ".", "0x10"]
+)
+def test_what_is_no_number_is_refused(number: str):
+    net = tiny()
+    with pytest.raises(bp.FileFormatError, match="^json: .* expected at byte"):
+        net._core.preprocessing = f'{{"mean": [{number}]}}'
+
+
+def test_a_run_that_a_cpp_program_went_on_with(tmp_path: Path):
+    """It keeps history, notes and callbacks, and knows its epochs."""
+    trainer = a_run()
+    trainer.notes["mine"] = "kept"
+    trainer.save(tmp_path / "run")
+    network = bp.load(tmp_path / "run")
+    core, notes = bp._core.TrainerF32.load(network._core, os.fsencode(tmp_path / "run"))
+    core.run(network._data("test", X, LABELS, trainer.loss, None)[0], 32, True, 1e9)
+    core.end_epoch(0.5)
+    core.save(
+        os.fsencode(tmp_path / "run"), notes
+    )  # what C++'s save does: it writes the notes that load read
+    again = bp.Trainer.load(tmp_path / "run")
+    assert again.epochs == 3 and again.history["epoch"] == [1, 2] and again.notes == {"mine": "kept"}
+    again.fit(X, LABELS, verbose=0, callbacks=[bp.EarlyStopping(5, "loss")])
+    assert again.history["epoch"] == [1, 2, 4]
+
+
+def test_a_run_saved_at_an_epochs_end_before_it_was_ended(tmp_path: Path):
+    """As a C++ program may leave it: the fit ends that epoch first."""
+    straight, trainer = a_run(), a_run()
+    data, _ = trainer.network._data("test", X, LABELS, trainer.loss, None)
+    assert trainer._core.run(data, 32, True, 1e9)
+    trainer.save(tmp_path / "run")
+    again = bp.Trainer.load(tmp_path / "run")
+    again.fit(X, LABELS, verbose=0)
+    straight.fit(X, LABELS, verbose=0)
+    assert again.epochs == straight.epochs == 3
+    assert bits(again.network) == bits(straight.network)
+    assert again.history["loss"] == straight.history["loss"]

@@ -48,6 +48,7 @@ def tell(path: Path, lie: Lie) -> None:
 def test_the_writer_of_these_tests_is_understood(model: Path, run: Path):
     for path in (model, run):
         tell(path, lambda head, data: None)
+    tell(run, of_callback())
     assert bits(bp.load(model)) == bits(tiny())
     assert bits(bp.Trainer.load(run).network) == bits(a_run().network)
 
@@ -289,6 +290,27 @@ def of_state(**changes: Any) -> Lie:
     return lie
 
 
+def of_notes(**changes: Any) -> Lie:
+    """A change of history, callbacks and notes."""
+
+    def lie(head: Head, data: bytes) -> None:
+        kept = json.loads(head["__metadata__"]["bpnet.notes"])
+        head["__metadata__"]["bpnet.notes"] = json.dumps(kept | changes)
+
+    return lie
+
+
+EARLY_STOPPING = {"best": 0.5, "waited": 0, "best_epoch": 1}
+
+
+def of_callback(**changes: Any) -> Lie:
+    return of_notes(callbacks=[{"type": "EarlyStopping", "state": EARLY_STOPPING} | changes])
+
+
+def of_early_stopping(**changes: Any) -> Lie:
+    return of_callback(state=EARLY_STOPPING | changes)
+
+
 RUN_LIES: dict[str, Lie] = {
     "no run": without("__metadata__", "bpnet.trainer"),
     "run no JSON": metadata("bpnet.trainer", "fine"),
@@ -301,6 +323,24 @@ RUN_LIES: dict[str, Lie] = {
     "history a number": metadata("bpnet.notes", '{"history": 5}'),
     "history of numbers": metadata("bpnet.notes", '{"history": {"loss": 5}}'),
     "notes of one's own a list": metadata("bpnet.notes", '{"notes": [1]}'),
+    "history of strings": of_notes(history={"epoch": [1, 2], "loss": ["low", "lower"]}),
+    "history of booleans": of_notes(history={"epoch": [1, 2], "loss": [True, False]}),
+    "history of null": of_notes(history={"epoch": [1, 2], "loss": [0.5, None]}),
+    "history longer than its epochs": of_notes(history={"epoch": [1, 2], "loss": [0.5, 0.4, 0.3]}),
+    "history without epochs": of_notes(history={"loss": [0.5]}),
+    "epochs downwards": of_notes(history={"epoch": [2, 1], "loss": [0.5, 0.4]}),
+    "epochs from 0": of_notes(history={"epoch": [0, 1], "loss": [0.5, 0.4]}),
+    "epochs of halves": of_notes(history={"epoch": [1, 1.5], "loss": [0.5, 0.4]}),
+    "callback without a state": of_callback(state=None),
+    "callback whose type is a number": of_callback(type=5),
+    "callback's best a string": of_early_stopping(best="low"),
+    "callback's best null": of_early_stopping(best=None),
+    "callback that waited a half": of_early_stopping(waited=0.5),
+    "callback that waited less than nothing": of_early_stopping(waited=-1),
+    "callback's best epoch a string": of_early_stopping(best_epoch="1"),
+    "callback's best epoch 0": of_early_stopping(best_epoch=0),
+    "callback's state empty": of_callback(state={}),
+    "checkpoint's best a list": of_callback(type="Checkpoint", state={"best": [1]}),
     "callbacks a number": metadata("bpnet.notes", '{"callbacks": 5}'),
     "callbacks of numbers": metadata("bpnet.notes", '{"callbacks": [5]}'),
     "momentum renamed": lambda h, d: h.update({"x": h.pop("optimizer.momentum.0.bias")}),

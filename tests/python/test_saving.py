@@ -5,12 +5,16 @@ from __future__ import annotations
 import os
 import stat
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import bpnet as bp
+from bpnet.data import pack_images
+from photographs import write_folder
+from test_copies_and_company import together
 
 POSIX = pytest.mark.skipif(os.name != "posix", reason="links, modes and pipes are POSIX's")
 
@@ -30,6 +34,141 @@ def test_a_link_stays_a_link(tmp_path: Path):
     expected = network(2).state_dict()["0.weight"]
     assert np.array_equal(bp.load(target).state_dict()["0.weight"], expected)
     assert os.listdir(tmp_path / "far") == ["model"]
+
+
+@POSIX
+@pytest.mark.parametrize("link", ["absolute", "relative", "of a link"])
+def test_a_link_whose_target_is_not_there_yet_is_written_through(tmp_path: Path, link: str):
+    (tmp_path / "far").mkdir()
+    target, path = tmp_path / "far" / "model", tmp_path / "link"
+    path.symlink_to(target if link == "absolute" else Path("far") / "model")
+    if link == "of a link":
+        path = tmp_path / "second"
+        path.symlink_to("link")
+    network(2).save(path)
+    assert path.is_symlink() and target.is_file() and not target.is_symlink()
+    assert np.array_equal(bp.load(path).state_dict()["0.weight"], network(2).state_dict()["0.weight"])
+    assert os.listdir(tmp_path / "far") == ["model"]
+
+
+@POSIX
+def test_a_ring_of_links_is_refused(tmp_path: Path):
+    (tmp_path / "a").symlink_to("b")
+    (tmp_path / "b").symlink_to("a")
+    with pytest.raises(OSError, match="save.*symbolic links") as caught:
+        network().save(tmp_path / "a")
+    assert caught.value.filename == str(tmp_path / "a")
+
+
+ABANDONED = "model.tmp-0123456789abcdef"
+OTHERS = [
+    "model.tmp-0123456789abcde",
+    "model.tmp-0123456789abcdef0",
+    "other.tmp-0123456789abcdef",
+    "model.tmp1-0",
+]
+
+
+def save_pack_or_checkpoint(tmp_path: Path, path: Path) -> dict[str, Callable[[], object]]:
+    trainer = bp.Trainer(network(), "cross_entropy", "sgd")
+    pictures = write_folder(tmp_path / "pictures", 2)
+    return {
+        "net.save": lambda: network().save(path),
+        "trainer.save": lambda: trainer.save(path),
+        "pack_images": lambda: pack_images(pictures, path, 16, verbose=0),
+    }
+
+
+WAYS = ["net.save", "trainer.save", "pack_images"]
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_what_a_killed_save_left_is_removed_by_the_next(tmp_path: Path, way: str):
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    for name in [ABANDONED, *OTHERS]:
+        (folder / name).write_bytes(b"half a file")
+    save_pack_or_checkpoint(tmp_path, folder / "model")[way]()
+    assert sorted(os.listdir(folder)) == sorted([*OTHERS, "model"]), "nothing but its own is removed"
+
+
+@POSIX
+@pytest.mark.parametrize("way", WAYS)
+def test_what_another_process_is_writing_stays(tmp_path: Path, way: str):
+    import fcntl
+
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    with open(folder / ABANDONED, "wb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        save_pack_or_checkpoint(tmp_path, folder / "model")[way]()
+        assert sorted(os.listdir(folder)) == ["model", ABANDONED]
+    save_pack_or_checkpoint(tmp_path, folder / "model")[way]()
+    assert os.listdir(folder) == ["model"]
+
+
+@POSIX
+@pytest.mark.parametrize("way", WAYS)
+def test_a_save_that_fails_leaves_nothing_behind(tmp_path: Path, way: str):
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (folder / "model").write_bytes(b"the old file")
+    save = save_pack_or_checkpoint(tmp_path, folder / "model")[way]
+    resource = pytest.importorskip("resource")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (200, before[1]))
+    try:
+        with pytest.raises(OSError, match="too large"):
+            save()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert os.listdir(folder) == ["model"]
+    assert (folder / "model").read_bytes() == b"the old file"
+
+
+def test_the_longest_names_can_be_saved(tmp_path: Path):
+    """The temporary file's name is no longer than the target's may be."""
+    for name in ("n" * 255, "ä" * 127, "日" * 85):
+        if len(os.fsencode(name)) > 255:
+            continue
+        network().save(tmp_path / name)
+        network(1).save(tmp_path / name)
+        bp.load(tmp_path / name)
+    assert len(os.listdir(tmp_path)) == 3
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="permissions do not bind the superuser")
+def test_a_folder_that_may_not_be_written_to(tmp_path: Path):
+    tmp_path.chmod(0o500)
+    with pytest.raises(PermissionError, match="save: no temporary file can be made beside it") as caught:
+        network().save(tmp_path / "model")
+    assert caught.value.filename == str(tmp_path / "model")
+
+
+def test_a_folder_that_is_not_there(tmp_path: Path):
+    with pytest.raises(FileNotFoundError, match="save") as caught:
+        network().save(tmp_path / "nowhere" / "model")
+    assert caught.value.filename == str(tmp_path / "nowhere" / "model")
+
+
+@POSIX
+def test_what_is_no_file_is_not_read(tmp_path: Path):
+    """A device may have no end; a pipe would wait for whoever writes to it."""
+    os.mkfifo(tmp_path / "pipe")
+    for path in (Path("/dev/zero"), tmp_path / "pipe"):
+        for load in (bp.load, bp.Trainer.load):
+            with pytest.raises(OSError, match="load: Invalid argument") as caught:
+                load(path)
+            assert caught.value.filename == str(path)
+
+
+def test_two_packings_of_one_path_both_succeed(tmp_path: Path):
+    pictures = write_folder(tmp_path / "pictures", 4)
+    target = tmp_path / "folder" / "packed"
+    target.parent.mkdir()
+    results = together(*[lambda: pack_images(pictures, target, 16, verbose=0) for _ in range(3)])
+    assert [len(packed) for packed in results] == [12, 12, 12]
+    assert os.listdir(target.parent) == ["packed"]
 
 
 @POSIX
