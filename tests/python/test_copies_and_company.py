@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 import bpnet as bp
+from ctrl_c import HANG
 from layer_cases import CASES, Case
 from test_bad_input import bits
 
@@ -150,7 +151,7 @@ def test_a_fork_trains_without_hanging(kind: str):
     """Threads do not survive fork(): a child that waits for them would wait for ever."""
     here = os.path.dirname(__file__)
     command = [sys.executable, "-W", "ignore", "-c", FORKED, kind, here]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=HANG)
     assert done.returncode == 0, done.stderr
     assert done.stdout.split() in (["True"], ["True", "True"])
 
@@ -178,14 +179,14 @@ t.network().fit(t.X, t.LABELS, optimizer="sgd", epochs=3, verbose=0, callbacks=[
 print(codes)
 """
     command = [sys.executable, "-W", "ignore", "-c", code, os.path.dirname(__file__)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=HANG)
     assert done.stdout.strip() == "[7, 7, 7]", done.stderr
 
 
 # Threads.
 
 
-def together(*jobs: Callable[[], Any], seconds: float = 60) -> list[Any]:
+def together(*jobs: Callable[[], Any], seconds: float = HANG) -> list[Any]:
     """The jobs' results, each run in a thread of its own, all begun at once."""
     results: list[Any] = [None] * len(jobs)
     gate = threading.Barrier(len(jobs))

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 import bpnet as bp
+from ctrl_c import HANG
 from layer_cases import CASES, Case
 from test_bad_input import bits
 
@@ -353,5 +354,5 @@ def test_an_architecture_whose_size_overflows(tmp_path: Path, model: Path, pairs
     head["__metadata__"]["bpnet.network"] = json.dumps(net | {"input_shape": [1], "layers": pair * pairs})
     write(tmp_path / "lie", head, data)
     command = [sys.executable, "-c", CRASHER, str(tmp_path / "lie")]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=HANG)
     assert (done.returncode, done.stdout.strip()) == (0, "refused"), done.stderr
