@@ -18,7 +18,6 @@ CODE = """
 import hashlib
 import numpy as np
 import bpnet as bp
-from ctrl_c import HANG
 rng = np.random.default_rng(0)
 x = rng.uniform(-1, 1, (640, 300)).astype(np.float32)
 y = rng.integers(0, 10, 640)
