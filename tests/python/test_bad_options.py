@@ -404,7 +404,7 @@ def test_targets_for_another_loss_leave_the_run_alone():
     nets, optimizers = [network(), network()], [bp.SGD(0.1, momentum=0.9), bp.SGD(0.1, momentum=0.9)]
     for net, optimizer in zip(nets, optimizers):
         net.fit(X, TARGETS, loss="mse", optimizer=optimizer, epochs=2, verbose=0)
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match="X has 2 features, the network expects 4"):
         nets[1].fit(X[:, :2], TARGETS, loss="mse", optimizer=bp.Adam(), verbose=0)
     for net, optimizer in zip(nets, optimizers):
         net.fit(X, TARGETS, loss="mse", optimizer=optimizer, epochs=2, verbose=0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import re
 import signal
 import threading
 from collections.abc import Callable
@@ -82,7 +83,7 @@ def test_every_flipped_byte_but_a_pixel_is_found(packed: Path):
     places = [*range(0, text_end, 3), *range(pixels.stop, len(data), 97)]
     for place in places:
         packed.write_bytes(data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :])
-        with pytest.raises(bp.FileFormatError):
+        with pytest.raises(bp.FileFormatError, match=re.escape(str(packed))):
             PackedImages(packed)
 
 
@@ -182,16 +183,16 @@ def test_the_truth_told_anew_is_taken(packed: Path):
 @pytest.mark.parametrize("content", [b"", b"{}", b"\xff" * 5000, b"\0" * 5000, b"PK\3\4" * 2000])
 def test_other_files_are_refused(tmp_path: Path, content: bytes):
     (tmp_path / "other").write_bytes(content)
-    with pytest.raises(bp.FileFormatError):
+    with pytest.raises(bp.FileFormatError, match="other: this is no file of packed images"):
         PackedImages(tmp_path / "other")
 
 
 def test_what_cannot_be_written_or_read(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(FileNotFoundError, match="nowhere"):
         PackedImages(tmp_path / "nowhere")
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(FileNotFoundError, match="nowhere"):
         pack_images(folder, tmp_path / "nowhere" / "packed", SIZE, verbose=0)
-    with pytest.raises(IsADirectoryError):
+    with pytest.raises(IsADirectoryError, match=re.escape(str(tmp_path))):
         pack_images(folder, tmp_path, SIZE, verbose=0)
     monkeypatch.setattr(module.shutil, "disk_usage", lambda path: type("usage", (), {"free": 1000}))
     with pytest.raises(OSError, match="the packed images need 18,432 bytes, 1,000 are free"):
