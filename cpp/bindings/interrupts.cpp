@@ -2,6 +2,7 @@
 #include <csignal>
 
 #include "arrays.h"
+#include "bpnet/core/interrupt.h"
 
 namespace bpnet::bindings {
 namespace {
@@ -9,9 +10,33 @@ namespace {
 // Python hears signals in its main thread alone, so no other need wait for the interpreter.
 std::atomic<unsigned long> main_thread{0};
 
+bool in_main_thread() { return PyThread_get_thread_ident() == main_thread.load(std::memory_order_relaxed); }
+
+// Opportunities to ask, in the main thread, since count_opportunities; at which of them Ctrl-C is pressed.
+std::atomic<std::uint64_t> opportunities{0}, pressed_at{0};
+
+bool count_and_ask() {
+  if (!in_main_thread()) return false;
+  if (++opportunities == pressed_at) std::raise(SIGINT);
+  return true;
+}
+
+// For tests: the core asks at every opportunity, and SIGINT is raised at the n-th, counted from 1.
+void count_opportunities(std::uint64_t interrupt_at) {
+  opportunities = 0;
+  pressed_at = interrupt_at;
+  replace_question_clock(&count_and_ask);
+}
+
+// The clock again; how many opportunities there were.
+std::uint64_t stop_counting_opportunities() {
+  replace_question_clock(nullptr);
+  return opportunities;
+}
+
 }  // namespace
 
-void register_interrupts(py::module_&) {
+void register_interrupts(py::module_& module) {
   const py::object main = py::module_::import("threading").attr("main_thread")();
   main_thread = main.attr("ident").cast<unsigned long>();
   const py::module_ os = py::module_::import("os");
@@ -19,10 +44,12 @@ void register_interrupts(py::module_&) {
     os.attr("register_at_fork")(py::arg("after_in_child") =
                                     py::cpp_function([] { main_thread = PyThread_get_thread_ident(); }));
   }
+  module.def("count_opportunities", &count_opportunities, py::arg("interrupt_at") = 0);
+  module.def("stop_counting_opportunities", &stop_counting_opportunities);
 }
 
 bool ctrl_c_pressed() noexcept {
-  if (PyThread_get_thread_ident() != main_thread.load(std::memory_order_relaxed)) return false;
+  if (!in_main_thread()) return false;
   py::gil_scoped_acquire acquire;
   try {
     // A handler of the user's own may call the network, which is locked: it is run after the call. Nothing

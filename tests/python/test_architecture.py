@@ -157,6 +157,47 @@ def test_no_file_is_two_ideas():
     assert not long
 
 
+# A test that asks a clock fails on some machine. What has to wait for another process or thread waits for its
+# answer, with the one guard against hanging that ctrl_c.py has.
+CLOCKS = [
+    r"\bimport\s+time\b|\bfrom\s+time\b|\btime\.(sleep|time|monotonic|perf_counter|process_time)",
+    r"\b(perf_counter|monotonic|process_time)(_ns)?\s*\(",
+    r"\bthreading\s*\.\s*Timer\b|\bsetitimer\s*\(|\bsignal\.alarm\s*\(|\basyncio\.sleep\b",
+    r"\bsleep(_for|_until)?\s*\(|\bstd::chrono\b|#\s*include\s*<(chrono|ctime|time\.h)>",
+    r"\btimeout\s*=\s*[\d.]|\b(wait|join|acquire|get|result)\(\s*(timeout\s*=\s*)?[\d.]+\s*\)",
+]
+
+
+def test_tests_ask_no_clock():
+    files = [path for path in (ROOT / "tests").rglob("*") if path.suffix in {".py", ".cpp", ".h"}]
+    files = [path for path in files if "long" not in path.parts and path != Path(__file__)]
+    assert len(files) > 50
+    wrong = [
+        f"{name(path)}: {line.strip()}"
+        for path in files
+        for line in path.read_text(encoding="utf-8").splitlines()
+        for clock in CLOCKS
+        if re.search(clock, line)
+    ]
+    assert not wrong
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "import time",
+        "start = time.perf_counter()",
+        "time.sleep(0.1)",
+        "threading.Timer(1, f)",
+        "std::this_thread::sleep_for(x)",
+        "done.communicate(timeout=20)",
+        "thread.join(5)",
+    ],
+)
+def test_a_clock_is_recognised(line: str):
+    assert any(re.search(clock, line) for clock in CLOCKS)
+
+
 # The built library. Several of its members are called table.cpp.o, so they are told apart by what they
 # define, and taken out of the archive here: `ar x` would write one over the other.
 

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 import bpnet as bp
+from ctrl_c import HANG
 from test_bad_input import bits
 
 # Small whole numbers are exact in every type.
@@ -309,5 +310,5 @@ print("alive")
 def test_labels_that_change_during_fit_never_crash(which: str, batch_size: int):
     """They were checked once; a callback or another thread may write to the same memory later."""
     command = [sys.executable, "-c", CHANGED_LABELS, which, str(batch_size)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=HANG)
     assert (done.returncode, done.stdout.strip()) == (0, "alive"), done.stderr

@@ -191,7 +191,7 @@ def test_arrays_that_do_not_fit_are_refused():
         made._core.training_batch(photographs(2), rows, rows, 0, 0, made.new_windows(1), True)
     with pytest.raises(ValueError, match="the output has"):
         made._core.ten_view_batch(photographs(2), rows - 1, made.new_windows(9), True)
-    with pytest.raises(TypeError):
+    with pytest.raises(TypeError, match="uint8"):
         made.training(np.zeros((2, 20, 20, 3), np.float32), [0, 1])
     with pytest.raises(ValueError, match="lighting is -1"):
         augmenter(Augmentation(lighting=-1))

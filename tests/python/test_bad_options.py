@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 import bpnet as bp
+from ctrl_c import HANG
 from test_bad_input import LABELS, TARGETS, THIRDS, X, bits, check_message, network, refused
 
 NAN = float("nan")
@@ -206,7 +207,7 @@ except (ValueError, MemoryError) as error:
 def test_sizes_whose_sum_overflows(count: int, dtype: str):
     """Each tensor alone passes, but together their bytes come to 2⁶⁴, which is 0 in 64 bits."""
     command = [sys.executable, "-c", SIZES_THAT_WRAP, str(count), dtype]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=HANG)
     assert (done.returncode, done.stdout.strip()) in ((0, "ValueError"), (0, "MemoryError")), done.stderr
 
 
@@ -392,7 +393,7 @@ def test_environment_with_an_unknown_backend():
         env={**os.environ, "BPNET_BACKEND": "abacus"},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=HANG,
     )
     assert done.returncode == 1
     assert "DeviceError: " in done.stderr.splitlines()[-1] and "abacus" in done.stderr
@@ -403,7 +404,7 @@ def test_targets_for_another_loss_leave_the_run_alone():
     nets, optimizers = [network(), network()], [bp.SGD(0.1, momentum=0.9), bp.SGD(0.1, momentum=0.9)]
     for net, optimizer in zip(nets, optimizers):
         net.fit(X, TARGETS, loss="mse", optimizer=optimizer, epochs=2, verbose=0)
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match="X has 2 features, the network expects 4"):
         nets[1].fit(X[:, :2], TARGETS, loss="mse", optimizer=bp.Adam(), verbose=0)
     for net, optimizer in zip(nets, optimizers):
         net.fit(X, TARGETS, loss="mse", optimizer=optimizer, epochs=2, verbose=0)

@@ -10,7 +10,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ import pytest
 import bpnet as bp
 from bpnet.__main__ import main
 from bpnet.data import Preprocessing, read_csv
+from ctrl_c import HANG
 from test_data_files import idx
 from test_files import tensors
 
@@ -333,14 +333,14 @@ def process(*arguments: Any, **options: Any) -> subprocess.Popen[str]:
 
 def test_the_real_thing(tmp_path: Path, data: Path):
     running = process("train", data, *CLASSES[:-1], "--epochs", 2, "--save", tmp_path / "m")
-    out, err = running.communicate(timeout=60)
+    out, err = running.communicate(timeout=HANG)
     assert running.returncode == 0 and "Traceback" not in err
     lines = out.splitlines()
     assert lines[0].split() == ["layer", "output", "shape", "parameters"]
     assert [line for line in lines if line.startswith("epoch ")][1].startswith("epoch 2/2: loss ")
     assert lines[-1].startswith("validation: ") and lines[-1].endswith(" %")
     running = process("--version")
-    assert running.communicate(timeout=60)[0] == f"bpnet {bp.__version__}\n"
+    assert running.communicate(timeout=HANG)[0] == f"bpnet {bp.__version__}\n"
 
 
 @POSIX
@@ -352,10 +352,8 @@ def test_ctrl_c(tmp_path: Path, data: Path, saved: bool, good: Callable[..., lis
     assert running.stdout is not None
     while not running.stdout.readline().startswith("epoch 3/"):
         assert running.poll() is None
-    start = time.perf_counter()
     running.send_signal(signal.SIGINT)
-    out, err = running.communicate(timeout=20)
-    assert time.perf_counter() - start < 1.5
+    out, err = running.communicate(timeout=HANG)
     assert running.returncode == 130 and "Traceback" not in err
     last = re.fullmatch(r"stopped after epoch (\d+): .*", out.splitlines()[-1])
     assert last and (str(path) in out) == saved
@@ -402,6 +400,6 @@ def test_a_reader_that_has_gone(tmp_path: Path, data: Path, command: str, good: 
     os.close(read)
     running = process(command, *arguments, stdout=write)
     os.close(write)
-    _, err = running.communicate(timeout=60)
+    _, err = running.communicate(timeout=HANG)
     assert "Traceback" not in err and "Exception ignored" not in err, err
-    assert running.returncode in (0, 2, 141)
+    assert running.returncode == 0

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 import bpnet as bp
+from ctrl_c import HANG
 from test_command_line import CLASSES, POSIX, PRICE, Run, bpnet, process, write_table  # noqa: F401
 from test_data_files import idx
 
@@ -284,7 +285,7 @@ def test_the_environments_backend(place: Path, backend: str):
     running = process(
         "predict", place / "kind", place / "data.csv", env={**os.environ, "BPNET_BACKEND": backend}
     )
-    out, err = running.communicate(timeout=60)
+    out, err = running.communicate(timeout=HANG)
     if backend == "abacus":
         assert running.returncode == 2 and err.count("\n") == 1
         assert err.startswith("bpnet: ") and "abacus" in err and "reference" in err
@@ -304,7 +305,7 @@ def test_a_full_disk_behind_the_output(place: Path, command: str):
     }[command]
     with open("/dev/full", "w") as full:
         running = process(command, *arguments, stdout=full)
-        _, err = running.communicate(timeout=60)
+        _, err = running.communicate(timeout=HANG)
     assert running.returncode == 2 and err.count("\n") == 1, err
     assert err.startswith("bpnet: ") and "No space left" in err
 
@@ -315,6 +316,6 @@ def test_a_traceback_for_those_who_ask(place: Path):
         env={**os.environ, "BPNET_TRACEBACK": "1"},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=HANG,
     )
     assert done.returncode == 1 and "Traceback" in done.stderr and "FileNotFoundError" in done.stderr

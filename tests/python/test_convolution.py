@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import subprocess
 import sys
@@ -106,18 +107,25 @@ LARGE = [
 ]
 
 
-@dtypes
+@functools.cache
+def problem(s: Setting, dtype: str) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, Plain]:
+    """x, weight, bias, the gradient by the output, and what the plain loop makes of them."""
+    rng = np.random.default_rng(1)
+    x = rng.integers(-3, 4, (s.samples, s.channels, *s.map)).astype(dtype)
+    net = bp.Network(x.shape[1:], [s.layer()], dtype=dtype)
+    weight, bias = (rng.integers(-3, 4, w.shape).astype(dtype) for w in net.state_dict().values())
+    grad_y = rng.integers(-3, 4, (s.samples, *net.output_shape)).astype(dtype)
+    return x, weight, bias, grad_y, plain(s, x, weight, grad_y)
+
+
 @backends
+@dtypes
 @pytest.mark.parametrize("settings", [RANDOM, LARGE], ids=["random", "large"])
 def test_equals_a_plain_loop(settings: list[Setting], backend: str, dtype: str):
     for s in settings:
-        rng = np.random.default_rng(1)
-        x = rng.integers(-3, 4, (s.samples, s.channels, *s.map)).astype(dtype)
+        x, weight, bias, grad_y, wanted = problem(s, dtype)
         net = bp.Network(x.shape[1:], [s.layer()], dtype=dtype, backend=backend)
-        weight, bias = (rng.integers(-3, 4, w.shape).astype(dtype) for w in net.state_dict().values())
         net.load_state_dict({"0.weight": weight, "0.bias": bias})
-        grad_y = rng.integers(-3, 4, (s.samples, *net.output_shape)).astype(dtype)
-        wanted = plain(s, x, weight, grad_y)
         out = wanted.y + bias[:, None, None]
         grad_bias = grad_y.sum(axis=(0, 2, 3))
         assert np.array_equal(net.predict(x), out), s

@@ -84,6 +84,7 @@ def check_on_every_backend(programs: list[Path], folder: Path) -> None:
             assert run(program, folder, env=os.environ | {"BPNET_BACKEND": backend}) == "ok\n", backend
 
 
+@pytest.mark.slow
 def test_consumer_of_an_install_tree(build, tmp_path):
     if not (ROOT / "CMakeLists.txt").exists():
         pytest.skip("the tests are not run from a checkout")

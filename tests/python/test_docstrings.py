@@ -1,16 +1,22 @@
-"""Everything public says what it is: functions, classes, and what a class itself defines."""
+"""What docstrings say is so: their parameters, attributes and errors exist, their examples run; and nothing public is
+without one."""
 
 from __future__ import annotations
 
+import builtins
+import doctest
 import importlib
 import inspect
 import pkgutil
+import re
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import pytest
 
 import bpnet as bp
+from bpnet.data.images.decode import BadImage
 
 
 def modules() -> list[str]:
@@ -50,3 +56,62 @@ def test_the_walk_sees_methods_and_properties():
     names = {what for what, _ in public(importlib.import_module("bpnet.network"))}
     assert {"Network", "Network.fit", "Network.parameter_count", "load"} <= names
     assert "Network._input" not in names
+
+
+def entries(thing: Any, section: str) -> list[str]:
+    """The names before the colons in a section of the docstring: ``a, b: what they are``."""
+    text = inspect.getdoc(thing) or ""
+    found = re.search(rf"^{section}:\n((?:    .*(?:\n|$)|\n)*)", text, re.MULTILINE)
+    lines = re.findall(r"^    (\w+(?:, \w+)*): ", found[1], re.MULTILINE) if found else []
+    return [name for line in lines for name in line.split(", ")]
+
+
+def described(section: str) -> list[tuple[str, Any]]:
+    things = [
+        (f"{name}.{what}", it) for name in modules() for what, it in public(importlib.import_module(name))
+    ]
+    return [(what, thing) for what, thing in things if entries(thing, section)]
+
+
+def named(things: list[tuple[str, Any]]) -> Any:
+    return pytest.mark.parametrize("thing", [it for _, it in things], ids=[what for what, _ in things])
+
+
+@named(described("Args"))
+def test_its_parameters_exist(thing: Any):
+    assert set(entries(thing, "Args")) <= set(inspect.signature(thing).parameters)
+
+
+@named(described("Attributes"))
+def test_its_attributes_exist(thing: Any):
+    sources = [inspect.getsource(each) for each in thing.__mro__ if each.__module__.startswith("bpnet")]
+    missing = [
+        name
+        for name in entries(thing, "Attributes")
+        if not hasattr(thing, name) and not any(re.search(rf"self\.{name}\b", text) for text in sources)
+    ]
+    assert missing == []
+
+
+@named(described("Raises"))
+def test_its_errors_exist(thing: Any):
+    for name in entries(thing, "Raises"):
+        error = getattr(builtins, name, None) or getattr(bp, name, None) or {"BadImage": BadImage}.get(name)
+        assert isinstance(error, type) and issubclass(error, BaseException), name
+
+
+class Shown(doctest.OutputChecker):
+    """What an example prints is compared where the docstring shows it."""
+
+    def check_output(self, want: str, got: str, optionflags: int) -> bool:
+        return not want or super().check_output(want, got, optionflags)
+
+
+@pytest.mark.parametrize("module", ["bpnet", "bpnet.layers", "bpnet.lecture"])
+def test_its_examples_run(module: str):
+    given = {"bp": bp, "X": np.zeros((20, 784)), "y": np.arange(20) % 10}
+    runner = doctest.DocTestRunner(Shown())
+    for each in doctest.DocTestFinder().find(importlib.import_module(module), extraglobs=given):
+        runner.run(each)
+    results = runner.summarize()
+    assert results.attempted > 0 and results.failed == 0

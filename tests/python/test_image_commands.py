@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,6 +16,8 @@ import pytest
 import bpnet as bp
 from bpnet.data import PackedImages
 from bpnet.recipes.alexnet import augmenter_of
+from bpnet.training.progress import Progress
+from ctrl_c import interrupted, press
 from photographs import add_bad_files, write_folder
 from test_command_line import POSIX, Run, bpnet, good  # noqa: F401
 from test_image_recipe import bits, network
@@ -195,26 +197,47 @@ def test_the_rule_of_the_biases_needs_no_quotes(good, train: Path, model: Path, 
 
 
 @POSIX
-def test_ctrl_c_amid_an_epoch(train: Path, model: Path, tmp_path: Path):
-    """Stopped by a signal within a second, resumed to the bits of a run that was not stopped."""
-    whole = bp.recipes.alexnet(
-        train, network=bp.load(model), size=SIZE, batch_size=5, lr=1e-5, epochs=300, verbose=0
+@pytest.mark.parametrize("place", ["first batch", "amid a batch", "between batches", "an epoch's last batch"])
+def test_ctrl_c_amid_an_epoch(
+    bpnet: Run,  # noqa: F811
+    good,  # noqa: F811
+    train: Path,
+    model: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    place: str,
+):
+    """Four batches an epoch; stopped in the third of three epochs, resumed to the bits of a whole run."""
+    good("alexnet", "train", train, *options(model), "--save", tmp_path / "whole", "--quiet")
+    batch = 8 + {"first batch": 1, "amid a batch": 2, "between batches": 3, "an epoch's last batch": 4}[place]
+    calls, show = itertools.count(1), Progress.show
+    step = bp._core.TrainerF32.step_in_epoch
+
+    def shown(self: Progress, text: str) -> None:
+        """Between a batch's step and what follows."""
+        show(self, text)
+        if next(calls) == batch and place != "amid a batch":
+            press()
+
+    def stepped(*arguments: Any) -> float:
+        if next(calls) != batch:
+            return step(*arguments)
+        assert interrupted(lambda: step(*arguments), 5)
+        raise KeyboardInterrupt
+
+    if place == "amid a batch":
+        monkeypatch.setattr(bp._core.TrainerF32, "step_in_epoch", stepped)
+    else:
+        monkeypatch.setattr(Progress, "show", shown)
+    status, out, _ = bpnet("alexnet", "train", train, *options(model), "--save", tmp_path / "run", "--quiet")
+    assert status == 130
+    done = batch - 8 - (place == "amid a batch")
+    photographs = min(5 * done, 18)
+    assert out.splitlines()[-1] == (
+        f"stopped in epoch 3 after {photographs} photographs: {tmp_path / 'run'} holds the run, resume it from there"
     )
-    command = [sys.executable, "-m", "bpnet", "alexnet", "train", str(train), "--quiet"]
-    begin = [*command, *options(model), "--epochs", "300", "--save", str(tmp_path / "run")]
-    environment = {**os.environ, "PYTHONPATH": str(Path(bp.__file__).parents[1])}
-    process = subprocess.Popen(begin, stdout=subprocess.PIPE, text=True, env=environment)
-    deadline = time.monotonic() + 60
-    while not (tmp_path / "run").exists() and time.monotonic() < deadline:
-        time.sleep(0.01)
-    time.sleep(0.2)
-    process.send_signal(signal.SIGINT)
-    sent = time.monotonic()
-    out, _ = process.communicate(timeout=20)
-    assert time.monotonic() - sent <= 1.0
-    assert process.returncode == 130
-    assert re.match(r"stopped in epoch \d+ after \d+ photographs: .*/run holds the run", out), out
     stopped = bp.Trainer.load(tmp_path / "run")
-    assert 0 < stopped.epochs < 300
-    resumed = bp.recipes.alexnet(train, resume=tmp_path / "run", verbose=0)
-    assert bits(resumed) == bits(whole)
+    assert (stopped.epochs, stopped.steps) == (2, 8 + done)
+    monkeypatch.undo()
+    good("alexnet", "train", train, "--resume", tmp_path / "run", "--quiet")
+    assert bits(bp.Trainer.load(tmp_path / "run")) == bits(bp.Trainer.load(tmp_path / "whole"))

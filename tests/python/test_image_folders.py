@@ -188,7 +188,7 @@ def test_the_first_bad_file_raises_if_asked(folder: Path, name: str):
 
 
 def test_folders_without_photographs_are_errors(tmp_path: Path):
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(FileNotFoundError, match="nowhere"):
         ImageFolder(tmp_path / "nowhere")
     with pytest.raises(ValueError, match="there are no class folders in it"):
         ImageFolder(tmp_path)

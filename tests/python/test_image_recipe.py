@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
-import time
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from bpnet.data import Augmentation, ImageFolder, PackedImages, pack_images
 from bpnet.data.images.batches import ImageBatches
 from bpnet.recipes import ten_view_test
 from bpnet.recipes.alexnet import augmenter_of
+from ctrl_c import HANG
 from photographs import CLASSES, add_bad_files, write_folder
 
 SIZE, CROP, EPOCHS, BATCH = 16, 13, 3, 5
@@ -394,18 +395,19 @@ def test_the_next_batch_is_made_while_one_is_used(train: Path):
     source = ImageFolder(train, SIZE)
     batches = ImageBatches(source, bp.data.ImageAugmenter(source.statistics(), CROP), BATCH)
     made: list[int] = []
+    second = threading.Event()
     gather = source.gather
 
     def noted(indices: np.ndarray) -> Any:
         made.append(len(indices))
+        if len(made) == 2:
+            second.set()
         return gather(indices)
 
     source.gather = noted  # type: ignore[method-assign]
     each = batches.training(np.arange(18, dtype=np.uint64), 0, 0)
     first = next(each)
     kept = first.x.copy()
-    deadline = time.monotonic() + 10
-    while len(made) < 2 and time.monotonic() < deadline:
-        time.sleep(0.001)
+    assert second.wait(HANG)
     assert made == [5, 5] and first.x.tobytes() == kept.tobytes()
     assert [batch.visited for batch in each] == [5, 5, 3]

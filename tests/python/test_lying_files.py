@@ -7,7 +7,6 @@ import contextlib
 import json
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from typing import Any
 import pytest
 
 import bpnet as bp
+from ctrl_c import HANG
 from test_bad_input import bits
 from test_files import ZEROS, a_run, opened, refused, seal, tiny, write
 
@@ -198,9 +198,7 @@ LIES: dict[str, Lie] = {
 @pytest.mark.parametrize("lie", LIES)
 def test_lies_are_refused(model: Path, lie: str):
     tell(model, LIES[lie])
-    start = time.perf_counter()
     refused(model)
-    assert time.perf_counter() - start < 5
     refused(model, bp.Trainer.load)
 
 
@@ -429,7 +427,7 @@ def test_headers_changed_at_random(request: pytest.FixtureRequest, kind: str):
     """Whatever a header says, the worst that happens is a FileFormatError."""
     path = request.getfixturevalue(kind)
     command = [sys.executable, "-c", FUZZ, str(Path(__file__).parent), str(path), "1"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=HANG)
     assert done.returncode == 0, done.stderr[-2000:]
     lines = done.stdout.splitlines()
     assert not lines, f"{len(lines)} otherwise: " + "\n".join(line[:100] for line in lines[:10])

@@ -70,7 +70,10 @@ NORMS = {
 }
 
 
-@pytest.fixture(scope="module", params=ALEXNETS)
+@pytest.fixture(
+    scope="module",
+    params=[pytest.param(name, marks=[] if name == "paper" else pytest.mark.slow) for name in ALEXNETS],
+)
 def true_size(request: pytest.FixtureRequest) -> tuple[str, bp.Network]:
     """Sixty million weights, drawn once for all tests."""
     return request.param, bp.models.alexnet(variant=request.param, seed=3)

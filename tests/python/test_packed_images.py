@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
+import re
 import signal
-import subprocess
-import sys
-import time
+import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
 
 import bpnet as bp
 from bpnet.data import ImageFolder, PackedImages, pack_images
+from bpnet.data.images import folder as folder_module
 from bpnet.data.images import packed as module
 from photographs import CLASSES, add_bad_files, write_folder
 
@@ -82,7 +83,7 @@ def test_every_flipped_byte_but_a_pixel_is_found(packed: Path):
     places = [*range(0, text_end, 3), *range(pixels.stop, len(data), 97)]
     for place in places:
         packed.write_bytes(data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :])
-        with pytest.raises(bp.FileFormatError):
+        with pytest.raises(bp.FileFormatError, match=re.escape(str(packed))):
             PackedImages(packed)
 
 
@@ -182,16 +183,16 @@ def test_the_truth_told_anew_is_taken(packed: Path):
 @pytest.mark.parametrize("content", [b"", b"{}", b"\xff" * 5000, b"\0" * 5000, b"PK\3\4" * 2000])
 def test_other_files_are_refused(tmp_path: Path, content: bytes):
     (tmp_path / "other").write_bytes(content)
-    with pytest.raises(bp.FileFormatError):
+    with pytest.raises(bp.FileFormatError, match="other: this is no file of packed images"):
         PackedImages(tmp_path / "other")
 
 
 def test_what_cannot_be_written_or_read(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(FileNotFoundError, match="nowhere"):
         PackedImages(tmp_path / "nowhere")
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(FileNotFoundError, match="nowhere"):
         pack_images(folder, tmp_path / "nowhere" / "packed", SIZE, verbose=0)
-    with pytest.raises(IsADirectoryError):
+    with pytest.raises(IsADirectoryError, match=re.escape(str(tmp_path))):
         pack_images(folder, tmp_path, SIZE, verbose=0)
     monkeypatch.setattr(module.shutil, "disk_usage", lambda path: type("usage", (), {"free": 1000}))
     with pytest.raises(OSError, match="the packed images need 18,432 bytes, 1,000 are free"):
@@ -217,23 +218,26 @@ def test_a_folder_of_bad_files_only(tmp_path: Path):
 
 
 @pytest.mark.skipif(os.name != "posix", reason="POSIX signals")
-def test_ctrl_c_leaves_nothing_and_soon(tmp_path: Path):
-    large = write_folder(tmp_path / "photographs", each=1)
-    picture = Image.effect_noise((1500, 1500), 80).convert("RGB")
-    picture.save(large / "red" / "large.jpg", quality=95)
-    for n in range(400):
-        os.link(large / "red" / "large.jpg", large / "red" / f"large{n}.jpg")
-    code = "import sys, bpnet; bpnet.data.pack_images(*sys.argv[1:], threads=2)"
-    process = subprocess.Popen(
-        [sys.executable, "-c", code, str(large), str(tmp_path / "packed")],
-        stderr=subprocess.PIPE,
-        env={**os.environ, "PYTHONPATH": str(Path(bp.__file__).parents[1])},
-    )
-    deadline = time.monotonic() + 60
-    while not [name for name in os.listdir(tmp_path) if ".tmp" in name] and time.monotonic() < deadline:
-        time.sleep(0.02)
-    time.sleep(0.3)
-    process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=20)
-    assert process.returncode != 0 and b"KeyboardInterrupt" in err
+@pytest.mark.parametrize("at", [1, 2, 50, 120])
+def test_ctrl_c_leaves_nothing_and_soon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: int):
+    """At the first photographs and at the last; those that wait are not decoded any more."""
+    threads, count = 2, itertools.count(1)
+    large = write_folder(tmp_path / "photographs", each=40)
+    begun: list[int] = []
+
+    def decode(*arguments: Any) -> Any:
+        begun.append(next(count))
+        if begun[-1] == at:
+            signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+        return folder_module.decode_before(*arguments)
+
+    monkeypatch.setattr(folder_module, "decode_before", folder_module.decode, raising=False)
+    monkeypatch.setattr(folder_module, "decode", decode)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            pack_images(large, tmp_path / "packed", SIZE, threads=threads, verbose=0)
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert sorted(os.listdir(tmp_path)) == ["photographs"]
+    assert at <= len(begun) <= at + (folder_module._AHEAD + 2) * threads

@@ -9,6 +9,8 @@ import sys
 
 import pytest
 
+from ctrl_c import HANG
+
 PROCESSES = 4
 
 # Wide enough that the work is shared out over threads.
@@ -44,7 +46,7 @@ def train(threads: int | None, processes: int) -> list[str]:
             assert child.stdin
             child.stdin.write("\n")
             child.stdin.flush()
-        return [child.communicate(timeout=100)[0].strip() for child in children]
+        return [child.communicate(timeout=HANG)[0].strip() for child in children]
     finally:
         for child in children:
             child.kill()

@@ -163,9 +163,9 @@ def test_state_dict_is_a_view_to_read():
     assert list(state) == ["0.weight", "0.bias", "2.weight", "2.bias"]
     assert [array.shape for array in state.values()] == [(4, 3), (4,), (2, 4), (2,)]
     for array in (*state.values(), *net.gradients().values()):
-        with pytest.raises(ValueError):
+        with pytest.raises(ValueError, match="read-only"):
             array[...] = 0
-        with pytest.raises(ValueError):
+        with pytest.raises(ValueError, match="cannot set WRITEABLE"):
             array.flags.writeable = True
     before = state["0.weight"].copy()
     net.fit(SMALL_X, SMALL_Y, loss="mse", verbose=0)
@@ -353,7 +353,7 @@ def test_backward_goes_through_forward_only():
 
 def test_an_optimizer_does_not_change():
     optimizer = bp.SGD(0.1)
-    with pytest.raises(AttributeError):
+    with pytest.raises(AttributeError, match="lr"):
         optimizer.lr = 5  # type: ignore[attr-defined]
     optimizer.options["lr"] = 5
     assert optimizer.options["lr"] == 0.1

@@ -187,7 +187,7 @@ def test_what_is_no_file_is_not_replaced(tmp_path: Path):
     with pytest.raises(OSError, match="save"):
         network().save(pipe)
     assert stat.S_ISFIFO(pipe.stat().st_mode)
-    with pytest.raises(IsADirectoryError):
+    with pytest.raises(IsADirectoryError, match="save: "):
         network().save(tmp_path)
 
 

@@ -33,6 +33,10 @@ class Interruptible {
   bool stopped_;
 };
 
+// For tests, which no clock may decide: in its place `is_time` says at each opportunity, on the thread that
+// works, whether the question is asked. Null: the clock again.
+void replace_question_clock(bool (*is_time)()) noexcept;
+
 // function(index, argument) for 0 … count−1 in turn, between which an Interruptible of this thread is asked.
 void run_in_turn(std::size_t count, void (*function)(std::size_t index, void* argument), void* argument);
 

@@ -5,6 +5,7 @@
 // Usage: consumer [folder for its files]
 #include <bpnet/bpnet.h>
 #include <bpnet/core/arena.h>
+#include <bpnet/core/interrupt.h>
 
 #include <cmath>
 #include <cstdio>
@@ -391,6 +392,34 @@ void expect_message(const std::string& message, const std::string& expected) {
         "the message is '" + message + "', one with '" + expected + "' was expected");
 }
 
+// The question comes by the clock unless a test puts something in its place: then at every opportunity.
+void work_is_interrupted() {
+  const Data data(256, 16, 3);
+  bpnet::Network network = small_network();
+  bpnet::Trainer trainer(network, bpnet::CrossEntropy{}, kMomentum);
+  const std::vector<float> before = weights(network);
+  network.interrupted = [] { return true; };
+  const auto stops = [&] {
+    try {
+      network.forward_training(data.x.data(), data.count, 0, 0);
+    } catch (const bpnet::Interrupted&) {
+      return true;
+    }
+    return false;
+  };
+  while (!stops()) {  // a tenth of a second, or for ever if nobody asks
+  }
+  bpnet::replace_question_clock([] { return false; });
+  check(!stops(), "a call that was not asked was interrupted");
+  bpnet::replace_question_clock([] { return true; });
+  check(stops(), "a call that was asked was not interrupted");
+  expect_message(
+      message_of<bpnet::Interrupted>([&] { trainer.step(data.x.data(), data.labels.data(), data.count); }),
+      "the work was interrupted before its end");
+  check(weights(network) == before, "an interrupted step has changed the weights");
+  bpnet::replace_question_clock(nullptr);
+}
+
 void errors_are_exceptions(const std::string& folder) {
   const Data data(4, 16, 3);
   bpnet::Network network = small_network();
@@ -445,6 +474,7 @@ int main(int count, char** arguments) {
     steps_make_no_system_call();
     same_bits_for_every_thread_count();
     draws_follow_the_warm_up();
+    work_is_interrupted();
     errors_are_exceptions(folder);
   } catch (const std::exception& error) {
     check(false, std::string("an exception got out: ") + error.what());
