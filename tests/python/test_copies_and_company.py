@@ -199,8 +199,6 @@ print(codes)
 
 # Threads.
 
-HANG_GUARD = 300  # seconds; decides nothing but how long a hang lasts
-
 
 def together(*jobs: Callable[[], Any], seconds: float = HANG) -> list[Any]:
     """The jobs' results, each run in a thread of its own, all begun at once."""
@@ -289,10 +287,10 @@ def test_a_second_fit_of_one_network_is_refused(same_trainer: bool):
 
     def wait(epoch: int, metrics: Any) -> None:
         first_is_there.set()
-        assert second_is_done.wait(HANG_GUARD)
+        assert second_is_done.wait(HANG)
 
     def second() -> None:
-        assert first_is_there.wait(HANG_GUARD)
+        assert first_is_there.wait(HANG)
         try:
             with pytest.raises(RuntimeError, match="^fit: this network is being trained by another fit"):
                 net.fit(X, LABELS, optimizer=other, verbose=0)

@@ -275,11 +275,24 @@ def test_checked_gradients_put_every_weight_back():
     assert check() == wanted
 
 
-def test_a_load_is_given_up_and_a_save_is_not(tmp_path: Path):
+def test_a_load_and_a_save_are_given_up(tmp_path: Path):
+    """The file is the old one, or already the new one; nothing half written stays beside it."""
     bp.set_num_threads(1)
     trainer = CASES["wide"].trainer()
     before = saved(trainer, tmp_path)
-    assert opportunities(lambda: trainer.save(tmp_path / "other")) == 0
+    changed = CASES["wide"].trainer()
+    changed.step(CASES["wide"].x, CASES["wide"].y)
+    (tmp_path / "folder").mkdir()
+    path = tmp_path / "folder" / "run"
+    changed.save(path)
+    after = path.read_bytes()
+    found = []
+    for at in range(1, opportunities(lambda: changed.save(path)) + 1):
+        path.write_bytes(before)
+        assert interrupted(lambda: changed.save(path), at)
+        assert os.listdir(path.parent) == ["run"]
+        found.append(path.read_bytes())
+    assert set(found[:-1]) == {before} and found[-1] == after
     for load in (bp.load, bp.Trainer.load):
         count = opportunities(lambda load=load: load(tmp_path / "run"))
         assert count >= 1
