@@ -276,6 +276,21 @@ def test_a_resumed_run_is_the_straight_one(
         assert histories[0].get(key) == histories[1].get(key)
 
 
+def test_a_run_that_a_cpp_program_went_on_with(tmp_path: Path, data: Path, good: Callable[..., list[str]]):
+    """Trainer::load and Trainer::save keep what the command needs to go on."""
+    run = tmp_path / "run"
+    good("train", data, *CLASSES, "--epochs", 2, "--save", run)
+    network = bp.load(run)
+    core, notes = bp._core.TrainerF32.load(network._core, os.fsencode(run))
+    inputs = network.input_shape[0]
+    X, y = np.zeros((10, inputs), np.float32), np.zeros(10, np.int64)
+    core.run(bp._core.DatasetF32(X, network.output_shape[0], None, y), 10, True, 1e9)
+    core.end_epoch(1.0)
+    core.save(os.fsencode(run), notes)
+    good("train", data, "--resume", run, "--epochs", 5, "--quiet")
+    assert bp.Trainer.load(run).history["epoch"] == [1, 2, 4, 5]
+
+
 def test_cosine_is_as_long_as_the_first_epochs(tmp_path: Path, data: Path, good: Callable[..., list[str]]):
     good("train", data, *CLASSES, "--schedule", "cosine:4", "--epochs", 2, "--save", tmp_path / "a")
     good("train", data, "--resume", tmp_path / "a", "--epochs", 4, "--quiet", "--save", tmp_path / "b")
