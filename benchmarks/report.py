@@ -13,6 +13,8 @@ HEAD = "| case | threads | peer | bpnet is × better (median) | least to most |\
 
 def line(row: Row) -> str:
     peer = "of the multiply-add peak" if row.peer == "peak" else row.peer
+    if row.form:
+        peer += f" ({row.form})"
     return f"| {row.case} | {row.threads} | {peer} | {row.median:.3g} | {row.least:.3g} to {row.most:.3g} |"
 
 

@@ -1,0 +1,2 @@
+def measurements(*a):
+    return {}
