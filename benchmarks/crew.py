@@ -67,7 +67,7 @@ class Crew:
             worker.ask("make", case=case, form=form)
             worker.ask("run", seconds=0)  # compiles, allocates, fills caches
         except PeerError as error:  # no compiler is here, say
-            print(f"left out: {name} ({form}): {error}")
+            print(f"left out: {name} ({form}): {str(error).splitlines()[0]}")
             return 0.0
         return max(worker.rate(TRIAL_SECONDS) for _ in range(2))
 

@@ -1,6 +1,7 @@
-"""The process of one peer: ``python -m benchmarks.worker MODULE THREADS PROCESSORS``.
+"""The process of one peer: ``python -m benchmarks.worker MODULE[:ARGUMENT] THREADS PROCESSORS``.
 
-It binds itself to the processors before the peer is loaded, then answers one JSON line with one JSON line:
+With an argument the peer is ``MODULE.peer(ARGUMENT)``, without the module itself. The process binds itself to
+the processors before the peer is loaded, then answers one JSON line with one JSON line:
 
     {"do": "forms", "case": …}                     the names of the forms in which the peer can run the case
     {"do": "make", "case": …, "form": …}           builds it
@@ -111,7 +112,9 @@ def main() -> None:
         print(json.dumps(message), file=replies, flush=True)
 
     try:
-        desk = Desk(importlib.import_module(module), int(threads))
+        module, _, argument = module.partition(":")
+        peer: Any = importlib.import_module(module)
+        desk = Desk(peer.peer(argument) if argument else peer, int(threads))
     except ImportError as error:
         reply({"missing": str(error)})
         return

@@ -3,20 +3,19 @@
 //   bpnet_kernels THREADS REPEATS [TEXT]   prints a line a kernel (whose name has TEXT): name, unit, median
 //                                          rate, median fraction of the peak with the least and the
 //                                          largest, tabs between
+//   bpnet_kernels THREADS REPEATS alexnet N  the same of AlexNet's layers for N images
 //   bpnet_kernels THREADS peak             answers every line with the multiply-add peak, in operations a
 //                                          second
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
-#include <functional>
 #include <string>
 #include <vector>
 
 #include "bpnet/bpnet.h"
-#include "bpnet/core/arena.h"
 #include "bpnet/core/parallel.h"
-#include "bpnet/kernels/dispatch.h"
+#include "measured.h"
 #include "peaks.h"
 
 namespace {
@@ -25,28 +24,6 @@ using bpnet::Activation;
 using bpnet::ActivationKind;
 using bpnet::Kernels;
 using bpnet::LinearSizes;
-
-struct Measured {
-  std::string name;
-  std::size_t memory;  // bytes of its arrays: compared with what goes through so many; 0: with multiply-adds
-  double work;         // operations, or bytes read and written, of one run
-  std::function<void()> run;
-};
-
-// Memory that stays until the end, filled with small numbers.
-float* numbers(std::size_t count) {
-  static std::vector<bpnet::Arena> arenas;
-  arenas.emplace_back().reserve(count * sizeof(float));
-  float* data = arenas.back().at<float>(0);
-  for (std::size_t i = 0; i < count; ++i) data[i] = float(i * 2654435761u >> 8 & 0xffff) / 65536.0f - 0.5f;
-  return data;
-}
-
-bpnet::Context context(std::size_t bytes) {
-  static bpnet::Arena scratch;
-  if (bytes > scratch.size()) scratch.reserve(std::max(bytes, std::size_t{1} << 26));
-  return {scratch.data(), scratch.size()};
-}
 
 // The three passes of a chain of linear layers; the first one's input wants no gradient.
 Measured products(const Kernels<float>& k, const std::string& name, std::size_t n,
@@ -198,6 +175,13 @@ int main(int argc, char** argv) {
   const int repeats = argc > 2 ? std::atoi(argv[2]) : 7;
   const std::string only = argc > 3 ? argv[3] : "";
   context(std::size_t{1} << 26);
+  if (only == "alexnet") {
+    for (const Measured& kernel :
+         alexnet_layers(bpnet::kernels<float>(), argc > 4 ? std::size_t(std::atoi(argv[4])) : 128)) {
+      measure(kernel, repeats);
+    }
+    return 0;
+  }
   for (const Measured& kernel : all_kernels(bpnet::kernels<float>())) {
     if (kernel.name.find(only) != std::string::npos) measure(kernel, repeats);
   }
