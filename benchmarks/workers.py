@@ -7,6 +7,7 @@ which may spin for a fifth of a second and more, take nothing from the peer whos
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import json
 import os
 import signal
@@ -52,6 +53,12 @@ class Company:
         return worker
 
 
+def die_with_parent() -> None:
+    """A stopped process would not see that its pipe has ended (Linux; elsewhere it stays)."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+
+
 class Process:
     """A process that answers a line with a line, stopped in between."""
 
@@ -67,6 +74,7 @@ class Process:
             stdout=subprocess.PIPE,
             text=True,
             cwd=ROOT,
+            preexec_fn=die_with_parent if os.name == "posix" else None,
             env={**os.environ, **(environment or {})},
         )
 
@@ -75,10 +83,16 @@ class Process:
             raise RuntimeError(f"{self.name}: {self._company.awake} is at work")
         self._company.awake = self.name
 
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
     def rest(self) -> None:
-        """Stop it until it is asked."""
+        """Stop it until it is asked; returns when all of its threads have stopped."""
         if CAN_STOP and self._process.poll() is None:
             self._process.send_signal(signal.SIGSTOP)
+            if hasattr(os, "waitid"):
+                os.waitid(os.P_PID, self._process.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
         self._company.awake = ""
 
     def read(self) -> str:
@@ -130,6 +144,10 @@ class Worker:
         command = [sys.executable, "-m", "benchmarks.worker", module, str(threads), numbers]
         self._process = company.start(name, command, environment)
         self._check(self._process.read())
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
 
     def _check(self, line: str) -> dict[str, Any]:
         reply = json.loads(line)
