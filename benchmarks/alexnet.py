@@ -18,6 +18,7 @@ import numpy as np
 from benchmarks.crew import Crew
 from benchmarks.measure import (
     AboveThePeak,
+    OtherWeights,
     Row,
     difference,
     fractions_of_peak,
@@ -150,7 +151,7 @@ def judge(case: AlexNet, what: str, error: float) -> None:
     if "bf16" in what:
         print(f"{case.name}: the {what} differs by {error:.1e}")
     elif error > TOLERANCE:
-        raise SystemExit(f"{case.name}: the {what} differs by {error:.1e}")
+        raise OtherWeights(f"{case.name}: the {what} differs by {error:.1e}")
 
 
 def measure(case: AlexNet, crew: Crew, repeats: int, peak: Callable[[], float] | None) -> list[Row]:

@@ -37,6 +37,10 @@ def row(case: str, threads: int, peer: str, ratios: Sequence[float], form: str =
     return Row(case, threads, peer, statistics.median(ratios), min(ratios), max(ratios), form)
 
 
+class OtherWeights(ValueError):
+    """A peer computes something else, and no ratio comes of it."""
+
+
 class AboveThePeak(ValueError):
     """A fraction of the peak above 1: the peak was measured wrongly, and no figure comes of it."""
 
@@ -57,7 +61,11 @@ def fractions_of_peak(what: str, rates: Sequence[float], peaks: Sequence[float])
 
 
 def check_same_weights(case: Case, crew: Crew, forms: Mapping[str, str]) -> None:
-    """After the same few steps from the same weights, all peers that can tell have the same weights."""
+    """After the same few steps from the same weights, all peers that can tell have the same weights.
+
+    Raises:
+        OtherWeights: they have not.
+    """
     # A unit of a ReLU network whose sum is next to 0 is on here and off there: rounding grows from 1e-7 to
     # 1e-4 within ten steps of a wide one.
     steps = 8 if case.activation == "relu" else 24
@@ -73,7 +81,9 @@ def check_same_weights(case: Case, crew: Crew, forms: Mapping[str, str]) -> None
         if theirs is not None:
             error = difference(ours, theirs)
             if error > 1e-5:
-                raise SystemExit(f"{case.name}: the weights of {name} ({forms[name]}) differ by {error:.1e}")
+                raise OtherWeights(
+                    f"{case.name}: the weights of {name} ({forms[name]}) differ by {error:.1e}"
+                )
 
 
 def weights_after(crew: Crew, name: str, case: Case, form: str, path: Path) -> list[np.ndarray] | None:

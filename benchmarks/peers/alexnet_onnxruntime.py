@@ -22,7 +22,8 @@ def make(case: AlexNet, threads: int, form: str) -> Runner:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
-    session = onnxruntime.InferenceSession(Folder(case).path, options, ["CPUExecutionProvider"])
+    folder = Folder(case)
+    session = onnxruntime.InferenceSession(folder.path, options, ["CPUExecutionProvider"])
     x, _ = make_batch(case)
     out = np.empty((case.batch, CLASSES), np.float32)
     binding = session.io_binding()

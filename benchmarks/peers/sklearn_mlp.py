@@ -69,7 +69,7 @@ def make(case: Case, data: Data, weights: list[Any], threads: int, form: str) ->
     def state() -> list[Any]:
         return [(w.T.copy(), b.copy()) for w, b in zip(model.coefs_, model.intercepts_)]
 
-    # Of two classes it has one output, so its weights compare with nothing; its mean squared error is the half
-    # of ours.
-    known = not case.predict and case.widths[-1] > 2 and case.loss == "cross_entropy"
+    # Two classes are one output here, the mean squared error is the half of ours, and Adam's ε is added before
+    # the bias correction, so that weights of next to no gradient move by another step.
+    known = case.classes and case.widths[-1] > 2 and not (case.predict or case.adam)
     return Runner(predict if case.predict else train, state if known else None, outputs)

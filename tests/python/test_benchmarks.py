@@ -18,6 +18,7 @@ from benchmarks.cases import CASES, Case, make_weights  # noqa: E402
 from benchmarks.crew import Crew  # noqa: E402
 from benchmarks.measure import (  # noqa: E402
     AboveThePeak,
+    OtherWeights,
     check_same_weights,
     difference,
     fractions_of_peak,
@@ -170,7 +171,7 @@ def test_other_weights_are_refused(company, log):
     crew = crew_of(company, "bpnet", "good")
     check_same_weights(CASE, crew, {"bpnet": "one", "good": "two"})
     crew = crew_of(company, "bpnet", "bad")
-    with pytest.raises(SystemExit, match=r"batch 3-4-2 B=2: the weights of bad \(one\) differ"):
+    with pytest.raises(OtherWeights, match=r"batch 3-4-2 B=2: the weights of bad \(one\) differ"):
         check_same_weights(CASE, crew, {"bpnet": "one", "bad": "one"})
 
 
