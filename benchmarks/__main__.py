@@ -36,7 +36,9 @@ def parse() -> argparse.Namespace:
     parser.add_argument(
         "--only", action="append", metavar="TEXT", help="what has this in its name; may be given again"
     )
-    parser.add_argument("--kernels", action="store_true", help="each kernel beside the peak, too")
+    parser.add_argument(
+        "--kernels", action="store_true", help="each kernel, or layer of AlexNet, beside the peak, too"
+    )
     parser.add_argument("--alexnet", action="store_true", help="AlexNet instead, beside its own peers")
     parser.add_argument("--plot", metavar="PNG", help="bars of the ratios")
     parser.add_argument("--markdown", metavar="FILE")
@@ -102,7 +104,10 @@ def run(options: argparse.Namespace) -> list[Row]:
                 print(report.line(row), flush=True)
                 rows.append(row)
     if options.kernels and not obstacle:
-        native.print_kernels(threads, options.repeats)
+        which = ("alexnet", "128") if options.alexnet else ()
+        for row in native.kernels(threads, options.repeats, *which):
+            print(report.line(row), flush=True)
+            rows.append(row)
     return rows
 
 
@@ -124,7 +129,7 @@ def main() -> int:
     if options.plot and rows:
         report.plot(rows, options.plot)
     if options.markdown:
-        report.write_markdown(rows, options.markdown)
+        report.write_markdown(rows, options.markdown, sys.argv[1:])
     if options.json:
         report.write_json(rows, options.json)
     return 0

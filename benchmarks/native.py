@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 
+from benchmarks.measure import Row
 from benchmarks.workers import ROOT, Company
 
 BUILD = ROOT / "build" / "bench"
@@ -48,13 +49,13 @@ class Peak:
         return float(self._process.ask(""))
 
 
-def print_kernels(threads: int, repeats: int) -> None:
-    """Every kernel's rate beside the peak measured in turn with it."""
-    print(
-        f"\n| kernel, threads: {threads} | rate | of the peak (median) | least to most |\n|---|---|---|---|"
-    )
-    for name, unit, rate, median, least, most in run(threads, str(repeats)):
-        if float(most) > 1:
+def kernels(threads: int, repeats: int, *which: str) -> list[Row]:
+    """Every kernel's fraction of the peak measured in turn with it, with its rate as the form."""
+    rows = []
+    for name, unit, rate, *fractions in run(threads, str(repeats), *which):
+        median, least, most = map(float, fractions)
+        if most > 1:
             print(f"refused: {name} reaches {most} of the peak; mend benchmarks/native/peaks.cpp")
             continue
-        print(f"| {name} | {rate} {unit} | {median} | {least} to {most} |", flush=True)
+        rows.append(Row(f"kernel: {name}", threads, "peak", median, least, most, f"{rate} {unit}"))
+    return rows

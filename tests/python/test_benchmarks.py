@@ -13,12 +13,13 @@ if not (ROOT / "benchmarks").is_dir():
     pytest.skip("the benchmarks are not here", allow_module_level=True)
 sys.path.insert(0, str(ROOT))
 
-from benchmarks import alexnet, libraries, native  # noqa: E402
+from benchmarks import alexnet, libraries, native, report  # noqa: E402
 from benchmarks.cases import CASES, Case, make_weights  # noqa: E402
 from benchmarks.crew import Crew  # noqa: E402
 from benchmarks.measure import (  # noqa: E402
     AboveThePeak,
     OtherWeights,
+    Row,
     check_same_weights,
     difference,
     fractions_of_peak,
@@ -207,10 +208,18 @@ def test_a_fraction_above_1_is_refused(company, log, capsys):
 def test_a_kernel_above_the_peak_is_refused(monkeypatch, capsys):
     lines = [["slow", "GB/s", "1", "0.5", "0.4", "0.6"], ["fast", "GB/s", "1", "0.9", "0.8", "1.001"]]
     monkeypatch.setattr(native, "run", lambda *_: lines)
-    native.print_kernels(1, 3)
-    said = capsys.readouterr().out
-    assert "| slow | 1 GB/s | 0.5 |" in said
-    assert "| fast |" not in said and "refused: fast" in said
+    assert native.kernels(1, 3) == [Row("kernel: slow", 1, "peak", 0.5, 0.4, 0.6, "1 GB/s")]
+    assert "refused: fast reaches 1.001" in capsys.readouterr().out
+
+
+def test_the_table_names_the_strongest_peer_first():
+    rows = [
+        Row("case", 1, "weak", 9, 8, 10),
+        Row("case", 1, "strong", 0.5, 0.4, 0.6, "form"),
+        Row("case", 1, "peak", 0.25, 0.2, 0.3),
+    ]
+    line = "| case | 1 | strong (form) **0.5** [0.4, 0.6] | weak **9** [8, 10] | 0.25 [0.2, 0.3] |"
+    assert report.table(rows)[2:] == [line]
 
 
 def forms_here(worker, case):
