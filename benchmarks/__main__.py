@@ -103,12 +103,21 @@ def run(options: argparse.Namespace) -> list[Row]:
             for row in found_rows:
                 print(report.line(row), flush=True)
                 rows.append(row)
+            write(options, rows)
     if options.kernels and not obstacle:
         which = ("alexnet", "128") if options.alexnet else ()
         for row in native.kernels(threads, options.repeats, *which):
             print(report.line(row), flush=True)
             rows.append(row)
     return rows
+
+
+def write(options: argparse.Namespace, rows: list[Row]) -> None:
+    """After each case, for a run may take an hour and be ended before."""
+    if options.markdown:
+        report.write_markdown(rows, options.markdown, sys.argv[1:])
+    if options.json:
+        report.write_json(rows, options.json)
 
 
 def run_both(arguments: list[str]) -> list[Row]:
@@ -128,10 +137,7 @@ def main() -> int:
     rows = run_both(sys.argv[1:]) if options.threads == "both" else run(options)
     if options.plot and rows:
         report.plot(rows, options.plot)
-    if options.markdown:
-        report.write_markdown(rows, options.markdown, sys.argv[1:])
-    if options.json:
-        report.write_json(rows, options.json)
+    write(options, rows)
     return 0
 
 

@@ -39,10 +39,10 @@ class Crew:
                 print(f"left out: {name} ({error})")
 
     def forms(self, name: str, case: dict[str, Any]) -> list[str]:
-        """In which the peer can run the case; none where it, or a part of it, is missing."""
+        """In which the peer can run the case; none where it, or a part of it, is missing or has ended."""
         try:
             return self.workers[name].ask("forms", case=case)["forms"]
-        except MissingPeer as error:
+        except (MissingPeer, PeerError) as error:
             print(f"left out: {name} ({error})")
             self.workers.pop(name).end()
             return []

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
+
+os.environ.setdefault("XLA_FLAGS", "--xla_cpu_enable_fast_math=true")
 
 import jax
 import jax.numpy as jnp
