@@ -1,7 +1,7 @@
 """AlexNet beside the peers that are strongest there: ``python -m benchmarks --alexnet``.
 
 Training is one step of SGD with momentum on a batch that stays in memory, inference one call. The peers' forms
-are tried with 32 images at most. Before a case is measured, the peers in single precision are checked to agree
+are tried with 16 images at most. Before a case is measured, the peers in single precision are checked to agree
 with bpnet on four images: on the outputs, and after a step without dropout on what it changed.
 """
 
@@ -31,6 +31,7 @@ from benchmarks.workers import Company
 SIZE, CLASSES = 227, 1000
 NORM = {"size": 5, "alpha": 5e-4, "beta": 0.75, "k": 2.0}  # α Σ x² / size, as PyTorch has it
 TOLERANCE = 1e-3
+TRIAL_BATCH = 16
 
 TRAINING = {
     "bpnet": "benchmarks.peers.alexnet_ours",
@@ -156,7 +157,7 @@ def judge(case: AlexNet, what: str, error: float) -> None:
 
 def measure(case: AlexNet, crew: Crew, repeats: int, peak: Callable[[], float] | None) -> list[Row]:
     """bpnet's rate over each peer's, and the fraction of the peak that its products reach."""
-    forms = crew.best_forms(case._replace(batch=min(case.batch, 32)))
+    forms = crew.best_forms(case._replace(batch=min(case.batch, TRIAL_BATCH)))
     (check_outputs if case.predict else check_step)(case, crew, forms)
     rates, peaks = take_turns(crew.ready(case, forms), repeats, peak)
     medians = ", ".join(f"{name} {np.median(rate):.3g}" for name, rate in rates.items())

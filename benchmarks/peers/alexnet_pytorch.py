@@ -67,7 +67,8 @@ class Peer:
         self.read_case = read_case
 
     def forms(self, case: AlexNet) -> list[str]:
-        return [f"{order}, {way}" for order in ORDERS for way in (PREDICT if case.predict else TRAIN)]
+        ways = PREDICT if case.predict else [way for way in TRAIN if case.norm or "slices" not in way]
+        return [f"{order}, {way}" for order in ORDERS for way in ways]
 
     def _autocast(self) -> Any:
         return torch.autocast("cpu", torch.bfloat16, enabled=self.bf16)

@@ -20,6 +20,7 @@ TRAIN = {  # the normalisation by a product with a banded matrix instead of tf.n
     "normalisation by bands": (True, False),
     "tf.nn.lrn, XLA": (False, True),
 }
+PLAIN = {"graph": (False, False), "XLA": (False, True)}  # without normalisation
 
 
 def convolve(x: Any, weight: Any, c: Any) -> Any:
@@ -74,16 +75,14 @@ class Peer:
         self._threads = 0
 
     def forms(self, case: AlexNet) -> list[str]:
-        if case.predict:
-            return []
-        return [form for form, (bands, _) in TRAIN.items() if case.norm or not bands]
+        return [] if case.predict else list(TRAIN if case.norm else PLAIN)
 
     def make(self, case: AlexNet, threads: int, form: str) -> Runner:
         if not self._threads:
             tf.config.threading.set_intra_op_parallelism_threads(threads)
             tf.config.threading.set_inter_op_parallelism_threads(1)
             self._threads = threads
-        bands, xla = TRAIN[form]
+        bands, xla = {**TRAIN, **PLAIN}[form]
         images, labels = make_batch(case)
         x = tf.constant(np.ascontiguousarray(images.transpose(0, 2, 3, 1)))
         y = tf.constant(labels)

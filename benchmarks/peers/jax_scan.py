@@ -26,23 +26,26 @@ PREDICT = ["NumPy slices", "slices on the device"]
 def forms(case: Case) -> list[str]:
     if case.predict:
         return PREDICT
-    if case.dropout:
-        return []
-    return [form for form, (_, unroll) in TRAIN.items() if unroll <= (8 if case.batch == 1 else 2)]
+    most = 8 if case.batch == 1 else 2
+    return [form for form, (hand, unroll) in TRAIN.items() if unroll <= most and not (hand and case.dropout)]
 
 
 def activate(case: Case, index: int, layers: int) -> bool:
     return case.last or index + 1 < layers
 
 
-def forward(case: Case, weights: list[Any], x: Any) -> list[Any]:
-    """The input of every layer, then the output."""
+def forward(case: Case, weights: list[Any], x: Any, key: Any = None) -> list[Any]:
+    """The input of every layer, then the output; with a key the activations are dropped."""
     activation = jnp.tanh if case.activation == "tanh" else jax.nn.relu
     values = [x]
     for index, (weight, bias) in enumerate(weights):
         x = x @ weight + bias
-        values.append(activation(x) if activate(case, index, len(weights)) else x)
-        x = values[-1]
+        if activate(case, index, len(weights)):
+            x = activation(x)
+            if key is not None:
+                keep = jax.random.bernoulli(jax.random.fold_in(key, index), 1 - case.dropout, x.shape)
+                x = jnp.where(keep, x / (1 - case.dropout), 0)
+        values.append(x)
     return values
 
 
@@ -54,11 +57,12 @@ def loss_of(case: Case, out: Any, y: Any) -> Any:
     return -jnp.take_along_axis(jax.nn.log_softmax(out), y[..., None], axis=-1).mean()
 
 
-def by_grad(case: Case, weights: list[Any], x: Any, y: Any) -> list[Any]:
-    return jax.grad(lambda weights: loss_of(case, forward(case, weights, x)[-1], y))(weights)
+def by_grad(case: Case, weights: list[Any], x: Any, y: Any, step: Any) -> list[Any]:
+    key = jax.random.fold_in(jax.random.key(0, impl="rbg"), step) if case.dropout else None
+    return jax.grad(lambda weights: loss_of(case, forward(case, weights, x, key)[-1], y))(weights)
 
 
-def by_hand(case: Case, weights: list[Any], x: Any, y: Any) -> list[Any]:
+def by_hand(case: Case, weights: list[Any], x: Any, y: Any, step: Any) -> list[Any]:
     values = forward(case, weights, x)
     out = values[-1]
     if case.loss == "half_squared_error":
@@ -112,13 +116,14 @@ def make(case: Case, data: Data, weights: list[Any], threads: int, form: str) ->
     shape = (steps,) if case.batch == 1 else (steps, case.batch)
     xs = jnp.asarray(data.x[: steps * case.batch].reshape(*shape, -1))
     ys = jnp.asarray(data.y[: steps * case.batch].reshape(*shape, *data.y.shape[1:]))
+    numbers = jnp.arange(steps)
 
     def repeat(state: Any, xs: Any, ys: Any) -> Any:
         if steps == 1:  # the same batch again and again
-            again = jax.lax.scan(lambda s, _: step(s, (xs[0], ys[0])), state, length=case.epochs)
+            again = jax.lax.scan(lambda s, _: step(s, (xs[0], ys[0], 0)), state, length=case.epochs)
             return again[0]
         for _ in range(case.epochs):
-            state = jax.lax.scan(step, state, (xs, ys), unroll=unroll)[0]
+            state = jax.lax.scan(step, state, (xs, ys, numbers), unroll=unroll)[0]
         return state
 
     jitted = jax.jit(repeat, donate_argnums=0)
