@@ -14,6 +14,7 @@ from benchmarks.measure import Row
 
 HEAD = "| case | threads | peer | bpnet is × better (median) | least to most |\n|---|---|---|---|---|"
 TABLE = "| case | threads | the strongest peer | the others | of the peak |\n|---|---|---|---|---|"
+FILES = {"--markdown", "--json", "--plot"}  # with their names no part of what was measured
 DISTRIBUTIONS = (
     "numpy",
     "jax",
@@ -78,10 +79,11 @@ def circumstances(command: Sequence[str]) -> str:
             versions.append(f"{name} {metadata.version(name)}")
         except metadata.PackageNotFoundError:
             continue
+    words = [word for i, word in enumerate(command) if not {word, *command[i - 1 : i]} & FILES]
     today = datetime.date.today().isoformat()
-    words = " ".join(f"'{word}'" if " " in word else word for word in command)
+    told = " ".join(f"'{word}'" if " " in word else word for word in words)
     where = f"{processor()}; {os.cpu_count()} processors; {today}"
-    return f"`python -m benchmarks {words}`, {where}. {', '.join(versions)}."
+    return f"`python -m benchmarks {told}`, {where}. {', '.join(versions)}."
 
 
 def write_markdown(rows: Sequence[Row], path: str, command: Sequence[str]) -> None:

@@ -222,6 +222,13 @@ def test_the_table_names_the_strongest_peer_first():
     assert report.table(rows)[2:] == [line]
 
 
+def test_the_command_is_told_without_the_files_that_it_writes():
+    told = report.circumstances(
+        ["--threads", "1", "--json", "rows.json", "--only", "online 2", "--markdown", "x"]
+    )
+    assert told.startswith("`python -m benchmarks --threads 1 --only 'online 2'`, ")
+
+
 def forms_here(worker, case):
     try:
         return worker.ask("forms", case=case._asdict())["forms"]
