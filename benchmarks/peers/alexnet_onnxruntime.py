@@ -36,6 +36,6 @@ def make(case: AlexNet, threads: int, form: str) -> Runner:
             session.run_with_iobinding(binding)
         else:
             session.run(None, {"x": x})
-        return case.batch
+        return len(out)  # which keeps the bound memory, as x is kept above
 
     return Runner(predict, outputs=lambda images: session.run(None, {"x": images})[0])

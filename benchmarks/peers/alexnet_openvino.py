@@ -30,11 +30,12 @@ class Peer:
         compiled = core.compile_model(core.read_model(folder.path), "CPU", settings)
         request = compiled.create_infer_request()
         x, _ = make_batch(case)
-        request.set_input_tensor(openvino.Tensor(x, shared_memory=True))
+        tensor = openvino.Tensor(x, shared_memory=True)
+        request.set_input_tensor(tensor)
 
         def predict() -> int:
             request.infer()
-            return case.batch
+            return len(x)  # which keeps the shared memory
 
         def outputs(images: np.ndarray) -> np.ndarray:
             return compiled([images])[0]
