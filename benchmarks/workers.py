@@ -1,6 +1,6 @@
 """Peers in processes of their own, of which one at a time is awake.
 
-A worker is stopped (SIGSTOP) as soon as it has answered and goes on when it is asked again: its idle threads,
+A worker is stopped (SIGSTOP) as soon as it has answered and continued when it is asked again: its idle threads,
 which may spin for a fifth of a second and more, take nothing from the peer whose turn it is.
 """
 

@@ -42,7 +42,7 @@ def make(case: Case, data: Data, weights: list[Any], threads: int, form: str) ->
     held = np.ctypeslib.as_array(fann.peer_weights(net), (sum(row.size for row in rows),))
     held[:] = np.concatenate([row.ravel() for row in rows])
 
-    # FANN goes through the samples slowly: a part of them is enough to tell.
+    # FANN is slow: a part of them is enough to tell.
     limit = min(case.samples, max(500, case.samples // 5))
     number = ctypes.POINTER(ctypes.c_float)
 

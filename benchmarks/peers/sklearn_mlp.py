@@ -42,7 +42,7 @@ def make(case: Case, data: Data, weights: list[Any], threads: int, form: str) ->
     more = {"classes": np.arange(case.widths[-1])} if case.classes else {}
     model.partial_fit(data.x[:first], data.y[:first], **more)  # makes the weights
     model.batch_size = case.batch
-    # Its optimizer goes on from what that step left.
+    # That step left its traces in the optimizer.
     for attribute in ("velocities", "ms", "vs"):
         for array in getattr(model._optimizer, attribute, []):
             array[...] = 0
