@@ -1,8 +1,8 @@
 """``python -m benchmarks``: bpnet beside its peers, interleaved in one run; ``--help`` lists the options.
 
-Run from the checkout with the extra ``bench`` installed. Peers that are not installed are left out, and
-said so; so is the peak where there is no cmake or compiler. For one thread the process binds itself to
-one processor before any peer is loaded.
+Run from the checkout with the extra ``bench`` installed, and ``bench-alexnet`` for ``--alexnet``. Every peer is a
+process of its own, bound to one processor or to all, and stopped while another has its turn. Peers that are not
+installed are left out, and said so; so is the peak where there is no cmake or compiler.
 """
 
 from __future__ import annotations
@@ -12,18 +12,21 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
-from benchmarks import native, report
+from benchmarks import alexnet, native, report
 from benchmarks.cases import CASES
-from benchmarks.measure import Row, measure
-from benchmarks.peers import Peers
+from benchmarks.crew import Crew
+from benchmarks.measure import OtherWeights, Row, measure
 from benchmarks.processes import four_processes
 from benchmarks.startup import import_times, package_sizes
 from benchmarks.threads import gain_of_threads
 from benchmarks.to_accuracy import time_to_accuracy
+from benchmarks.workers import Company, PeerError
+
+Measurements = dict[str, Callable[[], list[Row]]]
 
 
 def parse() -> argparse.Namespace:
@@ -33,8 +36,10 @@ def parse() -> argparse.Namespace:
     parser.add_argument(
         "--only", action="append", metavar="TEXT", help="what has this in its name; may be given again"
     )
-    parser.add_argument("--kernels", action="store_true", help="each kernel beside the peak, too")
-    parser.add_argument("--compile", action="store_true", help="PyTorch by torch.compile, too")
+    parser.add_argument(
+        "--kernels", action="store_true", help="each kernel, or layer of AlexNet, beside the peak, too"
+    )
+    parser.add_argument("--alexnet", action="store_true", help="AlexNet instead, beside its own peers")
     parser.add_argument("--plot", metavar="PNG", help="bars of the ratios")
     parser.add_argument("--markdown", metavar="FILE")
     parser.add_argument("--json", metavar="FILE")
@@ -42,50 +47,81 @@ def parse() -> argparse.Namespace:
 
 
 def measurements(
-    options: argparse.Namespace, peers: Peers, threads: int, peak: Callable[[], float] | None
-) -> dict[str, Callable[[], list[Row]]]:
+    options: argparse.Namespace,
+    company: Company,
+    crew: Crew,
+    processors: Sequence[int],
+    peak: Callable[[], float] | None,
+) -> Measurements:
     """What there is to measure, by name, in the order in which it is done."""
     repeats = options.repeats
-    found: dict[str, Callable[[], list[Row]]] = {
-        case.name: partial(measure, case, peers, threads, repeats, peak) for case in CASES
-    }
-    found["time to 98 %"] = partial(time_to_accuracy, peers, threads, min(repeats, 3))
+    found: Measurements = {case.name: partial(measure, case, crew, repeats, peak) for case in CASES}
+    found["time to 98 %"] = partial(time_to_accuracy, crew, min(repeats, 3))
     if options.threads == "1":  # they know no threads
         found["import time"] = partial(import_times, repeats)
         found["sizes"] = package_sizes
     else:
         for case in CASES:
             if max(case.widths) >= 128 and not case.predict:
-                found[f"all threads, {case.name}"] = partial(gain_of_threads, case, threads, repeats)
-        found["four processes at once"] = partial(four_processes, threads, repeats)
+                found[f"all threads, {case.name}"] = partial(
+                    gain_of_threads, case, company, processors, repeats
+                )
+        found["four processes at once"] = partial(four_processes, len(processors), repeats)
     return found
 
 
+def chosen(found: Measurements, only: Sequence[str] | None) -> Measurements:
+    return {
+        name: measured for name, measured in found.items() if not only or any(text in name for text in only)
+    }
+
+
 def run(options: argparse.Namespace) -> list[Row]:
-    processors = sorted(os.sched_getaffinity(0))
-    threads = 1 if options.threads == "1" else len(processors)
+    processors = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else [0]
     obstacle = native.build()  # with all processors
-    peak = None if obstacle else partial(native.multiply_add_peak, threads)
     if obstacle:
         print(f"left out: the multiply-add peak and the kernels ({obstacle})")
-    if threads == 1:
-        os.sched_setaffinity(0, processors[-1:])
-    peers = Peers(options.compile)
-    print(report.HEAD)
+    if options.threads == "1" and hasattr(os, "sched_setaffinity"):
+        processors = processors[-1:]
+        os.sched_setaffinity(0, processors)
+    threads = len(processors)
     rows = []
-    for name, measured in measurements(options, peers, threads, peak).items():
-        if options.only and not any(text in name for text in options.only):
-            continue
-        for row in measured():
+    with Company() as company:
+        peak = None if obstacle else native.Peak(company, threads)
+        if options.alexnet:
+            found = alexnet.measurements(company, threads, processors, options.repeats, peak)
+        else:
+            crew = Crew(company, threads, processors)
+            found = measurements(options, company, crew, processors, peak)
+        print(report.HEAD)
+        for measured in chosen(found, options.only).values():
+            try:
+                found_rows = measured()
+            except (OtherWeights, PeerError) as error:  # the other cases go on
+                print(f"refused: {error}", flush=True)
+                continue
+            for row in found_rows:
+                print(report.line(row), flush=True)
+                rows.append(row)
+            write(options, rows)
+    if options.kernels and not obstacle:
+        which = ("alexnet", "128") if options.alexnet else ()
+        for row in native.kernels(threads, options.repeats, *which):
             print(report.line(row), flush=True)
             rows.append(row)
-    if options.kernels and not obstacle:
-        native.print_kernels(threads, options.repeats)
     return rows
 
 
+def write(options: argparse.Namespace, rows: list[Row]) -> None:
+    """After each case, for a run may take an hour and be ended before."""
+    if options.markdown:
+        report.write_markdown(rows, options.markdown, sys.argv[1:])
+    if options.json:
+        report.write_json(rows, options.json)
+
+
 def run_both(arguments: list[str]) -> list[Row]:
-    """One thread, then all, each in a process of its own: JAX takes its threads once."""
+    """One thread, then all, each in a process of its own: the one is bound to a processor."""
     rows = []
     for threads in ("1", "all"):
         with tempfile.TemporaryDirectory() as folder:
@@ -101,10 +137,7 @@ def main() -> int:
     rows = run_both(sys.argv[1:]) if options.threads == "both" else run(options)
     if options.plot and rows:
         report.plot(rows, options.plot)
-    if options.markdown:
-        report.write_markdown(rows, options.markdown)
-    if options.json:
-        report.write_json(rows, options.json)
+    write(options, rows)
     return 0
 
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import statistics
-import time
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from benchmarks.cases import Case, make_data, make_weights
-from benchmarks.peers import Peers, Runner
+from benchmarks.cases import Case
+from benchmarks.crew import Crew
+
+TURN_SECONDS = 0.15  # of each peer in each repeat, at least
 
 
 class Row(NamedTuple):
@@ -18,6 +21,7 @@ class Row(NamedTuple):
 
     Attributes:
         peer: or "peak", then the numbers are the fraction of it that bpnet reaches.
+        form: in which the peer ran.
     """
 
     case: str
@@ -26,64 +30,114 @@ class Row(NamedTuple):
     median: float
     least: float
     most: float
+    form: str = ""
 
 
-def row(case: str, threads: int, peer: str, ratios: Sequence[float]) -> Row:
-    return Row(case, threads, peer, statistics.median(ratios), min(ratios), max(ratios))
+def row(case: str, threads: int, peer: str, ratios: Sequence[float], form: str = "") -> Row:
+    return Row(case, threads, peer, statistics.median(ratios), min(ratios), max(ratios), form)
 
 
-def check_same_weights(case: Case, peers: Peers) -> None:
-    """After the same few steps from the same weights, all peers that can tell have the same weights."""
+class OtherWeights(ValueError):
+    """A peer computes something else, and no ratio comes of it."""
+
+
+class AboveThePeak(ValueError):
+    """A fraction of the peak above 1: the peak was measured wrongly, and no figure comes of it."""
+
+
+def fractions_of_peak(what: str, rates: Sequence[float], peaks: Sequence[float]) -> list[float]:
+    """Of the highest of the peaks that were measured in turn with the rates: a peak is what is reached at most.
+
+    Raises:
+        AboveThePeak: a rate above it.
+    """
+    peak = max(peaks)
+    if max(rates) > peak:
+        raise AboveThePeak(
+            f"{what}: {max(rates):.4g} operations a second are above the peak of {peak:.4g}; "
+            "mend benchmarks/native/peaks.cpp"
+        )
+    return [rate / peak for rate in rates]
+
+
+def check_same_weights(case: Case, crew: Crew, forms: Mapping[str, str]) -> None:
+    """After the same few steps from the same weights, all peers that can tell have the same weights.
+
+    Raises:
+        OtherWeights: they have not.
+    """
     # A unit of a ReLU network whose sum is next to 0 is on here and off there: rounding grows from 1e-7 to
-    # 1e-4 within ten steps of a wide one.
-    steps = 5 if case.activation == "relu" else 20
+    # 1e-3 within eight batches of a wide one.
+    steps = 24 if case.activation == "tanh" else 8 if case.batch == 1 else 5
     samples = min(case.samples, steps * case.batch)
     small = case._replace(samples=samples, epochs=steps * case.batch // samples)
-    states = {}
-    for name, runner in peers.make(small, make_data(small), make_weights(small), 1).items():
-        if runner.weights is not None:
-            runner.run()
-            states[name] = [array for pair in runner.weights() for array in pair]
-    ours = states.pop("bpnet", [])
+    with tempfile.TemporaryDirectory() as folder:
+        states = {
+            name: weights_after(crew, name, small, form, Path(folder) / f"{name}.npz")
+            for name, form in forms.items()
+        }
+    ours = states.pop("bpnet") or []
     for name, theirs in states.items():
-        for a, b in zip(ours, theirs):
-            error = float(np.abs(a - b).max() / np.abs(b).max())
+        if theirs is not None:
+            error = difference(ours, theirs)
             if error > 1e-5:
-                raise SystemExit(f"{case.name}: the weights of {name} differ by {error:.1e}")
+                raise OtherWeights(
+                    f"{case.name}: the weights of {name} ({forms[name]}) differ by {error:.1e}"
+                )
 
 
-def rates_of(
-    case: Case, runners: Mapping[str, Runner], repeats: int, between: Callable[[], None] = lambda: None
-) -> dict[str, list[float]]:
-    """Samples a second of each peer, one number per repeat."""
-    rates: dict[str, list[float]] = {name: [] for name in runners}
-    for runner in runners.values():
-        runner.run()  # compiles, allocates, fills caches
+def weights_after(crew: Crew, name: str, case: Case, form: str, path: Path) -> list[np.ndarray] | None:
+    """The peer's weights after one run of the case, None where it cannot tell them."""
+    worker = crew.workers[name]
+    worker.ask("make", case=case._asdict(), form=form)
+    worker.ask("run", seconds=0)
+    if not worker.ask("weights", path=str(path))["known"]:
+        return None
+    with np.load(path) as arrays:
+        return list(arrays.values())
+
+
+def difference(ours: Sequence[np.ndarray], theirs: Sequence[np.ndarray]) -> float:
+    """The largest difference of two networks' weights, each layer's of its largest weight."""
+    if [a.shape for a in ours] != [b.shape for b in theirs]:
+        return float("inf")
+    return max(float(np.abs(a - b).max() / np.abs(b).max()) for a, b in zip(ours, theirs))
+
+
+def take_turns(
+    workers: Mapping[str, Any], repeats: int, peak: Callable[[], float] | None = None
+) -> tuple[dict[str, list[float]], list[float]]:
+    """Samples a second of each, one number per repeat, and the peaks before and after the first one's turn."""
+    rates: dict[str, list[float]] = {name: [] for name in workers}
+    peaks = []
     for _ in range(repeats):
-        between()
-        for name, runner in runners.items():
-            start = time.perf_counter()
-            samples = runner.run() or case.samples * case.epochs
-            rates[name].append(samples / (time.perf_counter() - start))
-    return rates
+        for name, worker in workers.items():
+            first = peak is not None and name == next(iter(workers))
+            if first:
+                peaks.append(peak())
+            rates[name].append(worker.rate(TURN_SECONDS))
+            if first:
+                peaks.append(peak())
+    return rates, peaks
 
 
-def measure(
-    case: Case, peers: Peers, threads: int, repeats: int, peak: Callable[[], float] | None
-) -> list[Row]:
+def measure(case: Case, crew: Crew, repeats: int, peak: Callable[[], float] | None) -> list[Row]:
     """bpnet's rate over each peer's, and the fraction of the peak that its products reach."""
+    forms = crew.best_forms(case)
     if not (case.predict or case.dropout):
-        check_same_weights(case, peers)
-    runners = peers.make(case, make_data(case), make_weights(case), threads)
-    peaks: list[float] = []
-    rates = rates_of(case, runners, repeats, lambda: peaks.append(peak()) if peak else None)
+        check_same_weights(case, crew, forms)
+    rates, peaks = take_turns(crew.ready(case, forms), repeats, peak)
     ours = rates["bpnet"]
     rows = [
-        row(case.name, threads, peer, [a / b for a, b in zip(ours, theirs)])
+        row(case.name, crew.threads, peer, [a / b for a, b in zip(ours, theirs)], forms[peer])
         for peer, theirs in rates.items()
         if peer != "bpnet"
     ]
+    rows.sort(key=lambda r: r.median)  # the strongest peer first
     if peaks:
-        reached = [case.operations * rate / most for rate, most in zip(ours, peaks)]
-        rows.append(row(case.name, threads, "peak", reached))
+        try:
+            fractions = fractions_of_peak(case.name, [case.operations * rate for rate in ours], peaks)
+            rows.append(row(case.name, crew.threads, "peak", fractions))
+        except AboveThePeak as error:
+            print(f"refused: {error}")
     return rows

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
+from benchmarks.measure import Row
+from benchmarks.workers import ROOT, Company
+
 BUILD = ROOT / "build" / "bench"
 PROGRAM = BUILD / "benchmarks" / "native" / ("bpnet_kernels.exe" if os.name == "nt" else "bpnet_kernels")
 
@@ -36,16 +37,25 @@ def run(threads: int, *arguments: str) -> list[list[str]]:
     return [line.split("\t") for line in text.splitlines()]
 
 
-def multiply_add_peak(threads: int) -> float:
-    """float32 operations a second of all threads together, a multiply-add counted as two: of some
-    milliseconds, now."""
-    return float(run(threads, "peak")[0][1])
+class Peak:
+    """float32 operations a second of all threads together, a multiply-add counted as two: the best of some
+    20 milliseconds, now. Its process is one of the company."""
+
+    def __init__(self, company: Company, threads: int) -> None:
+        self._process = company.start("the peak", [str(PROGRAM), str(threads), "peak"])
+        self._process.rest()
+
+    def __call__(self) -> float:
+        return float(self._process.ask(""))
 
 
-def print_kernels(threads: int, repeats: int) -> None:
-    """Every kernel's rate beside the peak measured in turn with it."""
-    print(
-        f"\n| kernel, threads: {threads} | rate | of the peak (median) | least to most |\n|---|---|---|---|"
-    )
-    for name, unit, rate, median, least, most in run(threads, str(repeats)):
-        print(f"| {name} | {rate} {unit} | {median} | {least} to {most} |", flush=True)
+def kernels(threads: int, repeats: int, *which: str) -> list[Row]:
+    """Every kernel's fraction of the peak measured in turn with it, with its rate as the form."""
+    rows = []
+    for name, unit, rate, *fractions in run(threads, str(repeats), *which):
+        median, least, most = map(float, fractions)
+        if most > 1:
+            print(f"refused: {name} reaches {most} of the peak; mend benchmarks/native/peaks.cpp")
+            continue
+        rows.append(Row(f"kernel: {name}", threads, "peak", median, least, most, f"{rate} {unit}"))
+    return rows

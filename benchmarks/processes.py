@@ -46,7 +46,7 @@ def _start(code: str, threads: int | None) -> list[Any]:
         subprocess.Popen(command, env=env, stdin=pipe, stdout=pipe, text=True) for _ in range(PROCESSES)
     ]
     for child in children:
-        _hear(child, "ready")
+        _expect(child, "ready")
     return children
 
 
@@ -55,10 +55,10 @@ def _go(child: Any) -> None:
     child.stdin.flush()
 
 
-def _hear(child: Any, word: str) -> None:
-    heard = child.stdout.readline().strip()
-    if heard != word:
-        raise RuntimeError(f"four processes: one said {heard!r}, {word!r} was expected")
+def _expect(child: Any, word: str) -> None:
+    said = child.stdout.readline().strip()
+    if said != word:
+        raise RuntimeError(f"four processes: one said {said!r}, {word!r} was expected")
 
 
 def _at_once(children: list[Any]) -> float:
@@ -66,7 +66,7 @@ def _at_once(children: list[Any]) -> float:
     for child in children:
         _go(child)
     for child in children:
-        _hear(child, "done")
+        _expect(child, "done")
     return time.perf_counter() - start
 
 
@@ -74,7 +74,7 @@ def _in_turn(children: list[Any]) -> float:
     start = time.perf_counter()
     for child in children:
         _go(child)
-        _hear(child, "done")
+        _expect(child, "done")
     return time.perf_counter() - start
 
 

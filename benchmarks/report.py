@@ -2,22 +2,92 @@
 
 from __future__ import annotations
 
+import datetime
 import json
+import os
+import platform
 from collections.abc import Sequence
+from importlib import metadata
 from pathlib import Path
 
 from benchmarks.measure import Row
 
 HEAD = "| case | threads | peer | bpnet is × better (median) | least to most |\n|---|---|---|---|---|"
+TABLE = "| case | threads | the strongest peer | the others | of the peak |\n|---|---|---|---|---|"
+FILES = {"--markdown", "--json", "--plot"}  # with their names no part of what was measured
+DISTRIBUTIONS = (
+    "numpy",
+    "jax",
+    "torch",
+    "scikit-learn",
+    "tensorflow",
+    "tensorflow-cpu",
+    "openvino",
+    "onnxruntime",
+)
 
 
 def line(row: Row) -> str:
-    peer = "of the multiply-add peak" if row.peer == "peak" else row.peer
+    peer = "of the peak" if row.peer == "peak" else row.peer
+    if row.form:
+        peer += f" ({row.form})"
     return f"| {row.case} | {row.threads} | {peer} | {row.median:.3g} | {row.least:.3g} to {row.most:.3g} |"
 
 
-def write_markdown(rows: Sequence[Row], path: str) -> None:
-    Path(path).write_text("\n".join([HEAD, *map(line, rows), ""]), encoding="utf-8")
+def figure(row: Row) -> str:
+    form = f" ({row.form})" if row.form else ""
+    return f"{row.peer}{form} **{row.median:.3g}** [{row.least:.3g}, {row.most:.3g}]"
+
+
+def fraction(row: Row) -> str:
+    return f"{row.median:.2g} [{row.least:.2g}, {row.most:.2g}]" + (f", {row.form}" if row.form else "")
+
+
+def table(rows: Sequence[Row]) -> list[str]:
+    """A line a case: the ratios with the least and the largest, the strongest peer first."""
+    cases: dict[tuple[str, int], list[Row]] = {}
+    for row in rows:
+        cases.setdefault((row.case, row.threads), []).append(row)
+    lines = TABLE.splitlines()
+    for (case, threads), found in cases.items():
+        peers = sorted((row for row in found if row.peer != "peak"), key=lambda row: row.median)
+        peak = next((fraction(row) for row in found if row.peer == "peak"), "")
+        first = figure(peers[0]) if peers else ""
+        others = ", ".join(map(figure, peers[1:]))
+        lines.append(f"| {case} | {threads} | {first} | {others} | {peak} |")
+    return lines
+
+
+def processor() -> str:
+    """As the system names it, with family and model, for virtual machines give no more than a vendor's name."""
+    path = Path("/proc/cpuinfo")
+    if not path.exists():
+        return platform.processor() or platform.machine()
+    fields: dict[str, str] = {}
+    for text in path.read_text(encoding="utf-8").splitlines():
+        name, _, value = text.partition(":")
+        fields.setdefault(name.strip(), value.strip())
+    names = [f"{name} {fields[name]}" for name in ("cpu family", "model") if name in fields]
+    return ", ".join([fields.get("model name", platform.machine()), *names])
+
+
+def circumstances(command: Sequence[str]) -> str:
+    """Where, when and by which command, and the peers' versions."""
+    versions = []
+    for name in DISTRIBUTIONS:
+        try:
+            versions.append(f"{name} {metadata.version(name)}")
+        except metadata.PackageNotFoundError:
+            continue
+    words = [word for i, word in enumerate(command) if not {word, *command[i - 1 : i]} & FILES]
+    today = datetime.date.today().isoformat()
+    told = " ".join(f"'{word}'" if " " in word else word for word in words)
+    where = f"{processor()}; {os.cpu_count()} processors; {today}"
+    return f"`python -m benchmarks {told}`, {where}. {', '.join(versions)}."
+
+
+def write_markdown(rows: Sequence[Row], path: str, command: Sequence[str]) -> None:
+    Path(path).write_text("\n".join([circumstances(command), "", *table(rows), ""]), encoding="utf-8")
 
 
 def write_json(rows: Sequence[Row], path: str) -> None:

@@ -58,7 +58,7 @@ def _files_of(names: Iterable[str]) -> list[Path]:
 
 
 def _sizes(files: Iterable[Path]) -> tuple[int, int]:
-    """Bytes as they lie there, and deflated as in a wheel."""
+    """Bytes as they are stored, and deflated as in a wheel."""
     installed = packed = 0
     for path in files:
         if path.suffix == ".pyc" or not path.is_file():

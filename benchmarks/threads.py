@@ -1,24 +1,27 @@
-"""What bpnet gains by threads: one and all of them in turn."""
+"""What bpnet gains by threads: one and all of them in turn, each in a process of its own."""
 
 from __future__ import annotations
 
-import bpnet as bp
-from benchmarks.cases import Case, make_data, make_weights
-from benchmarks.measure import Row, rates_of, row
-from benchmarks.peers import Runner, ours
+from collections.abc import Sequence
+
+from benchmarks.cases import Case
+from benchmarks.measure import Row, row, take_turns
+from benchmarks.workers import Company, Worker
 
 
-def gain_of_threads(case: Case, threads: int, repeats: int) -> list[Row]:
+def gain_of_threads(case: Case, company: Company, processors: Sequence[int], repeats: int) -> list[Row]:
     """The rate with all threads over the rate with one."""
-    runner = ours.make(case, make_data(case), make_weights(case), threads)
-
-    def with_threads(count: int) -> Runner:
-        def run() -> None:
-            bp.set_num_threads(count)
-            runner.run()
-
-        return Runner(run)
-
-    rates = rates_of(case, {str(count): with_threads(count) for count in (threads, 1)}, repeats)
-    ratios = [a / b for a, b in zip(rates[str(threads)], rates["1"])]
-    return [row(f"all threads, {case.name}", threads, "one thread", ratios)]
+    workers = {
+        threads: Worker(company, f"bpnet, {threads}", "benchmarks.peers.ours", threads, processors)
+        for threads in (len(processors), 1)
+    }
+    try:
+        for worker in workers.values():
+            worker.ask("make", case=case._asdict(), form="fit")
+            worker.ask("run", seconds=0)
+        rates, _ = take_turns(workers, repeats)
+    finally:
+        for worker in workers.values():
+            worker.end()
+    ratios = [a / b for a, b in zip(rates[len(processors)], rates[1])]
+    return [row(f"all threads, {case.name}", len(processors), "one thread", ratios)]

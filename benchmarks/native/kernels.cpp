@@ -3,19 +3,19 @@
 //   bpnet_kernels THREADS REPEATS [TEXT]   prints a line a kernel (whose name has TEXT): name, unit, median
 //                                          rate, median fraction of the peak with the least and the
 //                                          largest, tabs between
-//   bpnet_kernels THREADS peak             prints the multiply-add peak, in operations a second
+//   bpnet_kernels THREADS REPEATS alexnet N  the same of AlexNet's layers for N images
+//   bpnet_kernels THREADS peak             answers every line with the multiply-add peak, in operations a
+//                                          second
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
-#include <functional>
 #include <string>
 #include <vector>
 
 #include "bpnet/bpnet.h"
-#include "bpnet/core/arena.h"
 #include "bpnet/core/parallel.h"
-#include "bpnet/kernels/dispatch.h"
+#include "measured.h"
 #include "peaks.h"
 
 namespace {
@@ -24,28 +24,6 @@ using bpnet::Activation;
 using bpnet::ActivationKind;
 using bpnet::Kernels;
 using bpnet::LinearSizes;
-
-struct Measured {
-  std::string name;
-  bool memory;  // compared with the memory's bytes a second, else with the multiply-adds
-  double work;  // operations, or bytes read and written, of one run
-  std::function<void()> run;
-};
-
-// Memory that stays until the end, filled with small numbers.
-float* numbers(std::size_t count) {
-  static std::vector<bpnet::Arena> arenas;
-  arenas.emplace_back().reserve(count * sizeof(float));
-  float* data = arenas.back().at<float>(0);
-  for (std::size_t i = 0; i < count; ++i) data[i] = float(i * 2654435761u >> 8 & 0xffff) / 65536.0f - 0.5f;
-  return data;
-}
-
-bpnet::Context context(std::size_t bytes) {
-  static bpnet::Arena scratch;
-  if (bytes > scratch.size()) scratch.reserve(std::max(bytes, std::size_t{1} << 26));
-  return {scratch.data(), scratch.size()};
-}
 
 // The three passes of a chain of linear layers; the first one's input wants no gradient.
 Measured products(const Kernels<float>& k, const std::string& name, std::size_t n,
@@ -65,7 +43,7 @@ Measured products(const Kernels<float>& k, const std::string& name, std::size_t 
     work += 2.0 * double(n * s.in * s.out) * (l ? 3 : 2);
   }
   float* grad_x = numbers(n * *std::max_element(widths.begin(), widths.end()));
-  return {name, false, work, [&k, layers, grad_x] {
+  return {name, 0, work, [&k, layers, grad_x] {
             bpnet::Context c = context(0);
             for (const Linear& l : layers) {
               k.linear_forward(c, l.sizes, l.x, l.w, l.b, {ActivationKind::kRelu, 0}, l.y);
@@ -80,7 +58,7 @@ Measured products(const Kernels<float>& k, const std::string& name, std::size_t 
 
 Measured product(const Kernels<float>& k, const std::string& name, LinearSizes s, int pass) {
   float *x = numbers(s.n * s.in), *w = numbers(s.in * s.out), *y = numbers(s.n * s.out);
-  return {name, false, 2.0 * double(s.n * s.in * s.out), [&k, s, x, w, y, pass] {
+  return {name, 0, 2.0 * double(s.n * s.in * s.out), [&k, s, x, w, y, pass] {
             bpnet::Context c = context(0);
             if (pass == 0) k.linear_forward(c, s, x, w, nullptr, {ActivationKind::kIdentity, 0}, y);
             if (pass == 1) k.linear_backward_input(c, s, y, w, x);
@@ -91,7 +69,7 @@ Measured product(const Kernels<float>& k, const std::string& name, LinearSizes s
 Measured activation(const Kernels<float>& k, const std::string& name, ActivationKind kind,
                     std::size_t count) {
   float *x = numbers(count), *y = numbers(count);
-  return {name, true, 8.0 * double(count), [&k, kind, count, x, y] {
+  return {name, 8 * count, 8.0 * double(count), [&k, kind, count, x, y] {
             bpnet::Context c = context(0);
             k.activation_forward(c, {kind, 0}, count, x, y);
           }};
@@ -109,7 +87,7 @@ Measured softmax_loss(const Kernels<float>& k, const std::string& name, std::siz
   a.label = labels.back().data();
   a.row_scale = numbers(rows);
   a.grad_output = numbers(rows * columns);
-  return {name, true, 8.0 * double(rows * columns), [&k, a] {
+  return {name, 8 * rows * columns, 8.0 * double(rows * columns), [&k, a] {
             bpnet::Context c = context(0);
             k.loss(c, a);
           }};
@@ -134,12 +112,12 @@ std::vector<Measured> all_kernels(const Kernels<float>& k) {
       activation(k, "gelu, 64 k", ActivationKind::kGelu, kSmall),
       softmax_loss(k, "softmax and cross-entropy, 128 x 10", 128, 10),
       softmax_loss(k, "softmax and cross-entropy, 16384 x 1000", 16384, 1000),
-      {"SGD with momentum, 16 M", true, 20.0 * kLarge,
+      {"SGD with momentum, 16 M", 12 * kLarge, 20.0 * kLarge,
        [&k, w, g, m] {
          bpnet::Context c = context(0);
          k.sgd(c, {1e-9, 0.9, 0, false}, kLarge, w, g, m);
        }},
-      {"Adam, 16 M", true, 28.0 * kLarge,
+      {"Adam, 16 M", 16 * kLarge, 28.0 * kLarge,
        [&k, w, g, m, v] {
          bpnet::Context c = context(0);
          k.adam(c, {1e-9, 0.9, 0.999, 1e-8, 0, false, 0.1, 0.001}, kLarge, w, g, m, v);
@@ -163,13 +141,18 @@ void measure(const Measured& kernel, int repeats) {
   kernel.run();
   const double once = seconds_of(kernel.run, 1);
   const std::size_t times = once > 0.02 ? 1 : std::size_t(0.02 / once) + 1;
-  std::vector<double> rates, fractions;
+  std::vector<double> rates;
+  double peak = 0;  // the most that was reached at any of these moments
+  const auto measure_peak = [&] {
+    peak = std::max(peak, kernel.memory ? peaks::memory_bytes(kernel.memory) : peaks::multiply_adds());
+  };
+  measure_peak();
   for (int repeat = 0; repeat < repeats; ++repeat) {
-    const double before = kernel.memory ? peaks::memory_bytes() : peaks::multiply_adds();
     rates.push_back(kernel.work * double(times) / seconds_of(kernel.run, times));
-    const double after = kernel.memory ? peaks::memory_bytes() : peaks::multiply_adds();
-    fractions.push_back(rates.back() / std::max(before, after));
+    measure_peak();
   }
+  std::vector<double> fractions;
+  for (const double rate : rates) fractions.push_back(rate / peak);
   const auto [least, most] = std::minmax_element(fractions.begin(), fractions.end());
   std::printf("%s\t%s\t%.1f\t%.3f\t%.3f\t%.3f\n", kernel.name.c_str(), kernel.memory ? "GB/s" : "GFLOP/s",
               median(rates) / 1e9, median(fractions), *least, *most);
@@ -182,13 +165,23 @@ int main(int argc, char** argv) {
   bpnet::set_num_threads(argc > 1 ? std::atoi(argv[1]) : 1);
   bpnet::start_threads();
   if (argc > 2 && std::string(argv[2]) == "peak") {
-    peaks::multiply_adds();  // the processor takes its time to reach its speed
-    std::printf("peak\t%.0f\n", std::max(peaks::multiply_adds(), peaks::multiply_adds()));
+    for (int character; (character = std::getchar()) != EOF;) {
+      if (character != '\n') continue;
+      std::printf("%.0f\n", peaks::multiply_adds());
+      std::fflush(stdout);
+    }
     return 0;
   }
   const int repeats = argc > 2 ? std::atoi(argv[2]) : 7;
   const std::string only = argc > 3 ? argv[3] : "";
   context(std::size_t{1} << 26);
+  if (only == "alexnet") {
+    for (const Measured& kernel :
+         alexnet_layers(bpnet::kernels<float>(), argc > 4 ? std::size_t(std::atoi(argv[4])) : 128)) {
+      measure(kernel, repeats);
+    }
+    return 0;
+  }
   for (const Measured& kernel : all_kernels(bpnet::kernels<float>())) {
     if (kernel.name.find(only) != std::string::npos) measure(kernel, repeats);
   }

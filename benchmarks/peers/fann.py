@@ -1,38 +1,48 @@
-"""FANN, a C library, where libfann is installed: incremental training, one C call an epoch."""
+"""FANN, a C library, built by ``benchmarks.libraries``: incremental training, one C call an epoch."""
 
 from __future__ import annotations
 
 import ctypes
-import ctypes.util
 from typing import Any
 
+import numpy as np
+
+from benchmarks import libraries
 from benchmarks.cases import Case, Data
 from benchmarks.peers import Runner
 
 _SIGMOID_SYMMETRIC = 5  # tanh(steepness · s)
 _TRAIN_INCREMENTAL = 0
+_ERROR_LINEAR = 0
 
 
-def make(case: Case, data: Data, weights: list[Any], threads: int) -> Runner | None:
-    if not case.online:
-        return None
-    path = ctypes.util.find_library("floatfann") or ctypes.util.find_library("fann")
-    if path is None:
-        raise ImportError("libfann is not installed")
-    fann = ctypes.CDLL(path)
+def forms(case: Case) -> list[str]:
+    return libraries.forms_of("fann") if case.online else []
+
+
+def make(case: Case, data: Data, weights: list[Any], threads: int, form: str) -> Runner:
+    fann = libraries.load("fann", form)
     fann.fann_create_standard_array.restype = ctypes.c_void_p
     fann.fann_create_train_from_callback.restype = ctypes.c_void_p
     fann.fann_train_epoch.restype = ctypes.c_float
+    fann.peer_weights.restype = ctypes.POINTER(ctypes.c_float)
     widths = (ctypes.c_uint * len(case.widths))(*case.widths)
     net = ctypes.c_void_p(fann.fann_create_standard_array(len(case.widths), widths))
     fann.fann_set_activation_function_hidden(net, _SIGMOID_SYMMETRIC)
     fann.fann_set_activation_function_output(net, _SIGMOID_SYMMETRIC)
     fann.fann_set_activation_steepness_hidden(net, ctypes.c_float(1))
     fann.fann_set_activation_steepness_output(net, ctypes.c_float(1))
-    fann.fann_set_learning_rate(net, ctypes.c_float(case.lr))
+    # It halves the difference from the target where the activation is symmetric.
+    fann.fann_set_learning_rate(net, ctypes.c_float(2 * case.lr))
+    fann.fann_set_train_error_function(net, _ERROR_LINEAR)
     fann.fann_set_training_algorithm(net, _TRAIN_INCREMENTAL)
 
-    # FANN goes through the samples slowly: a part of them is enough to tell.
+    # A unit's weights stand together, that of the bias at the end.
+    rows = [np.column_stack(pair) for pair in weights]
+    held = np.ctypeslib.as_array(fann.peer_weights(net), (sum(row.size for row in rows),))
+    held[:] = np.concatenate([row.ravel() for row in rows])
+
+    # FANN is slow: a part of them is enough to tell.
     limit = min(case.samples, max(500, case.samples // 5))
     number = ctypes.POINTER(ctypes.c_float)
 
@@ -45,7 +55,13 @@ def make(case: Case, data: Data, weights: list[Any], threads: int) -> Runner | N
     samples = fann.fann_create_train_from_callback(*map(ctypes.c_uint, sizes), fill)
 
     def train() -> int:
-        fann.fann_train_epoch(net, ctypes.c_void_p(samples))
-        return limit
+        for _ in range(case.epochs):
+            fann.fann_train_epoch(net, ctypes.c_void_p(samples))
+        return limit * case.epochs
 
-    return Runner(train)
+    def state() -> list[Any]:
+        ends = np.cumsum([row.size for row in rows])
+        parts = [part.reshape(row.shape) for part, row in zip(np.split(held.copy(), ends[:-1]), rows)]
+        return [(part[:, :-1], part[:, -1]) for part in parts]
+
+    return Runner(train, state)

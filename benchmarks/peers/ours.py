@@ -11,7 +11,11 @@ from benchmarks.cases import Case, Data
 from benchmarks.peers import Runner
 
 
-def make(case: Case, data: Data, weights: list[Any], threads: int) -> Runner:
+def forms(case: Case) -> list[str]:
+    return ["fit"]
+
+
+def make(case: Case, data: Data, weights: list[Any], threads: int, form: str) -> Runner:
     bp.set_num_threads(threads)
     activation = bp.Tanh if case.activation == "tanh" else bp.ReLU
     layers: list[Any] = []

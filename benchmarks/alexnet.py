@@ -1,0 +1,212 @@
+"""AlexNet beside the peers that are strongest there: ``python -m benchmarks --alexnet``.
+
+Training is one step of SGD with momentum on a batch that stays in memory, inference one call. The peers' forms
+are tried with 16 images at most. Before a case is measured, the peers in single precision are checked to agree
+with bpnet on four images: on the outputs, and after a step without dropout on what it changed.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache, partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from benchmarks.crew import Crew
+from benchmarks.measure import (
+    AboveThePeak,
+    OtherWeights,
+    Row,
+    difference,
+    fractions_of_peak,
+    row,
+    take_turns,
+    weights_after,
+)
+from benchmarks.workers import Company
+
+SIZE, CLASSES = 227, 1000
+NORM = {"size": 5, "alpha": 5e-4, "beta": 0.75, "k": 2.0}  # α Σ x² / size, as PyTorch has it
+TOLERANCE = 1e-3
+# A unit whose sum is next to 0 is on for one peer and off for another: one of some two thousand that an image
+# switches on changes all gradients before it by about a hundredth.
+STEP_TOLERANCE = 3e-2
+TRIAL_BATCH = 16
+
+TRAINING = {
+    "bpnet": "benchmarks.peers.alexnet_ours",
+    "TensorFlow": "benchmarks.peers.alexnet_tensorflow:fp32",
+    "TensorFlow bf16": "benchmarks.peers.alexnet_tensorflow:bf16",
+    "PyTorch": "benchmarks.peers.alexnet_pytorch:fp32",
+    "PyTorch bf16": "benchmarks.peers.alexnet_pytorch:bf16",
+}
+INFERENCE = {
+    "bpnet": "benchmarks.peers.alexnet_ours",
+    "OpenVINO": "benchmarks.peers.alexnet_openvino:fp32",
+    "OpenVINO bf16": "benchmarks.peers.alexnet_openvino:bf16",
+    "ONNX Runtime": "benchmarks.peers.alexnet_onnxruntime",
+    "PyTorch": "benchmarks.peers.alexnet_pytorch:fp32",
+    "PyTorch bf16": "benchmarks.peers.alexnet_pytorch:bf16",
+}
+
+
+class Convolution(NamedTuple):
+    """With ReLU; then, where the network has it, normalisation, and a pool of 3 × 3 by steps of 2."""
+
+    channels: int
+    out: int
+    kernel: int
+    stride: int
+    padding: int
+    groups: int
+    norm: bool
+    pool: bool
+    side: int  # of its output
+
+
+CONVOLUTIONS = [
+    Convolution(3, 96, 11, 4, 0, 1, True, True, 55),
+    Convolution(96, 256, 5, 1, 2, 2, True, True, 27),
+    Convolution(256, 384, 3, 1, 1, 1, False, False, 13),
+    Convolution(384, 384, 3, 1, 1, 2, False, False, 13),
+    Convolution(384, 256, 3, 1, 1, 2, False, True, 13),
+]
+LINEAR = [(9216, 4096), (4096, 4096), (4096, CLASSES)]  # with ReLU and dropout after the first two
+
+
+class AlexNet(NamedTuple):
+    norm: bool
+    batch: int
+    predict: bool
+    dropout: float = 0.5
+    lr: float = 0.001
+    momentum: float = 0.9
+
+    @property
+    def name(self) -> str:
+        kind = "inference" if self.predict else "training"
+        return f"AlexNet {'paper' if self.norm else 'without LRN'}, {kind}, B={self.batch}"
+
+    @property
+    def operations(self) -> float:
+        """Of one image's products, a multiply-add counted as two, as in benchmarks/cases.py."""
+        products = [2.0 * c.channels // c.groups * c.kernel**2 * c.out * c.side**2 for c in CONVOLUTIONS]
+        products += [2.0 * width * out for width, out in LINEAR]
+        return sum(products) if self.predict else 3 * sum(products) - products[0]
+
+
+def make_batch(case: AlexNet) -> tuple[np.ndarray, np.ndarray]:
+    """Images (B, 3, 227, 227) in [−1, 1] and labels (B,) int64."""
+    rng = np.random.default_rng(0)
+    x = rng.random((case.batch, 3, SIZE, SIZE), np.float32) * 2 - 1
+    return x, rng.integers(0, CLASSES, case.batch)
+
+
+@cache
+def make_weights() -> list[tuple[np.ndarray, np.ndarray]]:
+    """[(weight, bias), …] in PyTorch's shapes, with which the activations keep their size."""
+    rng = np.random.default_rng(1)
+    shapes = [(c.out, c.channels // c.groups, c.kernel, c.kernel) for c in CONVOLUTIONS]
+    pairs = []
+    for shape in [*shapes, *((out, width) for width, out in LINEAR)]:
+        scale = np.float32(np.sqrt(2 / np.prod(shape[1:])))
+        bias = rng.standard_normal(shape[0], np.float32) * np.float32(0.1)
+        pairs.append((rng.standard_normal(shape, np.float32) * scale, bias))
+    return pairs
+
+
+def check_outputs(case: AlexNet, crew: Crew, forms: Mapping[str, str]) -> None:
+    """The peers' outputs are bpnet's to a thousandth of the largest; those of bf16 are only told."""
+    few = case._replace(batch=4)
+    x, _ = make_batch(few)
+    outputs = {}
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "x.npy"
+        for name, form in forms.items():
+            np.save(path, x)
+            crew.workers[name].ask("make", case=few._asdict(), form=form)
+            crew.workers[name].ask("outputs", path=str(path))
+            outputs[name] = np.load(path)
+    ours = outputs.pop("bpnet")
+    for name, theirs in outputs.items():
+        judge(case, f"outputs of {name} ({forms[name]})", difference([ours], [theirs]))
+
+
+def check_step(case: AlexNet, crew: Crew, forms: Mapping[str, str]) -> None:
+    """What a step without dropout changed is the same to 3 % of each array's largest change."""
+    few = case._replace(batch=4, dropout=0.0)
+    before = [array for pair in make_weights() for array in pair]
+    with tempfile.TemporaryDirectory() as folder:
+        ours: list[np.ndarray] = []
+        for name, form in forms.items():
+            after = weights_after(crew, name, few, form, Path(folder) / "w.npz")
+            assert after is not None
+            changes = [a - b for a, b in zip(after, before)]
+            if name == "bpnet":
+                ours = changes
+            else:
+                judge(case, f"step of {name} ({form})", difference(ours, changes), STEP_TOLERANCE)
+
+
+def judge(case: AlexNet, what: str, error: float, most: float = TOLERANCE) -> None:
+    if "bf16" in what:
+        print(f"{case.name}: the {what} differs by {error:.1e}")
+    elif error > most:
+        raise OtherWeights(f"{case.name}: the {what} differs by {error:.1e}")
+
+
+def measure(case: AlexNet, crew: Crew, repeats: int, peak: Callable[[], float] | None) -> list[Row]:
+    """bpnet's rate over each peer's, and the fraction of the peak that its products reach."""
+    forms = crew.best_forms(case._replace(batch=min(case.batch, TRIAL_BATCH)))
+    (check_outputs if case.predict else check_step)(case, crew, forms)
+    rates, peaks = take_turns(crew.ready(case, forms), repeats, peak)
+    medians = ", ".join(f"{name} {np.median(rate):.3g}" for name, rate in rates.items())
+    print(f"{case.name}, images a second: {medians}")
+    ours = rates["bpnet"]
+    rows = [
+        row(case.name, crew.threads, peer, [a / b for a, b in zip(ours, theirs)], forms[peer])
+        for peer, theirs in rates.items()
+        if peer != "bpnet"
+    ]
+    rows.sort(key=lambda r: r.median)
+    if peaks:
+        try:
+            fractions = fractions_of_peak(case.name, [case.operations * rate for rate in ours], peaks)
+            rows.append(row(case.name, crew.threads, "peak", fractions))
+        except AboveThePeak as error:
+            print(f"refused: {error}")
+    return rows
+
+
+def measurements(
+    company: Company,
+    threads: int,
+    processors: Sequence[int],
+    repeats: int,
+    peak: Callable[[], float] | None,
+) -> dict[str, Callable[[], list[Row]]]:
+    """The cases by name. The peers of training end before those of inference begin: they take gigabytes."""
+    crews: dict[bool, Crew] = {}
+
+    def crew_of(predict: bool) -> Crew:
+        if predict not in crews:
+            for other in crews.values():
+                for worker in other.workers.values():
+                    worker.end()
+            crews.clear()
+            crews[predict] = Crew(company, threads, processors, INFERENCE if predict else TRAINING)
+        return crews[predict]
+
+    def run(case: AlexNet) -> list[Row]:
+        return measure(case, crew_of(case.predict), repeats, peak)
+
+    cases = [AlexNet(norm, batch, False) for norm in (True, False) for batch in (32, 128)]
+    cases += [AlexNet(True, batch, True) for batch in (1, 32, 128)]
+    return {case.name: partial(run, case) for case in cases}
+
+
+def read_case(fields: Mapping[str, Any]) -> AlexNet:
+    return AlexNet(**fields)
