@@ -31,9 +31,9 @@ from benchmarks.workers import Company
 SIZE, CLASSES = 227, 1000
 NORM = {"size": 5, "alpha": 5e-4, "beta": 0.75, "k": 2.0}  # α Σ x² / size, as PyTorch has it
 TOLERANCE = 1e-3
-# A unit whose sum is next to 0 is on for one peer and off for another: one of some two thousand that an image
-# switches on changes all gradients before it by about a hundredth.
-STEP_TOLERANCE = 3e-2
+# A unit whose sum is next to 0 may be on for one peer and off for another, which changes all gradients before it
+# by about a hundredth. That happens with some images, and another network differs with all of them.
+MOST_IMAGES = 6
 TRIAL_BATCH = 16
 
 TRAINING = {
@@ -84,6 +84,7 @@ class AlexNet(NamedTuple):
     dropout: float = 0.5
     lr: float = 0.001
     momentum: float = 0.9
+    seed: int = 0  # of the images
 
     @property
     def name(self) -> str:
@@ -100,7 +101,7 @@ class AlexNet(NamedTuple):
 
 def make_batch(case: AlexNet) -> tuple[np.ndarray, np.ndarray]:
     """Images (B, 3, 227, 227) in [−1, 1] and labels (B,) int64."""
-    rng = np.random.default_rng(0)
+    rng = np.random.default_rng(case.seed)
     x = rng.random((case.batch, 3, SIZE, SIZE), np.float32) * 2 - 1
     return x, rng.integers(0, CLASSES, case.batch)
 
@@ -136,25 +137,34 @@ def check_outputs(case: AlexNet, crew: Crew, forms: Mapping[str, str]) -> None:
 
 
 def check_step(case: AlexNet, crew: Crew, forms: Mapping[str, str]) -> None:
-    """What a step without dropout changed is the same to 3 % of each array's largest change."""
-    few = case._replace(batch=4, dropout=0.0)
+    """What a step on one image without dropout changed is the same to a thousandth of each array's largest change:
+    of one image at least, for each peer."""
     before = [array for pair in make_weights() for array in pair]
+    errors = {name: [] for name in forms if name != "bpnet"}
     with tempfile.TemporaryDirectory() as folder:
-        ours: list[np.ndarray] = []
-        for name, form in forms.items():
-            after = weights_after(crew, name, few, form, Path(folder) / "w.npz")
-            assert after is not None
-            changes = [a - b for a, b in zip(after, before)]
-            if name == "bpnet":
-                ours = changes
-            else:
-                judge(case, f"step of {name} ({form})", difference(ours, changes), STEP_TOLERANCE)
+        for seed in range(MOST_IMAGES):
+            few = case._replace(batch=1, dropout=0.0, seed=seed)
+            # bf16 is only told, and one image is enough for that.
+            left = [
+                name
+                for name, found in errors.items()
+                if not found or (min(found) > TOLERANCE and "bf16" not in forms[name])
+            ]
+            changes = {}
+            for name in ["bpnet", *left] if left else []:
+                after = weights_after(crew, name, few, forms[name], Path(folder) / "w.npz")
+                assert after is not None
+                changes[name] = [a - b for a, b in zip(after, before)]
+            for name in left:
+                errors[name].append(difference(changes["bpnet"], changes[name]))
+    for name, found in errors.items():
+        judge(case, f"step of {name} ({forms[name]})", min(found))
 
 
-def judge(case: AlexNet, what: str, error: float, most: float = TOLERANCE) -> None:
+def judge(case: AlexNet, what: str, error: float) -> None:
     if "bf16" in what:
         print(f"{case.name}: the {what} differs by {error:.1e}")
-    elif error > most:
+    elif error > TOLERANCE:
         raise OtherWeights(f"{case.name}: the {what} differs by {error:.1e}")
 
 
