@@ -1,4 +1,4 @@
-"""A process that is killed during a save, at each of its system calls and amid its bytes: the file is the old one
+"""A process that is killed during a save, at each of its system calls and within its bytes: the file is the old one
 or the new one, and the next save succeeds."""
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ assert replaced == sorted(replaced), "old, then new"
 assert any(replaced) and not all(replaced)
 """
 
-AMID_BYTES = """
+WITHIN_BYTES = """
 def limited():
     signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
     resource.setrlimit(resource.RLIMIT_FSIZE, (most, resource.RLIM_INFINITY))
@@ -128,5 +128,5 @@ def test_at_each_system_call(kind: str, tmp_path: Path):
 
 
 @pytest.mark.parametrize("kind", ["run", "model"])
-def test_amid_the_bytes(kind: str, tmp_path: Path):
-    assert run(AMID_BYTES, tmp_path, kind) == "killed\n"
+def test_within_the_bytes(kind: str, tmp_path: Path):
+    assert run(WITHIN_BYTES, tmp_path, kind) == "killed\n"
