@@ -20,7 +20,7 @@ import pytest
 import bpnet as bp
 from bpnet.__main__ import main
 from bpnet.data import Preprocessing, read_csv
-from ctrl_c import HANG
+from ctrl_c import HANG, heeded
 from test_data_files import idx
 from test_files import tensors
 
@@ -363,7 +363,8 @@ def test_the_real_thing(tmp_path: Path, data: Path):
 def test_ctrl_c(tmp_path: Path, data: Path, saved: bool, good: Callable[..., list[str]]):
     path = tmp_path / "m"
     where = ("--save", path) if saved else ()
-    running = process("train", data, *CLASSES[:-1], "--epochs", 10**9, "--threads", 1, *where)
+    with heeded():
+        running = process("train", data, *CLASSES[:-1], "--epochs", 10**9, "--threads", 1, *where)
     assert running.stdout is not None
     while not running.stdout.readline().startswith("epoch 3/"):
         assert running.poll() is None

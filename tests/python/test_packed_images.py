@@ -19,6 +19,7 @@ import bpnet as bp
 from bpnet.data import ImageFolder, PackedImages, pack_images
 from bpnet.data.images import folder as folder_module
 from bpnet.data.images import packed as module
+from ctrl_c import heeded
 from photographs import CLASSES, add_bad_files, write_folder
 
 SIZE = 16
@@ -233,11 +234,7 @@ def test_ctrl_c_leaves_nothing_and_soon(tmp_path: Path, monkeypatch: pytest.Monk
 
     monkeypatch.setattr(folder_module, "decode_before", folder_module.decode, raising=False)
     monkeypatch.setattr(folder_module, "decode", decode)
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        with pytest.raises(KeyboardInterrupt):
-            pack_images(large, tmp_path / "packed", SIZE, threads=threads, verbose=0)
-    finally:
-        signal.signal(signal.SIGINT, before)
+    with heeded(), pytest.raises(KeyboardInterrupt):
+        pack_images(large, tmp_path / "packed", SIZE, threads=threads, verbose=0)
     assert sorted(os.listdir(tmp_path)) == ["photographs"]
     assert at <= len(begun) <= at + (folder_module._AHEAD + 2) * threads
