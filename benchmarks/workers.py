@@ -92,7 +92,8 @@ class Process:
         if CAN_STOP and self._process.poll() is None:
             self._process.send_signal(signal.SIGSTOP)
             if hasattr(os, "waitid"):
-                os.waitid(os.P_PID, self._process.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
+                with contextlib.suppress(ChildProcessError):  # it ended meanwhile, and send_signal has seen it
+                    os.waitid(os.P_PID, self._process.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
         self._company.awake = ""
 
     def read(self) -> str:

@@ -168,6 +168,19 @@ def test_a_worker_that_dies_is_told(company, log):
         worker.ask("run", seconds=0)
 
 
+def test_a_worker_that_ends_between_two_looks_is_told(company, log, monkeypatch):
+    """It is alive when rest() looks and gone when rest() stops it."""
+    worker = crew_of(company, "a").workers["a"]
+    process = worker._process._process
+    process.kill()
+    process.wait()
+    with monkeypatch.context() as alive:
+        alive.setattr(process, "poll", lambda: None)
+        alive.setattr(process, "send_signal", lambda number: None)
+        worker._process.rest()
+    assert company.awake == ""
+
+
 def test_other_weights_are_refused(company, log):
     crew = crew_of(company, "bpnet", "good")
     check_same_weights(CASE, crew, {"bpnet": "one", "good": "two"})
