@@ -92,7 +92,9 @@ class Process:
         if CAN_STOP and self._process.poll() is None:
             self._process.send_signal(signal.SIGSTOP)
             if hasattr(os, "waitid"):
-                with contextlib.suppress(ChildProcessError):  # it ended meanwhile, and send_signal has seen it
+                with contextlib.suppress(
+                    ChildProcessError
+                ):  # it ended meanwhile, and send_signal has seen it
                     os.waitid(os.P_PID, self._process.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
         self._company.awake = ""
 
