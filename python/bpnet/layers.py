@@ -23,6 +23,7 @@ __all__ = [
     "Linear",
     "LocalResponseNorm",
     "MaxPool2d",
+    "Parallel",
     "ReLU",
     "Residual",
     "Sequential",
@@ -150,6 +151,44 @@ class Residual(Layer):
         ways = {"layers": _nested("residual", "layers", layers)}
         other = _nested("residual", "shortcut", shortcut)
         super().__init__(**ways, **({"shortcut": other} if other else {}))
+
+
+class Parallel(Layer):
+    """Branches that all see x, their outputs added or concatenated.
+
+    ``merge="sum"``: y = branch_0(x) + branch_1(x) + ..., added in that order; all outputs have one shape.
+    ``merge="concat"``: y has the channels of branch_0(x), then those of branch_1(x), ...; the outputs,
+    (channels, height, width), (channels, length) or (features,), agree in all sizes but the first. So are the
+    Inception blocks of GoogLeNet built (Szegedy et al. 2015, section 5), and the dense blocks of DenseNet
+    (Huang et al. 2017, section 3), where one branch is the identity.
+
+    A branch is a layer, or a list of layers, of which the empty list is the identity. Its name or index
+    follows the Parallel's in the names of its parameters; ``bp.Sequential([...]).named("pool")`` names a list.
+
+    >>> block = bp.Parallel([[], bp.Linear(3), [bp.Linear(4), bp.Tanh()]], merge="concat").named("block")
+    >>> net = bp.Network(2, [block])
+    >>> net.output_shape, list(net.state_dict())
+    ((9,), ['block.1.weight', 'block.1.bias', 'block.2.0.weight', 'block.2.0.bias'])
+
+    Args:
+        branches: at least one.
+        merge: "sum" or "concat".
+
+    Raises:
+        ValueError: another ``merge``, or branches whose outputs do not fit together (from the network, which
+            shows both).
+    """
+
+    def __init__(self, branches: Iterable[Layer | Iterable[Layer]], merge: str = "sum") -> None:
+        if merge not in ("sum", "concat"):
+            raise ValueError(f"parallel: merge is {merge!r}, 'sum' or 'concat' is needed")
+        layers = [
+            branch
+            if isinstance(branch, Layer)
+            else Sequential(_nested("parallel", f"branches[{index}]", branch))
+            for index, branch in enumerate(checks.items("parallel", "branches", branches))
+        ]
+        super().__init__(layers=_nested("parallel", "branches", layers), merge=merge)
 
 
 class Linear(Layer):

@@ -388,13 +388,23 @@ class Network:
 
 
 def _types(layers: Sequence[Mapping[str, Any]]) -> str:
-    """``Linear, Residual[Linear, Tanh + Linear]``, where ``+`` begins the shortcut."""
+    """``Linear, Residual[Linear, Tanh + Linear]``, where ``+`` begins the shortcut; the branches of a Parallel
+    stand between ``+`` where they are added and ``|`` where they are concatenated."""
 
     def one(layer: Mapping[str, Any]) -> str:
+        if layer["type"] == "Parallel":
+            between = " + " if layer["merge"] == "sum" else " | "
+            branches = [_types([branch]) if _computes(branch) else "identity" for branch in layer["layers"]]
+            return f"Parallel[{between.join(branches)}]"
         ways = [_types(layer[way]) for way in ("layers", "shortcut") if way in layer]
         return f"{layer['type']}[{' + '.join(ways)}]" if ways else layer["type"]
 
     return ", ".join(map(one, layers))
+
+
+def _computes(branch: Mapping[str, Any]) -> bool:
+    """False for the empty Sequential, which is a Parallel's identity."""
+    return branch["type"] != "Sequential" or bool(branch.get("layers"))
 
 
 def _nested_rows(
@@ -404,6 +414,9 @@ def _nested_rows(
     rows = []
     for index, layer in enumerate(layers):
         path = prefix + layer.get("name", str(index))
+        if not _computes(layer):
+            rows.append((f"{path} identity", "", ""))
+            continue
         shape, count = found.get(path) or (_output(layer, path, found), 0)
         rows.append((f"{path} {layer['type']}", str(shape), f"{count:,}" if count else ""))
         below = _nested_rows(layer.get("layers", ()), f"{path}.", found)

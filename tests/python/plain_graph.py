@@ -46,6 +46,23 @@ class PlainGraph:
         other, other_back = self._row(layer.options.get("shortcut", []), path + ".downsample.", x)
         return y + other, lambda grad: back(grad) + other_back(grad)
 
+    def _parallel(self, layer: Any, path: str, x: np.ndarray) -> tuple[np.ndarray, Back]:
+        branches = layer.options["layers"]
+        ways = [
+            self._sequential(branch, f"{path}.{branch.name or index}", x)
+            if isinstance(branch, bp.Sequential)
+            else self._row([branch.named(branch.name or str(index))], path + ".", x)
+            for index, branch in enumerate(branches)
+        ]
+        if layer.options["merge"] == "sum":
+            return sum(y for y, _ in ways), lambda grad: sum(back(grad) for _, back in ways)
+        ends = np.cumsum([y.shape[1] for y, _ in ways])
+
+        def cut(grad: np.ndarray) -> np.ndarray:
+            return sum(back(part) for (_, back), part in zip(ways, np.split(grad, ends[:-1], axis=1)))
+
+        return np.concatenate([y for y, _ in ways], axis=1), cut
+
     def _linear(self, layer: Any, path: str, x: np.ndarray) -> tuple[np.ndarray, Back]:
         w, b = self.state[path + ".weight"], self.state.get(path + ".bias")
 
@@ -114,7 +131,7 @@ def random_image_layers(numbers: np.random.Generator, channels: int, out: int, d
     """Layers of maps, which keep their size, from `channels` to `out` of them."""
     layers: list[Any] = []
     for _ in range(numbers.integers(0, 4)):
-        choice = int(numbers.integers(0, 5 if depth else 2))
+        choice = int(numbers.integers(0, 7 if depth else 2))
         inner = int(numbers.integers(1, 5))
         if choice == 0:
             layers.append([bp.Tanh, bp.ReLU, bp.SiLU, lambda: bp.Dropout(0.0)][numbers.integers(4)]())
@@ -126,6 +143,14 @@ def random_image_layers(numbers: np.random.Generator, channels: int, out: int, d
             channels = inner
         elif choice == 3:
             layers.append(bp.Residual(random_image_layers(numbers, channels, channels, depth - 1)))
+        elif choice == 5:
+            branches = [random_image_layers(numbers, channels, inner, depth - 1) for _ in range(2)]
+            layers.append(bp.Parallel([*branches, bp.Conv2d(inner, 3, padding=1)]))
+            channels = inner
+        elif choice == 6:
+            branches = [[], random_image_layers(numbers, channels, inner, depth - 1)]
+            layers.append(bp.Parallel(branches[:: numbers.choice([-1, 1])], merge="concat"))
+            channels += inner
         else:
             ways = (random_image_layers(numbers, channels, inner, depth - 1) for _ in range(2))
             layers.append(bp.Residual(*ways))
@@ -140,7 +165,7 @@ def random_layers(numbers: np.random.Generator, width: int, out: int, depth: int
     kinds = [bp.Tanh, bp.ReLU, bp.SiLU, bp.Flatten, bp.Softmax, lambda: bp.Dropout(0.0)]
     layers: list[Any] = []
     for _ in range(numbers.integers(0, 4)):
-        choice = int(numbers.integers(0, 6 if depth else 3))
+        choice = int(numbers.integers(0, 8 if depth else 3))
         if choice < 2:
             layers.append(kinds[numbers.integers(len(kinds))]())
         elif choice == 2:
@@ -152,6 +177,16 @@ def random_layers(numbers: np.random.Generator, width: int, out: int, depth: int
             width = inner
         elif choice == 4:
             layers.append(bp.Residual(random_layers(numbers, width, width, depth - 1)))
+        elif choice == 6:
+            branches = [
+                random_layers(numbers, width, width, depth - 1) for _ in range(numbers.integers(0, 3))
+            ]
+            layers.append(bp.Parallel([[], *branches, []]))
+        elif choice == 7:
+            inner = int(numbers.integers(1, 9))
+            branches = [random_layers(numbers, width, inner, depth - 1), [], bp.Tanh()]
+            layers.append(bp.Parallel(branches[: numbers.integers(1, 4)], merge="concat"))
+            width = inner + width * (len(layers[-1].options["layers"]) - 1)
         else:
             inner = int(numbers.integers(1, 9))
             ways = (random_layers(numbers, width, inner, depth - 1) for _ in range(2))

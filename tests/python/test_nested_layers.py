@@ -90,6 +90,54 @@ def test_summary(capsys: pytest.CaptureFixture[str]):
     assert "Residual" in repr(nested())
 
 
+def branches() -> bp.Network:
+    inner = bp.Parallel([bp.Linear(4), [bp.Linear(4).named("fc"), bp.Tanh()]])
+    block = bp.Parallel([[], bp.Sequential([inner]).named("deep"), bp.Tanh()], merge="concat").named("block")
+    return bp.Network(3, [block, bp.Linear(2)], seed=8)
+
+
+def test_names_of_branches():
+    net = branches()
+    assert [name for name in net.state_dict() if "weight" in name] == [
+        "block.deep.0.0.weight",
+        "block.deep.0.1.fc.weight",
+        "1.weight",
+    ]
+    assert net.output_shape == (2,) and net.state_dict()["1.weight"].shape == (2, 10)
+
+
+def test_summary_of_branches(capsys: pytest.CaptureFixture[str]):
+    net = branches()
+    net.summary()
+    lines = [tuple(line.split()) for line in capsys.readouterr().out.splitlines()]
+    assert ("block", "Parallel", "(10,)") in lines and ("block.0", "identity") in lines
+    assert ("block.deep.0.1.fc", "Linear", "(4,)", "16") in lines
+    assert (
+        repr(net).count("Parallel[identity | Sequential[Parallel[Linear + Sequential[Linear, Tanh]]] | Tanh]")
+        == 1
+    )
+
+
+def test_branches_are_saved(tmp_path: Path):
+    net = branches()
+    net.save(tmp_path / "net")
+    again = bp.load(tmp_path / "net")
+    x = np.random.default_rng(0).normal(size=(5, 3))
+    assert again.description == net.description and np.array_equal(again.predict(x), net.predict(x))
+
+
+def test_a_parallel_with_a_shortcut_is_the_residual():
+    """Residual is a sum of two branches: the same bits through training."""
+    body = [bp.Linear(4), bp.Tanh(), bp.Linear(4)]
+    one = bp.Network(4, [bp.Linear(4), bp.Residual(body), bp.ReLU(), bp.Linear(3)], seed=3)
+    other = bp.Network(4, [bp.Linear(4), bp.Parallel([body, []]), bp.ReLU(), bp.Linear(3)], seed=3)
+    for net in (one, other):
+        net.fit(X, LABELS, epochs=3, batch_size=6, verbose=0)
+    assert [value.tobytes() for value in one.state_dict().values()] == [
+        value.tobytes() for value in other.state_dict().values()
+    ]
+
+
 def test_description_comes_back():
     net = nested()
     description = net.description
@@ -181,6 +229,31 @@ WRONG: dict[str, tuple[Any, tuple[str, ...]]] = {
         lambda: bp.Residual([bp.Tanh()], ["tanh"]),  # type: ignore[list-item]
         ("residual", "shortcut[0]", "str"),
     ),
+    "no branches": (lambda: bp.Network(4, [bp.Parallel([])]), ("parallel: no branches",)),
+    "branches of a text": (lambda: bp.Parallel("ab"), ("parallel", "branches", "'ab'")),
+    "a branch of numbers": (lambda: bp.Parallel([[3]]), ("parallel", "branches[0][0]", "int")),  # type: ignore[list-item]
+    "a number for a branch": (lambda: bp.Parallel([3]), ("parallel", "branches[0]", "3")),  # type: ignore[list-item]
+    "another merge": (lambda: bp.Parallel([[]], merge="mean"), ("parallel: merge is 'mean'", "'concat'")),
+    "branches that are added and differ": (
+        lambda: bp.Network(4, [bp.Parallel([[], bp.Linear(3).named("fc")]).named("a")]),
+        ("parallel", "branch '0' gives (4,)", "branch 'fc' gives (3,)", "added", "'a'"),
+    ),
+    "branches that are concatenated and differ": (
+        lambda: bp.Network((3, 4, 5), [bp.Parallel([[], bp.Conv2d(2, 3)], merge="concat")]),
+        ("parallel", "(3, 4, 5)", "(2, 2, 3)", "concatenated"),
+    ),
+    "branches of other ranks": (
+        lambda: bp.Network((3, 4, 5), [bp.Parallel([[], bp.Flatten()], merge="concat")]),
+        ("parallel", "(3, 4, 5)", "(60,)", "concatenated"),
+    ),
+    "a name twice among branches": (
+        lambda: bp.Network(4, [bp.Parallel([bp.Tanh().named("a"), bp.Tanh().named("a")])]),
+        ("network", "'a'"),
+    ),
+    "an empty Sequential in a branch": (
+        lambda: bp.Network(4, [bp.Parallel([[bp.Sequential([])]])]),
+        ("sequential: no layers",),
+    ),
     "an empty name": (lambda: bp.Tanh().named(""), ("layer: name is ''",)),
     "a name with a dot": (lambda: bp.Tanh().named("a.b"), ("layer: name is 'a.b'",)),
     "a name that is no text": (lambda: bp.Tanh().named(3), ("layer: name is 3",)),  # type: ignore[arg-type]
@@ -228,7 +301,8 @@ def test_names_may_repeat_where_paths_differ():
 def deep(levels: int) -> bp.layers.Layer:
     layer: bp.layers.Layer = bp.Linear(4)
     for level in range(levels):
-        layer = bp.Residual([layer]) if level % 2 else bp.Sequential([layer])
+        kinds = (bp.Sequential, bp.Residual, bp.Parallel)
+        layer = kinds[level % 3]([layer])
     return layer
 
 
@@ -265,6 +339,20 @@ LIES: dict[str, Any] = {
         {"type": "Residual", "layers": [LINEAR | {"out_features": 5}], "shortcut": [LINEAR]}
     ],
     "a Residual with a number": [{"type": "Residual", "layers": [LINEAR], "shortcut": 5}],
+    "a Parallel of nothing": [{"type": "Parallel", "merge": "sum"}],
+    "a Parallel of an empty list": [{"type": "Parallel", "merge": "sum", "layers": []}],
+    "a Parallel without a merge": [{"type": "Parallel", "layers": [LINEAR]}],
+    "a Parallel with another merge": [{"type": "Parallel", "merge": "mean", "layers": [LINEAR]}],
+    "a Parallel with a number": [{"type": "Parallel", "merge": "sum", "layers": 5}],
+    "a Parallel with a shortcut": [
+        {"type": "Parallel", "merge": "sum", "layers": [LINEAR], "shortcut": [TANH]}
+    ],
+    "a Parallel whose branches differ": [
+        {"type": "Parallel", "merge": "sum", "layers": [LINEAR, TANH, LINEAR | {"out_features": 5}]}
+    ],
+    "a Parallel that overflows": [
+        {"type": "Parallel", "merge": "concat", "layers": [LINEAR | {"out_features": 2**63}] * 3}
+    ],
     "a Linear of layers": [LINEAR | {"layers": [TANH]}],
     "a Linear with a shortcut": [LINEAR | {"shortcut": [TANH]}],
     "a name of a number": [LINEAR | {"name": 5}],

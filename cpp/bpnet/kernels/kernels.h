@@ -103,6 +103,12 @@ struct RunningStatistics {
   T* batches;   // (1,)
 };
 
+// Columns of a wider matrix: row r of x begins at x + r · x_stride, of y at y + r · y_stride.
+struct ColumnSizes {
+  size_t rows, columns;
+  size_t x_stride, y_stride;
+};
+
 enum class LossKind : int {
   kHalfSquaredError,  // ½ Σ_j (x_j − y_j)², the lecture's error; delta x − y
   kSquaredError,      // Σ_j (x_j − y_j)²
@@ -305,6 +311,8 @@ struct Kernels {
   // y = factor · x
   void (*scale)(Context&, size_t count, double factor, const T* x, T* y);
 
+  // y_rc = x_rc, or += with `accumulate`; x and y are two arrays
+  void (*copy_columns)(Context&, const ColumnSizes&, const T* x, T* y, bool accumulate);
   // y (n, columns, rows): y_icr = x_irc of x (n, rows, columns); x and y are two arrays
   void (*transpose)(Context&, size_t n, size_t rows, size_t columns, const T* x, T* y);
 

@@ -58,14 +58,14 @@ bool derivative_from_output(ActivationKind kind) {
 
 template <class T>
 void Elementwise<T>::forward(Context& context, const ForwardArgs<T>& a) const {
-  a.kernels.activation_forward(context, activation_, a.batch * a.input_shape.count(), a.x, a.y);
+  a.kernels.activation_forward(context, activation_, a.batch * a.input_shape[0].count(), a.x[0], a.y);
 }
 
 template <class T>
 void Elementwise<T>::backward(Context& context, const BackwardArgs<T>& a) const {
-  if (!a.grad_x) return;
-  a.kernels.activation_backward(context, activation_, a.batch * a.input_shape.count(), a.x, a.y, a.grad_y,
-                                a.grad_x);
+  if (!a.grad_x[0]) return;
+  a.kernels.activation_backward(context, activation_, a.batch * a.input_shape[0].count(), a.x[0], a.y,
+                                a.grad_y, a.grad_x[0]);
 }
 
 template <class T>
@@ -83,12 +83,13 @@ Shape Softmax<T>::output_shape(const Shape& input) const {
 
 template <class T>
 void Softmax<T>::forward(Context& context, const ForwardArgs<T>& a) const {
-  a.kernels.softmax_forward(context, a.batch, a.input_shape[0], a.x, a.y);
+  a.kernels.softmax_forward(context, a.batch, a.input_shape[0][0], a.x[0], a.y);
 }
 
 template <class T>
 void Softmax<T>::backward(Context& context, const BackwardArgs<T>& a) const {
-  if (a.grad_x) a.kernels.softmax_backward(context, a.batch, a.input_shape[0], a.y, a.grad_y, a.grad_x);
+  if (a.grad_x[0])
+    a.kernels.softmax_backward(context, a.batch, a.input_shape[0][0], a.y, a.grad_y, a.grad_x[0]);
 }
 
 template class Elementwise<float>;

@@ -19,13 +19,13 @@ void Conversion<T>::convert(Context& context, const Kernels<T>& kernels, const S
 
 template <class T>
 void Conversion<T>::forward(Context& context, const ForwardArgs<T>& a) const {
-  convert(context, a.kernels, a.input_shape, a.batch, to_, a.x, a.y);
+  convert(context, a.kernels, a.input_shape[0], a.batch, to_, a.x[0], a.y);
 }
 
 template <class T>
 void Conversion<T>::backward(Context& context, const BackwardArgs<T>& a) const {
   const Layout back = to_ == Layout::kPlain ? Layout::kChannelsLast : Layout::kPlain;
-  if (a.grad_x) convert(context, a.kernels, a.input_shape, a.batch, back, a.grad_y, a.grad_x);
+  if (a.grad_x[0]) convert(context, a.kernels, a.input_shape[0], a.batch, back, a.grad_y, a.grad_x[0]);
 }
 
 template class Conversion<float>;

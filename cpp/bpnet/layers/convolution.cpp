@@ -84,17 +84,17 @@ std::size_t Conv2d<T>::workspace_size(const Kernels<T>& kernels, const Shape& in
 template <class T>
 void Conv2d<T>::forward(Context& context, const ForwardArgs<T>& a) const {
   const T* bias = options_.bias ? a.parameters[1] : nullptr;
-  a.kernels.convolution_forward(context, sizes(a.input_shape, a.batch), a.x, a.parameters[0], bias,
+  a.kernels.convolution_forward(context, sizes(a.input_shape[0], a.batch), a.x[0], a.parameters[0], bias,
                                 a.activation, a.y);
 }
 
 template <class T>
 void Conv2d<T>::backward(Context& context, const BackwardArgs<T>& a) const {
-  const ConvolutionSizes s = sizes(a.input_shape, a.batch);
+  const ConvolutionSizes s = sizes(a.input_shape[0], a.batch);
   T* grad_bias = options_.bias ? a.grad_parameters[1] : nullptr;
-  a.kernels.convolution_backward_weight(context, s, a.x, a.grad_y, a.grad_parameters[0], grad_bias,
+  a.kernels.convolution_backward_weight(context, s, a.x[0], a.grad_y, a.grad_parameters[0], grad_bias,
                                         a.accumulate);
-  if (a.grad_x) a.kernels.convolution_backward_input(context, s, a.grad_y, a.parameters[0], a.grad_x);
+  if (a.grad_x[0]) a.kernels.convolution_backward_input(context, s, a.grad_y, a.parameters[0], a.grad_x[0]);
 }
 
 template class Conv2d<float>;

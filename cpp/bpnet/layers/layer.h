@@ -37,16 +37,17 @@ struct BufferSpec {  // saved with the model but not trained
   double value;  // at the start
 };
 
-// Sizes are those of one sample; the arrays of activations hold `batch` of them.
+// Sizes are those of one sample; the arrays of activations hold `batch` of them. Of what is an input's there
+// is one each, x[i]: most layers have one input, what ends a Residual or Parallel has several.
 template <class T>
 struct ForwardArgs {
   const Kernels<T>& kernels;
-  const Shape& input_shape;
+  const Shape* input_shape;
   std::size_t batch;
   bool training;
   RandomKey key;          // of this layer and step
   Activation activation;  // to apply to y; identity unless the layer takes_activation()
-  const T* x;             // (batch, input)
+  const T* const* x;      // x[i] (batch, input i)
   T* y;                   // (batch, output)
   T* const* parameters;   // in the order of parameters()
   T* const* buffers;
@@ -56,18 +57,21 @@ struct ForwardArgs {
 template <class T>
 struct BackwardArgs {
   const Kernels<T>& kernels;
-  const Shape& input_shape;
+  const Shape* input_shape;
   std::size_t batch;
-  const T* x;  // null where the layer says that it does not need it, so is y
+  const T* const* x;  // x[i] is null where the layer says that it does not need it, so is y
   const T* y;
-  const T* grad_y;  // by the layer's output before the fused activation
-  T* grad_x;        // overwritten; null when nobody wants it
+  const T* grad_y;   // by the layer's output before the fused activation
+  T* const* grad_x;  // grad_x[i]: overwritten, or added to where adds[i]; null when nobody wants it
+  const bool* adds;  // false but for a layer that adds_to_grad_x()
   T* const* parameters;
   T* const* grad_parameters;  // overwritten, or added to with `accumulate`
   bool accumulate;
   const T* saved;
 };
 
+// `input` is the shape of the first input. A layer with several is made by the plan, which tells it the
+// others.
 template <class T>
 class Layer {
  public:
@@ -90,8 +94,12 @@ class Layer {
   // What backward reads: the memory of what it does not need is free after forward.
   virtual bool backward_needs_x() const { return true; }
   virtual bool backward_needs_y() const { return true; }
-  virtual bool is_view() const { return false; }                       // the output is the input, renamed
-  virtual bool takes_activation() const { return false; }              // forward applies args.activation
+  // For layers with several inputs, in which case they are taken from the last to the first. grad_x[i] may be
+  // grad_y itself where the layer passes_gradient().
+  virtual bool adds_to_grad_x() const { return false; }    // backward honours args.adds
+  virtual bool passes_gradient() const { return false; }   // the gradient by an input is that by the output
+  virtual bool is_view() const { return false; }           // the output is the input, renamed
+  virtual bool takes_activation() const { return false; }  // forward applies args.activation
   virtual std::optional<Activation> activation() const { return {}; }  // set by elementwise layers
 };
 

@@ -51,17 +51,17 @@ std::size_t Linear<T>::workspace_size(const Kernels<T>& kernels, const Shape& in
 template <class T>
 void Linear<T>::forward(Context& context, const ForwardArgs<T>& a) const {
   const T* bias = options_.bias ? a.parameters[1] : nullptr;
-  a.kernels.linear_forward(context, {a.batch, a.input_shape[0], out_features_}, a.x, a.parameters[0], bias,
-                           a.activation, a.y);
+  a.kernels.linear_forward(context, {a.batch, a.input_shape[0][0], out_features_}, a.x[0], a.parameters[0],
+                           bias, a.activation, a.y);
 }
 
 template <class T>
 void Linear<T>::backward(Context& context, const BackwardArgs<T>& a) const {
-  const LinearSizes sizes{a.batch, a.input_shape[0], out_features_};
+  const LinearSizes sizes{a.batch, a.input_shape[0][0], out_features_};
   T* grad_bias = options_.bias ? a.grad_parameters[1] : nullptr;
-  a.kernels.linear_backward_weight(context, sizes, a.x, a.grad_y, a.grad_parameters[0], grad_bias,
+  a.kernels.linear_backward_weight(context, sizes, a.x[0], a.grad_y, a.grad_parameters[0], grad_bias,
                                    a.accumulate);
-  if (a.grad_x) a.kernels.linear_backward_input(context, sizes, a.grad_y, a.parameters[0], a.grad_x);
+  if (a.grad_x[0]) a.kernels.linear_backward_input(context, sizes, a.grad_y, a.parameters[0], a.grad_x[0]);
 }
 
 template class Linear<float>;

@@ -58,8 +58,7 @@ constexpr Row<T> kLayers[] = {
 std::vector<std::string> layer_types() {
   std::vector<std::string> types;
   for (const Row<float>& row : kLayers<float>) types.emplace_back(row.type);
-  types.emplace_back(kSequential);  // the plan takes these two apart
-  types.emplace_back(kResidual);
+  for (const char* type : {kSequential, kResidual, kParallel}) types.emplace_back(type);  // the plan's own
   return types;
 }
 

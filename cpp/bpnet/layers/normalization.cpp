@@ -68,13 +68,13 @@ std::size_t LocalResponseNorm<T>::workspace_size(const Kernels<T>& kernels, cons
 
 template <class T>
 void LocalResponseNorm<T>::forward(Context& context, const ForwardArgs<T>& a) const {
-  a.kernels.local_response_forward(context, sizes(a.input_shape, a.batch), a.x, a.y);
+  a.kernels.local_response_forward(context, sizes(a.input_shape[0], a.batch), a.x[0], a.y);
 }
 
 template <class T>
 void LocalResponseNorm<T>::backward(Context& context, const BackwardArgs<T>& a) const {
-  if (!a.grad_x) return;
-  a.kernels.local_response_backward(context, sizes(a.input_shape, a.batch), a.x, a.grad_y, a.grad_x);
+  if (!a.grad_x[0]) return;
+  a.kernels.local_response_backward(context, sizes(a.input_shape[0], a.batch), a.x[0], a.grad_y, a.grad_x[0]);
 }
 
 template <class T>
@@ -141,17 +141,17 @@ BatchNormArgs<T> BatchNorm<T>::args(const Shape& input, std::size_t batch, const
 
 template <class T>
 void BatchNorm<T>::forward(Context& context, const ForwardArgs<T>& a) const {
-  BatchNormArgs<T> norm = args(a.input_shape, a.batch, a.x, a.parameters);
+  BatchNormArgs<T> norm = args(a.input_shape[0], a.batch, a.x[0], a.parameters);
   norm.mean = a.buffers[0];
   norm.variance = a.buffers[1];
   if (a.training) {
-    if (a.batch < least_batch(a.input_shape)) {
+    if (a.batch < least_batch(a.input_shape[0])) {
       fail<ShapeError>(operation_, ": the batch has one value per channel, training needs more than one: ",
                        "use a larger batch");
     }
     T *mean = a.saved, *variance = a.saved + norm.columns;
     a.kernels.batch_norm_statistics(
-        context, norm.rows, norm.columns, a.x, mean, variance,
+        context, norm.rows, norm.columns, a.x[0], mean, variance,
         {options_.momentum.value_or(0), !options_.momentum, a.buffers[0], a.buffers[1], a.buffers[2]});
     norm.mean = mean;
     norm.variance = variance;
@@ -161,12 +161,12 @@ void BatchNorm<T>::forward(Context& context, const ForwardArgs<T>& a) const {
 
 template <class T>
 void BatchNorm<T>::backward(Context& context, const BackwardArgs<T>& a) const {
-  BatchNormArgs<T> norm = args(a.input_shape, a.batch, a.x, a.parameters);
+  BatchNormArgs<T> norm = args(a.input_shape[0], a.batch, a.x[0], a.parameters);
   norm.mean = a.saved;
   norm.variance = a.saved + norm.columns;
   T* grad_weight = options_.affine ? a.grad_parameters[0] : nullptr;
   T* grad_bias = options_.affine ? a.grad_parameters[1] : nullptr;
-  a.kernels.batch_norm_backward(context, norm, a.grad_y, a.grad_x, grad_weight, grad_bias, a.accumulate);
+  a.kernels.batch_norm_backward(context, norm, a.grad_y, a.grad_x[0], grad_weight, grad_bias, a.accumulate);
 }
 
 template class LocalResponseNorm<float>;

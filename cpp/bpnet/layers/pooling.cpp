@@ -84,24 +84,26 @@ MaxPool2d<T>::MaxPool2d(const Json& values) : Pool2d<T>("max_pool2d") {
 
 template <class T>
 void MaxPool2d<T>::forward(Context& context, const ForwardArgs<T>& a) const {
-  a.kernels.max_pool_forward(context, this->sizes(a.input_shape, a.batch), a.x, a.y);
+  a.kernels.max_pool_forward(context, this->sizes(a.input_shape[0], a.batch), a.x[0], a.y);
 }
 
 template <class T>
 void MaxPool2d<T>::backward(Context& context, const BackwardArgs<T>& a) const {
-  if (!a.grad_x) return;
-  a.kernels.max_pool_backward(context, this->sizes(a.input_shape, a.batch), a.x, a.y, a.grad_y, a.grad_x);
+  if (!a.grad_x[0]) return;
+  a.kernels.max_pool_backward(context, this->sizes(a.input_shape[0], a.batch), a.x[0], a.y, a.grad_y,
+                              a.grad_x[0]);
 }
 
 template <class T>
 void AveragePool<T>::forward(Context& context, const ForwardArgs<T>& a) const {
-  a.kernels.average_pool_forward(context, this->sizes(a.input_shape, a.batch), kind_, a.x, a.y);
+  a.kernels.average_pool_forward(context, this->sizes(a.input_shape[0], a.batch), kind_, a.x[0], a.y);
 }
 
 template <class T>
 void AveragePool<T>::backward(Context& context, const BackwardArgs<T>& a) const {
-  if (!a.grad_x) return;
-  a.kernels.average_pool_backward(context, this->sizes(a.input_shape, a.batch), kind_, a.grad_y, a.grad_x);
+  if (!a.grad_x[0]) return;
+  a.kernels.average_pool_backward(context, this->sizes(a.input_shape[0], a.batch), kind_, a.grad_y,
+                                  a.grad_x[0]);
 }
 
 template <class T>

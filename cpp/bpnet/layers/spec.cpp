@@ -26,6 +26,12 @@ LayerSpec residual(std::vector<LayerSpec> layers, std::vector<LayerSpec> shortcu
   return spec;
 }
 
+LayerSpec parallel(std::vector<LayerSpec> branches, const std::string& merge) {
+  LayerSpec spec{kParallel, Json::Object{{"merge", merge}}};
+  spec.layers = std::move(branches);
+  return spec;
+}
+
 void check_nesting(int depth) {
   if (depth > kMaxNesting) {
     fail<ValueError>("network: layers are nested more than ", kMaxNesting, " deep");
@@ -72,7 +78,7 @@ static std::vector<LayerSpec> layers_from_json(const Json& description, int dept
   std::vector<LayerSpec> layers;
   for (const Json& item : description.array()) {
     LayerSpec spec{item["type"].string(), {}};
-    const bool nests = spec.type == kSequential || spec.type == kResidual;
+    const bool nests = spec.type == kSequential || spec.type == kResidual || spec.type == kParallel;
     for (const auto& [key, value] : item.object()) {
       if (key == "type") continue;
       if (key == "name") {

@@ -13,7 +13,7 @@ struct LayerSpec {
   std::string type;                      // "Linear"
   Json options;                          // {"out_features": 128, ...}
   std::string name = {};                 // stands in for its index in dotted names; empty: it has none
-  std::vector<LayerSpec> layers = {};    // what a Sequential or Residual holds
+  std::vector<LayerSpec> layers = {};    // what a Sequential, Residual or Parallel holds
   std::vector<LayerSpec> shortcut = {};  // a Residual's other way
 
   LayerSpec named(std::string given) const;  // residual({conv2d(64, {3, 3}).named("conv1"), …})
@@ -27,8 +27,14 @@ LayerSpec sequential(std::vector<LayerSpec> layers);
 // "layer1.0.downsample.0.weight".
 LayerSpec residual(std::vector<LayerSpec> layers, std::vector<LayerSpec> shortcut = {});
 
+// y = the branches' outputs, added ("sum") or, along the channels, put side by side ("concat"), as the
+// Inception blocks of Szegedy et al. 2015 and DenseNet's of Huang et al. 2017 do. An empty sequential({}) is
+// the identity.
+LayerSpec parallel(std::vector<LayerSpec> branches, const std::string& merge = "sum");
+
 constexpr const char* kSequential = "Sequential";
 constexpr const char* kResidual = "Residual";
+constexpr const char* kParallel = "Parallel";
 constexpr const char* kShortcutName = "downsample";
 
 // As a model file stores it: {"type": …, "name": …, options…, "layers": […], "shortcut": […]}.

@@ -67,39 +67,41 @@ std::vector<std::size_t> offsets(const std::vector<Piece>& pieces, std::size_t b
 // Step i runs forward at time i, the loss at time S, and step i backward at time 2S − i.
 template <class T>
 BatchMemory training_memory(const Plan<T>& plan, std::size_t batch) {
-  const std::size_t steps = plan.steps.size(), ids = plan.activations.size();
-  std::vector<Piece> pieces(2 * ids + 2 * steps);
+  const std::size_t steps = plan.steps.size(), ids = plan.activations.size(), wide = plan.most_inputs();
+  std::vector<Piece> pieces(2 * ids + steps + steps * wide);
   Piece* activation = pieces.data();
   Piece* gradient = activation + ids;
   Piece* saved = gradient + ids;
-  Piece* spare = saved + steps;
+  Piece* spare = saved + steps;  // (steps, wide)
 
   // Gradients that share one memory are counted as one piece, that of the last activation.
   std::vector<std::size_t> owner(ids);
   std::iota(owner.begin(), owner.end(), 0);
   for (std::size_t i = steps; i-- > 0;) {
     const Step& step = plan.steps[i];
-    if (step.input.handing == Handing::kShare) owner[step.input.id] = owner[step.output];
+    for (const StepInput& input : step.inputs) {
+      if (input.propagation == Propagation::kShare) owner[input.id] = owner[step.output];
+    }
   }
 
   for (std::size_t i = 0; i < steps; ++i) {
     const Step& step = plan.steps[i];
-    const Layer<T>* layer = step.addend ? nullptr : plan.layers[step.layer].get();
+    const Layer<T>& layer = plan.layer_of(step);
     const std::size_t backward = 2 * steps - i;
     activation[step.output].use(i);
     gradient[owner[step.output]].use(backward);
     const bool fused = step.activation.kind != ActivationKind::kIdentity;
-    if (fused || (layer && layer->backward_needs_y())) activation[step.output].use(backward);
-    for (const StepInput* input : {&step.input, step.addend ? &*step.addend : nullptr}) {
-      if (!input) continue;
-      activation[input->id].use(i);
-      gradient[owner[input->id]].use(backward);
-      if (layer && input->handing == Handing::kAdd) {
-        spare[i].bytes = bytes_of<T>(batch, plan.activations[input->id].count);
-        spare[i].use(backward);
+    if (fused || layer.backward_needs_y()) activation[step.output].use(backward);
+    for (std::size_t k = 0; k < step.inputs.size(); ++k) {
+      const StepInput& input = step.inputs[k];
+      activation[input.id].use(i);
+      if (layer.backward_needs_x()) activation[input.id].use(backward);
+      gradient[owner[input.id]].use(backward);
+      if (input.propagation == Propagation::kAdd && !layer.adds_to_grad_x()) {
+        spare[i * wide + k].bytes = bytes_of<T>(batch, plan.activations[input.id].count);
+        spare[i * wide + k].use(backward);
       }
     }
-    if (layer && layer->backward_needs_x()) activation[step.input.id].use(backward);
     saved[i].bytes = bytes_of<T>(plan.saved_size(step, batch), 1);
     saved[i].use(i);
     saved[i].use(backward);
@@ -119,7 +121,9 @@ BatchMemory training_memory(const Plan<T>& plan, std::size_t batch) {
   memory.gradients = offsets(pieces, ids, ids);
   for (std::size_t id = 0; id < ids; ++id) memory.gradients[id] = memory.gradients[owner[id]];
   memory.saved = offsets(pieces, 2 * ids, steps);
-  memory.spare = offsets(pieces, 2 * ids + steps, steps);
+  for (std::size_t i = 0; i < steps; ++i) {
+    memory.spare.push_back(offsets(pieces, 2 * ids + steps + i * wide, wide));
+  }
   return memory;
 }
 
@@ -133,8 +137,7 @@ BatchMemory inference_memory(const Plan<T>& plan, std::size_t batch) {
   for (std::size_t i = 0; i < steps; ++i) {
     const Step& step = plan.steps[i];
     pieces[step.output].use(i);
-    pieces[step.input.id].use(i);
-    if (step.addend) pieces[step.addend->id].use(i);
+    for (const StepInput& input : step.inputs) pieces[input.id].use(i);
     pieces[ids + i].bytes = bytes_of<T>(plan.saved_size(step, batch), 1);
     pieces[ids + i].use(i);
   }

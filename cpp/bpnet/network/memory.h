@@ -10,11 +10,11 @@ namespace bpnet {
 
 struct BatchMemory {  // places in bytes from the start of the workspace
   std::size_t batch = 0;
-  std::size_t bytes = 0;                 // of the whole workspace
-  std::vector<std::size_t> activations;  // by id; 0, the network's input, is the caller's
-  std::vector<std::size_t> saved;        // by step: what its layer keeps from forward to backward
-  std::vector<std::size_t> gradients;    // by id, of the gradient by that activation
-  std::vector<std::size_t> spare;        // by step: a gradient before it is added
+  std::size_t bytes = 0;                        // of the whole workspace
+  std::vector<std::size_t> activations;         // by id; 0, the network's input, is the caller's
+  std::vector<std::size_t> saved;               // by step: what its layer keeps from forward to backward
+  std::vector<std::size_t> gradients;           // by id, of the gradient by that activation
+  std::vector<std::vector<std::size_t>> spare;  // by step and input: a gradient before it is added
 };
 
 template <class T>

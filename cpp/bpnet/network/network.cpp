@@ -25,6 +25,9 @@ BasicNetwork<T>::BasicNetwork(const Shape& input_shape, std::vector<LayerSpec> l
   gradient_pointers_ = pointers(gradients_, plan_.parameters);
   buffer_pointers_ = pointers(buffers_, plan_.buffers);
   buffers_before_.resize(plan_.buffer_size);
+  inputs_.resize(plan_.most_inputs());
+  input_gradients_.resize(plan_.most_inputs());
+  adds_ = std::make_unique<bool[]>(plan_.most_inputs());
   for (std::size_t i = 0; i < plan_.parameters.size(); ++i) {
     const ParameterSpec& spec = plan_.parameter_specs[i];
     initialise(spec.init, spec.fans, options.seed, static_cast<std::uint32_t>(i), spec.shape.count(),
@@ -159,27 +162,19 @@ void BasicNetwork<T>::run_steps(const BatchMemory& memory, const T* x, std::size
   for (std::size_t i = 0; i < plan_.steps.size(); ++i) {
     work.check();
     const Step& step = plan_.steps[i];
-    T* y = activation(memory, step.output);
-    if (step.addend) {
-      const std::size_t count = batch * plan_.activations[step.output].count;
-      kernels_->add(context_, count, input(step.input.id), input(step.addend->id), y);
-      if (step.activation.kind != ActivationKind::kIdentity) {
-        kernels_->activation_forward(context_, step.activation, count, y, y);
-      }
-      continue;
-    }
+    for (std::size_t k = 0; k < step.inputs.size(); ++k) inputs_[k] = input(step.inputs[k].id);
     const ForwardArgs<T> args{*kernels_,
-                              step.input_shape,
+                              step.input_shapes.data(),
                               batch,
                               training,
                               random_key(seed, Purpose::kDropout, step.number, step_number),
                               step.activation,
-                              input(step.input.id),
-                              y,
+                              inputs_.data(),
+                              activation(memory, step.output),
                               parameter_pointers_.data() + step.first_parameter,
                               buffer_pointers_.data() + step.first_buffer,
                               workspace_.template at<T>(memory.saved[i])};
-    plan_.layers[step.layer]->forward(context_, args);
+    plan_.layer_of(step).forward(context_, args);
   }
   work.check();
 }
@@ -252,50 +247,40 @@ void BasicNetwork<T>::run_back_all(T* grad_x, bool accumulate) {
   work.check();
 }
 
+// An input's gradient that is added to others' is made apart first, unless the layer adds it itself.
 template <class T>
 void BasicNetwork<T>::run_back(std::size_t index, T* grad_x, bool accumulate) {
   const Step& step = plan_.steps[index];
-  const auto wanted = [&](const StepInput& input) { return grad_x || plan_.activations[input.id].trained; };
+  const Layer<T>& layer = plan_.layer_of(step);
   const std::size_t batch = recorded_batch_;
-  const std::size_t out_count = batch * plan_.activations[step.output].count;
   const T* y = activation(training_, step.output);
   T* grad_y = gradient_of(step.output, grad_x);
   if (step.activation.kind != ActivationKind::kIdentity) {
-    kernels_->activation_backward(context_, step.activation, out_count, nullptr, y, grad_y, grad_y);
+    kernels_->activation_backward(context_, step.activation, batch * plan_.activations[step.output].count,
+                                  nullptr, y, grad_y, grad_y);
   }
-  if (step.addend) {
-    if (wanted(*step.addend)) hand_down(*step.addend, out_count, grad_y, grad_x);
-    if (wanted(step.input)) hand_down(step.input, out_count, grad_y, grad_x);
-    return;
+  const auto is_apart = [&](const StepInput& input) {
+    return input.propagation == Propagation::kAdd && !layer.adds_to_grad_x();
+  };
+  for (std::size_t k = 0; k < step.inputs.size(); ++k) {
+    const StepInput& input = step.inputs[k];
+    const bool wanted = grad_x || plan_.activations[input.id].trained;
+    inputs_[k] = layer.backward_needs_x() ? recorded(input.id) : nullptr;
+    adds_[k] = input.propagation == Propagation::kAdd && layer.adds_to_grad_x();
+    input_gradients_[k] = !wanted           ? nullptr
+                          : is_apart(input) ? workspace_.template at<T>(training_.spare[index][k])
+                                            : gradient_of(input.id, grad_x);
   }
-  const Layer<T>& layer = *plan_.layers[step.layer];
-  const bool adds = step.input.handing == Handing::kAdd;
-  T* grad_input =
-      adds ? workspace_.template at<T>(training_.spare[index]) : gradient_of(step.input.id, grad_x);
-  if (!wanted(step.input)) grad_input = nullptr;
-  const BackwardArgs<T> args{*kernels_,
-                             step.input_shape,
-                             batch,
-                             layer.backward_needs_x() ? recorded(step.input.id) : nullptr,
-                             layer.backward_needs_y() ? y : nullptr,
-                             grad_y,
-                             grad_input,
-                             parameter_pointers_.data() + step.first_parameter,
-                             gradient_pointers_.data() + step.first_parameter,
-                             accumulate,
-                             workspace_.template at<T>(training_.saved[index])};
-  layer.backward(context_, args);
-  if (adds && grad_input) {
-    hand_down(step.input, batch * plan_.activations[step.input.id].count, grad_input, grad_x);
-  }
-}
-
-template <class T>
-void BasicNetwork<T>::hand_down(const StepInput& input, std::size_t count, const T* grad, T* grad_x) {
-  T* to = gradient_of(input.id, grad_x);
-  if (input.handing == Handing::kAdd) kernels_->add(context_, count, to, grad, to);
-  if (input.handing == Handing::kWrite) {
-    kernels_->activation_forward(context_, {ActivationKind::kIdentity, 0}, count, grad, to);
+  layer.backward(context_, {*kernels_, step.input_shapes.data(), batch, inputs_.data(),
+                            layer.backward_needs_y() ? y : nullptr, grad_y, input_gradients_.data(),
+                            adds_.get(), parameter_pointers_.data() + step.first_parameter,
+                            gradient_pointers_.data() + step.first_parameter, accumulate,
+                            workspace_.template at<T>(training_.saved[index])});
+  for (std::size_t k = step.inputs.size(); k-- > 0;) {
+    const StepInput& input = step.inputs[k];
+    if (!input_gradients_[k] || !is_apart(input)) continue;
+    T* const sum = gradient_of(input.id, grad_x);
+    kernels_->add(context_, batch * plan_.activations[input.id].count, sum, input_gradients_[k], sum);
   }
 }
 

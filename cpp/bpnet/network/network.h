@@ -1,6 +1,7 @@
 // A network: a plan, its parameters, and the memory of one batch.
 #pragma once
 
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -105,7 +106,6 @@ class BasicNetwork {
   void run_steps(const BatchMemory& memory, const T* x, std::size_t batch, bool training, std::uint64_t seed,
                  std::uint64_t step);
   void run_back(std::size_t index, T* grad_x, bool accumulate);
-  void hand_down(const StepInput& input, std::size_t count, const T* grad, T* grad_x);
   void run_back_all(T* grad_x, bool accumulate);
   std::vector<T*> pointers(Arena& arena, const std::vector<Slot>& slots);
 
@@ -115,6 +115,9 @@ class BasicNetwork {
   Plan<T> plan_;
   Arena parameters_, gradients_, buffers_, workspace_, scratch_;
   std::vector<T*> parameter_pointers_, gradient_pointers_, buffer_pointers_;
+  std::vector<const T*> inputs_;     // of the step that runs
+  std::vector<T*> input_gradients_;  // likewise, and whether they are added to
+  std::unique_ptr<bool[]> adds_;
   Context context_{nullptr, 0};
   BatchMemory training_, inference_;
   std::vector<T> buffers_before_;  // the last forward_training

@@ -6,6 +6,7 @@
 #include "bpnet/core/error.h"
 #include "bpnet/layers/activation.h"
 #include "bpnet/layers/conversion.h"
+#include "bpnet/layers/merge.h"
 #include "bpnet/layers/options.h"
 
 namespace bpnet {
@@ -40,7 +41,7 @@ class Builder {
     y = converted(y, Layout::kPlain);
     plan_.output = y.id;
     plan_.output_shape = y.shape;
-    hand_gradients();
+    plan_gradients();
   }
 
   Plan<T> take() { return std::move(plan_); }
@@ -50,16 +51,17 @@ class Builder {
     check_nesting(depth);
     const std::vector<std::string> names = layer_names(specs);
     for (std::size_t i = 0; i < specs.size(); ++i) {
-      const std::string path = prefix + names[i];
-      if (specs[i].type == kSequential) {
-        x = add_sequential(specs[i], path, x, depth);
-      } else if (specs[i].type == kResidual) {
-        x = add_residual(specs[i], path, x, depth);
-      } else {
-        x = add_layer(specs[i], path, x);
-      }
+      x = run_one(specs[i], prefix + names[i], x, depth);
     }
     return x;
+  }
+
+  Value run_one(const LayerSpec& spec, const std::string& path, const Value& x, int depth) {
+    check_nesting(depth);
+    if (spec.type == kSequential) return add_sequential(spec, path, x, depth);
+    if (spec.type == kResidual) return add_residual(spec, path, x, depth);
+    if (spec.type == kParallel) return add_parallel(spec, path, x, depth);
+    return add_layer(spec, path, x);
   }
 
   Value add_sequential(const LayerSpec& spec, const std::string& path, const Value& x, int depth) {
@@ -77,19 +79,70 @@ class Builder {
     }
     ++uses_[x.id];  // nothing may be fused into what the shortcut is still to see
     const Value body = run(spec.layers, path + ".", x, depth + 1);
-    ++uses_[body.id];
-    Value other = run(spec.shortcut, path + "." + kShortcutName + ".", x, depth + 1);
+    const Value other = run(spec.shortcut, path + "." + kShortcutName + ".", x, depth + 1);
     if (!(body.shape == other.shape)) {
       fail<ShapeError>("residual: the layers give ", body.shape, ", the shortcut gives ", other.shape,
                        "; they are added and must agree", where(path));
     }
-    other = converted(other, body.layout);
-    Step& step = add_step(0, body, body.shape);
-    step.addend = StepInput{other.id};
-    ++uses_[other.id];
-    plan_.activations.back().trained |= plan_.activations[other.id].trained;
-    plan_.entries.push_back({path, spec.type, std::nullopt, false, body.shape, plan_.parameters.size(), 0});
-    return {step.output, body.shape, body.layout};
+    return merge(spec, path, {body, other}, false);
+  }
+
+  Value add_parallel(const LayerSpec& spec, const std::string& path, const Value& x, int depth) {
+    Options options("parallel", spec.options);
+    const bool concatenates = options.choice("merge", {"sum", "concat"}) == "concat";
+    options.finish();
+    if (spec.layers.empty()) fail<ValueError>("parallel: no branches given, at least one is needed");
+    ++uses_[x.id];  // nothing may be fused into what the other branches are still to see
+    const std::vector<std::string> names = layer_names(spec.layers);
+    std::vector<Value> branches;
+    for (std::size_t i = 0; i < names.size(); ++i) {
+      const LayerSpec& branch = spec.layers[i];
+      const bool identity = branch.type == kSequential && branch.layers.empty();
+      const Value y = identity ? x : run_one(branch, path + "." + names[i], x, depth + 1);
+      if (!branches.empty()) check_branch(branches[0], names[0], y, names[i], concatenates, path);
+      branches.push_back(y);
+    }
+    return merge(spec, path, std::move(branches), concatenates);
+  }
+
+  static void check_branch(const Value& first, const std::string& first_name, const Value& y,
+                           const std::string& name, bool concatenates, const std::string& path) {
+    const auto same_but_channels = [&] {
+      std::vector<std::size_t> a(first.shape.begin(), first.shape.end()), b(y.shape.begin(), y.shape.end());
+      if (a.empty() || a.size() != b.size()) return false;
+      a[0] = b[0];
+      return a == b;
+    };
+    if (concatenates ? same_but_channels() : first.shape == y.shape) return;
+    fail<ShapeError>("parallel: branch '", first_name, "' gives ", first.shape, ", branch '", name,
+                     "' gives ", y.shape,
+                     concatenates ? "; they are concatenated and must agree in all sizes but the first"
+                                  : "; they are added and must agree",
+                     where(path));
+  }
+
+  // One activation of several, all in one order in memory.
+  Value merge(const LayerSpec& spec, const std::string& path, std::vector<Value> values, bool concatenates) {
+    const auto is_last = [](const Value& value) { return value.layout == Layout::kChannelsLast; };
+    const Layout layout =
+        std::any_of(values.begin(), values.end(), is_last) ? Layout::kChannelsLast : Layout::kPlain;
+    std::vector<Shape> shapes;
+    for (Value& value : values) {
+      value = converted(value, layout);
+      shapes.push_back(value.shape);
+    }
+    Value y = values[0];
+    if (values.size() > 1) {
+      if (concatenates) {
+        plan_.layers.push_back(std::make_unique<Concat<T>>(shapes, layout));
+      } else {
+        plan_.layers.push_back(std::make_unique<Sum<T>>(values.size()));
+      }
+      y.shape = plan_.layers.back()->output_shape(shapes[0]);
+      y.id = add_step(plan_.layers.size() - 1, values, y.shape).output;
+    }
+    plan_.entries.push_back({path, spec.type, std::nullopt, false, y.shape, plan_.parameters.size(), 0});
+    return y;
   }
 
   Value add_layer(const LayerSpec& spec, const std::string& path, Value x) {
@@ -104,7 +157,7 @@ class Builder {
     if (can_fuse(layer, x)) {
       plan_.steps[*plan_.activations[x.id].producer].activation = *layer.activation();
     } else if (!layer.is_view()) {
-      Step& step = add_step(index, x, output);
+      Step& step = add_step(index, {x}, output);
       step.number = number;
       add_parameters(layer, x.shape, path + ".");
       if (layer.least_batch(x.shape) > plan_.least_batch.samples) {
@@ -140,32 +193,27 @@ class Builder {
     if (!layouts_differ(x.shape)) return x;
     if (!conversion_[x.id]) {
       plan_.layers.push_back(std::make_unique<Conversion<T>>(wanted));
-      const std::size_t output = add_step(plan_.layers.size() - 1, x, x.shape).output;
+      const std::size_t output = add_step(plan_.layers.size() - 1, {x}, x.shape).output;
       conversion_[x.id] = output;
       conversion_[output] = x.id;
     }
     return {*conversion_[x.id], x.shape, wanted};
   }
 
-  // A step without parameters from x to a new activation.
-  Step& add_step(std::size_t layer, const Value& x, const Shape& output) {
+  // A step without parameters from the inputs to a new activation.
+  Step& add_step(std::size_t layer, const std::vector<Value>& inputs, const Shape& output) {
     const std::size_t id = plan_.activations.size();
-    ++uses_[x.id];
-    const bool trained = plan_.activations[x.id].trained;
+    Step step{layer, {}, {}, id, kIdentity, 0, plan_.parameters.size(), 0, plan_.buffers.size(), 0};
+    bool trained = false;
+    for (const Value& x : inputs) {
+      step.inputs.push_back({x.id});
+      step.input_shapes.push_back(x.shape);
+      ++uses_[x.id];
+      trained |= plan_.activations[x.id].trained;
+    }
     plan_.activations.push_back({output.count(), plan_.steps.size(), trained});
     grow();
-    plan_.steps.push_back({layer,
-                           {x.id},
-                           std::nullopt,
-                           id,
-                           x.shape,
-                           kIdentity,
-                           0,
-                           plan_.parameters.size(),
-                           0,
-                           plan_.buffers.size(),
-                           0});
-    return plan_.steps.back();
+    return plan_.steps.emplace_back(std::move(step));
   }
 
   // An elementwise layer needs no step of its own when the step before makes x for it alone, can apply it,
@@ -174,8 +222,7 @@ class Builder {
     const auto producer = plan_.activations[x.id].producer;
     if (!layer.activation() || !producer || uses_[x.id] > 0) return false;
     const Step& before = plan_.steps[*producer];
-    return (before.addend || plan_.layers[before.layer]->takes_activation()) &&
-           before.activation.kind == ActivationKind::kIdentity &&
+    return plan_.layer_of(before).takes_activation() && before.activation.kind == ActivationKind::kIdentity &&
            derivative_from_output(layer.activation()->kind);
   }
 
@@ -196,18 +243,19 @@ class Builder {
     size = checked_sum("network", size, aligned_count<T>(shape.count()));
   }
 
-  void hand_gradients() {
-    std::vector<bool> handed(plan_.activations.size(), false);
-    const auto first = [&](StepInput& input) {
-      const bool already = handed[input.id];
-      input.handing = already ? Handing::kAdd : Handing::kWrite;
-      handed[input.id] = true;
-      return !already;
-    };
+  // Where a layer passes its gradient on, the first input may have it in the same memory: it is visited last.
+  void plan_gradients() {
+    std::vector<bool> written(plan_.activations.size(), false);
     for (std::size_t i = plan_.steps.size(); i-- > 0;) {
       Step& step = plan_.steps[i];
-      if (step.addend) first(*step.addend);  // before the gradient's memory becomes the other input's
-      if (first(step.input) && step.addend && step.input.id != 0) step.input.handing = Handing::kShare;
+      for (std::size_t k = step.inputs.size(); k-- > 0;) {
+        StepInput& input = step.inputs[k];
+        const bool shares = k == 0 && input.id != 0 && plan_.layer_of(step).passes_gradient();
+        input.propagation = written[input.id] ? Propagation::kAdd
+                            : shares          ? Propagation::kShare
+                                              : Propagation::kWrite;
+        written[input.id] = true;
+      }
     }
   }
 
@@ -226,16 +274,22 @@ class Builder {
 
 template <class T>
 std::size_t Plan<T>::saved_size(const Step& step, std::size_t batch) const {
-  return step.addend ? 0 : layers[step.layer]->saved_size(step.input_shape, batch);
+  return layer_of(step).saved_size(step.input_shapes[0], batch);
 }
 
 template <class T>
 std::size_t Plan<T>::workspace_size(const Kernels<T>& kernels, std::size_t batch) const {
   std::size_t most = 0;
   for (const Step& step : steps) {
-    if (step.addend) continue;
-    most = std::max(most, layers[step.layer]->workspace_size(kernels, step.input_shape, batch));
+    most = std::max(most, layer_of(step).workspace_size(kernels, step.input_shapes[0], batch));
   }
+  return most;
+}
+
+template <class T>
+std::size_t Plan<T>::most_inputs() const {
+  std::size_t most = 0;
+  for (const Step& step : steps) most = std::max(most, step.inputs.size());
   return most;
 }
 

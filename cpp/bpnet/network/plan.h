@@ -12,26 +12,26 @@
 
 namespace bpnet {
 
-// How a step hands a gradient down to one of its inputs. Backward visits an activation's consumers from the
-// last to the first.
-enum class Handing {
-  kWrite,  // the first to hand one down
+// How a step's gradient reaches one of its inputs. Backward visits an activation's consumers from the last to
+// the first, and the inputs of a step likewise.
+enum class Propagation {
+  kWrite,  // the first to write one
   kAdd,    // others have before
   kShare,  // the gradient by the output is the gradient by the input: one memory serves both
 };
 
 struct StepInput {
   std::size_t id;  // of an activation
-  Handing handing = Handing::kWrite;
+  Propagation propagation = Propagation::kWrite;
 };
 
-// y = act(layer(input)), or the sum that ends a Residual: y = act(input + addend).
+// y = act(layer(inputs))
 struct Step {
-  std::size_t layer;  // index into Plan::layers; a sum has none
-  StepInput input;
-  std::optional<StepInput> addend;
+  std::size_t layer;  // index into Plan::layers
+  std::vector<StepInput> inputs;
+  std::vector<Shape>
+      input_shapes;             // as the layer sees them: others than the activations' own after a Flatten
   std::size_t output;           // id of an activation
-  Shape input_shape;            // as the layer sees it: another than the activation's own after a Flatten
   Activation activation;        // fused into this step, or identity
   std::uint32_t number;         // of the layer among the user's: keys its random masks
   std::size_t first_parameter;  // index into Plan::parameters, and how many
@@ -46,7 +46,7 @@ struct Slot {        // a place in a flat array
   std::size_t offset;  // in elements
 };
 
-// One of the user's layers, in the order in which they run. A Residual comes where its sum is made.
+// One of the user's layers, in the order in which they run. A Residual or Parallel comes where it ends.
 struct Entry {
   std::string path;  // "features.0"
   std::string type;
@@ -87,6 +87,8 @@ struct Plan {
   std::size_t buffer_size = 0;
   LeastBatch least_batch;
 
+  const Layer<T>& layer_of(const Step& step) const { return *layers[step.layer]; }
+  std::size_t most_inputs() const;                                                 // of a step
   std::size_t saved_size(const Step& step, std::size_t batch) const;               // elements
   std::size_t workspace_size(const Kernels<T>& kernels, std::size_t batch) const;  // bytes
   std::size_t widest() const;  // elements of the largest activation of one sample

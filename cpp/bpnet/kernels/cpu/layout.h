@@ -1,5 +1,7 @@
 #pragma once
 
+#include <string.h>
+
 #include "bpnet/kernels/cpu/chunks.h"
 #include "bpnet/kernels/cpu/transpose.h"
 #include "bpnet/kernels/kernels.h"
@@ -22,6 +24,25 @@ void transpose_columns(size_t rows, size_t begin, size_t end, const real* x, siz
   for (; c < end; ++c) {
     for (size_t r = 0; r < rows; ++r) y[c * y_stride + r] = x[r * x_stride + c];
   }
+}
+
+// A task is about kChunk elements: several rows, or a part of one.
+void copy_columns(bpnet::Context&, const bpnet::ColumnSizes& s, const real* x, real* y, bool accumulate) {
+  const size_t width = smaller(s.columns, kChunk), height = rows_per_chunk(width);
+  const size_t across = ceil_divide(s.columns, width);
+  run_tasks(ceil_divide(s.rows, height) * across, false, [&](size_t index) {
+    const size_t begin = index % across * width, count = smaller(s.columns, begin + width) - begin;
+    const size_t first = index / across * height, end = smaller(s.rows, first + height);
+    for (size_t r = first; r < end; ++r) {
+      const real* const from = x + r * s.x_stride + begin;
+      real* const to = y + r * s.y_stride + begin;
+      if (accumulate) {
+        for (size_t c = 0; c < count; ++c) to[c] += from[c];
+      } else {
+        memcpy(to, from, count * sizeof(real));
+      }
+    }
+  });
 }
 
 void transpose(bpnet::Context&, size_t n, size_t rows, size_t columns, const real* x, real* y) {

@@ -61,6 +61,7 @@ constexpr bpnet::Kernels<real> kTable = {
     .multiply = multiply,
     .add = add,
     .scale = scale,
+    .copy_columns = copy_columns,
     .transpose = transpose,
     .loss_workspace = loss_workspace,
     .loss = loss,

@@ -33,6 +33,17 @@ void scale(Context&, size_t count, double factor, const T* x, T* y) {
 }
 
 template <class T>
+void copy_columns(Context&, const ColumnSizes& s, const T* x, T* y, bool accumulate) {
+  for (size_t r = 0; r < s.rows; ++r) {
+    for (size_t c = 0; c < s.columns; ++c) {
+      const T from = x[r * s.x_stride + c];
+      T& to = y[r * s.y_stride + c];
+      to = accumulate ? to + from : from;
+    }
+  }
+}
+
+template <class T>
 void transpose(Context&, size_t n, size_t rows, size_t columns, const T* x, T* y) {
   for (size_t i = 0; i < n; ++i) {
     for (size_t r = 0; r < rows; ++r) {

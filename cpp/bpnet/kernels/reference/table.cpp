@@ -59,6 +59,7 @@ constexpr Kernels<T> kTable = {
     .multiply = reference::multiply<T>,
     .add = reference::add<T>,
     .scale = reference::scale<T>,
+    .copy_columns = reference::copy_columns<T>,
     .transpose = reference::transpose<T>,
     .loss_workspace = no_loss_workspace,
     .loss = reference::loss<T>,
