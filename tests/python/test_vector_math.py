@@ -1,4 +1,4 @@
-"""exp, tanh, sigmoid and their kin over vectors keep the errors that kernels/cpu/vector_math.h and
+"""exp, tanh, sigmoid and their kin over vectors keep the errors that kernels/cpu/base/vector_math.h and
 activation_math.h state, and IEEE's corners."""
 
 from __future__ import annotations

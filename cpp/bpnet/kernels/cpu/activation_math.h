@@ -3,7 +3,7 @@
 // ulp times 1 + |2v|, for v is rounded before exp sees it.
 #pragma once
 
-#include "bpnet/kernels/cpu/vector_math.h"
+#include "bpnet/kernels/cpu/base/vector_math.h"
 
 namespace {
 

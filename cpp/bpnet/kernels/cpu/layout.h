@@ -2,8 +2,8 @@
 
 #include <string.h>
 
-#include "bpnet/kernels/cpu/chunks.h"
-#include "bpnet/kernels/cpu/transpose.h"
+#include "bpnet/kernels/cpu/base/chunks.h"
+#include "bpnet/kernels/cpu/product/transpose.h"
 #include "bpnet/kernels/kernels.h"
 
 namespace {

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "bpnet/kernels/cpu/gemm.h"
+#include "bpnet/kernels/cpu/product/gemm.h"
 
 namespace {
 

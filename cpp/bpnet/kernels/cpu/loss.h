@@ -1,7 +1,7 @@
 #pragma once
 
-#include "bpnet/kernels/cpu/chunks.h"
-#include "bpnet/kernels/cpu/scalar_math.h"
+#include "bpnet/kernels/cpu/base/chunks.h"
+#include "bpnet/kernels/cpu/base/scalar_math.h"
 #include "bpnet/kernels/cpu/softmax.h"
 #include "bpnet/kernels/kernels.h"
 

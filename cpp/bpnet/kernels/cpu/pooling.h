@@ -1,7 +1,7 @@
 // Pooling over channels-last maps: every channel is a lane, so that all windows run over whole vectors.
 #pragma once
 
-#include "bpnet/kernels/cpu/chunks.h"
+#include "bpnet/kernels/cpu/base/chunks.h"
 #include "bpnet/kernels/kernels.h"
 
 namespace {

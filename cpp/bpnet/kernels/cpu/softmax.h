@@ -1,7 +1,8 @@
 #pragma once
 
-#include "bpnet/kernels/cpu/chunks.h"
-#include "bpnet/kernels/cpu/vector_math.h"
+#include "bpnet/kernels/cpu/base/chunks.h"
+#include "bpnet/kernels/cpu/base/rows.h"
+#include "bpnet/kernels/cpu/base/vector_math.h"
 #include "bpnet/kernels/kernels.h"
 
 namespace {
@@ -19,15 +20,6 @@ inline real row_maximum(size_t columns, const real* x) {
   }
   for (; c < columns; ++c) largest = x[c] > largest ? x[c] : largest;
   return largest;
-}
-
-inline real sum_of(size_t count, const real* x) {
-  vec sums = {};
-  size_t c = 0;
-  for (; c + kLanes <= count; c += kLanes) sums += load(x + c);
-  real sum = sum_lanes(sums);
-  for (; c < count; ++c) sum += x[c];
-  return sum;
 }
 
 // y = exp(x − largest), and their sum

@@ -4,11 +4,12 @@
 #include <cstring>
 #include <new>
 
+#include "bpnet/kernels/reference/batch_norm.h"
 #include "bpnet/kernels/reference/convolution.h"
 #include "bpnet/kernels/reference/elementwise.h"
 #include "bpnet/kernels/reference/linear.h"
+#include "bpnet/kernels/reference/local_response.h"
 #include "bpnet/kernels/reference/loss.h"
-#include "bpnet/kernels/reference/normalization.h"
 #include "bpnet/kernels/reference/online.h"
 #include "bpnet/kernels/reference/optimizer.h"
 #include "bpnet/kernels/reference/pooling.h"

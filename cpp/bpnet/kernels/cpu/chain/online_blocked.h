@@ -14,10 +14,10 @@
 // the sample-by-sample loop might have gone on; elements that are 0 stay out of it.
 #pragma once
 
+#include "bpnet/kernels/cpu/base/scalar_math.h"
+#include "bpnet/kernels/cpu/chain/online_optimizer.h"
+#include "bpnet/kernels/cpu/chain/online_sample.h"
 #include "bpnet/kernels/cpu/linear.h"
-#include "bpnet/kernels/cpu/online_loss.h"
-#include "bpnet/kernels/cpu/online_rule.h"
-#include "bpnet/kernels/cpu/scalar_math.h"
 
 namespace {
 

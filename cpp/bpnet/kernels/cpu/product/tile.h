@@ -2,8 +2,8 @@
 // of a are broadcast from where they lie and the rows of b are loaded as vectors.
 #pragma once
 
-#include "bpnet/kernels/cpu/block_sizes.h"
-#include "bpnet/kernels/cpu/transpose.h"
+#include "bpnet/kernels/cpu/product/block_sizes.h"
+#include "bpnet/kernels/cpu/product/transpose.h"
 
 namespace {
 

@@ -5,7 +5,7 @@
 // The polynomials are minimax fits of our own (Remez) to the intervals stated beside them.
 #pragma once
 
-#include "bpnet/kernels/cpu/vector.h"
+#include "bpnet/kernels/cpu/base/vector.h"
 
 namespace {
 

@@ -2,7 +2,7 @@
 // log2(kLanes) rounds two vectors become one, each half of which holds the folded half of one of them.
 #pragma once
 
-#include "bpnet/kernels/cpu/transpose.h"
+#include "bpnet/kernels/cpu/base/lanes.h"
 
 namespace {
 

@@ -1,7 +1,7 @@
 // Operations on one or two rows of numbers, serially.
 #pragma once
 
-#include "bpnet/kernels/cpu/vector.h"
+#include "bpnet/kernels/cpu/base/vector.h"
 
 namespace {
 
@@ -18,6 +18,16 @@ __attribute__((noinline)) real dot(size_t count, const real* a, const real* b) {
   for (; i + kLanes <= count; i += kLanes) sum0 += load(a + i) * load(b + i);
   real sum = sum_lanes((sum0 + sum1) + (sum2 + sum3));
   for (; i < count; ++i) sum += a[i] * b[i];
+  return sum;
+}
+
+// Σ a[i]
+inline real sum_of(size_t count, const real* a) {
+  vec sums = {};
+  size_t c = 0;
+  for (; c + kLanes <= count; c += kLanes) sums += load(a + c);
+  real sum = sum_lanes(sums);
+  for (; c < count; ++c) sum += a[c];
   return sum;
 }
 

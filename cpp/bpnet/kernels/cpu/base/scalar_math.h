@@ -1,7 +1,7 @@
 // The C library's functions by builtin: <cmath>'s inline overloads would be shared with other objects.
 #pragma once
 
-#include "bpnet/kernels/cpu/vector.h"
+#include "bpnet/kernels/cpu/base/vector.h"
 
 namespace {
 

@@ -7,9 +7,9 @@
 #pragma once
 
 #include "bpnet/kernels/cpu/activation.h"
-#include "bpnet/kernels/cpu/gemm.h"
 #include "bpnet/kernels/cpu/layout.h"
 #include "bpnet/kernels/cpu/loss.h"
+#include "bpnet/kernels/cpu/product/gemm.h"
 #include "bpnet/kernels/cpu/softmax.h"
 
 namespace {

@@ -2,13 +2,14 @@
 #pragma once
 
 #include "bpnet/core/parallel.h"
-#include "bpnet/kernels/cpu/block_sizes.h"
+#include "bpnet/kernels/cpu/base/sizes.h"
 
 namespace {
 
-inline size_t smaller(size_t a, size_t b) { return a < b ? a : b; }
-inline size_t larger(size_t a, size_t b) { return a > b ? a : b; }
-inline size_t ceil_divide(size_t a, size_t b) { return (a + b - 1) / b; }
+// Below this many multiply-adds, or elements of an elementwise operation, threads cost more than
+// they save (a parallel region takes some microseconds).
+constexpr size_t kSerialProducts = size_t{1} << 19;
+constexpr size_t kChunk = size_t{1} << 14;
 
 // Not inlined: a body is compiled once, whether it runs serially or in parallel.
 template <class Body>

@@ -2,8 +2,8 @@
 // piece at a time, which stays in the nearest cache, and never stored as a whole.
 #pragma once
 
+#include "bpnet/kernels/cpu/chain/online_sample.h"
 #include "bpnet/kernels/cpu/linear.h"
-#include "bpnet/kernels/cpu/online_loss.h"
 #include "bpnet/kernels/cpu/optimizer.h"
 
 namespace {

@@ -12,8 +12,8 @@
 #pragma once
 
 #include "bpnet/kernels/cpu/activation.h"
-#include "bpnet/kernels/cpu/online_loss.h"
-#include "bpnet/kernels/cpu/row_sums.h"
+#include "bpnet/kernels/cpu/base/row_sums.h"
+#include "bpnet/kernels/cpu/chain/online_sample.h"
 
 namespace {
 

@@ -2,7 +2,7 @@
 // row.
 #pragma once
 
-#include "bpnet/kernels/cpu/transpose.h"
+#include "bpnet/kernels/cpu/product/transpose.h"
 
 namespace {
 

@@ -2,7 +2,7 @@
 // stays in registers, the rows of a that make it in the first-level cache, a block of b in the second.
 #pragma once
 
-#include "bpnet/kernels/cpu/vector.h"
+#include "bpnet/kernels/cpu/base/vector.h"
 
 namespace {
 
@@ -41,10 +41,5 @@ constexpr size_t kThinOperand = (size_t{1} << 17) / sizeof(real);
 constexpr size_t kSplitResult = 64 * 64;
 constexpr size_t kSplitDepth = 256;
 constexpr size_t kSplitParts = 32;
-
-// Below this many multiply-adds, or elements of an elementwise operation, threads cost more than
-// they save (a parallel region takes some microseconds).
-constexpr size_t kSerialProducts = size_t{1} << 19;
-constexpr size_t kChunk = size_t{1} << 14;
 
 }  // namespace

@@ -2,10 +2,10 @@
 // from where they lie. Each element of c is summed in the same order whatever the number of threads.
 #pragma once
 
-#include "bpnet/kernels/cpu/chunks.h"
-#include "bpnet/kernels/cpu/pack.h"
-#include "bpnet/kernels/cpu/rows.h"
-#include "bpnet/kernels/cpu/tile.h"
+#include "bpnet/kernels/cpu/base/chunks.h"
+#include "bpnet/kernels/cpu/base/rows.h"
+#include "bpnet/kernels/cpu/product/pack.h"
+#include "bpnet/kernels/cpu/product/tile.h"
 #include "bpnet/kernels/kernels.h"
 
 namespace {

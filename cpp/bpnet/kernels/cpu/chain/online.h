@@ -1,15 +1,15 @@
-// The lecture's loop, one sample at a time. Narrow chains go to online_small.h, large layers to
-// online_block.h, unless the rule is another than plain SGD: online_rule.h. The others take two sweeps over
-// each weight matrix: a dot product per unit on the way forward; on the way back, δ is handed down and the
-// row updated while it is in cache.
+// The lecture's loop, one sample at a time. online_narrow.h trains narrow chains and online_blocked.h large
+// layers, both with plain SGD; online_optimizer.h has the other optimizers. Every other layer takes two
+// sweeps over its weight matrix: a dot product per unit in the forward pass; in the backward pass δ is
+// propagated and the row updated while it is in cache.
 #pragma once
 
 #include "bpnet/kernels/cpu/activation.h"
+#include "bpnet/kernels/cpu/chain/online_blocked.h"
+#include "bpnet/kernels/cpu/chain/online_narrow.h"
+#include "bpnet/kernels/cpu/chain/online_optimizer.h"
+#include "bpnet/kernels/cpu/chain/online_sample.h"
 #include "bpnet/kernels/cpu/linear.h"
-#include "bpnet/kernels/cpu/online_block.h"
-#include "bpnet/kernels/cpu/online_loss.h"
-#include "bpnet/kernels/cpu/online_rule.h"
-#include "bpnet/kernels/cpu/online_small.h"
 
 namespace {
 
