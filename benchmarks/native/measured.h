@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "bpnet/core/arena.h"
+#include "bpnet/core/memory/arena.h"
 #include "bpnet/kernels/dispatch.h"
 
 struct Measured {

@@ -5,7 +5,7 @@
 #include <chrono>
 #include <memory>
 
-#include "bpnet/core/arena.h"
+#include "bpnet/core/memory/arena.h"
 #include "bpnet/core/parallel.h"
 
 namespace peaks {

@@ -93,12 +93,18 @@ py::array_t<T> new_batch(std::size_t rows, const Shape& shape) {
   return py::array_t<T>(sizes);
 }
 
-// A read-only view that keeps `owner` alive.
+// A read-only view that keeps `owner` alive; of a memory that is not the host's a copy.
 template <class T>
-py::array_t<T> view(const Tensor<T>& tensor, const py::object& owner) {
+py::array_t<T> view(const Memory& memory, const Tensor<T>& tensor, const py::object& owner) {
   std::vector<py::ssize_t> sizes;
   for (const std::size_t size : tensor.shape) sizes.push_back(static_cast<py::ssize_t>(size));
-  py::array_t<T> array(sizes, tensor.data, owner);
+  py::array_t<T> array;
+  if (memory.is_host) {
+    array = py::array_t<T>(sizes, tensor.data, owner);
+  } else {
+    array = py::array_t<T>(sizes);
+    read_from(memory, array.mutable_data(), tensor.data, tensor.count());
+  }
   array.attr("setflags")(py::arg("write") = false);
   return array;
 }

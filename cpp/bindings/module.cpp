@@ -1,5 +1,5 @@
 #include "arrays.h"
-#include "bpnet/core/arena.h"
+#include "bpnet/core/memory/arena.h"
 #include "bpnet/core/parallel.h"
 #include "bpnet/kernels/dispatch.h"
 #include "bpnet/version.h"
@@ -17,7 +17,7 @@ PYBIND11_MODULE(_core, module, py::mod_gil_not_used()) {
   register_io(module);
   register_images(module);
   module.def("backends", &bpnet::backends);
-  module.def("default_backend", [] { return bpnet::kernels<float>().name; });
+  module.def("default_backend", [] { return bpnet::find_backend().name; });
   module.def("num_threads", &bpnet::num_threads);
   module.def("set_num_threads", &bpnet::set_num_threads, py::arg("count"));
   module.def("has_threads", &bpnet::has_threads);

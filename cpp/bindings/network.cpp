@@ -23,9 +23,10 @@ std::shared_ptr<Held<T>> make_network(const std::string& description, const std:
 }
 
 template <class T>
-py::dict named_views(const std::vector<NamedTensor<T>>& tensors, const py::object& owner) {
+py::dict named_views(const Memory& memory, const std::vector<NamedTensor<T>>& tensors,
+                     const py::object& owner) {
   py::dict result;
-  for (const NamedTensor<T>& item : tensors) result[py::str(item.name)] = view(item.tensor, owner);
+  for (const NamedTensor<T>& item : tensors) result[py::str(item.name)] = view(memory, item.tensor, owner);
   return result;
 }
 
@@ -62,7 +63,7 @@ py::object predict(Held<T>& self, const py::array& x) {
   py::array_t<T> out = new_batch<T>(rows, self.network.output_shape());
   T* to = out.mutable_data();
   in_turn(self, [&] {
-    const std::size_t bad = self.network.kernels().first_not_finite(self.network.context(), count, from);
+    const std::size_t bad = self.network.first_not_finite(from, count);
     if (bad < count) {
       fail<NumericError>("predict: X has NaN or infinity in row ", bad / (count / rows));
     }
@@ -80,11 +81,27 @@ py::array_t<T> forward_training(Held<T>& self, const py::array& x, std::uint64_t
   in_turn(self, [&] {
     self.network.forget_recorded();  // whose inputs are about to be overwritten
     self.recorded_x.assign(from, from + rows * self.network.input_shape().count());
-    const T* result =
-        self.network.forward_training(self.recorded_x.data(), rows, self.network.options().seed, step);
-    std::copy_n(result, rows * self.network.output_shape().count(), to);
+    BasicNetwork<T>& network = self.network;
+    const T* result = network.forward_training(network.stage(self.recorded_x.data(), rows), rows,
+                                               {network.options().seed, step});
+    read_from(network.memory(), to, result, rows * network.output_shape().count());
   });
   return out;
+}
+
+// Both arrays are the host's.
+template <class T>
+void go_back(BasicNetwork<T>& network, const T* grad_out, std::size_t rows, T* grad_x, bool accumulate) {
+  if (network.memory().is_host || network.recorded_batch() == 0) {
+    return network.backward(grad_out, grad_x, accumulate);
+  }
+  const std::size_t inputs = rows * network.input_shape().count();
+  Arena by_x(network.memory());
+  by_x.reserve(inputs * sizeof(T));
+  T* const start = network.grad_output();
+  write_to(network.memory(), start, grad_out, rows * network.output_shape().count());
+  network.backward(start, by_x.at<T>(0), accumulate);
+  read_from(network.memory(), grad_x, by_x.at<T>(0), inputs);
 }
 
 template <class T>
@@ -99,7 +116,7 @@ py::array_t<T> backward(Held<T>& self, const py::array& grad_out, bool accumulat
       fail<ShapeError>("backward: the gradient has ", rows, " rows, the last forward(training=True) had ",
                        recorded);
     }
-    self.network.backward(from, to, accumulate);
+    go_back(self.network, from, rows, to, accumulate);
   });
   return grad_x;
 }
@@ -154,7 +171,7 @@ void register_one(py::module_& module, const char* name) {
       .def_property_readonly("input_shape", [](Self& s) { return to_tuple(s.network.input_shape()); })
       .def_property_readonly("output_shape", [](Self& s) { return to_tuple(s.network.output_shape()); })
       .def_property_readonly("parameter_count", [](Self& s) { return s.network.parameter_count(); })
-      .def_property_readonly("backend", [](Self& s) { return s.network.kernels().name; })
+      .def_property_readonly("backend", [](Self& s) { return s.network.backend().name; })
       .def(
           "training_bytes", [](Self& s, std::size_t batch) { return s.network.training_bytes(batch); },
           py::arg("batch"))
@@ -166,9 +183,15 @@ void register_one(py::module_& module, const char* name) {
             in_turn(s, [&] { s.network.preprocessing = Json::parse(json); });
           })
       .def("state",
-           [](const py::object& self) { return named_views(self.cast<Self&>().network.state(), self); })
+           [](const py::object& self) {
+             auto& network = self.cast<Self&>().network;
+             return named_views(network.memory(), network.state(), self);
+           })
       .def("gradients",
-           [](const py::object& self) { return named_views(self.cast<Self&>().network.gradients(), self); })
+           [](const py::object& self) {
+             auto& network = self.cast<Self&>().network;
+             return named_views(network.memory(), network.gradients(), self);
+           })
       .def(
           "set_state",
           [](Self& s, const std::string& tensor, const py::array& values) {

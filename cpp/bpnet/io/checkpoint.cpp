@@ -1,6 +1,6 @@
 #include "bpnet/io/checkpoint.h"
 
-#include <cstring>
+#include <deque>
 
 #include "bpnet/core/error.h"
 #include "bpnet/io/safetensors.h"
@@ -29,12 +29,23 @@ Metadata network_metadata(BasicNetwork<T>& network) {
   return metadata;
 }
 
+// Tensors as the host writes them to a file. What is in a backend's memory is mirrored for as long as this lives.
 template <class T>
-std::vector<SafeTensor> network_tensors(BasicNetwork<T>& network) {
-  std::vector<SafeTensor> tensors;
-  for (const NamedTensor<T>& item : network.state()) tensors.push_back(safe_tensor(item.name, item.tensor));
-  return tensors;
-}
+class FileTensors {
+ public:
+  void add(const Memory& memory, const std::string& name, const Tensor<T>& tensor) {
+    mirrors_.emplace_back(memory, tensor.data, tensor.count());
+    tensors_.push_back(safe_tensor(name, Tensor<T>{mirrors_.back().data(), tensor.shape}));
+  }
+  void add_state(BasicNetwork<T>& network) {
+    for (const NamedTensor<T>& item : network.state()) add(network.memory(), item.name, item.tensor);
+  }
+  const std::vector<SafeTensor>& all() const { return tensors_; }
+
+ private:
+  std::deque<HostMirror<T>> mirrors_;
+  std::vector<SafeTensor> tensors_;
+};
 
 const std::string& require(const SafeTensorsFile& file, const char* key) {
   const auto found = file.metadata().find(key);
@@ -55,7 +66,7 @@ class Copies {
  public:
   explicit Copies(const SafeTensorsFile& file) : file_(file) {}
 
-  void add(const std::string& name, const Tensor<T>& to) {
+  void add(const Memory& memory, const std::string& name, const Tensor<T>& to) {
     const SafeTensor* from = file_.find(name);
     if (!from) fail<FileFormatError>("load: the file has no tensor '", name, "'");
     const SafeTensor wanted = safe_tensor(name, to);
@@ -63,17 +74,18 @@ class Copies {
       fail<FileFormatError>("load: '", name, "' is ", from->dtype, " of shape ", from->shape,
                             ", the architecture needs ", wanted.dtype, " of shape ", wanted.shape);
     }
-    copies_.push_back({to.data, from->bytes});
+    copies_.push_back({&memory, to.data, from->bytes});
   }
   void add_state(BasicNetwork<T>& network) {
-    for (const NamedTensor<T>& item : network.state()) add(item.name, item.tensor);
+    for (const NamedTensor<T>& item : network.state()) add(network.memory(), item.name, item.tensor);
   }
   void make() const {
-    for (const Copy& copy : copies_) std::memcpy(copy.to, copy.from.data(), copy.from.size());
+    for (const Copy& copy : copies_) copy.memory->to_backend(copy.to, copy.from.data(), copy.from.size());
   }
 
  private:
   struct Copy {
+    const Memory* memory;
     T* to;
     std::string_view from;
   };
@@ -161,7 +173,9 @@ std::vector<NamedTensor<T>> best_tensors(TrainerSnapshot<T>& best) {
 
 template <class T>
 void save(BasicNetwork<T>& network, const std::string& path) {
-  write_safetensors(path, network_tensors(network), network_metadata(network));
+  FileTensors<T> tensors;
+  tensors.add_state(network);
+  write_safetensors(path, tensors.all(), network_metadata(network));
 }
 
 template <class T>
@@ -178,13 +192,16 @@ FileKind inspect(const std::string& path) {
 
 template <class T>
 void BasicTrainer<T>::save(const std::string& path) {
-  std::vector<SafeTensor> tensors = network_tensors(*network_);
-  for (const NamedTensor<T>& slot : slots())
-    tensors.push_back(safe_tensor(kSlotPrefix + slot.name, slot.tensor));
+  FileTensors<T> tensors;
+  tensors.add_state(*network_);
+  for (const NamedTensor<T>& slot : slots()) {
+    tensors.add(network_->memory(), kSlotPrefix + slot.name, slot.tensor);
+  }
   Json run;
   if (best_) {
-    for (const NamedTensor<T>& item : best_tensors(*best_))
-      tensors.push_back(safe_tensor(item.name, item.tensor));
+    for (const NamedTensor<T>& item : best_tensors(*best_)) {
+      tensors.add(host_memory(), item.name, item.tensor);
+    }
     run.set("best", describe_state(best_->state));
   }
   run.set("loss", describe(loss_));
@@ -195,7 +212,7 @@ void BasicTrainer<T>::save(const std::string& path) {
   Metadata metadata = network_metadata(*network_);
   metadata["bpnet.trainer"] = run.dump();
   metadata["bpnet.notes"] = notes;
-  write_safetensors(path, tensors, metadata);
+  write_safetensors(path, tensors.all(), metadata);
 }
 
 template <class T>
@@ -216,12 +233,16 @@ BasicTrainer<T> BasicTrainer<T>::load(BasicNetwork<T>& network, const std::strin
   // Everything is read and checked before the network is touched.
   Copies<T> copies(file);
   copies.add_state(network);
-  for (const NamedTensor<T>& slot : trainer.slots()) copies.add(kSlotPrefix + slot.name, slot.tensor);
+  for (const NamedTensor<T>& slot : trainer.slots()) {
+    copies.add(network.memory(), kSlotPrefix + slot.name, slot.tensor);
+  }
   trainer.state_ = state_from_json(run["state"]);
   trainer.notes = require(file, "bpnet.notes");
   if (const Json* best = run.find("best")) {
     trainer.keep_best();  // sizes the arrays
-    for (const NamedTensor<T>& item : best_tensors(*trainer.best_)) copies.add(item.name, item.tensor);
+    for (const NamedTensor<T>& item : best_tensors(*trainer.best_)) {
+      copies.add(host_memory(), item.name, item.tensor);
+    }
     trainer.best_->state = state_from_json(*best);
   }
   network.forget_recorded();  // what undoes a forward would put old buffers over these

@@ -5,6 +5,9 @@
 // Pointers need only the alignment of their element. `x` and `y` of an elementwise operation may be
 // the same array.
 //
+// Structs, and the lists of layers in them, are the host's. Every array of T, labels, an order, and what a
+// pointer to a number or to Sums, RandomStep or UpdateStep points to is in the backend's memory.
+//
 // This header is included by the per-ISA objects, so it holds plain structs and no functions.
 #pragma once
 
@@ -119,6 +122,50 @@ enum class LossKind : int {
   kBinaryCrossEntropyWithLogits,  // Σ_j max(x_j, 0) − x_j y_j + log(1 + exp(−|x_j|))
 };
 
+// What a slice of steps comes to. The host reads it once a slice, so that a device need not be waited for at
+// every step: once a loss was not finite nothing is counted or updated any more.
+struct Sums {
+  double loss;           // Σ weight · loss, each before its update
+  double weight;         // Σ weight
+  uint64_t correct;      // samples that are right: see Kernels::judge
+  uint64_t steps;        // batches, or samples of an online run
+  double batch_loss;     // of the last batch
+  double batch_weight;   // Σ of its samples' weights
+  uint64_t batch_correct;
+  uint64_t updates;      // whether the last batch is learned from: its loss is finite and its weight not 0
+  uint64_t stopped;      // 1 from a loss on that was not finite,
+  double stopping_loss;  // which was this
+};
+
+// What keys the random masks of a step, so that a recorded step can be run again.
+struct RandomStep {
+  uint64_t seed;
+  uint64_t step;
+  uint64_t first_row;  // of this batch among the rows of all batches that make the step together
+};
+
+// What an update needs anew at each step.
+struct UpdateStep {
+  double learning_rate;             // the schedule's
+  double correction1, correction2;  // of Adam: 1 − beta1^t, 1 − beta2^t; t counts from 1
+};
+
+// What weighs a batch's rows. Weight of row r: sample_weight[r] · class_weight[label[r]], 1 where there is none.
+template <class T>
+struct RowWeights {
+  size_t rows;
+  const T* sample_weight;  // (rows,) or null
+  const int64_t* label;    // (rows,) or null
+  const T* class_weight;   // (classes,) or null
+};
+
+// How a batch counts in Sums.
+enum class Tally : int {
+  kTraining,    // batch_loss is a mean; a loss that is not finite stops
+  kUnchecked,   // likewise, but nothing stops
+  kEvaluation,  // batch_loss is a sum
+};
+
 // The loss of a batch is Σ_r row_scale[r] loss_r, where row_scale holds each sample's weight divided
 // by the sum of all weights. Cross-entropy's q = class_weight · ((1 − ε) target + ε / columns).
 template <class T>
@@ -132,6 +179,7 @@ struct LossArgs {
   const T* class_weight;  // (columns,) or null
   const T* row_scale;     // (rows,)
   T* grad_output;         // (rows, columns) = d loss / d output; null when not wanted
+  double* loss;           // (1,) where the loss goes
 };
 
 struct SgdArgs {
@@ -152,9 +200,12 @@ struct RmspropArgs {
 
 enum class UpdateKind : int { kSgd, kAdam, kRmsprop };
 
-// An update rule; of the three the one that `kind` names counts.
+// An update rule; of the three the one that `kind` names counts. Its learning rate and corrections are the
+// step's: Kernels::update takes them from an UpdateStep.
 struct UpdateArgs {
   UpdateKind kind;
+  double rate;     // times the schedule's learning rate where `scheduled`; else itself the rate
+  bool scheduled;
   SgdArgs sgd;
   AdamArgs adam;
   RmspropArgs rmsprop;
@@ -175,7 +226,7 @@ struct OnlineLayer {
 };
 
 // Gradient descent one sample at a time: forward, backward, update for each sample of `order` in turn, each
-// layer's δ handed down through the weights before their update.
+// layer's δ propagated through the weights before their update.
 template <class T>
 struct OnlineArgs {
   const OnlineLayer<T>* layers;
@@ -193,13 +244,7 @@ struct OnlineArgs {
                       // same in real arithmetic, faster; 1: one by one, 0: the backend chooses
   UpdateArgs update;  // its rates, decays and corrections are each parameter's and step's own
   uint64_t step;      // before the first sample
-};
-
-struct OnlineResult {
-  size_t steps;       // below count when a loss was not finite; then the weights of that step stand
-  double loss_sum;    // Σ weight · loss before the update
-  double weight_sum;  // Σ weight
-  size_t correct;     // samples that are right, as training/metrics.h counts them
+  Sums* sums;         // added to; where a loss was not finite the weights before its update stay
 };
 
 // One link of a chain, y = act(W x + b) or without weights y = act(x), in = out, and where its gradients go.
@@ -223,18 +268,9 @@ struct ChainArgs {
   LossArgs<T> loss;  // of rows and output; it is not told where they are, nor where its gradient goes
 };
 
-// One backend in float or double. No entry is null but the chain's.
+// The arithmetic of one backend in float or double. No entry is null but the chain's.
 template <class T>
 struct Kernels {
-  const char* name;  // "reference", "baseline", "avx2", "avx512"
-
-  // A device is a backend too: where its arrays live and how they get there.
-  void* (*allocate)(size_t bytes);  // null when there is no memory left
-  void (*deallocate)(void* memory);
-  void (*copy_in)(void* device, const void* host, size_t bytes);
-  void (*copy_out)(void* host, const void* device, size_t bytes);
-  void (*synchronise)();
-
   // Bytes of Context::scratch that the three linear operations need for these sizes.
   size_t (*linear_workspace)(LinearSizes);
   // y (n, out) = act(x (n, in) · w (out, in)ᵀ + bias (out,)); bias may be null
@@ -301,9 +337,9 @@ struct Kernels {
   void (*softmax_backward)(Context&, size_t rows, size_t columns, const T* y, const T* grad_y, T* grad_x);
 
   // mask (rows, columns) = scale where the element is kept, else 0; kept with probability keep.
-  // Element (r, c) depends on key, r and c alone.
-  void (*dropout_mask)(Context&, RandomKey key, size_t rows, size_t columns, double keep, double scale,
-                       T* mask);
+  // Element (r, c) depends on seed, step, layer, first_row + r and c alone.
+  void (*dropout_mask)(Context&, const RandomStep*, uint32_t layer, size_t rows, size_t columns, double keep,
+                       double scale, T* mask);
   // y = a · b, elementwise
   void (*multiply)(Context&, size_t count, const T* a, const T* b, T* y);
   // y = a + b, elementwise
@@ -316,17 +352,30 @@ struct Kernels {
   // y (n, columns, rows): y_icr = x_irc of x (n, rows, columns); x and y are two arrays
   void (*transpose)(Context&, size_t n, size_t rows, size_t columns, const T* x, T* y);
 
-  size_t (*loss_workspace)(size_t rows, size_t columns);
-  double (*loss)(Context&, const LossArgs<T>&);
+  // *sum = Σ_r the row's weight
+  void (*weigh_rows)(Context&, const RowWeights<T>&, double* sum);
+  // row_scale_r = sample_weight_r / *sum; 0 where *sum is 0
+  void (*scale_rows)(Context&, const RowWeights<T>&, const double* sum, T* row_scale);
 
-  // PyTorch's update rules. velocity may be null when momentum is 0.
-  // g' = g + λw;  v = μv + g';  w −= η (nesterov ? g' + μv : v)
-  // With lr_in_velocity (Krizhevsky, Sutskever, Hinton 2012, section 5): v = μv − ηg';  w += v
-  void (*sgd)(Context&, SgdArgs, size_t count, T* w, const T* grad, T* velocity);
-  // m = β₁m + (1−β₁)g;  v = β₂v + (1−β₂)g²;  w −= η (m/c₁) / (√(v/c₂) + ε)   (Kingma and Ba 2015)
-  void (*adam)(Context&, AdamArgs, size_t count, T* w, const T* grad, T* m, T* v);
-  // v = αv + (1−α)g²;  d = g / (√v + ε);  w −= η d, or with momentum b = μb + d, w −= η b
-  void (*rmsprop)(Context&, RmspropArgs, size_t count, T* w, const T* grad, T* v, T* b);
+  size_t (*loss_workspace)(size_t rows, size_t columns);
+  void (*loss)(Context&, const LossArgs<T>&);
+  // batch_correct, and from batch_loss and batch_weight whether the batch is learned from. A row is right where
+  // the largest output is the labelled (or likeliest) class; of the binary cross-entropy where every output is
+  // on its target's side of 0; of other losses never.
+  void (*judge)(Context&, const LossArgs<T>&, Tally, Sums*);
+  // The batch that was judged counts, unless its loss or an earlier one has stopped.
+  void (*tally)(Context&, Tally, Sums*);
+
+  // PyTorch's update rules. `slots` are the rule's state: velocity, which may be null when momentum is 0; m, v;
+  // v, b. Nothing is done where `updates` is not null and points to 0.
+  // SGD: g' = g + λw;  v = μv + g';  w −= η (nesterov ? g' + μv : v)
+  //   With lr_in_velocity (Krizhevsky, Sutskever, Hinton 2012, section 5): v = μv − ηg';  w += v
+  // Adam (Kingma and Ba 2015): m = β₁m + (1−β₁)g;  v = β₂v + (1−β₂)g²;  w −= η (m/c₁) / (√(v/c₂) + ε)
+  // RMSprop: v = αv + (1−α)g²;  d = g / (√v + ε);  w −= η d, or with momentum b = μb + d, w −= η b
+  void (*update)(Context&, const UpdateArgs&, const UpdateStep*, const uint64_t* updates, size_t count, T* w,
+                 const T* grad, T* const* slots);
+  // y = x, unless `stopped` is not null and points to another number than 0
+  void (*keep)(Context&, const uint64_t* stopped, size_t count, const T* x, T* y);
 
   // Index of the first element that is NaN or infinite, or count when all are finite.
   size_t (*first_not_finite)(Context&, size_t count, const T* x);
@@ -334,10 +383,10 @@ struct Kernels {
   // 0: this chain's layers are better run one by one. The answer is that for every batch, or for none; it
   // grows with the batch. Both are null in a backend without such a kernel.
   size_t (*chain_workspace)(const ChainArgs<T>&);
-  double (*chain_gradients)(Context&, const ChainArgs<T>&);  // the loss
+  void (*chain_gradients)(Context&, const ChainArgs<T>&);
 
   size_t (*online_workspace)(const OnlineArgs<T>&);
-  OnlineResult (*online_sgd)(Context&, const OnlineArgs<T>&);
+  void (*online_sgd)(Context&, const OnlineArgs<T>&);
 };
 
 }  // namespace bpnet

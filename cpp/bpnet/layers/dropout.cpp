@@ -29,7 +29,7 @@ void Dropout<T>::forward(Context& context, const ForwardArgs<T>& a) const {
     return;
   }
   const double inverted = p_ < 1 ? 1 / (1 - p_) : 0, scale = scale_at_test_ ? 1 : inverted;
-  a.kernels.dropout_mask(context, a.key, a.batch, columns, 1 - p_, scale, a.saved);
+  a.kernels.dropout_mask(context, a.now, a.number, a.batch, columns, 1 - p_, scale, a.saved);
   a.kernels.multiply(context, a.batch * columns, a.x[0], a.saved, a.y);
 }
 

@@ -45,7 +45,8 @@ struct ForwardArgs {
   const Shape* input_shape;
   std::size_t batch;
   bool training;
-  RandomKey key;          // of this layer and step
+  std::uint32_t number;   // of the layer: with `now` it keys its random masks
+  const RandomStep* now;
   Activation activation;  // to apply to y; identity unless the layer takes_activation()
   const T* const* x;      // x[i] (batch, input i)
   T* y;                   // (batch, output)
@@ -83,6 +84,8 @@ class Layer {
   virtual std::size_t saved_size(const Shape&, std::size_t /*batch*/) const { return 0; }  // elements
   // The smallest batch that the layer can learn from.
   virtual std::size_t least_batch(const Shape&) const { return 1; }
+  // Whether, in training, an output depends on the batch's other samples too.
+  virtual bool mixes_samples() const { return false; }
   virtual std::size_t workspace_size(const Kernels<T>&, const Shape&, std::size_t /*batch*/) const {
     return 0;  // bytes of Context::scratch
   }

@@ -52,7 +52,8 @@ class BatchNorm : public Layer<T> {
   std::vector<ParameterSpec> parameters(const Shape& input) const override;
   std::vector<BufferSpec> buffers(const Shape& input) const override;
   std::size_t saved_size(const Shape& input, std::size_t batch) const override;
-  std::size_t least_batch(const Shape& input) const override;  // more than one value per channel
+  std::size_t least_batch(const Shape& input) const override;
+  bool mixes_samples() const override { return true; }  // more than one value per channel
   std::size_t workspace_size(const Kernels<T>&, const Shape& input, std::size_t batch) const override;
   void forward(Context&, const ForwardArgs<T>&) const override;
   void backward(Context&, const BackwardArgs<T>&) const override;

@@ -4,7 +4,7 @@
 #include <limits>
 #include <numeric>
 
-#include "bpnet/core/arena.h"
+#include "bpnet/core/memory/arena.h"
 #include "bpnet/core/shape.h"
 
 namespace bpnet {

@@ -1,6 +1,7 @@
 #include "bpnet/network/network.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "bpnet/core/error.h"
 #include "bpnet/kernels/dispatch.h"
@@ -16,22 +17,35 @@ BasicNetwork<T>::BasicNetwork(const Shape& input_shape, std::vector<LayerSpec> l
                               const NetworkOptions& options)
     : specs_(std::move(layers)),
       options_(options),
-      kernels_(&bpnet::kernels<T>(options.backend)),
-      plan_(make_plan<T>(input_shape, specs_)) {
+      backend_(&find_backend(options.backend)),
+      kernels_(&backend_->kernels<T>()),
+      plan_(make_plan<T>(input_shape, specs_)),
+      parameters_(memory()),
+      gradients_(memory()),
+      buffers_(memory()),
+      workspace_(memory()),
+      scratch_(memory()),
+      buffers_before_(memory()),
+      staged_x_(memory()),
+      now_(memory()) {
   parameters_.reserve(plan_.parameter_size * sizeof(T));
   gradients_.reserve(plan_.parameter_size * sizeof(T));
   buffers_.reserve(plan_.buffer_size * sizeof(T));
   parameter_pointers_ = pointers(parameters_, plan_.parameters);
   gradient_pointers_ = pointers(gradients_, plan_.parameters);
   buffer_pointers_ = pointers(buffers_, plan_.buffers);
-  buffers_before_.resize(plan_.buffer_size);
+  buffers_before_.reserve(plan_.buffer_size * sizeof(T));
+  now_.reserve(sizeof(RandomStep));
   inputs_.resize(plan_.most_inputs());
   input_gradients_.resize(plan_.most_inputs());
   adds_ = std::make_unique<bool[]>(plan_.most_inputs());
   for (std::size_t i = 0; i < plan_.parameters.size(); ++i) {
     const ParameterSpec& spec = plan_.parameter_specs[i];
+    HostMirror<T> values(memory(), parameter_pointers_[i], spec.shape.count(),
+                         HostMirror<T>::Contents::kWrite);
     initialise(spec.init, spec.fans, options.seed, static_cast<std::uint32_t>(i), spec.shape.count(),
-               parameter_pointers_[i]);
+               values.data());
+    values.send();
     const std::size_t bad = kernels_->first_not_finite(context_, spec.shape.count(), parameter_pointers_[i]);
     if (bad < spec.shape.count()) {
       fail<ValueError>("init: '", plan_.parameters[i].name, "' drawn with ", spec.init.a, " and ",
@@ -39,7 +53,8 @@ BasicNetwork<T>::BasicNetwork(const Shape& input_shape, std::vector<LayerSpec> l
     }
   }
   for (std::size_t i = 0; i < plan_.buffers.size(); ++i) {
-    std::fill_n(buffer_pointers_[i], plan_.buffers[i].shape.count(), T(plan_.buffer_specs[i].value));
+    const std::vector<T> values(plan_.buffers[i].shape.count(), T(plan_.buffer_specs[i].value));
+    write_to(memory(), buffer_pointers_[i], values.data(), values.size());
   }
 }
 
@@ -97,11 +112,11 @@ void BasicNetwork<T>::set_state(const std::string& name, const Shape& shape, con
       fail<ShapeError>("load_state_dict: '", name, "' has shape ", shape, ", the network's has ",
                        item.tensor.shape);
     }
-    const std::size_t bad = kernels_->first_not_finite(context_, shape.count(), values);
+    const std::size_t bad = first_not_finite(values, shape.count());
     if (bad < shape.count()) {
       fail<NumericError>("load_state_dict: '", name, "' has NaN or infinity at element ", bad);
     }
-    std::copy_n(values, shape.count(), item.tensor.data);
+    write_to(memory(), item.tensor.data, values, shape.count());
     return;
   }
   fail<ValueError>("load_state_dict: the network has no tensor '", name, "'");
@@ -155,8 +170,13 @@ std::size_t BasicNetwork<T>::training_bytes(std::size_t max_batch) const {
 }
 
 template <class T>
-void BasicNetwork<T>::run_steps(const BatchMemory& memory, const T* x, std::size_t batch, bool training,
-                                std::uint64_t seed, std::uint64_t step_number) {
+std::size_t BasicNetwork<T>::first_not_finite(const T* values, std::size_t count) {
+  if (memory().is_host) return kernels_->first_not_finite(context_, count, values);
+  return std::size_t(std::find_if(values, values + count, [](T x) { return !std::isfinite(x); }) - values);
+}
+
+template <class T>
+void BasicNetwork<T>::run_steps(const BatchMemory& memory, const T* x, std::size_t batch, bool training) {
   const auto input = [&](std::size_t id) { return id == 0 ? x : activation(memory, id); };
   Interruptible work(interrupted);
   for (std::size_t i = 0; i < plan_.steps.size(); ++i) {
@@ -167,7 +187,8 @@ void BasicNetwork<T>::run_steps(const BatchMemory& memory, const T* x, std::size
                               step.input_shapes.data(),
                               batch,
                               training,
-                              random_key(seed, Purpose::kDropout, step.number, step_number),
+                              step.number,
+                              now_.at<RandomStep>(0),
                               step.activation,
                               inputs_.data(),
                               activation(memory, step.output),
@@ -180,29 +201,61 @@ void BasicNetwork<T>::run_steps(const BatchMemory& memory, const T* x, std::size
 }
 
 template <class T>
+const T* BasicNetwork<T>::stage(const T* x, std::size_t batch) {
+  if (memory().is_host) return x;
+  const std::size_t count = checked_product("forward", batch, input_shape().count());
+  staged_x_.reserve(checked_product("forward", count, sizeof(T)));
+  write_to(memory(), staged_x_.at<T>(0), x, count);
+  return staged_x_.at<T>(0);
+}
+
+// In pieces, of which only one is anywhere but on the host.
+template <class T>
 void BasicNetwork<T>::forward(const T* x, std::size_t batch, T* out) {
+  if (memory().is_host) return infer(x, batch, out);
+  const std::size_t piece = inference_rows();
+  for (std::size_t first = 0; first < batch; first += piece) {
+    const std::size_t rows = std::min(piece, batch - first);
+    const T* result = infer_piece(stage(x + first * input_shape().count(), rows), rows);
+    read_from(memory(), out + first * output_shape().count(), result, rows * output_shape().count());
+  }
+}
+
+template <class T>
+void BasicNetwork<T>::infer(const T* x, std::size_t batch, T* out) {
   const std::size_t piece = inference_rows();
   recorded_batch_ = 0;
   reserve_inference(std::min(batch, piece));
   for (std::size_t first = 0; first < batch; first += piece) {
     const std::size_t rows = std::min(piece, batch - first);
-    const T* from = x + first * input_shape().count();
-    run_steps(inference_, from, rows, false, 0, 0);
-    const T* result = plan_.output == 0 ? from : activation(inference_, plan_.output);
-    std::copy_n(result, rows * output_shape().count(), out + first * output_shape().count());
+    const T* result = infer_piece(x + first * input_shape().count(), rows);
+    memory().within(out + first * output_shape().count(), result, rows * output_shape().count() * sizeof(T));
   }
 }
 
+// The outputs of up to inference_rows() samples, which are the network's until the next call.
 template <class T>
-const T* BasicNetwork<T>::forward_training(const T* x, std::size_t batch, std::uint64_t seed,
-                                           std::uint64_t step) {
+const T* BasicNetwork<T>::infer_piece(const T* x, std::size_t rows) {
+  recorded_batch_ = 0;
+  reserve_inference(rows);
+  run_steps(inference_, x, rows, false);
+  return plan_.output == 0 ? x : activation(inference_, plan_.output);
+}
+
+template <class T>
+const T* BasicNetwork<T>::forward_training(const T* x, std::size_t batch, const StepNumber& now,
+                                           const std::uint64_t* stopped) {
   recorded_batch_ = 0;
   reserve(batch);
-  std::copy_n(buffer_data(), buffers_before_.size(), buffers_before_.begin());
+  const RandomStep step{now.seed, now.step, now.first_row};
+  write_to(memory(), now_.at<RandomStep>(0), &step, 1);
+  if (plan_.buffer_size > 0) {
+    kernels_->keep(context_, stopped, plan_.buffer_size, buffer_data(), buffers_before_.at<T>(0));
+  }
   recorded_x_ = x;
   recorded_batch_ = batch;
   try {
-    run_steps(training_, x, batch, true, seed, step);
+    run_steps(training_, x, batch, true);
   } catch (...) {
     undo_forward_training();
     throw;
@@ -213,7 +266,9 @@ const T* BasicNetwork<T>::forward_training(const T* x, std::size_t batch, std::u
 template <class T>
 void BasicNetwork<T>::undo_forward_training() {
   if (recorded_batch_ == 0) return;
-  std::copy(buffers_before_.begin(), buffers_before_.end(), buffer_data());
+  if (plan_.buffer_size > 0) {
+    memory().within(buffer_data(), buffers_before_.at<T>(0), plan_.buffer_size * sizeof(T));
+  }
   forget_recorded();
 }
 
@@ -223,14 +278,16 @@ const T* BasicNetwork<T>::recorded_output() {
 }
 
 template <class T>
-void BasicNetwork<T>::backward(const T* grad_out, T* grad_x, bool accumulate) {
+void BasicNetwork<T>::backward(const T* grad_out, T* grad_x, bool accumulate, const GradientReady* ready) {
   if (recorded_batch_ == 0) {
     fail<ValueError>("backward: there is no forward(training=True) before it to go back through");
   }
   T* start = gradient_of(plan_.output, grad_x);
-  if (grad_out != start) std::copy_n(grad_out, recorded_batch_ * output_shape().count(), start);
+  if (grad_out != start) {
+    memory().within(start, grad_out, recorded_batch_ * output_shape().count() * sizeof(T));
+  }
   try {
-    run_back_all(grad_x, accumulate);
+    run_back_all(grad_x, accumulate, ready);
   } catch (...) {
     undo_forward_training();
     throw;
@@ -238,13 +295,27 @@ void BasicNetwork<T>::backward(const T* grad_out, T* grad_x, bool accumulate) {
 }
 
 template <class T>
-void BasicNetwork<T>::run_back_all(T* grad_x, bool accumulate) {
+void BasicNetwork<T>::run_back_all(T* grad_x, bool accumulate, const GradientReady* ready) {
   Interruptible work(interrupted);
   for (std::size_t i = plan_.steps.size(); i-- > 0;) {
     work.check();
-    if (grad_x || plan_.activations[plan_.steps[i].output].trained) run_back(i, grad_x, accumulate);
+    const Step& step = plan_.steps[i];
+    if (!grad_x && !plan_.activations[step.output].trained) continue;
+    run_back(i, grad_x, accumulate);
+    if (!ready || step.parameter_count == 0) continue;
+    work.check();  // an interrupted layer's gradients are garbage
+    report(step, *ready);
   }
   work.check();
+}
+
+template <class T>
+void BasicNetwork<T>::report(const Step& step, const GradientReady& ready) const {
+  const Slot& first = plan_.parameters[step.first_parameter];
+  const std::size_t after = step.first_parameter + step.parameter_count;
+  const std::size_t end =
+      after < plan_.parameters.size() ? plan_.parameters[after].offset : plan_.parameter_size;
+  ready.call(ready.context, first.name.substr(0, first.name.rfind('.')), first.offset, end - first.offset);
 }
 
 // An input's gradient that is added to others' is made apart first, unless the layer adds it itself.

@@ -5,9 +5,10 @@
 #include <string>
 #include <vector>
 
-#include "bpnet/core/arena.h"
+#include "bpnet/core/memory/arena.h"
 #include "bpnet/core/interrupt.h"
 #include "bpnet/core/tensor.h"
+#include "bpnet/kernels/backend.h"
 #include "bpnet/network/memory.h"
 #include "bpnet/network/plan.h"
 
@@ -24,7 +25,21 @@ struct NamedTensor {
   Tensor<T> tensor;
 };
 
-// One object serves one thread at a time. Sizes given as `batch` count samples.
+// A batch's place in a step, and what it depends on beside the weights.
+struct StepNumber {
+  std::uint64_t seed = 0, step = 0;  // number the random masks
+  std::uint64_t first_row = 0;       // of the batch among the rows of all batches that make the step together
+};
+
+// Called by backward when all gradients of a layer's parameters are there, the last layer first: the layer's
+// name and its stretch of the flat gradients.
+struct GradientReady {
+  void (*call)(void* context, const std::string& layer, std::size_t offset, std::size_t count);
+  void* context;
+};
+
+// One object serves one thread at a time. Sizes given as `batch` count samples. Arrays are in the backend's
+// memory, which for the processors' backends is the host's, where this does not say otherwise.
 template <class T>
 class BasicNetwork {
  public:
@@ -34,6 +49,8 @@ class BasicNetwork {
   const Shape& output_shape() const { return plan_.output_shape; }
   const std::vector<LayerSpec>& layers() const { return specs_; }
   const NetworkOptions& options() const { return options_; }
+  const Backend& backend() const { return *backend_; }
+  const Memory& memory() const { return backend_->memory(); }
   const Kernels<T>& kernels() const { return *kernels_; }
   const Plan<T>& plan() const { return plan_; }
 
@@ -42,7 +59,7 @@ class BasicNetwork {
   std::vector<NamedTensor<T>> gradients();
   std::size_t parameter_count() const;  // trainable numbers
 
-  // Overwrites one tensor of state(); the values must be finite. There is nothing to go back through then.
+  // Overwrites one tensor of state() by the host's values, which must be finite. There is nothing to go back through then.
   void set_state(const std::string& name, const Shape& shape, const T* values);
 
   // Takes the memory for batches of up to max_batch; later calls within it take none, whatever was called
@@ -54,12 +71,20 @@ class BasicNetwork {
   // takes.
   std::size_t training_bytes(std::size_t max_batch) const;
 
-  // out (batch, output) = the network's outputs for x (batch, input), in evaluation mode.
+  // out (batch, output) = the network's outputs for x (batch, input), in evaluation mode; both are the host's.
   void forward(const T* x, std::size_t batch, T* out);
+  // The same, both being the backend's.
+  void infer(const T* x, std::size_t batch, T* out);
 
-  // The same in training mode, kept for backward. `step` numbers the random masks. x must stay valid
-  // until backward. The result lives in the network until the next call.
-  const T* forward_training(const T* x, std::size_t batch, std::uint64_t seed, std::uint64_t step);
+  // Where the backend can read the host's x (batch, input): itself on the host's memory, else in a copy that
+  // stays until the next call.
+  const T* stage(const T* x, std::size_t batch);
+
+  // As forward, in training mode, kept for backward. x must stay valid until backward. The result is the
+  // network's until the next call. Where `stopped` is not null and points to another number than 0, what
+  // undo_forward_training goes back to stays what it was.
+  const T* forward_training(const T* x, std::size_t batch, const StepNumber& now,
+                            const std::uint64_t* stopped = nullptr);
 
   // The buffers as they were before the last forward_training, and nothing to go back through; no more than
   // that is done when there was none, or it was forgotten.
@@ -68,7 +93,8 @@ class BasicNetwork {
   // Gradients of the parameters (and, unless null, of x) for grad_out (batch, output), the gradient by
   // the outputs of the last forward_training. Overwrites gradients(), or adds to them. What it throws undoes
   // the forward_training; gradients() are garbage then.
-  void backward(const T* grad_out, T* grad_x = nullptr, bool accumulate = false);
+  void backward(const T* grad_out, T* grad_x = nullptr, bool accumulate = false,
+                const GradientReady* ready = nullptr);
 
   // Where a caller may write grad_out itself and save the copy.
   T* grad_output() { return gradient_of(plan_.output, nullptr); }
@@ -82,11 +108,13 @@ class BasicNetwork {
   T* buffer_data() { return buffers_.template at<T>(0); }
   Context& context() { return context_; }
   void reserve_scratch(std::size_t bytes);
+  // Index of the host's first number that is NaN or infinite, or count.
+  std::size_t first_not_finite(const T* values, std::size_t count);
 
   Json describe() const;  // input_shape, dtype, seed and layers, as the model file stores them
 
   // Asked during long work when set, on the calling thread: true ends forward, forward_training or backward,
-  // amid a layer too, with Interrupted, and forward_training is undone. Not for step_unchecked, which would
+  // during a layer too, with Interrupted, and forward_training is undone. Not for step_unchecked, which would
   // swallow the error.
   StopQuestion interrupted;
 
@@ -102,25 +130,29 @@ class BasicNetwork {
   const T* recorded(std::size_t id) { return id == 0 ? recorded_x_ : activation(training_, id); }
   std::size_t inference_rows() const;
   void reserve_inference(std::size_t rows);
+  const T* infer_piece(const T* x, std::size_t rows);
   void take_memory(BatchMemory training, BatchMemory inference);
-  void run_steps(const BatchMemory& memory, const T* x, std::size_t batch, bool training, std::uint64_t seed,
-                 std::uint64_t step);
+  void run_steps(const BatchMemory& memory, const T* x, std::size_t batch, bool training);
   void run_back(std::size_t index, T* grad_x, bool accumulate);
-  void run_back_all(T* grad_x, bool accumulate);
+  void run_back_all(T* grad_x, bool accumulate, const GradientReady* ready);
+  void report(const Step& step, const GradientReady& ready) const;
   std::vector<T*> pointers(Arena& arena, const std::vector<Slot>& slots);
 
   std::vector<LayerSpec> specs_;
   NetworkOptions options_;
+  const Backend* backend_;
   const Kernels<T>* kernels_;
   Plan<T> plan_;
   Arena parameters_, gradients_, buffers_, workspace_, scratch_;
+  Arena buffers_before_;  // the last forward_training
+  Arena staged_x_;
+  Arena now_;  // a RandomStep
   std::vector<T*> parameter_pointers_, gradient_pointers_, buffer_pointers_;
   std::vector<const T*> inputs_;     // of the step that runs
   std::vector<T*> input_gradients_;  // likewise, and whether they are added to
   std::unique_ptr<bool[]> adds_;
   Context context_{nullptr, 0};
   BatchMemory training_, inference_;
-  std::vector<T> buffers_before_;  // the last forward_training
   const T* recorded_x_ = nullptr;  // of the last forward_training
   std::size_t recorded_batch_ = 0;
 };

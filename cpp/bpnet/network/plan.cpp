@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "bpnet/core/arena.h"
+#include "bpnet/core/memory/arena.h"
 #include "bpnet/core/error.h"
 #include "bpnet/layers/activation.h"
 #include "bpnet/layers/conversion.h"
@@ -160,9 +160,11 @@ class Builder {
       Step& step = add_step(index, {x}, output);
       step.number = number;
       add_parameters(layer, x.shape, path + ".");
+      const std::string described = "'" + path + "' (" + spec.type + ")";
       if (layer.least_batch(x.shape) > plan_.least_batch.samples) {
-        plan_.least_batch = {layer.least_batch(x.shape), "'" + path + "' (" + spec.type + ")"};
+        plan_.least_batch = {layer.least_batch(x.shape), described};
       }
+      if (layer.mixes_samples() && plan_.mixing_layer.empty()) plan_.mixing_layer = described;
       entry.parameter_count = step.parameter_count = plan_.parameters.size() - step.first_parameter;
       step.buffer_count = plan_.buffers.size() - step.first_buffer;
       plan_.activations.back().trained |= step.parameter_count > 0;

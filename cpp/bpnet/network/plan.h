@@ -86,6 +86,7 @@ struct Plan {
   std::size_t parameter_size = 0;        // elements of the flat array, each slot aligned
   std::size_t buffer_size = 0;
   LeastBatch least_batch;
+  std::string mixing_layer;  // the first layer that mixes_samples(): "'features.1' (BatchNorm1d)", or empty
 
   const Layer<T>& layer_of(const Step& step) const { return *layers[step.layer]; }
   std::size_t most_inputs() const;                                                 // of a step

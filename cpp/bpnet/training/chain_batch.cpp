@@ -7,7 +7,7 @@
 namespace bpnet {
 
 template <class T>
-ChainBatch<T>::ChainBatch(BasicNetwork<T>& network, const Chain& chain) : network_(&network) {
+ChainBatch<T>::ChainBatch(BasicNetwork<T>& network, const Chain& chain) : network_(&network), output_(network.memory()) {
   if (!chain.obstacle.empty() || chain.links.empty() || !network.kernels().chain_workspace) return;
   const auto place = [&](T* data, std::size_t parameter) {
     return data + network.plan().parameters[parameter].offset;
@@ -48,13 +48,12 @@ void ChainBatch<T>::reserve(std::size_t max_batch) {
 }
 
 template <class T>
-double ChainBatch<T>::run(const T* x, const LossArgs<T>& loss) {
+void ChainBatch<T>::run(const T* x, const LossArgs<T>& loss) {
   network_->forget_recorded();
   const ChainArgs<T> args{layers_.data(), layers_.size(), x, output_.template at<T>(0), loss};
   Interruptible work(network_->interrupted);
-  const double value = network_->kernels().chain_gradients(network_->context(), args);
+  network_->kernels().chain_gradients(network_->context(), args);
   work.check();
-  return value;
 }
 
 template class ChainBatch<float>;

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "bpnet/core/error.h"
+#include "bpnet/training/batch_loss.h"
 
 namespace bpnet {
 
@@ -13,14 +14,23 @@ constexpr double kLeastShare = 1e-3;  // of the largest gradient: what smaller o
 
 namespace {
 
-// A weight that is moved for a while: whatever is thrown meanwhile, it goes back.
-struct Moved {
-  explicit Moved(double& weight) : w(weight), kept(weight) {}
-  ~Moved() { w = kept; }
+// A weight that is moved for a while: whatever is thrown meanwhile, it gets its value back.
+class Moved {
+ public:
+  Moved(const Memory& memory, double* weight) : memory_(memory), weight_(weight) {
+    read_from(memory, &kept_, weight, 1);
+  }
+  ~Moved() { move_to(kept_); }
   Moved(const Moved&) = delete;
   Moved& operator=(const Moved&) = delete;
-  double& w;
-  const double kept;
+
+  double kept() const { return kept_; }
+  void move_to(double value) { write_to(memory_, weight_, &value, 1); }
+
+ private:
+  const Memory& memory_;
+  double* weight_;
+  double kept_;
 };
 
 }  // namespace
@@ -31,31 +41,21 @@ std::vector<std::pair<std::string, double>> check_gradients(NetworkF64& network,
   check_loss(loss, network);
   check_data("check_gradients", data, loss, network);
   if (data.x_type != DataType::kFloat64) fail<ValueError>("check_gradients: x is not of float64, it must be");
-  const std::size_t outputs = network.output_shape().count();
-  const std::vector<double>& class_weight = loss_class_weight(loss);
-  const double* x = static_cast<const double*>(data.x);
-  std::vector<double> row_scale(data.count), grad_output(data.count * outputs);
-  double sum = 0;
-  for (std::size_t r = 0; r < data.count; ++r) {
-    row_scale[r] = data.sample_weight ? data.sample_weight[r] : 1.0;
-    const bool weighted = data.labels && !class_weight.empty();
-    sum += row_scale[r] * (weighted ? class_weight[static_cast<std::size_t>(data.labels[r])] : 1.0);
-  }
-  for (double& scale : row_scale) scale = sum > 0 ? scale / sum : 0;
-
+  BatchSource<double> source(network);
+  BatchLoss<double> batch_loss(network, loss);
+  source.reserve(data.count);
   network.reserve(data.count);
-  network.reserve_scratch(network.kernels().loss_workspace(data.count, outputs));
+  batch_loss.reserve(data.count);
+  const Batch<double> batch = source.rows(data, 0, data.count);
+  batch_loss.weigh(batch);
+  batch_loss.scale_to_mean(batch);
   const auto loss_now = [&](double* gradient) {
-    const double* output = network.forward_training(x, data.count, 0, 0);
-    const LossArgs<double> args{loss_kind(loss),  loss_parameter(loss),
-                                data.count,       outputs,
-                                output,           data.targets,
-                                data.labels,      class_weight.empty() ? nullptr : class_weight.data(),
-                                row_scale.data(), gradient};
-    return network.kernels().loss(network.context(), args);
+    const double* output = network.forward_training(batch.x, batch.count, {});
+    batch_loss.run(batch_loss.args(batch, output, gradient));
+    return batch_loss.read().batch_loss;
   };
-  loss_now(grad_output.data());
-  network.backward(grad_output.data());
+  loss_now(network.grad_output());
+  network.backward(network.grad_output());
 
   struct Largest {
     double error = 0, value = 0;
@@ -65,16 +65,17 @@ std::vector<std::pair<std::string, double>> check_gradients(NetworkF64& network,
   const auto parameters = network.parameters(), gradients = network.gradients();
   for (std::size_t p = 0; p < parameters.size(); ++p) {
     Largest& here = largest.emplace_back();
+    HostMirror<double> gradient(network.memory(), gradients[p].tensor.data, gradients[p].tensor.count());
     for (std::size_t i = 0; i < parameters[p].tensor.count(); ++i) {
-      const Moved moved(parameters[p].tensor.data[i]);
-      double& w = moved.w;
-      const double kept = moved.kept, step = kStep * std::max(1.0, std::fabs(kept));
-      w = kept + step;
-      const double above = loss_now(nullptr), high = w;
-      w = kept - step;
-      const double below = loss_now(nullptr), low = w;
+      Moved weight(network.memory(), parameters[p].tensor.data + i);
+      const double step = kStep * std::max(1.0, std::fabs(weight.kept()));
+      const double high = weight.kept() + step, low = weight.kept() - step;
+      weight.move_to(high);
+      const double above = loss_now(nullptr);
+      weight.move_to(low);
+      const double below = loss_now(nullptr);
       const double difference = (above - below) / (high - low);
-      here.error = std::max(here.error, std::fabs(gradients[p].tensor.data[i] - difference));
+      here.error = std::max(here.error, std::fabs(gradient.data()[i] - difference));
       here.value = std::max(here.value, std::fabs(difference));
     }
     largest_of_all = std::max(largest_of_all, here.value);

@@ -27,15 +27,8 @@ void check_adam(const char* operation, const AdamKind& adam) {
 }
 
 template <class AdamKind>
-AdamArgs adam_args(const AdamKind& adam, double rate, bool decay, bool decoupled, std::uint64_t step) {
-  return {rate,
-          adam.beta1,
-          adam.beta2,
-          adam.epsilon,
-          decay ? adam.weight_decay : 0,
-          decoupled,
-          1 - std::pow(adam.beta1, double(step)),
-          1 - std::pow(adam.beta2, double(step))};
+AdamArgs adam_args(const AdamKind& adam, bool decay, bool decoupled) {
+  return {0, adam.beta1, adam.beta2, adam.epsilon, decay ? adam.weight_decay : 0, decoupled, 1, 1};
 }
 
 template <class AdamKind>
@@ -119,42 +112,41 @@ UpdateRule update_rule(const Optimizer& optimizer, const ParameterSpec& paramete
   return rule;
 }
 
-UpdateArgs update_args(const Optimizer& optimizer, double rate, bool decay, std::uint64_t step) {
+UpdateArgs update_args(const Optimizer& optimizer, const UpdateRule& rule) {
   UpdateArgs args{};
+  args.rate = rule.rate;
+  args.scheduled = rule.scheduled;
   if (const auto* sgd = std::get_if<Sgd>(&optimizer)) {
     args.kind = UpdateKind::kSgd;
-    args.sgd = {rate, sgd->momentum, decay ? sgd->weight_decay : 0, sgd->nesterov, sgd->lr_in_velocity};
+    args.sgd = {0, sgd->momentum, rule.decay ? sgd->weight_decay : 0, sgd->nesterov, sgd->lr_in_velocity};
   } else if (const auto* rms = std::get_if<RmsProp>(&optimizer)) {
     args.kind = UpdateKind::kRmsprop;
-    args.rmsprop = {rate, rms->alpha, rms->epsilon, decay ? rms->weight_decay : 0, rms->momentum};
+    args.rmsprop = {0, rms->alpha, rms->epsilon, rule.decay ? rms->weight_decay : 0, rms->momentum};
   } else {
     args.kind = UpdateKind::kAdam;
     args.adam = std::holds_alternative<Adam>(optimizer)
-                    ? adam_args(std::get<Adam>(optimizer), rate, decay, false, step)
-                    : adam_args(std::get<AdamW>(optimizer), rate, decay, true, step);
+                    ? adam_args(std::get<Adam>(optimizer), rule.decay, false)
+                    : adam_args(std::get<AdamW>(optimizer), rule.decay, true);
   }
   return args;
 }
 
-double weight_decay(const Optimizer& optimizer) {
-  return std::visit([](const auto& each) { return each.weight_decay; }, optimizer);
+double weight_decay(const UpdateArgs& args) {
+  switch (args.kind) {
+    case UpdateKind::kSgd: return args.sgd.weight_decay;
+    case UpdateKind::kAdam: return args.adam.weight_decay;
+    case UpdateKind::kRmsprop: return args.rmsprop.weight_decay;
+  }
+  return 0;
 }
 
-template <class T>
-void apply_optimizer(const Optimizer& optimizer, const Kernels<T>& kernels, Context& context, double rate,
-                     bool decay, std::uint64_t step, std::size_t count, T* w, const T* grad,
-                     T* const* slots) {
-  const UpdateArgs args = update_args(optimizer, rate, decay, step);
-  switch (args.kind) {
-    case UpdateKind::kSgd:
-      kernels.sgd(context, args.sgd, count, w, grad, args.sgd.momentum != 0 ? slots[0] : nullptr);
-      break;
-    case UpdateKind::kRmsprop:
-      kernels.rmsprop(context, args.rmsprop, count, w, grad, slots[0],
-                      args.rmsprop.momentum != 0 ? slots[1] : nullptr);
-      break;
-    case UpdateKind::kAdam: kernels.adam(context, args.adam, count, w, grad, slots[0], slots[1]); break;
-  }
+UpdateStep update_step(const Optimizer& optimizer, double learning_rate, std::uint64_t step) {
+  const auto corrections = [&](const auto& adam) -> UpdateStep {
+    return {learning_rate, 1 - std::pow(adam.beta1, double(step)), 1 - std::pow(adam.beta2, double(step))};
+  };
+  if (const auto* adam = std::get_if<Adam>(&optimizer)) return corrections(*adam);
+  if (const auto* adamw = std::get_if<AdamW>(&optimizer)) return corrections(*adamw);
+  return {learning_rate, 1, 1};
 }
 
 Json describe(const Optimizer& optimizer) {
@@ -191,10 +183,5 @@ Optimizer optimizer_from_json(const Json& d) {
   }
   fail<ValueError>("optimizer: '", name, "' is not one of sgd, adam, adamw, rmsprop");
 }
-
-template void apply_optimizer<float>(const Optimizer&, const Kernels<float>&, Context&, double, bool,
-                                     std::uint64_t, std::size_t, float*, const float*, float* const*);
-template void apply_optimizer<double>(const Optimizer&, const Kernels<double>&, Context&, double, bool,
-                                      std::uint64_t, std::size_t, double*, const double*, double* const*);
 
 }  // namespace bpnet

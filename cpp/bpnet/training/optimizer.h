@@ -61,15 +61,11 @@ struct UpdateRule {
 };
 UpdateRule update_rule(const Optimizer& optimizer, const ParameterSpec& parameter);
 
-// As the kernels take it; `step` counts from 1.
-UpdateArgs update_args(const Optimizer& optimizer, double rate, bool decay, std::uint64_t step);
-double weight_decay(const Optimizer& optimizer);
-
-// w −= …, for one segment of the flat arrays. `slots` holds one pointer per optimizer_slots();
-// `step` counts from 1; the learning rate is `rate`, decay applies where `decay`.
-template <class T>
-void apply_optimizer(const Optimizer& optimizer, const Kernels<T>& kernels, Context& context, double rate,
-                     bool decay, std::uint64_t step, std::size_t count, T* w, const T* grad, T* const* slots);
+// As kernels take it, without a step's rate and corrections.
+UpdateArgs update_args(const Optimizer& optimizer, const UpdateRule& rule);
+double weight_decay(const UpdateArgs& args);
+// What the kernels need anew for a step, which counts from 1.
+UpdateStep update_step(const Optimizer& optimizer, double learning_rate, std::uint64_t step);
 
 Json describe(const Optimizer& optimizer);
 Optimizer optimizer_from_json(const Json& description);

@@ -2,7 +2,7 @@
 
 #include "bpnet/core/error.h"
 #include "bpnet/network/chain.h"
-#include "bpnet/training/dataset.h"
+#include "bpnet/training/batch_loss.h"
 
 namespace bpnet {
 namespace {
@@ -20,6 +20,33 @@ Chain lecture_chain(const BasicNetwork<T>& network) {
   }
   return chain;
 }
+
+// s, x and δ of each layer, in the backend's memory.
+template <class T>
+class TraceArrays {
+ public:
+  TraceArrays(const Memory& memory, const Chain& chain) : arena_(memory) {
+    std::size_t bytes = 0;
+    for (const ChainLink& link : chain.links) {
+      offsets_.push_back(bytes);
+      stride_.push_back(align_up(link.out * sizeof(T)));
+      bytes += 3 * stride_.back();
+    }
+    arena_.reserve(bytes);
+  }
+
+  T* s(std::size_t layer) { return at(layer, 0); }  // layers count from 1
+  T* x(std::size_t layer) { return at(layer, 1); }
+  T* delta(std::size_t layer) { return at(layer, 2); }
+
+ private:
+  T* at(std::size_t layer, std::size_t which) {
+    return arena_.at<T>(offsets_[layer - 1] + which * stride_[layer - 1]);
+  }
+
+  Arena arena_;
+  std::vector<std::size_t> offsets_, stride_;  // bytes
+};
 
 }  // namespace
 
@@ -39,15 +66,15 @@ Trace<T> trace(BasicNetwork<T>& network, const Loss& loss, const T* x, const T* 
     fail<ValueError>("trace: the label is ", *label, ", the network has classes 0 to ", sample.outputs - 1);
   }
   const Kernels<T>& kernels = network.kernels();
+  const Memory& memory = network.memory();
   network.reserve(1);
-  network.reserve_scratch(kernels.loss_workspace(1, network.output_shape().count()));
-  Context& context = network.context();
-  const auto weight = [&](const ChainLink& link) {
-    return network.parameter_data() + network.plan().parameters[*link.parameter].offset;
-  };
-  const auto bias = [&](const ChainLink& link) {
-    return link.bias ? network.parameter_data() + network.plan().parameters[*link.parameter + 1].offset
-                     : nullptr;
+  BatchSource<T> source(network);
+  BatchLoss<T> batch_loss(network, loss);
+  source.reserve(1);
+  batch_loss.reserve(1);
+  const Batch<T> batch = source.rows(sample, 0, 1);
+  const auto parameter = [&](std::size_t index) {
+    return network.parameter_data() + network.plan().parameters[index].offset;
   };
   const std::size_t depth = chain.links.size();
   Trace<T> t;
@@ -55,48 +82,47 @@ Trace<T> trace(BasicNetwork<T>& network, const Loss& loss, const T* x, const T* 
   t.x.resize(depth + 1);
   t.delta.resize(depth + 1);
   t.grad.resize(depth + 1);
-  t.x[0].assign(x, x + network.input_shape().count());
 
+  TraceArrays<T> arrays(memory, chain);
+  Context& context = network.context();
+  const T* input = batch.x;
   for (std::size_t l = 1; l <= depth; ++l) {
     const ChainLink& link = chain.links[l - 1];
-    t.s[l].resize(link.out);
-    t.x[l].resize(link.out);
-    kernels.linear_forward(context, {1, link.in, link.out}, t.x[l - 1].data(), weight(link), bias(link),
-                           {ActivationKind::kIdentity, 0}, t.s[l].data());
-    kernels.activation_forward(context, link.activation, link.out, t.s[l].data(), t.x[l].data());
+    const T* bias = link.bias ? parameter(*link.parameter + 1) : nullptr;
+    kernels.linear_forward(context, {1, link.in, link.out}, input, parameter(*link.parameter), bias,
+                           {ActivationKind::kIdentity, 0}, arrays.s(l));
+    kernels.activation_forward(context, link.activation, link.out, arrays.s(l), arrays.x(l));
+    input = arrays.x(l);
   }
-
-  const std::vector<double>& weights = loss_class_weight(loss);
-  const std::vector<T> class_weight(weights.begin(), weights.end());
-  const T weight_of_class = label && !class_weight.empty() ? class_weight[std::size_t(*label)] : T(1);
-  const T scale = weight_of_class > 0 ? T(1) / weight_of_class : T(0);
-  t.delta[depth].resize(t.x[depth].size());
-  const LossArgs<T> args{loss_kind(loss),
-                         loss_parameter(loss),
-                         1,
-                         t.x[depth].size(),
-                         t.x[depth].data(),
-                         target,
-                         label,
-                         class_weight.empty() ? nullptr : class_weight.data(),
-                         &scale,
-                         t.delta[depth].data()};
-  t.e = kernels.loss(context, args);
-
+  batch_loss.weigh(batch);
+  batch_loss.scale_to_mean(batch);
+  batch_loss.run(batch_loss.args(batch, arrays.x(depth), arrays.delta(depth)));
+  t.e = batch_loss.read().batch_loss;
   for (std::size_t l = depth; l >= 1; --l) {
     const ChainLink& link = chain.links[l - 1];
-    T* delta = t.delta[l].data();
-    kernels.activation_backward(context, link.activation, link.out, t.s[l].data(), t.x[l].data(), delta,
-                                delta);
+    kernels.activation_backward(context, link.activation, link.out, arrays.s(l), arrays.x(l), arrays.delta(l),
+                                arrays.delta(l));
+    if (l == 1) break;
+    kernels.linear_backward_input(context, {1, link.in, link.out}, arrays.delta(l),
+                                  parameter(*link.parameter), arrays.delta(l - 1));
+  }
+
+  t.x[0].assign(x, x + network.input_shape().count());
+  for (std::size_t l = 1; l <= depth; ++l) {
+    const ChainLink& link = chain.links[l - 1];
+    const auto read = [&](std::vector<T>& to, const T* from) {
+      to.resize(link.out);
+      read_from(memory, to.data(), from, link.out);
+    };
+    read(t.s[l], arrays.s(l));
+    read(t.x[l], arrays.x(l));
+    read(t.delta[l], arrays.delta(l));
     t.grad[l].resize((link.in + 1) * link.out);
     for (std::size_t j = 0; j < link.out; ++j) {
-      t.grad[l][j] = delta[j];  // x_0 = 1
-      for (std::size_t i = 0; i < link.in; ++i) t.grad[l][(i + 1) * link.out + j] = t.x[l - 1][i] * delta[j];
-    }
-    if (l > 1) {
-      t.delta[l - 1].resize(link.in);
-      kernels.linear_backward_input(context, {1, link.in, link.out}, delta, weight(link),
-                                    t.delta[l - 1].data());
+      t.grad[l][j] = t.delta[l][j];  // x_0 = 1
+      for (std::size_t i = 0; i < link.in; ++i) {
+        t.grad[l][(i + 1) * link.out + j] = t.x[l - 1][i] * t.delta[l][j];
+      }
     }
   }
   return t;

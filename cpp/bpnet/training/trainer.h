@@ -3,14 +3,11 @@
 
 #include <optional>
 #include <string>
-#include <vector>
 
-#include "bpnet/network/network.h"
-#include "bpnet/training/chain_batch.h"
-#include "bpnet/training/dataset.h"
-#include "bpnet/training/loss.h"
-#include "bpnet/training/optimizer.h"
-#include "bpnet/training/schedule.h"
+#include "bpnet/training/batch_gradient.h"
+#include "bpnet/training/epoch.h"
+#include "bpnet/training/online.h"
+#include "bpnet/training/snapshot.h"
 
 namespace bpnet {
 
@@ -22,34 +19,10 @@ struct TrainerOptions {
 struct RunOptions {
   std::size_t batch_size = 32;
   bool shuffle = true;
-  double seconds = 1e30;  // return after about this long, even amid an epoch
+  double seconds = 1e30;  // return after about this long, also within an epoch
   // The online kernel's blocks, of plain SGD: how many updates of the large layers are made together, which
   // is the same in real arithmetic; 1: one by one, 0: chosen; at most kMostOnlineBlock.
   std::size_t online_block = 0;
-};
-
-// A block is a stretch in which nobody who wants to stop is heard, and costs a matrix of its length squared.
-constexpr std::size_t kMostOnlineBlock = 1024;
-
-// Where the run stands. Everything that training depends on beside weights and optimizer slots.
-struct TrainerState {
-  std::uint64_t step = 0;               // updates so far
-  std::uint64_t epoch = 0;              // epochs finished
-  std::uint64_t position = 0;           // samples visited in the current epoch
-  double loss_sum = 0, weight_sum = 0;  // over the current epoch
-  std::uint64_t correct = 0;
-  ScheduleState schedule;
-};
-
-struct EpochResult {
-  double loss = 0;      // the weighted mean of the batches' losses, each before its update
-  double accuracy = 0;  // meaningful where has_accuracy(loss)
-};
-
-template <class T>
-struct TrainerSnapshot {
-  std::vector<T> parameters, buffers, slots;
-  TrainerState state;
 };
 
 // The network must outlive the trainer and stay where it is.
@@ -62,9 +35,9 @@ class BasicTrainer {
   void reserve(std::size_t max_batch);
 
   // One step on x (batch, input) and labels (batch,) or targets (batch, output); sample_weight (batch,)
-  // may be null. Returns the batch's loss before the update. Throws, and updates nothing, when a label
-  // is out of range, x or targets are not finite, or the loss is not; gradients() may be garbage then. A
-  // batch whose weights are all 0 is passed over.
+  // may be null. All are the host's arrays. Returns the batch's loss before the update. Throws, and updates
+  // nothing, when a label is out of range, x or targets are not finite, or the loss is not; gradients() may be
+  // garbage then. A batch whose weights are all 0 changes no weight, though BatchNorm's statistics see it.
   T step(const T* x, const std::int64_t* labels, std::size_t batch, const T* sample_weight = nullptr);
   T step(const T* x, const T* targets, std::size_t batch, const T* sample_weight = nullptr);
 
@@ -84,7 +57,8 @@ class BasicTrainer {
   // Steps through the current epoch until its end or until options.seconds have passed; true at the
   // end. The data must be finite. batch_size 1 on a chain of linear layers and activations runs the online
   // kernel. A NumericError names the step whose loss was not finite. Once an epoch has ended a ValueError
-  // asks for end_epoch(); a ShapeError says that the run stands beyond the data's end.
+  // asks for end_epoch(); a ShapeError says that the run stands beyond the data's end. After a NumericError the
+  // run stands before the step whose loss was not finite.
   bool run(const Dataset<T>& data, const RunOptions& options);
 
   // A step as run() makes it, on a batch that the caller made of the epoch's next `visited` samples. Fewer
@@ -98,16 +72,21 @@ class BasicTrainer {
                  std::size_t online_block = 0);
 
   // Steps outside run() add to the epoch's sums too; your own loop begins an epoch with this.
-  void begin_epoch();
+  void begin_epoch() { bpnet::begin_epoch(state_); }
 
   // Ends the epoch: its result, with the schedule told the watched loss (the epoch's own by default).
-  EpochResult epoch_result(std::size_t samples) const;
+  EpochResult epoch_result(std::size_t samples) const { return bpnet::epoch_result(state_, samples); }
   void end_epoch(double watched_loss);
 
   double current_learning_rate() const;
   bool weights_are_finite();
   TrainerSnapshot<T> snapshot();
   void restore(const TrainerSnapshot<T>& snapshot);  // a ShapeError for that of another network or optimizer
+  // From now on several trainers make each step together, of which this one has a part of each batch. None by
+  // default, and with {} again. Layers run one by one then; a ValueError for a network with BatchNorm, whose
+  // statistics would be those of a part. A load does not bring it back.
+  void set_reducer(const Reducer<T>& reducer);
+
   void keep_best() { best_ = snapshot(); }  // saved with the run, so that a resumed one can go back to it
   bool restore_best();                      // false when nothing was kept
 
@@ -118,7 +97,7 @@ class BasicTrainer {
   std::uint64_t seed() const { return options_.seed.value_or(network_->options().seed); }
   TrainerState& state() { return state_; }
   const TrainerState& state() const { return state_; }
-  std::vector<NamedTensor<T>> slots();  // "momentum.0.weight", …
+  std::vector<NamedTensor<T>> slots() { return update_.slots(); }  // "momentum.0.weight", …
 
   // What the caller wants to keep beside the run: save() writes it, load() reads it. Python keeps the history
   // and the callbacks' state here, as JSON.
@@ -129,62 +108,38 @@ class BasicTrainer {
   static BasicTrainer load(BasicNetwork<T>& network, const std::string& path);
 
  private:
-  struct Segment {  // neighbours in the flat arrays that are updated alike
-    std::size_t offset, count;
-    UpdateRule rule;
-  };
-  struct Batch {
-    const T* x;
-    const T* targets;
-    const std::int64_t* labels;
-    const T* sample_weight;
-    std::size_t count;
+  // Steps whose sums the host has not read yet.
+  struct Slice {
+    std::uint64_t first_step, first_position;
+    std::size_t samples_a_step;  // by which the position moves
   };
 
-  double scale_rows(const Batch& batch, T* row_scale) const;
-  // Leaves the outputs at output_, and in the network the gradient by them or, of a chain batch, by all
-  // parameters.
-  double forward_and_loss(const Batch& batch);
-  double step_on(const Batch& batch);        // what it throws leaves all but gradients() as it was
-  double step_or_throw(const Batch& batch);  // throws before the update when the loss is not finite
-  void add_to_epoch(const Batch& batch, double loss);
-  void backward(const Batch& batch);
-  void update();
+  void open_slice(std::size_t samples_a_step);
+  Sums commit_slice();  // what the backend has counted becomes the state's
+  Sums close_slice();   // likewise; throws when a loss was not finite
+  void abandon_slice();  // after an error amid a step, which is undone
+  StepNumber now() const { return {seed(), state_.step, 0}; }
+  void make_step(const Batch<T>& batch, Tally how);  // within a slice
+  T step_on(const Batch<T>& batch);  // what it throws leaves all but gradients() as it was
+  void check_answers(const Batch<T>& batch) const;
   bool holds(std::size_t batch) const;  // steps of so many samples take no memory
-  T checked_step(const Batch& batch);
-  T unchecked_step(const Batch& batch) noexcept;
-  Batch gather(const DatasetView<T>& data, const std::uint64_t* order, std::size_t count);
+  T checked_step(const Batch<T>& host);
+  T unchecked_step(const Batch<T>& host) noexcept;
+  bool runs_online(std::size_t batch_size) const { return batch_size == 1 && online_.obstacle().empty(); }
   void run_online(const DatasetView<T>& data, const std::uint64_t* order, std::size_t count,
-                  std::size_t online_block);
-  std::size_t online_samples(std::uint64_t position, std::size_t online_block) const;
-  void set_online_layers(double rate);
-  void set_slots(std::size_t offset, T** slots);  // of the parameters from there on
-  bool runs_online(std::size_t batch_size) const;
-  double class_weight_of(std::int64_t label) const {
-    return class_weight_.empty() ? 1.0 : static_cast<double>(class_weight_[static_cast<std::size_t>(label)]);
-  }
-  [[noreturn]] void loss_not_finite(double loss, std::uint64_t step) const;
+                  std::size_t block);
+  std::size_t online_samples(std::uint64_t position, std::size_t block) const;
 
   BasicNetwork<T>* network_;
   Loss loss_;
   Optimizer optimizer_;
   TrainerOptions options_;
-  Chain chain_;
-  ChainBatch<T> chain_batch_;
-  std::vector<T> class_weight_;
-  std::vector<Segment> segments_;
-  std::vector<std::string> slot_names_;
-  Arena slots_;  // one array of plan().parameter_size per slot
-  Arena batch_x_, batch_targets_, batch_labels_, batch_weight_, row_scale_;
-  T* slot_pointers_[2] = {};  // of the segment that is updated; no rule has more
-  std::size_t max_batch_ = 0;
-  std::vector<std::uint64_t> order_;  // of the epoch order_epoch_
-  std::uint64_t order_epoch_ = ~std::uint64_t{0};
-  bool order_shuffled_ = false;
-  std::vector<OnlineLayer<T>> online_layers_;
-  std::vector<std::uint64_t> gathered_order_;  // 0, 1, … of samples that were converted to T
-  const T* output_ = nullptr;                  // of the last batch
-  double last_weight_sum_ = 0;
+  BatchSource<T> source_;
+  BatchGradient<T> gradient_;
+  Update<T> update_;
+  OnlineLoop<T> online_;
+  SampleOrder order_;
+  Slice slice_{};
   std::optional<TrainerSnapshot<T>> best_;
   TrainerState state_;
 };

@@ -4,7 +4,7 @@
 //
 // Usage: consumer [folder for its files]
 #include <bpnet/bpnet.h>
-#include <bpnet/core/arena.h>
+#include <bpnet/core/memory/arena.h>
 #include <bpnet/core/interrupt.h>
 
 #include <cmath>

@@ -2,7 +2,7 @@
 #pragma once
 
 #include <bpnet/bpnet.h>
-#include <bpnet/core/arena.h>
+#include <bpnet/core/memory/arena.h>
 
 #include <cstdint>
 #include <random>

@@ -104,7 +104,7 @@ size_t loss_workspace(size_t rows, size_t columns) {
   return ceil_divide(rows, rows_per_chunk(columns)) * sizeof(double);
 }
 
-double loss(bpnet::Context& context, const Loss& a) {
+void loss(bpnet::Context& context, const Loss& a) {
   double* partial = reinterpret_cast<double*>(context.scratch);  // one sum a chunk
   const size_t chunk = rows_per_chunk(a.columns);
   run_chunks(a.rows, chunk, [&](size_t begin, size_t end, size_t index) {
@@ -114,7 +114,7 @@ double loss(bpnet::Context& context, const Loss& a) {
   });
   double total = 0;
   for (size_t index = 0; index < ceil_divide(a.rows, chunk); ++index) total += partial[index];
-  return total;
+  *a.loss = total;
 }
 
 }  // namespace

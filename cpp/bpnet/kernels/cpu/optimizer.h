@@ -68,22 +68,37 @@ __attribute__((noinline)) void rmsprop_of(const bpnet::RmspropArgs& a, size_t co
   }
 }
 
-void sgd(bpnet::Context&, bpnet::SgdArgs a, size_t count, real* w, const real* grad, real* velocity) {
-  run_chunks(count, kChunk, [&](size_t begin, size_t end, size_t) {
-    sgd_of(a, end - begin, w + begin, grad + begin, velocity ? velocity + begin : nullptr);
-  });
+// Elements first … first+count−1 of a parameter, of which `grad` (count,) is the gradient.
+void update_by_rule(const bpnet::UpdateArgs& rule, size_t first, size_t count, const real* grad, real* data,
+                    real* const* slots) {
+  real* const slot0 = slots[0] ? slots[0] + first : nullptr;
+  real* const slot1 = slots[1] ? slots[1] + first : nullptr;
+  switch (rule.kind) {
+    case bpnet::UpdateKind::kSgd: sgd_of(rule.sgd, count, data + first, grad, slot0); break;
+    case bpnet::UpdateKind::kAdam: adam_of(rule.adam, count, data + first, grad, slot0, slot1); break;
+    case bpnet::UpdateKind::kRmsprop:
+      rmsprop_of(rule.rmsprop, count, data + first, grad, slot0, slot1);
+      break;
+  }
 }
 
-void adam(bpnet::Context&, bpnet::AdamArgs a, size_t count, real* w, const real* grad, real* m, real* v) {
-  run_chunks(count, kChunk, [&](size_t begin, size_t end, size_t) {
-    adam_of(a, end - begin, w + begin, grad + begin, m + begin, v + begin);
-  });
+// The rule with another rate and decay.
+inline bpnet::UpdateArgs rule_of(bpnet::UpdateArgs rule, double rate, double decay) {
+  rule.sgd.learning_rate = rule.adam.learning_rate = rule.rmsprop.learning_rate = rate;
+  rule.sgd.weight_decay = rule.adam.weight_decay = rule.rmsprop.weight_decay = decay;
+  return rule;
 }
 
-void rmsprop(bpnet::Context&, bpnet::RmspropArgs a, size_t count, real* w, const real* grad, real* v,
-             real* b) {
+void update(bpnet::Context&, const bpnet::UpdateArgs& args, const bpnet::UpdateStep* now,
+            const uint64_t* updates, size_t count, real* w, const real* grad, real* const* slots) {
+  if (updates && !*updates) return;
+  bpnet::UpdateArgs rule = args;
+  const double rate = args.scheduled ? args.rate * now->learning_rate : args.rate;
+  rule.sgd.learning_rate = rule.adam.learning_rate = rule.rmsprop.learning_rate = rate;
+  rule.adam.correction1 = now->correction1;
+  rule.adam.correction2 = now->correction2;
   run_chunks(count, kChunk, [&](size_t begin, size_t end, size_t) {
-    rmsprop_of(a, end - begin, w + begin, grad + begin, v + begin, b ? b + begin : nullptr);
+    update_by_rule(rule, begin, end - begin, grad + begin, w, slots);
   });
 }
 

@@ -3,9 +3,6 @@
 //
 // Everything but the getter has internal linkage, and nothing here uses a std:: template or a shared
 // inline function: the linker might keep this object's copy, with its instructions, for everybody.
-#include <stdlib.h>
-#include <string.h>
-
 #include "bpnet/kernels/cpu/activation.h"
 #include "bpnet/kernels/cpu/batch_norm.h"
 #include "bpnet/kernels/cpu/chain/batch.h"
@@ -19,22 +16,12 @@
 #include "bpnet/kernels/cpu/optimizer.h"
 #include "bpnet/kernels/cpu/pooling.h"
 #include "bpnet/kernels/cpu/softmax.h"
+#include "bpnet/kernels/cpu/sums.h"
 #include "bpnet/kernels/tables.h"
 
 namespace {
 
-void* allocate(size_t bytes) { return malloc(bytes); }
-void deallocate(void* memory) { free(memory); }
-void copy(void* to, const void* from, size_t bytes) { memcpy(to, from, bytes); }
-void synchronise() {}
-
 constexpr bpnet::Kernels<real> kTable = {
-    .name = BPNET_BACKEND_NAME,
-    .allocate = allocate,
-    .deallocate = deallocate,
-    .copy_in = copy,
-    .copy_out = copy,
-    .synchronise = synchronise,
     .linear_workspace = linear_workspace,
     .linear_forward = linear_forward,
     .linear_backward_input = linear_backward_input,
@@ -64,11 +51,14 @@ constexpr bpnet::Kernels<real> kTable = {
     .scale = scale,
     .copy_columns = copy_columns,
     .transpose = transpose,
+    .weigh_rows = weigh_rows,
+    .scale_rows = scale_rows,
     .loss_workspace = loss_workspace,
     .loss = loss,
-    .sgd = sgd,
-    .adam = adam,
-    .rmsprop = rmsprop,
+    .judge = judge,
+    .tally = tally,
+    .update = update,
+    .keep = keep,
     .first_not_finite = first_not_finite,
     .chain_workspace = chain_workspace,
     .chain_gradients = chain_gradients,

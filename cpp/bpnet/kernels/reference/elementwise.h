@@ -7,14 +7,21 @@
 namespace bpnet::reference {
 
 template <class T>
-void dropout_mask(Context&, RandomKey key, size_t rows, size_t columns, double keep, double scale, T* mask) {
+void dropout_mask(Context&, const RandomStep* now, uint32_t layer, size_t rows, size_t columns, double keep,
+                  double scale, T* mask) {
+  const RandomKey key = random_key(now->seed, Purpose::kDropout, layer, now->step);
   const double threshold = keep * 0x1p32;  // a word is uniform in 0 … 2^32 − 1
   for (size_t r = 0; r < rows; ++r) {
     for (size_t c = 0; c < columns; ++c) {
-      const RandomBlock words = random_block(key, uint32_t(r), uint32_t(c / 4));
+      const RandomBlock words = random_block(key, uint32_t(now->first_row + r), uint32_t(c / 4));
       mask[r * columns + c] = double(words.word[c % 4]) < threshold ? T(scale) : T(0);
     }
   }
+}
+
+template <class T>
+void keep(Context&, const uint64_t* stopped, size_t count, const T* x, T* y) {
+  for (size_t i = 0; i < count && !(stopped && *stopped); ++i) y[i] = x[i];
 }
 
 template <class T>

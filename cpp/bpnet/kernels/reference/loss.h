@@ -80,14 +80,14 @@ double cross_entropy(const LossArgs<T>& a, size_t row, double scale) {
 }
 
 template <class T>
-double loss(Context&, const LossArgs<T>& a) {
+void loss(Context&, const LossArgs<T>& a) {
   double total = 0;
   for (size_t row = 0; row < a.rows; ++row) {
     const double scale = double(a.row_scale[row]);
     total +=
         a.kind == LossKind::kCrossEntropy ? cross_entropy(a, row, scale) : elementwise_loss(a, row, scale);
   }
-  return total;
+  *a.loss = total;
 }
 
 }  // namespace bpnet::reference

@@ -6,6 +6,7 @@
 #include "bpnet/kernels/reference/linear.h"
 #include "bpnet/kernels/reference/loss.h"
 #include "bpnet/kernels/reference/optimizer.h"
+#include "bpnet/kernels/reference/sums.h"
 
 namespace bpnet::reference {
 
@@ -22,26 +23,6 @@ size_t online_workspace(const OnlineArgs<T>& a) {
   size_t values = 0;
   for (size_t l = 0; l < a.depth; ++l) values += 3 * a.layers[l].out;
   return values * sizeof(T) + a.depth * sizeof(OnlineSlices<T>);
-}
-
-template <class T>
-size_t largest_of(size_t count, const T* x) {
-  size_t best = 0;
-  for (size_t j = 1; j < count; ++j) best = x[j] > x[best] ? j : best;
-  return best;
-}
-
-// As count_correct in training/metrics.h.
-template <class T>
-bool is_correct(LossKind kind, size_t count, const T* x, const int64_t* label, const T* target) {
-  if (kind == LossKind::kCrossEntropy) {
-    return largest_of(count, x) == (label ? size_t(*label) : largest_of(count, target));
-  }
-  if (kind != LossKind::kBinaryCrossEntropyWithLogits) return false;
-  for (size_t j = 0; j < count; ++j) {
-    if ((x[j] > 0) != (target[j] > T(0.5))) return false;
-  }
-  return true;
 }
 
 // One number by its gradient, at step `step`, which counts from 1.
@@ -84,7 +65,7 @@ void update(Context& context, const UpdateArgs& rule, uint64_t step, const Onlin
 }
 
 template <class T>
-OnlineResult online_sgd(Context& context, const OnlineArgs<T>& a) {
+void online_sgd(Context& context, const OnlineArgs<T>& a) {
   auto* slices = reinterpret_cast<OnlineSlices<T>*>(context.scratch);
   T* memory = reinterpret_cast<T*>(slices + a.depth);
   for (size_t l = 0; l < a.depth; ++l) {
@@ -94,9 +75,8 @@ OnlineResult online_sgd(Context& context, const OnlineArgs<T>& a) {
   }
   const size_t in = a.layers[0].in, out = a.layers[a.depth - 1].out;
   const T one = 1;
-  OnlineResult result = {0, 0, 0, 0};
-  for (; result.steps < a.count; ++result.steps) {
-    const size_t sample = size_t(a.order[result.steps]);
+  for (size_t step = 0; step < a.count; ++step) {
+    const size_t sample = size_t(a.order[step]);
     const T* first = a.x + sample * in;
     const auto input = [&](size_t l) { return l ? slices[l - 1].x : first; };
 
@@ -113,6 +93,7 @@ OnlineResult online_sgd(Context& context, const OnlineArgs<T>& a) {
     }
 
     const OnlineSlices<T>& last = slices[a.depth - 1];
+    double value;
     const LossArgs<T> loss_args = {a.loss,
                                    a.loss_parameter,
                                    1,
@@ -122,17 +103,26 @@ OnlineResult online_sgd(Context& context, const OnlineArgs<T>& a) {
                                    a.label ? a.label + sample : nullptr,
                                    a.class_weight,
                                    &one,
-                                   last.delta};
+                                   last.delta,
+                                   &value};
     const double class_scale = a.class_weight && a.label ? double(a.class_weight[a.label[sample]]) : 1.0;
     const double weight = (a.sample_weight ? double(a.sample_weight[sample]) : 1.0) * class_scale;
-    double value = loss(context, loss_args);
-    result.correct += is_correct(a.loss, out, last.x, loss_args.label, loss_args.target);
-    if (weight == 0) continue;
+    loss(context, loss_args);
+    a.sums->correct += is_correct(a.loss, out, last.x, loss_args.label, loss_args.target);
+    if (weight == 0) {
+      ++a.sums->steps;
+      continue;
+    }
     value /= class_scale;  // a batch of one: its weight divided by the weights' sum is 1
     for (size_t j = 0; j < out; ++j) last.delta[j] = T(double(last.delta[j]) / class_scale);
-    result.loss_sum += weight * value;
-    result.weight_sum += weight;
-    if (!std::isfinite(value)) return result;
+    if (!std::isfinite(value)) {
+      a.sums->stopped = 1;
+      a.sums->stopping_loss = value;
+      return;
+    }
+    a.sums->loss += weight * value;
+    a.sums->weight += weight;
+    ++a.sums->steps;
 
     for (size_t l = a.depth; l-- > 0;) {
       const OnlineLayer<T>& layer = a.layers[l];
@@ -141,13 +131,12 @@ OnlineResult online_sgd(Context& context, const OnlineArgs<T>& a) {
       if (layer.weight) {
         const LinearSizes sizes = {1, layer.in, layer.out};
         if (l) linear_backward_input(context, sizes, delta, layer.weight, slices[l - 1].delta);
-        update(context, a.update, a.step + result.steps + 1, layer, input(l), delta);
+        update(context, a.update, a.step + step + 1, layer, input(l), delta);
       } else if (l) {
         for (size_t i = 0; i < layer.in; ++i) slices[l - 1].delta[i] = delta[i];
       }
     }
   }
-  return result;
 }
 
 }  // namespace bpnet::reference

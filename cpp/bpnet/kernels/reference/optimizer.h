@@ -50,4 +50,25 @@ void rmsprop(Context&, RmspropArgs a, size_t count, T* w, const T* grad, T* v, T
   }
 }
 
+// The rule with the step's learning rate and corrections.
+inline UpdateArgs rule_at(UpdateArgs rule, const UpdateStep& now) {
+  const double rate = rule.scheduled ? rule.rate * now.learning_rate : rule.rate;
+  rule.sgd.learning_rate = rule.adam.learning_rate = rule.rmsprop.learning_rate = rate;
+  rule.adam.correction1 = now.correction1;
+  rule.adam.correction2 = now.correction2;
+  return rule;
+}
+
+template <class T>
+void update(Context& context, const UpdateArgs& args, const UpdateStep* now, const uint64_t* updates, size_t count,
+            T* w, const T* grad, T* const* slots) {
+  if (updates && !*updates) return;
+  const UpdateArgs rule = rule_at(args, *now);
+  switch (rule.kind) {
+    case UpdateKind::kSgd: return sgd(context, rule.sgd, count, w, grad, slots[0]);
+    case UpdateKind::kAdam: return adam(context, rule.adam, count, w, grad, slots[0], slots[1]);
+    case UpdateKind::kRmsprop: return rmsprop(context, rule.rmsprop, count, w, grad, slots[0], slots[1]);
+  }
+}
+
 }  // namespace bpnet::reference

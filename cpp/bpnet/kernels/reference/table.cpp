@@ -1,9 +1,5 @@
 // The reference backend: plain loops with sums in double, written to be read. It is the oracle of
 // every kernel test. Formulas and shapes stand in kernels.h.
-#include <cstdlib>
-#include <cstring>
-#include <new>
-
 #include "bpnet/kernels/reference/batch_norm.h"
 #include "bpnet/kernels/reference/convolution.h"
 #include "bpnet/kernels/reference/elementwise.h"
@@ -13,26 +9,17 @@
 #include "bpnet/kernels/reference/online.h"
 #include "bpnet/kernels/reference/optimizer.h"
 #include "bpnet/kernels/reference/pooling.h"
+#include "bpnet/kernels/reference/sums.h"
 #include "bpnet/kernels/tables.h"
 
 namespace bpnet {
 namespace {
 
-void* allocate(size_t bytes) { return std::malloc(bytes); }
-void deallocate(void* memory) { std::free(memory); }
-void copy(void* to, const void* from, size_t bytes) { std::memcpy(to, from, bytes); }
-void synchronise() {}
 size_t no_linear_workspace(LinearSizes) { return 0; }
 size_t no_loss_workspace(size_t, size_t) { return 0; }
 
 template <class T>
 constexpr Kernels<T> kTable = {
-    .name = "reference",
-    .allocate = allocate,
-    .deallocate = deallocate,
-    .copy_in = copy,
-    .copy_out = copy,
-    .synchronise = synchronise,
     .linear_workspace = no_linear_workspace,
     .linear_forward = reference::linear_forward<T>,
     .linear_backward_input = reference::linear_backward_input<T>,
@@ -62,11 +49,14 @@ constexpr Kernels<T> kTable = {
     .scale = reference::scale<T>,
     .copy_columns = reference::copy_columns<T>,
     .transpose = reference::transpose<T>,
+    .weigh_rows = reference::weigh_rows<T>,
+    .scale_rows = reference::scale_rows<T>,
     .loss_workspace = no_loss_workspace,
     .loss = reference::loss<T>,
-    .sgd = reference::sgd<T>,
-    .adam = reference::adam<T>,
-    .rmsprop = reference::rmsprop<T>,
+    .judge = reference::judge<T>,
+    .tally = reference::tally,
+    .update = reference::update<T>,
+    .keep = reference::keep<T>,
     .first_not_finite = reference::first_not_finite<T>,
     .chain_workspace = nullptr,
     .chain_gradients = nullptr,

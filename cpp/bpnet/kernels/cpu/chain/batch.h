@@ -219,7 +219,7 @@ __attribute__((noinline)) void add_parts(const ChainPart& first, size_t parts, s
   });
 }
 
-double chain_gradients(bpnet::Context& context, const ChainCall& a) {
+void chain_gradients(bpnet::Context& context, const ChainCall& a) {
   const ChainSlices slices = chain_slices(a);
   const bool shared = slices.parts > 1;
   const size_t part_bytes = lay_out_part(a, slices.rows, shared, nullptr).bytes;
@@ -240,7 +240,8 @@ double chain_gradients(bpnet::Context& context, const ChainCall& a) {
   });
   double loss = 0;
   for (size_t index = 0; index < slices.parts; ++index) loss += losses[index];
-  if (!shared) return loss;
+  *a.loss.loss = loss;
+  if (!shared) return;
   const ChainPart part = lay_out_part(a, slices.rows, shared, memory);
   for (size_t l = 0; l < a.depth; ++l) {
     const ChainLayer& layer = a.layers[l];
@@ -251,7 +252,6 @@ double chain_gradients(bpnet::Context& context, const ChainCall& a) {
       add_parts(part, slices.parts, part_bytes, link.grad_bias, layer.out, layer.grad_bias);
     }
   }
-  return loss;
 }
 
 }  // namespace

@@ -105,7 +105,7 @@ __attribute__((noinline)) void online_backward(const OnlineLayer& layer, const r
   }
 }
 
-bpnet::OnlineResult online_sgd(bpnet::Context& context, const Online& a) {
+OnlineResult run_online(bpnet::Context& context, const Online& a) {
   switch (small_vectors(a)) {
     case 1: return small_sgd<1>(context, a);
     case kSmallVectors: return small_sgd<kSmallVectors>(context, a);
@@ -115,7 +115,7 @@ bpnet::OnlineResult online_sgd(bpnet::Context& context, const Online& a) {
   OnlineSlices* const slices = chain.slices;
   OnlineBlock* const blocks = chain.blocks;
   const OnlineSlices last = slices[a.depth - 1];
-  bpnet::OnlineResult result = {0, 0, 0, 0};
+  OnlineResult result = {};
   const bool plain = is_plain(a.update);
   const auto end_blocks = [&](size_t count) {
     for (size_t l = 0; l < a.depth; ++l) {
@@ -145,7 +145,7 @@ bpnet::OnlineResult online_sgd(bpnet::Context& context, const Online& a) {
         online_forward(a.layers[l], x, slices[l]);
       }
     }
-    result.correct += is_correct(a, sample, last.x);
+    result.correct += sample_is_correct(a, sample, last.x);
     if (sample.weight == 0) {
       for (size_t l = 0; l < a.depth; ++l) {
         if (blocks[l].layer) pass_over(blocks[l], t);
@@ -176,5 +176,7 @@ bpnet::OnlineResult online_sgd(bpnet::Context& context, const Online& a) {
   end_blocks(result.steps - begun);
   return result;
 }
+
+void online_sgd(bpnet::Context& context, const Online& a) { add_to_sums(a, run_online(context, a)); }
 
 }  // namespace

@@ -301,11 +301,11 @@ __attribute__((always_inline)) inline double small_loss(const Online& a, const O
 }
 
 template <size_t kVectors>
-bpnet::OnlineResult small_sgd(bpnet::Context& context, const Online& a) {
+OnlineResult small_sgd(bpnet::Context& context, const Online& a) {
   SmallLayer* const layers = load_small(a, kVectors, context.scratch);
   const SmallLayer &first = layers[0], &last = layers[a.depth - 1];
   const real factor = squared_factor(a);
-  bpnet::OnlineResult result = {0, 0, 0, 0};
+  OnlineResult result = {};
   Wide<kVectors> s = {}, ahead = {};  // of the first layer: s, and Wx of the next sample
   bool begun = false;                 // s is that of the current sample
   for (; result.steps < a.count; ++result.steps) {
@@ -341,7 +341,7 @@ bpnet::OnlineResult small_sgd(bpnet::Context& context, const Online& a) {
       for (size_t v = 0; v < kVectors; ++v) wide<kVectors>(layer.x)[0][v] = h[v];
     }
 
-    result.correct += is_correct(a, sample, last.x);
+    result.correct += sample_is_correct(a, sample, last.x);
     begun = false;
     if (sample.weight == 0) continue;
     Wide<kVectors> delta;

@@ -24,26 +24,6 @@ inline bpnet::UpdateArgs rule_at(bpnet::UpdateArgs rule, uint64_t step) {
   return rule;
 }
 
-inline bpnet::UpdateArgs rule_of(bpnet::UpdateArgs rule, double rate, double decay) {
-  rule.sgd.learning_rate = rule.adam.learning_rate = rule.rmsprop.learning_rate = rate;
-  rule.sgd.weight_decay = rule.adam.weight_decay = rule.rmsprop.weight_decay = decay;
-  return rule;
-}
-
-// Elements first … first+count−1 of a parameter, of which `grad` (count,) is the gradient.
-void update_by_rule(const bpnet::UpdateArgs& rule, size_t first, size_t count, const real* grad, real* data,
-                    real* const* slots) {
-  real* const slot0 = slots[0] ? slots[0] + first : nullptr;
-  real* const slot1 = slots[1] ? slots[1] + first : nullptr;
-  switch (rule.kind) {
-    case bpnet::UpdateKind::kSgd: sgd_of(rule.sgd, count, data + first, grad, slot0); break;
-    case bpnet::UpdateKind::kAdam: adam_of(rule.adam, count, data + first, grad, slot0, slot1); break;
-    case bpnet::UpdateKind::kRmsprop:
-      rmsprop_of(rule.rmsprop, count, data + first, grad, slot0, slot1);
-      break;
-  }
-}
-
 // Of row j of the weights.
 void update_row(const OnlineLayer& layer, const bpnet::UpdateArgs& rule, size_t j, const real* x,
                 real delta) {

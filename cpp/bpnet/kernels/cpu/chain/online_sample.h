@@ -2,6 +2,7 @@
 #pragma once
 
 #include "bpnet/kernels/cpu/loss.h"
+#include "bpnet/kernels/cpu/sums.h"
 
 namespace {
 
@@ -25,24 +26,8 @@ inline OnlineSample online_sample(const Online& a, size_t step) {
   return sample;
 }
 
-inline size_t largest_output(size_t count, const real* x) {
-  size_t best = 0;
-  for (size_t j = 1; j < count; ++j) best = x[j] > x[best] ? j : best;
-  return best;
-}
-
-// As count_correct in training/metrics.h.
-inline bool is_correct(const Online& a, const OnlineSample& sample, const real* x) {
-  const size_t count = a.layers[a.depth - 1].out;
-  if (a.loss == LossKind::kCrossEntropy) {
-    return largest_output(count, x) ==
-           (sample.label ? size_t(*sample.label) : largest_output(count, sample.target));
-  }
-  if (a.loss != LossKind::kBinaryCrossEntropyWithLogits) return false;
-  for (size_t j = 0; j < count; ++j) {
-    if ((x[j] > 0) != (sample.target[j] > real(0.5))) return false;
-  }
-  return true;
+inline bool sample_is_correct(const Online& a, const OnlineSample& sample, const real* x) {
+  return is_correct(a.loss, a.layers[a.depth - 1].out, x, sample.label, sample.target);
 }
 
 // The loss of output x (out,); its gradient goes to grad (out,) unless that is null. A batch of one: its
@@ -51,15 +36,36 @@ inline double online_loss(const Online& a, const OnlineSample& sample, const rea
   const real scale = real(1 / sample.class_scale);
   const Loss args = {
       a.loss,         a.loss_parameter, 1,   a.layers[a.depth - 1].out, x, sample.target, sample.label,
-      a.class_weight, &scale,           grad};
+      a.class_weight, &scale,           grad,                       nullptr};
   return loss_row(args, 0, scale);
 }
 
+// What a call of the loop comes to.
+struct OnlineResult {
+  size_t steps, correct;
+  double loss, weight;   // Σ weight · loss, Σ weight
+  double stopping_loss;  // the loss that was not finite, where steps is below the count
+};
+
 // Counts the loss in; false when it is not finite, and the run ends.
-inline bool count_loss(bpnet::OnlineResult& result, const OnlineSample& sample, double value) {
-  result.loss_sum += sample.weight * value;
-  result.weight_sum += sample.weight;
-  return is_finite(real(value));
+inline bool count_loss(OnlineResult& result, const OnlineSample& sample, double value) {
+  if (!is_finite(real(value))) {
+    result.stopping_loss = value;
+    return false;
+  }
+  result.loss += sample.weight * value;
+  result.weight += sample.weight;
+  return true;
+}
+
+inline void add_to_sums(const Online& a, const OnlineResult& result) {
+  a.sums->loss += result.loss;
+  a.sums->weight += result.weight;
+  a.sums->correct += result.correct;
+  a.sums->steps += result.steps;
+  if (result.steps == a.count) return;
+  a.sums->stopped = 1;
+  a.sums->stopping_loss = result.stopping_loss;
 }
 
 }  // namespace

@@ -1,8 +1,8 @@
-#include "bpnet/core/pages.h"
+#include "bpnet/core/memory/pages.h"
 
 #include <new>
 
-#include "bpnet/core/arena.h"
+#include "bpnet/core/memory/arena.h"
 
 #ifdef __linux__
 #include <sys/mman.h>

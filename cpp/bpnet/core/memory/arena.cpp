@@ -1,12 +1,10 @@
-#include "bpnet/core/arena.h"
+#include "bpnet/core/memory/arena.h"
 
 #include <algorithm>
 #include <atomic>
-#include <cstring>
 #include <utility>
 
 #include "bpnet/core/interrupt.h"
-#include "bpnet/core/pages.h"
 
 namespace bpnet {
 namespace {
@@ -20,12 +18,16 @@ std::atomic<std::uint64_t> allocations{0};
 
 std::uint64_t arena_allocations() { return allocations.load(); }
 
-Arena::~Arena() { give_pages(data_, size_); }
+Arena::~Arena() {
+  if (data_) memory_->release(data_, size_);
+}
 
 Arena::Arena(Arena&& other) noexcept
-    : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
+    : memory_(other.memory_),
+      data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
 
 Arena& Arena::operator=(Arena&& other) noexcept {
+  std::swap(memory_, other.memory_);
   std::swap(data_, other.data_);
   std::swap(size_, other.size_);
   return *this;
@@ -34,15 +36,15 @@ Arena& Arena::operator=(Arena&& other) noexcept {
 // The old memory goes before the new is first touched: both need not fit at once.
 void Arena::reserve(std::size_t bytes) {
   if (bytes <= size_) return;
-  auto* const fresh = static_cast<unsigned char*>(take_pages(bytes));
+  auto* const fresh = static_cast<unsigned char*>(memory_->allocate(bytes));
   allocations.fetch_add(1);
-  give_pages(data_, size_);
+  if (data_) memory_->release(data_, size_);
   data_ = fresh;
   size_ = bytes;
   Interruptible* const work = Interruptible::current();
   for (std::size_t done = 0; done < bytes; done += kCleared) {
     if (work && work->asks_to_stop()) return;  // whose check() follows
-    std::memset(data_ + done, 0, std::min(kCleared, bytes - done));
+    memory_->clear(data_ + done, std::min(kCleared, bytes - done));
   }
 }
 

@@ -1,8 +1,10 @@
-// Aligned memory that is taken once and then sliced by offset.
+// A backend's memory, taken once and then sliced by offset.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
+
+#include "bpnet/core/memory/memory.h"
 
 namespace bpnet {
 
@@ -14,7 +16,7 @@ constexpr std::size_t align_up(std::size_t bytes) {
 
 class Arena {
  public:
-  Arena() = default;
+  explicit Arena(const Memory& memory = host_memory()) : memory_(&memory) {}
   ~Arena();
   Arena(Arena&& other) noexcept;
   Arena& operator=(Arena&& other) noexcept;
@@ -25,6 +27,7 @@ class Arena {
   // throws leaves the arena as it was; interrupted, it has the new size and any contents.
   void reserve(std::size_t bytes);
   std::size_t size() const { return size_; }
+  const Memory& memory() const { return *memory_; }
   unsigned char* data() { return data_; }
 
   template <class T>
@@ -37,6 +40,7 @@ class Arena {
   }
 
  private:
+  const Memory* memory_;
   unsigned char* data_ = nullptr;
   std::size_t size_ = 0;
 };

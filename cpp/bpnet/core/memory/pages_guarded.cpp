@@ -5,8 +5,8 @@
 
 #include <new>
 
-#include "bpnet/core/arena.h"
-#include "bpnet/core/pages.h"
+#include "bpnet/core/memory/arena.h"
+#include "bpnet/core/memory/pages.h"
 
 namespace bpnet {
 namespace {

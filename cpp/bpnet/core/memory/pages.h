@@ -1,4 +1,4 @@
-// Where arenas get their memory: core/pages.cpp takes it from the free store; core/pages_guarded.cpp, built
+// Where arenas get their memory: core/memory/pages.cpp takes it from the free store; core/memory/pages_guarded.cpp, built
 // in its place with BPNET_GUARD_PAGES, puts pages that nobody may touch behind every arena and before it.
 #pragma once
 

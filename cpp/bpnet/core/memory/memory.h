@@ -1,0 +1,57 @@
+// A backend's memory: where its arrays are, and how numbers get there and back. Outside kernels/ and this folder
+// nobody dereferences a backend's pointer: reading and writing are copies, which on the host's own memory may
+// be left out.
+#pragma once
+
+#include <cstddef>
+#include <vector>
+
+namespace bpnet {
+
+struct Memory {
+  bool is_host;              // the host reads and writes it as its own
+  std::size_t steps_unread;  // so many steps are made before their sums are read: a device has to be waited for
+
+  void* (*allocate)(std::size_t bytes);  // aligned to kAlignment; throws std::bad_alloc
+  void (*release)(void* memory, std::size_t bytes) noexcept;
+  void (*clear)(void* to, std::size_t bytes);  // to 0
+  void (*to_backend)(void* to, const void* host, std::size_t bytes);
+  void (*to_host)(void* host, const void* from, std::size_t bytes);  // after all that was begun before
+  void (*within)(void* to, const void* from, std::size_t bytes);
+};
+
+const Memory& host_memory();
+
+template <class T>
+void write_to(const Memory& memory, T* to, const T* host, std::size_t count) {
+  if (count > 0) memory.to_backend(to, host, count * sizeof(T));
+}
+template <class T>
+void read_from(const Memory& memory, T* host, const T* from, std::size_t count) {
+  if (count > 0) memory.to_host(host, from, count * sizeof(T));
+}
+
+// A backend's array for the host to read and write: itself on the host's memory, else a copy.
+template <class T>
+class HostMirror {
+ public:
+  // What is there is read unless the host is to write all of it.
+  enum class Contents { kRead, kWrite };
+
+  HostMirror(const Memory& memory, T* at, std::size_t count, Contents contents = Contents::kRead)
+      : memory_(memory), at_(at) {
+    if (memory.is_host) return;
+    copy_.resize(count);
+    if (contents == Contents::kRead) read_from(memory, copy_.data(), at, count);
+  }
+
+  T* data() { return memory_.is_host ? at_ : copy_.data(); }
+  void send() { write_to(memory_, at_, data(), copy_.size()); }  // what the host wrote is the backend's
+
+ private:
+  const Memory& memory_;
+  T* at_;
+  std::vector<T> copy_;
+};
+
+}  // namespace bpnet

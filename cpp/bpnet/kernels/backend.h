@@ -1,0 +1,26 @@
+// What a network runs on: a memory for its arrays, and the arithmetic on them in both types.
+#pragma once
+
+#include "bpnet/core/memory/memory.h"
+#include "bpnet/kernels/kernels.h"
+
+namespace bpnet {
+
+struct Backend {
+  const char* name;     // "reference", "baseline", "avx2", "avx512"
+  bool (*supported)();  // by this build and this machine
+  const Memory& (*memory)();
+  const Kernels<float>* (*single)();
+  const Kernels<double>* (*twofold)();
+
+  template <class T>
+  const Kernels<T>& kernels() const {
+    if constexpr (sizeof(T) == sizeof(float)) {
+      return *single();
+    } else {
+      return *twofold();
+    }
+  }
+};
+
+}  // namespace bpnet

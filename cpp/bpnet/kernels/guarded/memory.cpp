@@ -1,0 +1,115 @@
+#include "bpnet/kernels/guarded/memory.h"
+
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <map>
+#include <mutex>
+#include <new>
+
+#include "bpnet/core/memory/memory.h"
+#include "bpnet/kernels/tables.h"
+
+namespace bpnet {
+namespace guarded {
+namespace {
+
+std::mutex mutex;
+int open_count = 0;                              // guarded by mutex, as are the blocks
+std::map<const unsigned char*, std::size_t> blocks;  // where each begins, and its bytes
+
+std::size_t pages_of(std::size_t bytes) {
+  const auto page = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
+  return (bytes + page - 1) / page * page;
+}
+
+void protect(const void* block, std::size_t bytes, int protection) {
+  if (mprotect(const_cast<void*>(block), bytes, protection) != 0) {
+    std::perror("guarded: mprotect");
+    std::abort();
+  }
+}
+
+void protect_all(int protection) {
+  for (const auto& [block, bytes] : blocks) protect(block, bytes, protection);
+}
+
+void* allocate(std::size_t bytes) {
+  const std::size_t size = pages_of(bytes == 0 ? 1 : bytes);
+  const std::lock_guard<std::mutex> lock(mutex);
+  const int protection = open_count > 0 ? PROT_READ | PROT_WRITE : PROT_NONE;
+  void* const block = mmap(nullptr, size, protection, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (block == MAP_FAILED) throw std::bad_alloc();
+  blocks.emplace(static_cast<const unsigned char*>(block), size);
+  return block;
+}
+
+void release(void* memory, std::size_t bytes) noexcept {
+  const std::lock_guard<std::mutex> lock(mutex);
+  blocks.erase(static_cast<const unsigned char*>(memory));
+  munmap(memory, pages_of(bytes == 0 ? 1 : bytes));
+}
+
+void clear(void* to, std::size_t bytes) {
+  const Open open;
+  std::memset(to, 0, bytes);
+}
+
+void copy(void* to, const void* from, std::size_t bytes) {
+  const Open open;
+  std::memmove(to, from, bytes);
+}
+
+void to_backend(void* to, const void* host, std::size_t bytes) {
+  check_array("to_backend", to);
+  copy(to, host, bytes);
+}
+
+void to_host(void* host, const void* from, std::size_t bytes) {
+  check_array("to_host", from);
+  copy(host, from, bytes);
+}
+
+void within(void* to, const void* from, std::size_t bytes) {
+  check_array("within", to);
+  check_array("within", from);
+  copy(to, from, bytes);
+}
+
+// Several steps a slice, which is no multiple of most epochs' steps.
+constexpr Memory kMemory = {false, 3, allocate, release, clear, to_backend, to_host, within};
+
+}  // namespace
+
+Open::Open() {
+  const std::lock_guard<std::mutex> lock(mutex);
+  if (open_count++ == 0) protect_all(PROT_READ | PROT_WRITE);
+}
+
+Open::~Open() {
+  const std::lock_guard<std::mutex> lock(mutex);
+  if (--open_count == 0) protect_all(PROT_NONE);
+}
+
+void check_array(const char* kernel, const void* array) {
+  if (!array) return;
+  const auto* const at = static_cast<const unsigned char*>(array);
+  const std::lock_guard<std::mutex> lock(mutex);
+  auto after = blocks.upper_bound(at);
+  if (after != blocks.begin()) {
+    --after;
+    if (at <= after->first + after->second) return;  // the end too: an array of no elements
+  }
+  std::fprintf(stderr, "guarded: %s was given an array that is not in the backend's memory\n", kernel);
+  std::abort();
+}
+
+}  // namespace guarded
+
+bool has_guarded() { return true; }
+const Memory& guarded_memory() { return guarded::kMemory; }
+
+}  // namespace bpnet

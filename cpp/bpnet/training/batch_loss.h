@@ -1,0 +1,45 @@
+// The loss of batches: what their rows weigh, the loss and its gradient, and what several come to.
+#pragma once
+
+#include "bpnet/training/batch.h"
+#include "bpnet/training/loss.h"
+
+namespace bpnet {
+
+// Arrays are in the backend's memory. The network must outlive it and stay where it is.
+template <class T>
+class BatchLoss {
+ public:
+  BatchLoss(BasicNetwork<T>& network, const Loss& loss);
+
+  void reserve(std::size_t max_batch);  // batches of so many samples take no memory
+
+  void weigh(const Batch<T>& batch);          // batch_weight = Σ of the samples' weights
+  void scale_to_mean(const Batch<T>& batch);  // a row counts by its weight over batch_weight
+  void scale_to_sum(const Batch<T>& batch);   // a row counts by its weight
+
+  // As kernels take it; output and its gradient are (batch, outputs).
+  LossArgs<T> args(const Batch<T>& batch, const T* output, T* grad_output);
+  void run(const LossArgs<T>& args);                // batch_loss, and the gradient
+  void judge(const LossArgs<T>& args, Tally how);   // whether the batch is learned from, and what is right
+  void tally(Tally how);                            // it counts in the sums
+
+  Sums* sums() { return sums_.at<Sums>(0); }  // in the backend's memory
+  void write(const Sums& sums) { write_to(network_->memory(), this->sums(), &sums, 1); }
+  Sums read() const;
+  const T* class_weight() const { return weighs_classes_ ? class_weight_.template at<T>(0) : nullptr; }
+
+ private:
+  RowWeights<T> row_weights(const Batch<T>& batch) const;
+
+  BasicNetwork<T>* network_;
+  LossKind kind_;
+  double parameter_;
+  bool weighs_classes_;
+  Arena class_weight_, row_scale_, one_, sums_;
+};
+
+extern template class BatchLoss<float>;
+extern template class BatchLoss<double>;
+
+}  // namespace bpnet

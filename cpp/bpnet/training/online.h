@@ -1,0 +1,48 @@
+// The lecture's loop, one sample at a time: forward, backward, update within one kernel.
+#pragma once
+
+#include "bpnet/network/chain.h"
+#include "bpnet/training/batch_loss.h"
+#include "bpnet/training/update.h"
+
+namespace bpnet {
+
+// A block is a stretch in which nobody who wants to stop is asked, and costs a matrix of its length squared.
+constexpr std::size_t kMostOnlineBlock = 1024;
+
+// The network must outlive it and stay where it is.
+template <class T>
+class OnlineLoop {
+ public:
+  OnlineLoop(BasicNetwork<T>& network, const Loss& loss, const Optimizer& optimizer, const Chain& chain);
+
+  const std::string& obstacle() const { return obstacle_; }  // why the network is no chain, or empty
+
+  // How many samples a call takes at most from `position` on, which counts from where blocks begin. Calls end
+  // where blocks do: where a run was paused or resumed moves no block.
+  std::size_t samples(std::size_t position, std::size_t block) const;
+
+  // The samples of `order`, whose steps follow `step`, into the sums of `loss`; `block` as RunOptions has it.
+  void run(const DatasetView<T>& data, const std::uint64_t* order, std::size_t count, std::size_t block,
+           std::uint64_t step, double learning_rate, BatchSource<T>& source, BatchLoss<T>& loss,
+           Update<T>& update);
+
+ private:
+  void set_layers(double learning_rate, Update<T>& update);
+  const std::uint64_t* count_up(std::size_t count);
+
+  BasicNetwork<T>* network_;
+  LossKind loss_kind_;
+  double loss_parameter_;
+  UpdateArgs rule_;
+  std::vector<ChainLink> links_;
+  std::string obstacle_;
+  std::vector<OnlineLayer<T>> layers_;
+  Arena order_;  // 0, 1, … where samples were gathered
+  std::size_t counted_ = 0;
+};
+
+extern template class OnlineLoop<float>;
+extern template class OnlineLoop<double>;
+
+}  // namespace bpnet

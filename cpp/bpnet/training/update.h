@@ -1,0 +1,49 @@
+// Weights by their gradients: the optimizer's rule for each stretch of the flat arrays, and its state.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "bpnet/network/network.h"
+#include "bpnet/training/optimizer.h"
+
+namespace bpnet {
+
+// The network must outlive it and stay where it is.
+template <class T>
+class Update {
+ public:
+  Update(BasicNetwork<T>& network, const Optimizer& optimizer);
+
+  // One update of all weights, at the schedule's learning rate; `step` counts from 1. Nothing is done where
+  // `updates`, in the backend's memory, points to 0.
+  void apply(double learning_rate, std::uint64_t step, const std::uint64_t* updates);
+
+  // As kernels take it, for one parameter and without a step's rate and corrections.
+  UpdateArgs args_of(std::size_t parameter) const;
+  void set_slots(std::size_t offset, T** slots);  // of the parameters from there on; null beyond the last
+
+  std::vector<NamedTensor<T>> slots();  // "momentum.0.weight", …
+  std::size_t slot_size() const;        // numbers of all slots
+  T* slot_data() { return slots_.at<T>(0); }
+
+ private:
+  struct Segment {  // neighbours in the flat arrays that are updated alike
+    std::size_t offset, count;
+    UpdateArgs args;
+    T* slots[2];
+  };
+
+  BasicNetwork<T>* network_;
+  Optimizer optimizer_;
+  std::vector<std::string> slot_names_;
+  std::vector<Segment> segments_;
+  Arena slots_;  // one array of plan().parameter_size per slot
+  Arena step_;   // an UpdateStep
+};
+
+extern template class Update<float>;
+extern template class Update<double>;
+
+}  // namespace bpnet
