@@ -37,7 +37,7 @@ void backward_bias(bpnet::Context& context, bpnet::LinearSizes s, const real* gr
     add_rows(s.n, s.out, grad_y, grad_bias, accumulate);
     return;
   }
-  real* const partial = reinterpret_cast<real*>(context.scratch);  // (sums, out)
+  real* const partial = Scratch{context.scratch}.take<real>(sums * s.out);  // (sums, out)
   run_chunks(s.n, rows, [&](size_t begin, size_t end, size_t index) {
     add_rows(end - begin, s.out, grad_y + begin * s.out, partial + index * s.out, false);
   });
