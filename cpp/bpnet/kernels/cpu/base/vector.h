@@ -28,6 +28,25 @@ constexpr size_t kLanes = BPNET_VECTOR_BYTES / sizeof(real);
 
 inline vec load(const real* p) { return *reinterpret_cast<const loose_vec*>(p); }
 inline void store(real* p, vec v) { *reinterpret_cast<loose_vec*>(p) = v; }
+
+// The first `count` lanes, fewer than kLanes; load_part sets the others to 0.
+inline vec load_part(const real* p, size_t count) {
+  vec v = {};
+  __builtin_memcpy(&v, p, count * sizeof(real));
+  return v;
+}
+inline void store_part(real* p, vec v, size_t count) { __builtin_memcpy(p, &v, count * sizeof(real)); }
+
+// The first `count` lanes, or all where count is larger.
+inline vec load_lanes(const real* p, size_t count) { return count >= kLanes ? load(p) : load_part(p, count); }
+inline void store_lanes(real* p, vec v, size_t count) {
+  if (count >= kLanes) {
+    store(p, v);
+  } else {
+    store_part(p, v, count);
+  }
+}
+
 inline vec splat(real value) { return value - vec{}; }  // v − 0 is v, so the compiler drops it
 
 // Lanes are added in pairs, half by half: the order is fixed by the width alone.

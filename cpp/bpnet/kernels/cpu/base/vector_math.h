@@ -171,24 +171,12 @@ inline Normal normal(vec x) {
   return {x > 0 ? 1 - tail : tail, bell};
 }
 
-inline vec load_part(const real* x, size_t count) {
-  vec v = {};
-  __builtin_memcpy(&v, x, count * sizeof(real));
-  return v;
-}
-inline void store_part(real* y, vec v, size_t count) { __builtin_memcpy(y, &v, count * sizeof(real)); }
-
 // y = function(x), vector by vector; one loop for whole ones and the last, so that function stands here once
 template <class Function>
 inline void map_vectors(size_t count, const real* x, real* y, const Function& function) {
   for (size_t i = 0; i < count; i += kLanes) {
     const size_t here = count - i;
-    const vec v = function(here >= kLanes ? load(x + i) : load_part(x + i, here));
-    if (here >= kLanes) {
-      store(y + i, v);
-    } else {
-      store_part(y + i, v, here);
-    }
+    store_lanes(y + i, function(load_lanes(x + i, here)), here);
   }
 }
 
@@ -197,13 +185,8 @@ template <class Function>
 inline void map_scaled(size_t count, const real* x, const real* scale, real* y, const Function& function) {
   for (size_t i = 0; i < count; i += kLanes) {
     const size_t here = count - i;
-    const bool whole = here >= kLanes;
-    const vec slope = function(whole ? load(x + i) : load_part(x + i, here));
-    if (whole) {
-      store(y + i, load(scale + i) * slope);
-    } else {
-      store_part(y + i, load_part(scale + i, here) * slope, here);
-    }
+    const vec slope = function(load_lanes(x + i, here));
+    store_lanes(y + i, load_lanes(scale + i, here) * slope, here);
   }
 }
 

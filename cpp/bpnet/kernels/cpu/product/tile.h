@@ -115,13 +115,11 @@ inline void copy_tile(const TileBuffer& tile, size_t rows, size_t columns, const
   }
 }
 
-// The first `count` lanes of sum, or with `add` of to + sum
+// The first kCount lanes of to = or += sum. A constant, so that no function is called to copy them.
 template <size_t kCount>
-inline void store_lanes(vec sum, real* to, bool add) {
-  vec old = {};
-  if (add) __builtin_memcpy(&old, to, kCount * sizeof(real));
-  sum += old;
-  __builtin_memcpy(to, &sum, kCount * sizeof(real));
+inline void store_sum(vec sum, real* to, bool add) {
+  const vec old = add ? load_lanes(to, kCount) : vec{};
+  store_lanes(to, sum + old, kCount);
 }
 
 // c[j][i] = or += the tile's first `rows` and `columns`
@@ -135,9 +133,9 @@ inline void transpose_tile(const TileBuffer& tile, size_t rows, size_t columns, 
         const vec sum = load(block + j * kLanes);
         real* to = out.c + (j0 + j) * out.stride + i0;
         if (here == kLanes) {
-          store_lanes<kLanes>(sum, to, out.add);
+          store_sum<kLanes>(sum, to, out.add);
         } else if (here == kTileRows % kLanes) {
-          store_lanes<kTileRows % kLanes>(sum, to, out.add);
+          store_sum<kTileRows % kLanes>(sum, to, out.add);
         } else {
           for (size_t i = 0; i < here; ++i) to[i] = out.add ? to[i] + sum[i] : sum[i];
         }
