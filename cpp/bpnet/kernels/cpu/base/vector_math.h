@@ -171,12 +171,22 @@ inline Normal normal(vec x) {
   return {x > 0 ? 1 - tail : tail, bell};
 }
 
-// y = function(x), vector by vector; one loop for whole ones and the last, so that function stands here once
+// The last, partial vector of an array. Not inlined: the loop over the lanes would be copied for every
+// function.
+__attribute__((noinline)) vec load_rest(const real* p, size_t count) { return load_lanes(p, count); }
+__attribute__((noinline)) void store_rest(real* p, vec v, size_t count) { store_lanes(p, v, count); }
+
+// y = function(x), vector by vector; one loop for whole ones and the last, so that function is compiled once
 template <class Function>
 inline void map_vectors(size_t count, const real* x, real* y, const Function& function) {
   for (size_t i = 0; i < count; i += kLanes) {
     const size_t here = count - i;
-    store_lanes(y + i, function(load_lanes(x + i, here)), here);
+    const vec v = function(here >= kLanes ? load(x + i) : load_rest(x + i, here));
+    if (here >= kLanes) {
+      store(y + i, v);
+    } else {
+      store_rest(y + i, v, here);
+    }
   }
 }
 
@@ -185,8 +195,13 @@ template <class Function>
 inline void map_scaled(size_t count, const real* x, const real* scale, real* y, const Function& function) {
   for (size_t i = 0; i < count; i += kLanes) {
     const size_t here = count - i;
-    const vec slope = function(load_lanes(x + i, here));
-    store_lanes(y + i, load_lanes(scale + i, here) * slope, here);
+    const bool whole = here >= kLanes;
+    const vec slope = function(whole ? load(x + i) : load_rest(x + i, here));
+    if (whole) {
+      store(y + i, load(scale + i) * slope);
+    } else {
+      store_rest(y + i, load_rest(scale + i, here) * slope, here);
+    }
   }
 }
 

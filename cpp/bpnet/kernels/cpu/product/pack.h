@@ -24,7 +24,11 @@ void pack_rows(const real* from, size_t stride, size_t count, size_t depth, real
 #pragma GCC unroll 16
       for (size_t i = 0; i < kLanes; ++i) {
         real* to = panel + (p + i) * kWidth + block * kLanes;
-        store_lanes(to, row[i], block + 1 == kBlocks && kRest ? kRest : kLanes);
+        if (kRest && block + 1 == kBlocks) {
+          store_first<kRest>(to, row[i]);
+        } else {
+          store(to, row[i]);
+        }
       }
     }
   }

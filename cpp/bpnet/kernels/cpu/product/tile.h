@@ -115,11 +115,11 @@ inline void copy_tile(const TileBuffer& tile, size_t rows, size_t columns, const
   }
 }
 
-// The first kCount lanes of to = or += sum. A constant, so that no function is called to copy them.
+// The first kCount lanes of to = or += sum
 template <size_t kCount>
 inline void store_sum(vec sum, real* to, bool add) {
-  const vec old = add ? load_lanes(to, kCount) : vec{};
-  store_lanes(to, sum + old, kCount);
+  const vec old = add ? load_first<kCount>(to) : vec{};
+  store_first<kCount>(to, sum + old);
 }
 
 // c[j][i] = or += the tile's first `rows` and `columns`
