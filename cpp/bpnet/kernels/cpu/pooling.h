@@ -29,7 +29,7 @@ inline PoolRange pool_range(const bpnet::WindowAxis& axis, AverageKind kind, siz
 
 inline size_t pool_input(const bpnet::PoolSizes& s) { return s.height.in * s.width.in * s.channels; }
 
-// One window: the image's inputs it sees and the place of its output.
+// One window: the image's inputs it sees and the index of its output.
 struct PoolWindow {
   PoolRange rows, columns;
   size_t first, output;  // indices of channel 0 in x and y

@@ -2,7 +2,7 @@
 // of them): exp 2, tanh 3, sigmoid 3, log1p and expm1 2, Φ 8. ±0, ±inf, NaN and denormals come out as
 // IEEE has them.
 //
-// The polynomials are minimax fits of our own (Remez) to the intervals stated beside them.
+// The polynomials are our minimax fits (Remez) to the intervals stated beside them.
 #pragma once
 
 #include "bpnet/kernels/cpu/base/vector.h"
@@ -16,7 +16,7 @@ template <>
 struct MathConstants<float> {
   static constexpr int kMantissaBits = 23, kBias = 127;
   static constexpr float kLeast = -104.0f, kMost = 89.0f;  // exp is 0 below, infinite above
-  static constexpr float kRound = 0x1.8p23f;               // adding it rounds to a whole number
+  static constexpr float kRound = 0x1.8p23f;               // adding it rounds to an integer
   static constexpr float kLog2High = 0x1.62e4p-1f, kLog2Low = 0x1.7f7d1cp-20f;
   // (exp(r) − 1 − r) / r² for |r| ≤ ½ log 2
   static constexpr float kExp[] = {0.49999993432129290236f, 0.16666520399042530069f, 0.041668390783547913136f,

@@ -129,7 +129,7 @@ __attribute__((noinline)) void block_forward(const OnlineBlock& block, size_t t,
   }
 }
 
-// grad_x (in,) = Wᵀδ of sample t, with the weights before it is learnt from
+// grad_x (in,) = Wᵀδ of sample t, with the weights before its update
 __attribute__((noinline)) void block_backward_input(const OnlineBlock& block, size_t t, const real* delta,
                                                     real* grad_x) {
   const OnlineLayer& layer = *block.layer;
@@ -144,7 +144,7 @@ __attribute__((noinline)) void block_backward_input(const OnlineBlock& block, si
   }
 }
 
-// Sample t has been learnt from, with this δ (out,).
+// Adds sample t, with this δ (out,), to the update.
 inline void block_backward(OnlineBlock& block, size_t t, const real* delta) {
   const OnlineLayer& layer = *block.layer;
   __builtin_memcpy(block.delta + t * layer.out, delta, layer.out * sizeof(real));

@@ -1,10 +1,11 @@
 // The lecture's loop over a chain of layers of at most kVectors vectors each: activations and δ stay in
 // registers, the weights in the first-level cache, padded with zeros.
 //
-// The first layer lies by inputs, a row of outputs each, since nobody wants its Wᵀδ. The others lie by
-// outputs, so that Wᵀδ needs no sums over lanes. A layer of one output holds it in every lane.
+// The first layer's weights are stored by inputs, a row of outputs each, since its Wᵀδ is not needed. Those
+// of the others are stored by outputs, so that Wᵀδ needs no sums over lanes. A layer of one output holds it
+// in every lane.
 //
-// The first layer's s of the next sample x' is begun before this sample is learnt from: with ρ = 1 − ηλ,
+// The first layer's s of the next sample x' is begun before this sample's update: with ρ = 1 − ηλ,
 //
 //   s' = ρ Wx' + ρ_b b − (η x·x' + η_b) δ
 //
@@ -147,12 +148,12 @@ __attribute__((always_inline)) inline void first_product(const SmallLayer& first
   }
 }
 
-// s = W h + b of a layer that lies by outputs
+// s = W h + b of a layer stored by outputs
 template <size_t kVectors>
 __attribute__((always_inline)) inline void rows_product(const SmallLayer& layer, const Wide<kVectors>& h,
                                                         Wide<kVectors>& s) {
   if (layer.layer->out == 1) {
-    // The bias goes along, an equal part in each lane, instead of after the sum.
+    // The bias is added before the sum, an equal part in each lane, instead of after it.
     vec sum =
         wide<kVectors>(layer.weight)[0][0] * h[0] + wide<kVectors>(layer.bias)[0][0] * (real(1) / kLanes);
 #pragma GCC unroll 4
@@ -220,7 +221,7 @@ __attribute__((always_inline)) inline void small_slope(const SmallLayer& layer, 
   }
 }
 
-// Of a layer that lies by outputs: delta becomes Wᵀδ with the weights before the update; W ← ρW − η δ xᵀ.
+// Of a layer stored by outputs: delta becomes Wᵀδ with the weights before the update; W ← ρW − η δ xᵀ.
 template <size_t kVectors>
 __attribute__((always_inline)) inline void rows_backward(const SmallLayer& layer, Wide<kVectors>& delta) {
   const real keep = layer.weight_keep, rate = layer.weight_rate;
@@ -246,7 +247,7 @@ __attribute__((always_inline)) inline void rows_backward(const SmallLayer& layer
   }
 }
 
-// W ← ρW − η δ xᵀ, b likewise, of the layer that lies by inputs.
+// W ← ρW − η δ xᵀ, b likewise, of the layer stored by inputs.
 template <size_t kVectors>
 __attribute__((always_inline)) inline void first_update(const SmallLayer& first, const real* x,
                                                         const Wide<kVectors>& delta) {

@@ -45,8 +45,8 @@ inline bool is_correct(const Online& a, const OnlineSample& sample, const real* 
   return true;
 }
 
-// The loss of output x (out,); its gradient goes to grad (out,) unless that is null. A batch of one: its
-// weight divided by the weights' sum is 1.
+// The loss of output x (out,); its gradient is written to grad (out,) unless that is null. A batch of one:
+// its weight divided by the weights' sum is 1.
 inline double online_loss(const Online& a, const OnlineSample& sample, const real* x, real* grad) {
   const real scale = real(1 / sample.class_scale);
   const Loss args = {

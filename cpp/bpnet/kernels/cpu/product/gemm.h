@@ -1,5 +1,5 @@
 // c (m, n) = or += a (m, k) · b (k, n), blocked after BLIS, with less packing: thin matrices are multiplied
-// from where they lie. Each element of c is summed in the same order whatever the number of threads.
+// from where they are stored. Each element of c is summed in the same order whatever the number of threads.
 #pragma once
 
 #include "bpnet/kernels/cpu/base/chunks.h"
@@ -21,14 +21,14 @@ struct Operand {
   size_t row_stride, column_stride;
 };
 
-// Where the product goes. Transposed: element (i, j) lies at data[j * stride + i].
+// Where the product is written. Transposed: element (i, j) is data[j * stride + i].
 struct Result {
   real* data;
   size_t stride;
   bool transposed, accumulate;
 };
 
-// What is done at last to the rows of the result as they lie in memory: row = act(row + bias).
+// What is done last to the rows of the result as they are stored: row = act(row + bias).
 struct Epilogue {
   const real* bias;  // as long as a row, or null
   bpnet::Activation activation;
@@ -74,7 +74,7 @@ inline size_t gemm_workspace(const GemmSizes& s) {
 }
 
 // The gradient of few weights over a large batch has too few tiles for many threads: k is split into parts,
-// each with a result and packed operands of its own, which are added in order.
+// each with its own result and packed operands; the results are added in order.
 struct Split {
   size_t parts;  // 0: not split
   size_t depth;  // of a part
@@ -134,7 +134,7 @@ inline void finish_block(const Result& c, const Epilogue& epilogue, size_t i0, s
 }
 
 // One pass over a part of the depth and a band of rows and columns. Of b all panels are packed, or only the
-// last, where it ends amid a vector; of a all or none.
+// last, where it ends within a vector; of a all or none.
 struct Pass {
   GemmSizes size;
   Operand a, b;
