@@ -69,6 +69,23 @@ def test_includes_never_run_back_up(room):
     assert not wrong, f"{room} may include {', '.join(allowed)} only"
 
 
+KERNEL_ROOMS = ["base", "product", "", "convolution", "chain"]  # of kernels/cpu; "": the files beside them
+
+
+@pytest.mark.parametrize("room", KERNEL_ROOMS)
+def test_kernel_includes_never_run_back_up(room):
+    folder = CPP / "kernels" / "cpu"
+    assert {path.name for path in folder.iterdir() if path.is_dir()} == set(filter(None, KERNEL_ROOMS))
+    allowed = KERNEL_ROOMS[: KERNEL_ROOMS.index(room) + 1]
+    wrong = [
+        f"{name(path)} includes {header}"
+        for path in sorted((folder / room).glob("*.h"))
+        for header in includes(path)
+        if header.startswith("bpnet/kernels/cpu/") and "/".join(header.split("/")[3:-1]) not in allowed
+    ]
+    assert not wrong
+
+
 def test_includes_are_written_in_full():
     """Relative includes would hide an arrow from the test above."""
     wrong = [

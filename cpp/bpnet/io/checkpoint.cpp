@@ -29,7 +29,8 @@ Metadata network_metadata(BasicNetwork<T>& network) {
   return metadata;
 }
 
-// Tensors as the host writes them to a file. What is in a backend's memory is mirrored for as long as this lives.
+// Tensors as the host writes them to a file. What is in a backend's memory is mirrored for as long as this
+// lives.
 template <class T>
 class FileTensors {
  public:

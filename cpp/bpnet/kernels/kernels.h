@@ -125,12 +125,12 @@ enum class LossKind : int {
 // What a slice of steps comes to. The host reads it once a slice, so that a device need not be waited for at
 // every step: once a loss was not finite nothing is counted or updated any more.
 struct Sums {
-  double loss;           // Σ weight · loss, each before its update
-  double weight;         // Σ weight
-  uint64_t correct;      // samples that are right: see Kernels::judge
-  uint64_t steps;        // batches, or samples of an online run
-  double batch_loss;     // of the last batch
-  double batch_weight;   // Σ of its samples' weights
+  double loss;          // Σ weight · loss, each before its update
+  double weight;        // Σ weight
+  uint64_t correct;     // samples that are right: see Kernels::judge
+  uint64_t steps;       // batches, or samples of an online run
+  double batch_loss;    // of the last batch
+  double batch_weight;  // Σ of its samples' weights
   uint64_t batch_correct;
   uint64_t updates;      // whether the last batch is learned from: its loss is finite and its weight not 0
   uint64_t stopped;      // 1 from a loss on that was not finite,
@@ -150,7 +150,8 @@ struct UpdateStep {
   double correction1, correction2;  // of Adam: 1 − beta1^t, 1 − beta2^t; t counts from 1
 };
 
-// What weighs a batch's rows. Weight of row r: sample_weight[r] · class_weight[label[r]], 1 where there is none.
+// What weighs a batch's rows. Weight of row r: sample_weight[r] · class_weight[label[r]], 1 where there is
+// none.
 template <class T>
 struct RowWeights {
   size_t rows;
@@ -204,7 +205,7 @@ enum class UpdateKind : int { kSgd, kAdam, kRmsprop };
 // step's: Kernels::update takes them from an UpdateStep.
 struct UpdateArgs {
   UpdateKind kind;
-  double rate;     // times the schedule's learning rate where `scheduled`; else itself the rate
+  double rate;  // times the schedule's learning rate where `scheduled`; else itself the rate
   bool scheduled;
   SgdArgs sgd;
   AdamArgs adam;
@@ -359,16 +360,16 @@ struct Kernels {
 
   size_t (*loss_workspace)(size_t rows, size_t columns);
   void (*loss)(Context&, const LossArgs<T>&);
-  // batch_correct, and from batch_loss and batch_weight whether the batch is learned from. A row is right where
-  // the largest output is the labelled (or likeliest) class; of the binary cross-entropy where every output is
-  // on its target's side of 0; of other losses never.
+  // batch_correct, and from batch_loss and batch_weight whether the batch is learned from. A row is right
+  // where the largest output is the labelled (or likeliest) class; of the binary cross-entropy where every
+  // output is on its target's side of 0; of other losses never.
   void (*judge)(Context&, const LossArgs<T>&, Tally, Sums*);
   // The batch that was judged counts, unless its loss or an earlier one has stopped.
   void (*tally)(Context&, Tally, Sums*);
 
-  // PyTorch's update rules. `slots` are the rule's state: velocity, which may be null when momentum is 0; m, v;
-  // v, b. Nothing is done where `updates` is not null and points to 0.
-  // SGD: g' = g + λw;  v = μv + g';  w −= η (nesterov ? g' + μv : v)
+  // PyTorch's update rules. `slots` are the rule's state: velocity, which may be null when momentum is 0; m,
+  // v; v, b. Nothing is done where `updates` is not null and points to 0. SGD: g' = g + λw;  v = μv + g';  w
+  // −= η (nesterov ? g' + μv : v)
   //   With lr_in_velocity (Krizhevsky, Sutskever, Hinton 2012, section 5): v = μv − ηg';  w += v
   // Adam (Kingma and Ba 2015): m = β₁m + (1−β₁)g;  v = β₂v + (1−β₂)g²;  w −= η (m/c₁) / (√(v/c₂) + ε)
   // RMSprop: v = αv + (1−α)g²;  d = g / (√v + ε);  w −= η d, or with momentum b = μb + d, w −= η b

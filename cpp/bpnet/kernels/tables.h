@@ -15,7 +15,6 @@ const Kernels<double>* avx2_kernels_double();
 const Kernels<float>* avx512_kernels_float();
 const Kernels<double>* avx512_kernels_double();
 
-
 // For tests: the reference kernels on memory that nobody may touch outside a kernel or a copy. Defined in
 // kernels/guarded with BPNET_GUARDED, else in kernels/no_guarded.cpp.
 bool has_guarded();

@@ -45,7 +45,7 @@ struct ForwardArgs {
   const Shape* input_shape;
   std::size_t batch;
   bool training;
-  std::uint32_t number;   // of the layer: with `now` it keys its random masks
+  std::uint32_t number;  // of the layer: with `now` it keys its random masks
   const RandomStep* now;
   Activation activation;  // to apply to y; identity unless the layer takes_activation()
   const T* const* x;      // x[i] (batch, input i)

@@ -5,8 +5,8 @@
 #include <string>
 #include <vector>
 
-#include "bpnet/core/memory/arena.h"
 #include "bpnet/core/interrupt.h"
+#include "bpnet/core/memory/arena.h"
 #include "bpnet/core/tensor.h"
 #include "bpnet/kernels/backend.h"
 #include "bpnet/network/memory.h"
@@ -59,7 +59,8 @@ class BasicNetwork {
   std::vector<NamedTensor<T>> gradients();
   std::size_t parameter_count() const;  // trainable numbers
 
-  // Overwrites one tensor of state() by the host's values, which must be finite. There is nothing to go back through then.
+  // Overwrites one tensor of state() by the host's values, which must be finite. There is nothing to go back
+  // through then.
   void set_state(const std::string& name, const Shape& shape, const T* values);
 
   // Takes the memory for batches of up to max_batch; later calls within it take none, whatever was called
@@ -71,7 +72,8 @@ class BasicNetwork {
   // takes.
   std::size_t training_bytes(std::size_t max_batch) const;
 
-  // out (batch, output) = the network's outputs for x (batch, input), in evaluation mode; both are the host's.
+  // out (batch, output) = the network's outputs for x (batch, input), in evaluation mode; both are the
+  // host's.
   void forward(const T* x, std::size_t batch, T* out);
   // The same, both being the backend's.
   void infer(const T* x, std::size_t batch, T* out);

@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
-#include "bpnet/core/memory/arena.h"
 #include "bpnet/core/error.h"
+#include "bpnet/core/memory/arena.h"
 #include "bpnet/layers/activation.h"
 #include "bpnet/layers/conversion.h"
 #include "bpnet/layers/merge.h"

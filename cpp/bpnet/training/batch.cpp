@@ -73,9 +73,8 @@ template <class T>
 Batch<T> BatchSource<T>::take(const DatasetView<T>& data, const std::uint64_t* order, std::size_t first,
                               std::size_t count) {
   Batch<T> batch{nullptr, nullptr, nullptr, nullptr, count};
-  batch.x = fill(x_, staged_x_, count * features_, [&](T* out) {
-    gather_rows(data.x, data.x_type, features_, order, first, count, out);
-  });
+  batch.x = fill(x_, staged_x_, count * features_,
+                 [&](T* out) { gather_rows(data.x, data.x_type, features_, order, first, count, out); });
   if (data.targets) {
     batch.targets = fill(targets_, staged_targets_, count * outputs_, [&](T* out) {
       gather_rows(data.targets, kTypeOf<T>, outputs_, order, first, count, out);

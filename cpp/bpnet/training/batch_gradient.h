@@ -13,12 +13,11 @@ class BatchGradient {
  public:
   BatchGradient(BasicNetwork<T>& network, const Loss& loss, const Chain& chain);
 
-  void reserve(std::size_t max_batch);     // batches of so many samples take no memory
+  void reserve(std::size_t max_batch);      // batches of so many samples take no memory
   bool holds(std::size_t max_batch) const;  // whether they take none
 
-  // Leaves the gradients in the network and the batch's loss, judged, in the sums. With a reducer both are those
-  // of all trainers.
-  // What it throws leaves a forward pass that the caller undoes.
+  // Leaves the gradients in the network and the batch's loss, judged, in the sums. With a reducer both are
+  // those of all trainers. What it throws leaves a forward pass that the caller undoes.
   void run(const Batch<T>& batch, StepNumber now, Tally how);
 
   BatchLoss<T>& loss() { return loss_; }

@@ -20,9 +20,9 @@ class BatchLoss {
 
   // As kernels take it; output and its gradient are (batch, outputs).
   LossArgs<T> args(const Batch<T>& batch, const T* output, T* grad_output);
-  void run(const LossArgs<T>& args);                // batch_loss, and the gradient
-  void judge(const LossArgs<T>& args, Tally how);   // whether the batch is learned from, and what is right
-  void tally(Tally how);                            // it counts in the sums
+  void run(const LossArgs<T>& args);               // batch_loss, and the gradient
+  void judge(const LossArgs<T>& args, Tally how);  // whether the batch is learned from, and what is right
+  void tally(Tally how);                           // it counts in the sums
 
   Sums* sums() { return sums_.at<Sums>(0); }  // in the backend's memory
   void write(const Sums& sums) { write_to(network_->memory(), this->sums(), &sums, 1); }

@@ -21,8 +21,9 @@ class ChainBatch {
   // Takes the memory for batches of up to max_batch; run() within it takes none.
   void reserve(std::size_t max_batch);
 
-  // The loss goes where `loss` says, of loss.rows samples x (rows, input). Overwrites the network's gradients()
-  // and leaves the outputs in output(), where `loss` has them; its gradient by them is not wanted.
+  // The loss goes where `loss` says, of loss.rows samples x (rows, input). Overwrites the network's
+  // gradients() and leaves the outputs in output(), where `loss` has them; its gradient by them is not
+  // wanted.
   void run(const T* x, const LossArgs<T>& loss);
   const T* output() const { return output_.template at<T>(0); }
 

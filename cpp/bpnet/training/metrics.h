@@ -6,7 +6,8 @@
 
 namespace bpnet {
 
-// Whether it says which answers are right: true for the two cross-entropies. Kernels::judge says which they are.
+// Whether it says which answers are right: true for the two cross-entropies. Kernels::judge says which they
+// are.
 bool has_accuracy(const Loss& loss);
 
 struct Evaluation {  // sums over samples; the loss is loss_sum / weight_sum

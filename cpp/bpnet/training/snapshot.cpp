@@ -43,7 +43,7 @@ template TrainerSnapshot<double> take_snapshot<double>(BasicNetwork<double>&, Up
                                                        const TrainerState&);
 template void restore_snapshot<float>(const TrainerSnapshot<float>&, BasicNetwork<float>&, Update<float>&,
                                       TrainerState&);
-template void restore_snapshot<double>(const TrainerSnapshot<double>&, BasicNetwork<double>&,
-                                       Update<double>&, TrainerState&);
+template void restore_snapshot<double>(const TrainerSnapshot<double>&, BasicNetwork<double>&, Update<double>&,
+                                       TrainerState&);
 
 }  // namespace bpnet

@@ -62,7 +62,8 @@ template <class T>
 void BasicTrainer<T>::set_reducer(const Reducer<T>& reducer) {
   const std::string& mixing = network_->plan().mixing_layer;
   if (reducer && !mixing.empty()) {
-    fail<ValueError>("reducer: layer ", mixing, " normalises by its batch, of which each trainer has a part; ",
+    fail<ValueError>("reducer: layer ", mixing,
+                     " normalises by its batch, of which each trainer has a part; ",
                      "train this network without a reducer");
   }
   gradient_.set_reducer(reducer);

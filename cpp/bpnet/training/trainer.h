@@ -36,8 +36,8 @@ class BasicTrainer {
 
   // One step on x (batch, input) and labels (batch,) or targets (batch, output); sample_weight (batch,)
   // may be null. All are the host's arrays. Returns the batch's loss before the update. Throws, and updates
-  // nothing, when a label is out of range, x or targets are not finite, or the loss is not; gradients() may be
-  // garbage then. A batch whose weights are all 0 changes no weight, though BatchNorm's statistics see it.
+  // nothing, when a label is out of range, x or targets are not finite, or the loss is not; gradients() may
+  // be garbage then. A batch whose weights are all 0 changes no weight, though BatchNorm's statistics see it.
   T step(const T* x, const std::int64_t* labels, std::size_t batch, const T* sample_weight = nullptr);
   T step(const T* x, const T* targets, std::size_t batch, const T* sample_weight = nullptr);
 
@@ -57,8 +57,8 @@ class BasicTrainer {
   // Steps through the current epoch until its end or until options.seconds have passed; true at the
   // end. The data must be finite. batch_size 1 on a chain of linear layers and activations runs the online
   // kernel. A NumericError names the step whose loss was not finite. Once an epoch has ended a ValueError
-  // asks for end_epoch(); a ShapeError says that the run stands beyond the data's end. After a NumericError the
-  // run stands before the step whose loss was not finite.
+  // asks for end_epoch(); a ShapeError says that the run stands beyond the data's end. After a NumericError
+  // the run stands before the step whose loss was not finite.
   bool run(const Dataset<T>& data, const RunOptions& options);
 
   // A step as run() makes it, on a batch that the caller made of the epoch's next `visited` samples. Fewer
@@ -115,12 +115,12 @@ class BasicTrainer {
   };
 
   void open_slice(std::size_t samples_a_step);
-  Sums commit_slice();  // what the backend has counted becomes the state's
-  Sums close_slice();   // likewise; throws when a loss was not finite
+  Sums commit_slice();   // what the backend has counted becomes the state's
+  Sums close_slice();    // likewise; throws when a loss was not finite
   void abandon_slice();  // after an error amid a step, which is undone
   StepNumber now() const { return {seed(), state_.step, 0}; }
   void make_step(const Batch<T>& batch, Tally how);  // within a slice
-  T step_on(const Batch<T>& batch);  // what it throws leaves all but gradients() as it was
+  T step_on(const Batch<T>& batch);                  // what it throws leaves all but gradients() as it was
   void check_answers(const Batch<T>& batch) const;
   bool holds(std::size_t batch) const;  // steps of so many samples take no memory
   T checked_step(const Batch<T>& host);

@@ -24,7 +24,8 @@ Arena::~Arena() {
 
 Arena::Arena(Arena&& other) noexcept
     : memory_(other.memory_),
-      data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
+      data_(std::exchange(other.data_, nullptr)),
+      size_(std::exchange(other.size_, 0)) {}
 
 Arena& Arena::operator=(Arena&& other) noexcept {
   std::swap(memory_, other.memory_);

@@ -1,6 +1,6 @@
-// A backend's memory: where its arrays are, and how numbers get there and back. Outside kernels/ and this folder
-// nobody dereferences a backend's pointer: reading and writing are copies, which on the host's own memory may
-// be left out.
+// A backend's memory: where its arrays are, and how numbers get there and back. Outside kernels/ and this
+// folder nobody dereferences a backend's pointer: reading and writing are copies, which on the host's own
+// memory may be left out.
 #pragma once
 
 #include <cstddef>
@@ -9,8 +9,9 @@
 namespace bpnet {
 
 struct Memory {
-  bool is_host;              // the host reads and writes it as its own
-  std::size_t steps_unread;  // so many steps are made before their sums are read: a device has to be waited for
+  bool is_host;  // the host reads and writes it as its own
+  std::size_t
+      steps_unread;  // so many steps are made before their sums are read: a device has to be waited for
 
   void* (*allocate)(std::size_t bytes);  // aligned to kAlignment; throws std::bad_alloc
   void (*release)(void* memory, std::size_t bytes) noexcept;

@@ -3,6 +3,7 @@
 
 #include "bpnet/kernels/cpu/base/parts.h"
 #include "bpnet/kernels/cpu/base/scalar_math.h"
+#include "bpnet/kernels/cpu/base/scratch.h"
 #include "bpnet/kernels/kernels.h"
 
 namespace {
@@ -11,18 +12,23 @@ inline Parts norm_parts(size_t rows, size_t columns) {
   return cut_into_parts(rows, rows_per_chunk(columns), 2 * columns * sizeof(double));
 }
 
-size_t batch_norm_workspace(size_t rows, size_t columns) {
-  return 2 * norm_parts(rows, columns).room * columns * sizeof(double) + 3 * columns * sizeof(double);
+struct NormMemory {
+  double* sums;     // (parts, 2, columns)
+  double* factors;  // (3, columns)
+};
+inline NormMemory norm_memory(Scratch& scratch, size_t rows, size_t columns) {
+  return {scratch.take<double>(2 * norm_parts(rows, columns).most * columns),
+          scratch.take<double>(3 * columns)};
+}
+inline NormMemory norm_memory(bpnet::Context& context, size_t rows, size_t columns) {
+  Scratch scratch = {context.scratch};
+  return norm_memory(scratch, rows, columns);
 }
 
-// Scratch: sums (parts, 2, columns), then factors (3, columns).
-struct NormMemory {
-  double* sums;
-  double* factors;
-};
-inline NormMemory norm_memory(bpnet::Context& context, size_t rows, size_t columns) {
-  double* sums = reinterpret_cast<double*>(context.scratch);
-  return {sums, sums + 2 * norm_parts(rows, columns).count * columns};
+size_t batch_norm_workspace(size_t rows, size_t columns) {
+  Scratch scratch = {nullptr};
+  norm_memory(scratch, rows, columns);
+  return scratch.bytes;
 }
 
 // sums (2, columns) = Σ over the rows of what add_row(row, both sums) adds; folded in order into the first

@@ -37,7 +37,7 @@ void backward_bias(bpnet::Context& context, bpnet::LinearSizes s, const real* gr
     add_rows(s.n, s.out, grad_y, grad_bias, accumulate);
     return;
   }
-  real* const partial = reinterpret_cast<real*>(context.scratch);  // (sums, out)
+  real* const partial = Scratch{context.scratch}.take<real>(sums * s.out);  // (sums, out)
   run_chunks(s.n, rows, [&](size_t begin, size_t end, size_t index) {
     add_rows(end - begin, s.out, grad_y + begin * s.out, partial + index * s.out, false);
   });
@@ -45,16 +45,16 @@ void backward_bias(bpnet::Context& context, bpnet::LinearSizes s, const real* gr
 }
 
 size_t linear_workspace(bpnet::LinearSizes s) {
-  const size_t forward = gemm_workspace({s.n, s.out, s.in}), turned = gemm_workspace({s.out, s.n, s.in});
+  const size_t forward = gemm_workspace({s.n, s.out, s.in}), swapped = gemm_workspace({s.out, s.n, s.in});
   const size_t input = gemm_workspace({s.n, s.in, s.out}),
                weight = gemm_in_parts_workspace({s.out, s.in, s.n});
-  return larger(larger(larger(forward, turned), larger(input, weight)), bias_sums(s) * s.out * sizeof(real));
+  return larger(larger(larger(forward, swapped), larger(input, weight)), bias_sums(s) * s.out * sizeof(real));
 }
 
 void linear_forward(bpnet::Context& context, bpnet::LinearSizes s, const real* x, const real* w,
                     const real* bias, bpnet::Activation act, real* y) {
   if (s.n >= kThinBatch) {
-    // Of the two operands the one that is loaded as vectors must be turned, and if that is x, y as well:
+    // Of the two operands the one that is loaded as vectors must be transposed, and if that is x, y as well:
     // what costs less is done.
     const size_t passes = ceil_divide(s.in, pass_depth({s.out, s.n, s.in}));
     if (s.in * s.out < s.n * (s.in + 2 * s.out * passes)) {

@@ -2,14 +2,14 @@
 #pragma once
 
 #include "bpnet/kernels/cpu/base/parts.h"
+#include "bpnet/kernels/cpu/base/rows.h"
 #include "bpnet/kernels/cpu/base/scalar_math.h"
+#include "bpnet/kernels/cpu/base/scratch.h"
 #include "bpnet/kernels/kernels.h"
 
 namespace {
 
-inline size_t padded_to_vectors(size_t count) { return ceil_divide(count, kLanes) * kLanes; }
-
-// How many elements before and after one its window sees; of those that see it when turned round.
+// How many elements before and after one its window sees; exchanged, how many see it.
 struct Reach {
   size_t before, after;
 };
@@ -36,8 +36,8 @@ __attribute__((noinline)) void response_powers(const bpnet::LocalResponseSizes& 
   }
 }
 
-// Lines of one task: a group of channels, and two with room for a window's reach at either end, where they
-// stay 0.
+// Lines of one task: a group of channels; the first two are padded with zeros at either end, as far as a
+// window reaches.
 struct ResponseLines {
   real *squares, *ratios, *sums, *scale, *power;
 };
@@ -45,17 +45,12 @@ struct ResponseLines {
 inline size_t padded_line(const bpnet::LocalResponseSizes& s) {
   const size_t group = s.channels / s.groups;
   const Reach reach = response_reach(s, group);
-  return reach.before + padded_to_vectors(group) + reach.after + kLanes;
+  return reach.before + whole_vectors(group) + reach.after + kLanes;
 }
-inline size_t line_elements(const bpnet::LocalResponseSizes& s) {
-  return 2 * padded_line(s) + 3 * padded_to_vectors(s.channels / s.groups);
-}
-
-inline ResponseLines clear_lines(const bpnet::LocalResponseSizes& s, real* memory) {
-  const size_t padded = padded_line(s), line = padded_to_vectors(s.channels / s.groups);
-  for (size_t i = 0; i < 2 * padded; ++i) memory[i] = 0;
-  real* sums = memory + 2 * padded;
-  return {memory, memory + padded, sums, sums + line, sums + 2 * line};
+inline ResponseLines response_lines(Scratch& scratch, const bpnet::LocalResponseSizes& s) {
+  const size_t padded = padded_line(s), line = whole_vectors(s.channels / s.groups);
+  return {scratch.take<real>(padded), scratch.take<real>(padded), scratch.take<real>(line),
+          scratch.take<real>(line), scratch.take<real>(line)};
 }
 
 // sums[c] = Σ padded[c + t] over the taps t
@@ -73,7 +68,7 @@ __attribute__((noinline)) void response_of_line(const bpnet::LocalResponseSizes&
   const Reach reach = response_reach(s, group);
   for (size_t c = 0; c < group; ++c) line.squares[reach.before + c] = x[c] * x[c];
   sum_windows(group, reach.before + reach.after + 1, line.squares, line.sums);
-  response_powers(s, padded_to_vectors(group), line.sums, line.scale, line.power);
+  response_powers(s, whole_vectors(group), line.sums, line.scale, line.power);
 }
 
 __attribute__((noinline)) void gradient_of_line(const bpnet::LocalResponseSizes& s, const ResponseLines& line,
@@ -104,6 +99,15 @@ struct MapPart {
 inline MapPart map_part(const bpnet::LocalResponseSizes& s, size_t unit) {
   const size_t parts = ceil_divide(s.channels, kMapChannels), c = unit % parts * kMapChannels;
   return {unit / parts * map_positions(s) * s.channels + c, smaller(kMapChannels, s.channels - c)};
+}
+
+// Both (positions, kMapChannels).
+struct MapMemory {
+  real *row_sums, *ratios;
+};
+inline MapMemory map_memory(Scratch& scratch, const bpnet::LocalResponseSizes& s) {
+  const size_t elements = map_positions(s) * kMapChannels;
+  return {scratch.take<real>(elements), scratch.take<real>(elements)};
 }
 
 // row_sums (positions, kMapChannels): Σ value(x index + channel) over the window's columns
@@ -155,10 +159,10 @@ __attribute__((noinline)) void response_of_map(const bpnet::LocalResponseSizes& 
 }
 
 __attribute__((noinline)) void gradient_of_map(const bpnet::LocalResponseSizes& s, MapPart part,
-                                               real* row_sums, const real* x, const real* grad_y,
+                                               MapMemory memory, const real* x, const real* grad_y,
                                                real* grad_x) {
   const Reach along = response_reach(s, s.width), down = response_reach(s, s.height);
-  real* ratios = row_sums + map_positions(s) * kMapChannels;
+  real *const row_sums = memory.row_sums, *const ratios = memory.ratios;
   sum_along(s, along, part.count, row_sums, [&](size_t position, size_t c) {
     const real value = x[part.first + position * s.channels + c];
     return value * value;
@@ -182,25 +186,27 @@ __attribute__((noinline)) void gradient_of_map(const bpnet::LocalResponseSizes& 
   });
 }
 
-// Units of work, and the elements of scratch that each part of them has.
 struct ResponsePlan {
-  size_t units;
+  size_t units;  // of work
   Parts parts;
-  size_t memory;
+  size_t bytes;  // of a part's scratch
 };
 inline ResponsePlan response_plan(const bpnet::LocalResponseSizes& s) {
+  Scratch part = {nullptr};
   if (s.within_map) {
-    const size_t units = s.n * ceil_divide(s.channels, kMapChannels),
-                 memory = 2 * map_positions(s) * kMapChannels;
-    return {units, cut_into_parts(units, rows_per_chunk(memory), memory * sizeof(real)), memory};
+    const size_t units = s.n * ceil_divide(s.channels, kMapChannels);
+    map_memory(part, s);
+    const size_t least = rows_per_chunk(2 * map_positions(s) * kMapChannels);
+    return {units, cut_into_parts(units, least, part.bytes), part.bytes};
   }
-  const size_t units = s.n * map_positions(s), memory = padded_to_vectors(line_elements(s));
-  return {units, cut_into_parts(units, rows_per_chunk(s.channels), memory * sizeof(real)), memory};
+  const size_t units = s.n * map_positions(s);
+  response_lines(part, s);
+  return {units, cut_into_parts(units, rows_per_chunk(s.channels), part.bytes), part.bytes};
 }
 
 size_t local_response_workspace(const bpnet::LocalResponseSizes& s) {
   const ResponsePlan plan = response_plan(s);
-  return plan.parts.room * plan.memory * sizeof(real);
+  return plan.parts.most * plan.bytes;
 }
 
 // Calls of_map(part, memory) or of_line(lines, index of its first channel) for everything there is.
@@ -209,12 +215,15 @@ inline void each_response(bpnet::Context& context, const bpnet::LocalResponseSiz
                           const OfLine& of_line) {
   const ResponsePlan plan = response_plan(s);
   run_chunks(plan.units, plan.parts.length, [&](size_t begin, size_t end, size_t index) {
-    real* memory = reinterpret_cast<real*>(context.scratch) + index * plan.memory;
+    Scratch scratch = part_of({context.scratch}, index, plan.bytes);
     if (s.within_map) {
+      const MapMemory memory = map_memory(scratch, s);
       for (size_t unit = begin; unit < end; ++unit) of_map(map_part(s, unit), memory);
       return;
     }
-    const ResponseLines lines = clear_lines(s, memory);
+    const ResponseLines lines = response_lines(scratch, s);
+    fill_zero(padded_line(s), lines.squares);
+    fill_zero(padded_line(s), lines.ratios);
     const size_t group = s.channels / s.groups;
     for (size_t i = begin * s.channels; i < end * s.channels; i += group) of_line(lines, i);
   });
@@ -223,7 +232,7 @@ inline void each_response(bpnet::Context& context, const bpnet::LocalResponseSiz
 void local_response_forward(bpnet::Context& context, const bpnet::LocalResponseSizes& s, const real* x,
                             real* y) {
   each_response(
-      context, s, [&](MapPart part, real* memory) { response_of_map(s, part, memory, x, y); },
+      context, s, [&](MapPart part, MapMemory memory) { response_of_map(s, part, memory.row_sums, x, y); },
       [&](const ResponseLines& line, size_t first) {
         response_of_line(s, line, x + first);
         for (size_t c = 0; c < s.channels / s.groups; ++c) y[first + c] = x[first + c] * line.power[c];
@@ -233,7 +242,8 @@ void local_response_forward(bpnet::Context& context, const bpnet::LocalResponseS
 void local_response_backward(bpnet::Context& context, const bpnet::LocalResponseSizes& s, const real* x,
                              const real* grad_y, real* grad_x) {
   each_response(
-      context, s, [&](MapPart part, real* memory) { gradient_of_map(s, part, memory, x, grad_y, grad_x); },
+      context, s,
+      [&](MapPart part, MapMemory memory) { gradient_of_map(s, part, memory, x, grad_y, grad_x); },
       [&](const ResponseLines& line, size_t first) {
         gradient_of_line(s, line, x + first, grad_y + first, grad_x + first);
       });

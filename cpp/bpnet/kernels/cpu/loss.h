@@ -2,6 +2,7 @@
 
 #include "bpnet/kernels/cpu/base/chunks.h"
 #include "bpnet/kernels/cpu/base/scalar_math.h"
+#include "bpnet/kernels/cpu/base/scratch.h"
 #include "bpnet/kernels/cpu/softmax.h"
 #include "bpnet/kernels/kernels.h"
 
@@ -105,15 +106,15 @@ size_t loss_workspace(size_t rows, size_t columns) {
 }
 
 void loss(bpnet::Context& context, const Loss& a) {
-  double* partial = reinterpret_cast<double*>(context.scratch);  // one sum a chunk
-  const size_t chunk = rows_per_chunk(a.columns);
+  const size_t chunk = rows_per_chunk(a.columns), chunks = ceil_divide(a.rows, chunk);
+  double* const partial = Scratch{context.scratch}.take<double>(chunks);
   run_chunks(a.rows, chunk, [&](size_t begin, size_t end, size_t index) {
     double sum = 0;
     for (size_t row = begin; row < end; ++row) sum += loss_row(a, row, a.row_scale[row]);
     partial[index] = sum;
   });
   double total = 0;
-  for (size_t index = 0; index < ceil_divide(a.rows, chunk); ++index) total += partial[index];
+  for (size_t index = 0; index < chunks; ++index) total += partial[index];
   *a.loss = total;
 }
 

@@ -27,26 +27,9 @@ inline PoolRange pool_range(const bpnet::WindowAxis& axis, AverageKind kind, siz
   return {begin, count, smaller(axis.kernel, axis.in + 2 * axis.before - first)};  // undilated
 }
 
-// Some lanes of the channels; of the last, partial vector the rest is 0.
-inline vec load_channels(const real* from, size_t count) {
-  if (count >= kLanes) return load(from);
-  real buffer[kLanes] = {};
-  for (size_t i = 0; i < count; ++i) buffer[i] = from[i];
-  return load(buffer);
-}
-inline void store_channels(real* to, vec value, size_t count) {
-  if (count >= kLanes) {
-    store(to, value);
-    return;
-  }
-  real buffer[kLanes];
-  store(buffer, value);
-  for (size_t i = 0; i < count; ++i) to[i] = buffer[i];
-}
-
 inline size_t pool_input(const bpnet::PoolSizes& s) { return s.height.in * s.width.in * s.channels; }
 
-// One window: the image's inputs it sees and the place of its output.
+// One window: the image's inputs it sees and the index of its output.
 struct PoolWindow {
   PoolRange rows, columns;
   size_t first, output;  // indices of channel 0 in x and y
@@ -105,12 +88,12 @@ void max_pool_forward(bpnet::Context&, const bpnet::PoolSizes& s, const real* x,
   each_window(s, AverageKind::kWithoutPadding, [&](const PoolWindow& window) {
     for (size_t c = 0; c < s.channels; c += kLanes) {
       const size_t count = s.channels - c;
-      vec most = load_channels(x + window.first + c, count);
+      vec most = load_lanes(x + window.first + c, count);
       each_tap(s, window, [&](size_t at) {
-        const vec value = load_channels(x + at + c, count);
+        const vec value = load_lanes(x + at + c, count);
         most = ((value > most) | (value != value)) ? value : most;
       });
-      store_channels(y + window.output + c, most, count);
+      store_lanes(y + window.output + c, most, count);
     }
   });
 }
@@ -120,12 +103,12 @@ void max_pool_backward(bpnet::Context&, const bpnet::PoolSizes& s, const real* x
   const auto body = [&](const PoolWindow& window, size_t c0, size_t channels) {
     for (size_t c = c0; c < c0 + channels; c += kLanes) {
       const size_t count = c0 + channels - c;
-      const vec most = load_channels(y + window.output + c, count);
-      vec grad = load_channels(grad_y + window.output + c, count);
+      const vec most = load_lanes(y + window.output + c, count);
+      vec grad = load_lanes(grad_y + window.output + c, count);
       each_tap(s, window, [&](size_t at) {
-        const vec value = load_channels(x + at + c, count);
+        const vec value = load_lanes(x + at + c, count);
         const ivec here = (value == most) | (value != value);
-        store_channels(grad_x + at + c, load_channels(grad_x + at + c, count) + (here ? grad : vec{}), count);
+        store_lanes(grad_x + at + c, load_lanes(grad_x + at + c, count) + (here ? grad : vec{}), count);
         grad = here ? vec{} : grad;  // only the first one has it
       });
     }
@@ -140,8 +123,8 @@ void average_pool_forward(bpnet::Context&, const bpnet::PoolSizes& s, AverageKin
     for (size_t c = 0; c < s.channels; c += kLanes) {
       const size_t count = s.channels - c;
       vec sum = {};
-      each_tap(s, window, [&](size_t at) { sum += load_channels(x + at + c, count); });
-      store_channels(y + window.output + c, sum / divisor, count);
+      each_tap(s, window, [&](size_t at) { sum += load_lanes(x + at + c, count); });
+      store_lanes(y + window.output + c, sum / divisor, count);
     }
   });
 }
@@ -152,9 +135,9 @@ void average_pool_backward(bpnet::Context&, const bpnet::PoolSizes& s, AverageKi
     const real divisor = real(window.rows.padded * window.columns.padded);
     for (size_t c = c0; c < c0 + channels; c += kLanes) {
       const size_t count = c0 + channels - c;
-      const vec grad = load_channels(grad_y + window.output + c, count) / divisor;
+      const vec grad = load_lanes(grad_y + window.output + c, count) / divisor;
       each_tap(s, window, [&](size_t at) {
-        store_channels(grad_x + at + c, load_channels(grad_x + at + c, count) + grad, count);
+        store_lanes(grad_x + at + c, load_lanes(grad_x + at + c, count) + grad, count);
       });
     }
   });

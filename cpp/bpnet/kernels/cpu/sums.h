@@ -6,6 +6,9 @@
 
 namespace {
 
+// A volatile product joins no fused multiply-add: sums that people see have the same bits with every
+// instruction set.
+
 using Weights = bpnet::RowWeights<real>;
 
 void weigh_rows(bpnet::Context&, const Weights& a, double* sum) {
@@ -17,7 +20,8 @@ void weigh_rows(bpnet::Context&, const Weights& a, double* sum) {
   double total = 0;
   for (size_t row = 0; row < a.rows; ++row) {
     const double weight = a.sample_weight ? double(a.sample_weight[row]) : 1.0;
-    total += by_class ? weight * double(a.class_weight[a.label[row]]) : weight;
+    const volatile double product = by_class ? weight * double(a.class_weight[a.label[row]]) : weight;
+    total += product;
   }
   *sum = total;
 }
@@ -61,8 +65,8 @@ void judge(bpnet::Context&, const bpnet::LossArgs<real>& a, bpnet::Tally how, bp
   }
   sums->updates = sums->batch_weight != 0;
   sums->batch_correct = 0;
-  const bool judged = a.kind == bpnet::LossKind::kCrossEntropy ||
-                      a.kind == bpnet::LossKind::kBinaryCrossEntropyWithLogits;
+  const bool judged =
+      a.kind == bpnet::LossKind::kCrossEntropy || a.kind == bpnet::LossKind::kBinaryCrossEntropyWithLogits;
   for (size_t row = 0; judged && row < a.rows; ++row) {
     sums->batch_correct +=
         is_correct(a.kind, a.columns, a.output + row * a.columns, a.label ? a.label + row : nullptr,
@@ -78,7 +82,8 @@ void tally(bpnet::Context&, bpnet::Tally how, bpnet::Sums* sums) {
   if (how == bpnet::Tally::kEvaluation) {
     sums->loss += sums->batch_loss;
   } else if (sums->updates) {
-    sums->loss += sums->batch_loss * sums->batch_weight;
+    const volatile double share = sums->batch_loss * sums->batch_weight;
+    sums->loss += share;
   }
 }
 

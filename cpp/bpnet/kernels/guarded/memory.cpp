@@ -18,7 +18,7 @@ namespace guarded {
 namespace {
 
 std::mutex mutex;
-int open_count = 0;                              // guarded by mutex, as are the blocks
+int open_count = 0;                                  // guarded by mutex, as are the blocks
 std::map<const unsigned char*, std::size_t> blocks;  // where each begins, and its bytes
 
 std::size_t pages_of(std::size_t bytes) {

@@ -14,8 +14,8 @@ class Open {
   Open& operator=(const Open&) = delete;
 };
 
-// Ends the process with a message unless `array` is null or within this memory: a kernel was given an array that
-// only the host can read.
+// Ends the process with a message unless `array` is null or within this memory: a kernel was given an array
+// that only the host can read.
 void check_array(const char* kernel, const void* array);
 
 }  // namespace bpnet::guarded

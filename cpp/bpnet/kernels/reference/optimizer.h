@@ -60,8 +60,8 @@ inline UpdateArgs rule_at(UpdateArgs rule, const UpdateStep& now) {
 }
 
 template <class T>
-void update(Context& context, const UpdateArgs& args, const UpdateStep* now, const uint64_t* updates, size_t count,
-            T* w, const T* grad, T* const* slots) {
+void update(Context& context, const UpdateArgs& args, const UpdateStep* now, const uint64_t* updates,
+            size_t count, T* w, const T* grad, T* const* slots) {
   if (updates && !*updates) return;
   const UpdateArgs rule = rule_at(args, *now);
   switch (rule.kind) {

@@ -10,7 +10,7 @@ namespace {
 struct Parts {
   size_t length;  // units of a part
   size_t count;
-  size_t room;  // for how many parts scratch is taken; unlike count it never shrinks as the units grow
+  size_t most;  // how many parts scratch is taken for; unlike count it never shrinks as the units grow
 };
 
 constexpr size_t kMostParts = 64;

@@ -28,6 +28,36 @@ constexpr size_t kLanes = BPNET_VECTOR_BYTES / sizeof(real);
 
 inline vec load(const real* p) { return *reinterpret_cast<const loose_vec*>(p); }
 inline void store(real* p, vec v) { *reinterpret_cast<loose_vec*>(p) = v; }
+
+// The first kCount lanes; those that are not loaded are 0.
+template <size_t kCount>
+inline vec load_first(const real* p) {
+  vec v = {};
+  __builtin_memcpy(&v, p, kCount * sizeof(real));
+  return v;
+}
+template <size_t kCount>
+inline void store_first(real* p, vec v) {
+  __builtin_memcpy(p, &v, kCount * sizeof(real));
+}
+
+// The same for a count that is not a constant; all lanes where it is kLanes or more.
+inline vec load_lanes(const real* p, size_t count) {
+  if (count >= kLanes) return load(p);
+  real lane[kLanes] = {};
+  for (size_t i = 0; i < count; ++i) lane[i] = p[i];
+  return load(lane);
+}
+inline void store_lanes(real* p, vec v, size_t count) {
+  if (count >= kLanes) {
+    store(p, v);
+    return;
+  }
+  real lane[kLanes];
+  store(lane, v);
+  for (size_t i = 0; i < count; ++i) p[i] = lane[i];
+}
+
 inline vec splat(real value) { return value - vec{}; }  // v − 0 is v, so the compiler drops it
 
 // Lanes are added in pairs, half by half: the order is fixed by the width alone.

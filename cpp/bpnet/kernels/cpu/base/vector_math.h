@@ -2,7 +2,7 @@
 // of them): exp 2, tanh 3, sigmoid 3, log1p and expm1 2, Φ 8. ±0, ±inf, NaN and denormals come out as
 // IEEE has them.
 //
-// The polynomials are minimax fits of our own (Remez) to the intervals stated beside them.
+// The polynomials are our minimax fits (Remez) to the intervals stated beside them.
 #pragma once
 
 #include "bpnet/kernels/cpu/base/vector.h"
@@ -16,7 +16,7 @@ template <>
 struct MathConstants<float> {
   static constexpr int kMantissaBits = 23, kBias = 127;
   static constexpr float kLeast = -104.0f, kMost = 89.0f;  // exp is 0 below, infinite above
-  static constexpr float kRound = 0x1.8p23f;               // adding it rounds to a whole number
+  static constexpr float kRound = 0x1.8p23f;               // adding it rounds to an integer
   static constexpr float kLog2High = 0x1.62e4p-1f, kLog2Low = 0x1.7f7d1cp-20f;
   // (exp(r) − 1 − r) / r² for |r| ≤ ½ log 2
   static constexpr float kExp[] = {0.49999993432129290236f, 0.16666520399042530069f, 0.041668390783547913136f,
@@ -171,23 +171,21 @@ inline Normal normal(vec x) {
   return {x > 0 ? 1 - tail : tail, bell};
 }
 
-inline vec load_part(const real* x, size_t count) {
-  vec v = {};
-  __builtin_memcpy(&v, x, count * sizeof(real));
-  return v;
-}
-inline void store_part(real* y, vec v, size_t count) { __builtin_memcpy(y, &v, count * sizeof(real)); }
+// The last, partial vector of an array. Not inlined: the loop over the lanes would be copied for every
+// function.
+__attribute__((noinline)) vec load_rest(const real* p, size_t count) { return load_lanes(p, count); }
+__attribute__((noinline)) void store_rest(real* p, vec v, size_t count) { store_lanes(p, v, count); }
 
-// y = function(x), vector by vector; one loop for whole ones and the last, so that function stands here once
+// y = function(x), vector by vector; one loop for whole ones and the last, so that function is compiled once
 template <class Function>
 inline void map_vectors(size_t count, const real* x, real* y, const Function& function) {
   for (size_t i = 0; i < count; i += kLanes) {
     const size_t here = count - i;
-    const vec v = function(here >= kLanes ? load(x + i) : load_part(x + i, here));
+    const vec v = function(here >= kLanes ? load(x + i) : load_rest(x + i, here));
     if (here >= kLanes) {
       store(y + i, v);
     } else {
-      store_part(y + i, v, here);
+      store_rest(y + i, v, here);
     }
   }
 }
@@ -198,11 +196,11 @@ inline void map_scaled(size_t count, const real* x, const real* scale, real* y, 
   for (size_t i = 0; i < count; i += kLanes) {
     const size_t here = count - i;
     const bool whole = here >= kLanes;
-    const vec slope = function(whole ? load(x + i) : load_part(x + i, here));
+    const vec slope = function(whole ? load(x + i) : load_rest(x + i, here));
     if (whole) {
       store(y + i, load(scale + i) * slope);
     } else {
-      store_part(y + i, load_part(scale + i, here) * slope, here);
+      store_rest(y + i, load_rest(scale + i, here) * slope, here);
     }
   }
 }

@@ -1,6 +1,6 @@
 // A batch through a narrow chain, a slice of samples at a time: forward, loss and backward of a slice within
-// the nearest caches. Within a slice samples lie side by side, (features, samples): the products of both
-// directions then load them as vectors from where they lie, whatever the layers' widths.
+// the nearest caches. A slice is stored transposed, (features, samples): the products of both directions then
+// load samples as vectors without packing, whatever the layers' widths.
 //
 // Slices are dealt to parts, which depend on sizes alone. Each part sums the gradients of its slices in turn,
 // and the parts' sums are added in order.
@@ -19,8 +19,8 @@ using ChainLayer = bpnet::ChainLayer<real>;
 
 // More weights than these, and threads had better share a layer than the batch.
 constexpr size_t kChainWeights = size_t{1} << 14;
-// Elements of a slice's arrays, within bounds on its rows. Of a wider chain too few would fit, and the
-// turning of wide inputs would cost more than is saved.
+// Elements of a slice's arrays, within bounds on its rows. Of a wider chain too few would fit, and
+// transposing wide inputs would cost more than is saved.
 constexpr size_t kSliceElements = size_t{1} << 14;
 constexpr size_t kLeastSlice = 48, kMostSlice = 112;
 static_assert(kLeastSlice % kLanes == 0 && kMostSlice % kLanes == 0, "slices are whole vectors");
@@ -35,12 +35,11 @@ struct LinkMemory {
 // The memory of one part.
 struct ChainPart {
   LinkMemory* links;
-  real* x;            // (in, rows)
-  real* delta[2];     // (widest, rows), one being made from the other
-  real* grad_output;  // (rows, out)
-  real* gradients;    // (parameters,); null: they go where they are wanted
-  bpnet::Context scratch;
-  size_t bytes;
+  real* x;                  // (in, rows)
+  real* delta[2];           // (widest, rows), one being made from the other
+  real* grad_output;        // (rows, out)
+  real* gradients;          // (parameters,); null: they go where they are wanted
+  bpnet::Context products;  // scratch of the products
 };
 
 struct ChainSlices {
@@ -51,9 +50,6 @@ struct ChainSlices {
 inline bool reads_input(ActivationKind kind) {
   return kind == ActivationKind::kGelu || kind == ActivationKind::kGeluTanh || kind == ActivationKind::kSilu;
 }
-
-inline size_t filled_vectors(size_t rows) { return ceil_divide(rows, kLanes) * kLanes; }
-inline size_t whole_lines(size_t bytes) { return ceil_divide(bytes, 64) * 64; }
 
 __attribute__((noinline)) size_t chain_weights(const ChainCall& a) {
   size_t weights = 0;
@@ -79,7 +75,7 @@ inline bool is_serial(const ChainCall& a) { return a.loss.rows * chain_weights(a
 inline ChainSlices chain_slices(const ChainCall& a) {
   const size_t count = ceil_divide(a.loss.rows, most_rows(a));
   const size_t parts = is_serial(a) ? 1 : smaller(kChainParts, count);
-  return {filled_vectors(ceil_divide(a.loss.rows, count)), count, parts};
+  return {whole_vectors(ceil_divide(a.loss.rows, count)), count, parts};
 }
 
 __attribute__((noinline)) size_t chain_products(const ChainCall& a, size_t rows) {  // bytes
@@ -92,16 +88,10 @@ __attribute__((noinline)) size_t chain_products(const ChainCall& a, size_t rows)
   return most;
 }
 
-// With null memory only the bytes count.
-ChainPart lay_out_part(const ChainCall& a, size_t rows, bool shared, unsigned char* memory) {
+ChainPart lay_out_part(Scratch& scratch, const ChainCall& a, size_t rows, bool shared) {
   ChainPart part = {};
-  const auto take = [&](size_t bytes) {
-    unsigned char* const at = memory ? memory + part.bytes : nullptr;
-    part.bytes += whole_lines(bytes);
-    return at;
-  };
-  const auto take_reals = [&](size_t count) { return reinterpret_cast<real*>(take(count * sizeof(real))); };
-  part.links = reinterpret_cast<LinkMemory*>(take(a.depth * sizeof(LinkMemory)));
+  const auto take_reals = [&](size_t count) { return scratch.take<real>(count); };
+  part.links = scratch.take<LinkMemory>(a.depth);
   part.x = take_reals(a.layers[0].in * rows);
   part.gradients = shared ? take_reals(chain_parameters(a)) : nullptr;
   real* gradient = part.gradients;
@@ -112,7 +102,7 @@ ChainPart lay_out_part(const ChainCall& a, size_t rows, bool shared, unsigned ch
     const bool keeps_s = layer.weight && reads_input(layer.activation.kind);
     real* const s = keeps_s ? take_reals(layer.out * rows) : nullptr;
     real* const y = take_reals(layer.out * rows);
-    if (!memory) continue;
+    if (!scratch.memory) continue;
     LinkMemory& link = part.links[l];
     link = {keeps_s ? s : y, y, layer.grad_weight, layer.grad_bias};
     if (!layer.weight) link.s = l ? part.links[l - 1].y : part.x;
@@ -125,8 +115,14 @@ ChainPart lay_out_part(const ChainCall& a, size_t rows, bool shared, unsigned ch
   for (real*& delta : part.delta) delta = take_reals(widest * rows);
   part.grad_output = take_reals(a.loss.columns * rows);
   const size_t products = chain_products(a, rows);
-  part.scratch = {take(products), products};
+  part.products = {scratch.take<unsigned char>(products), products};
   return part;
+}
+
+size_t part_bytes(const ChainCall& a, size_t rows, bool shared) {
+  Scratch scratch = {nullptr};
+  lay_out_part(scratch, a, rows, shared);
+  return scratch.bytes;
 }
 
 size_t chain_workspace(const ChainCall& a) {
@@ -136,25 +132,26 @@ size_t chain_workspace(const ChainCall& a) {
   if (weighted < 2 || chain_weights(a) > kChainWeights || most_rows(a) < kLeastSlice) return 0;
   const ChainSlices slices = chain_slices(a);
   // The last batch of an epoch may be smaller than the others, with slices of more rows.
-  const size_t part = lay_out_part(a, most_rows(a), true, nullptr).bytes;
-  return whole_lines(kChainParts * sizeof(double)) + slices.parts * part;
+  Scratch scratch = {nullptr};
+  scratch.take<double>(kChainParts);
+  return scratch.bytes + slices.parts * part_bytes(a, most_rows(a), true);
 }
 
 // y (columns, rows) of x (rows, columns), and 0 where a row of y is filled up to whole vectors
-void turn_samples(size_t rows, size_t columns, const real* x, real* y) {
-  const size_t stride = filled_vectors(rows);
+void transpose_samples(size_t rows, size_t columns, const real* x, real* y) {
+  const size_t stride = whole_vectors(rows);
   transpose_columns(rows, 0, columns, x, columns, y, stride);
   for (size_t c = 0; c < columns; ++c) fill_zero(stride - rows, y + c * stride + rows);
 }
 
 void chain_forward(ChainPart& part, const ChainCall& a, size_t rows) {
-  const size_t stride = filled_vectors(rows);
+  const size_t stride = whole_vectors(rows);
   const real* x = part.x;
   for (size_t l = 0; l < a.depth; ++l) {
     const ChainLayer& layer = a.layers[l];
     const LinkMemory& link = part.links[l];
     if (layer.weight) {
-      gemm(part.scratch, {layer.out, stride, layer.in}, {layer.weight, layer.in, 1}, {x, stride, 1},
+      gemm(part.products, {layer.out, stride, layer.in}, {layer.weight, layer.in, 1}, {x, stride, 1},
            {link.s, stride, false, false}, {nullptr, kNoEpilogue.activation, layer.bias});
     }
     activate(layer.activation, layer.out * stride, link.s, link.y);
@@ -168,38 +165,38 @@ double chain_loss(const ChainPart& part, const ChainCall& a, size_t first, size_
   const size_t columns = a.loss.columns;
   Loss here = a.loss;
   real* const output = a.output + first * columns;
-  transpose_columns(columns, 0, rows, y, filled_vectors(rows), output, columns);
+  transpose_columns(columns, 0, rows, y, whole_vectors(rows), output, columns);
   here.output = output;
   here.target = here.target ? here.target + first * columns : nullptr;
   here.label = here.label ? here.label + first : nullptr;
   here.grad_output = part.grad_output;
   double sum = 0;
   for (size_t row = 0; row < rows; ++row) sum += loss_row(here, row, a.loss.row_scale[first + row]);
-  turn_samples(rows, columns, part.grad_output, delta);
+  transpose_samples(rows, columns, part.grad_output, delta);
   return sum;
 }
 
 // From part.delta[0], the gradient by the output, to the gradients of the parameters.
 void chain_backward(ChainPart& part, const ChainCall& a, const real* first_x, size_t rows, bool accumulate) {
-  const size_t stride = filled_vectors(rows);
+  const size_t stride = whole_vectors(rows);
   real *delta = part.delta[0], *next = part.delta[1];
   for (size_t l = a.depth; l-- > 0;) {
     const ChainLayer& layer = a.layers[l];
     const LinkMemory& link = part.links[l];
     activate_backward(layer.activation, layer.out * stride, link.s, link.y, delta, delta);
     if (!layer.weight) continue;
-    // The caller's rows are loaded as they lie where they are whole vectors.
+    // The caller's rows are loaded without packing where they are whole vectors.
     const bool as_given = l == 0 && layer.in % kLanes == 0;
     const Operand x =
         as_given ? Operand{first_x, layer.in, 1} : Operand{l ? part.links[l - 1].y : part.x, 1, stride};
-    gemm(part.scratch, {layer.out, layer.in, rows}, {delta, stride, 1}, x,
+    gemm(part.products, {layer.out, layer.in, rows}, {delta, stride, 1}, x,
          {link.grad_weight, layer.in, false, accumulate}, kNoEpilogue);
     for (size_t j = 0; link.grad_bias && j < layer.out; ++j) {
       const real sum = sum_of(rows, delta + j * stride);
       link.grad_bias[j] = accumulate ? link.grad_bias[j] + sum : sum;
     }
     if (l == 0) continue;
-    gemm(part.scratch, {layer.in, stride, layer.out}, {layer.weight, 1, layer.in}, {delta, stride, 1},
+    gemm(part.products, {layer.in, stride, layer.out}, {layer.weight, 1, layer.in}, {delta, stride, 1},
          {next, stride, false, false}, kNoEpilogue);
     real* const done = delta;
     delta = next;
@@ -207,10 +204,10 @@ void chain_backward(ChainPart& part, const ChainCall& a, const real* first_x, si
   }
 }
 
-// grad = the sum of the parts' gradients that lie `offset` from their first.
-__attribute__((noinline)) void add_parts(const ChainPart& first, size_t parts, size_t part_bytes,
+// grad = the sum of one parameter's gradients over all parts.
+__attribute__((noinline)) void add_parts(const ChainPart& first, size_t parts, size_t bytes,
                                          const real* of_first, size_t count, real* grad) {
-  const size_t offset = size_t(of_first - first.gradients), from_part_to_part = part_bytes / sizeof(real);
+  const size_t offset = size_t(of_first - first.gradients), from_part_to_part = bytes / sizeof(real);
   run_chunks(count, kChunk / 16, [&](size_t begin, size_t end, size_t) {
     fill_zero(end - begin, grad + begin);
     for (size_t p = 0; p < parts; ++p) {
@@ -222,17 +219,18 @@ __attribute__((noinline)) void add_parts(const ChainPart& first, size_t parts, s
 void chain_gradients(bpnet::Context& context, const ChainCall& a) {
   const ChainSlices slices = chain_slices(a);
   const bool shared = slices.parts > 1;
-  const size_t part_bytes = lay_out_part(a, slices.rows, shared, nullptr).bytes;
-  double* const losses = reinterpret_cast<double*>(context.scratch);
-  unsigned char* const memory = context.scratch + whole_lines(kChainParts * sizeof(double));
+  const size_t bytes = part_bytes(a, slices.rows, shared);
+  Scratch scratch = {context.scratch};
+  double* const losses = scratch.take<double>(kChainParts);
   run_tasks(slices.parts, false, [&](size_t index) {
-    ChainPart part = lay_out_part(a, slices.rows, shared, memory + index * part_bytes);
+    Scratch memory = part_of(scratch, index, bytes);
+    ChainPart part = lay_out_part(memory, a, slices.rows, shared);
     const size_t begin = index * slices.count / slices.parts, end = (index + 1) * slices.count / slices.parts;
     losses[index] = 0;
     for (size_t slice = begin; slice < end; ++slice) {
       const size_t first = slice * slices.rows, rows = smaller(slices.rows, a.loss.rows - first);
       const real* const x = a.x + first * a.layers[0].in;
-      turn_samples(rows, a.layers[0].in, x, part.x);
+      transpose_samples(rows, a.layers[0].in, x, part.x);
       chain_forward(part, a, rows);
       losses[index] += chain_loss(part, a, first, rows, part.links[a.depth - 1].y, part.delta[0]);
       chain_backward(part, a, x, rows, slice > begin);
@@ -242,14 +240,14 @@ void chain_gradients(bpnet::Context& context, const ChainCall& a) {
   for (size_t index = 0; index < slices.parts; ++index) loss += losses[index];
   *a.loss.loss = loss;
   if (!shared) return;
-  const ChainPart part = lay_out_part(a, slices.rows, shared, memory);
+  const ChainPart part = lay_out_part(scratch, a, slices.rows, shared);
   for (size_t l = 0; l < a.depth; ++l) {
     const ChainLayer& layer = a.layers[l];
     if (!layer.weight) continue;
     const LinkMemory& link = part.links[l];
-    add_parts(part, slices.parts, part_bytes, link.grad_weight, layer.in * layer.out, layer.grad_weight);
+    add_parts(part, slices.parts, bytes, link.grad_weight, layer.in * layer.out, layer.grad_weight);
     if (link.grad_bias) {
-      add_parts(part, slices.parts, part_bytes, link.grad_bias, layer.out, layer.grad_bias);
+      add_parts(part, slices.parts, bytes, link.grad_bias, layer.out, layer.grad_bias);
     }
   }
 }

@@ -25,41 +25,36 @@ struct OnlineChain {
   OnlineSlices* slices;
   OnlineBlock* blocks;
   size_t length;  // of blocks; 1: none
-  size_t bytes;
 };
 
-// With null memory only the bytes count.
-__attribute__((noinline)) OnlineChain lay_out(const Online& a, unsigned char* memory) {
-  OnlineChain chain = {nullptr, nullptr, block_length(a), 0};
-  const auto take = [&](size_t bytes) {
-    unsigned char* const at = memory ? memory + chain.bytes : nullptr;
-    chain.bytes += ceil_divide(bytes, 64) * 64;
-    return at;
-  };
-  chain.slices = reinterpret_cast<OnlineSlices*>(take(a.depth * sizeof(OnlineSlices)));
-  chain.blocks = reinterpret_cast<OnlineBlock*>(take(a.depth * sizeof(OnlineBlock)));
+__attribute__((noinline)) OnlineChain lay_out(Scratch& scratch, const Online& a) {
+  const OnlineChain chain = {scratch.take<OnlineSlices>(a.depth), scratch.take<OnlineBlock>(a.depth),
+                             block_length(a)};
   size_t products = 0;
   for (size_t l = 0; l < a.depth; ++l) {
     if (is_blocked(a.layers[l], l == 0))
       products = larger(products, block_products(a.layers[l], l == 0, chain.length));
   }
-  const bpnet::Context scratch = {take(products), products};
+  const bpnet::Context product_scratch = {scratch.take<unsigned char>(products), products};
   for (size_t l = 0; l < a.depth; ++l) {
     const OnlineLayer& layer = a.layers[l];
     const bool blocked = chain.length > 1 && is_blocked(layer, l == 0);
-    real* const each = reinterpret_cast<real*>(take(3 * layer.out * sizeof(real)));
-    real* const block = reinterpret_cast<real*>(
-        take(blocked ? block_elements(layer, l == 0, chain.length) * sizeof(real) : 0));
-    if (!memory) continue;
-    chain.slices[l] = {each, each + layer.out, each + 2 * layer.out};
-    chain.blocks[l] = blocked ? make_block(layer, l == 0, chain.length, block, scratch) : OnlineBlock{};
+    const OnlineSlices slices = {scratch.take<real>(layer.out), scratch.take<real>(layer.out),
+                                 scratch.take<real>(layer.out)};
+    const OnlineBlock block =
+        blocked ? make_block(scratch, layer, l == 0, chain.length, product_scratch) : OnlineBlock{};
+    if (!scratch.memory) continue;
+    chain.slices[l] = slices;
+    chain.blocks[l] = block;
   }
   return chain;
 }
 
 size_t online_workspace(const Online& a) {
   if (const size_t vectors = small_vectors(a)) return small_workspace(a, vectors);
-  return lay_out(a, nullptr).bytes;
+  Scratch scratch = {nullptr};
+  lay_out(scratch, a);
+  return scratch.bytes;
 }
 
 __attribute__((noinline)) void online_forward(const OnlineLayer& layer, const real* x,
@@ -111,7 +106,8 @@ OnlineResult run_online(bpnet::Context& context, const Online& a) {
     case kSmallVectors: return small_sgd<kSmallVectors>(context, a);
     default: break;
   }
-  const OnlineChain chain = lay_out(a, context.scratch);
+  Scratch scratch = {context.scratch};
+  const OnlineChain chain = lay_out(scratch, a);
   OnlineSlices* const slices = chain.slices;
   OnlineBlock* const blocks = chain.blocks;
   const OnlineSlices last = slices[a.depth - 1];
@@ -125,7 +121,7 @@ OnlineResult run_online(bpnet::Context& context, const Online& a) {
 
   size_t begun = 0;  // the first step of the current block
   for (; result.steps < a.count; ++result.steps) {
-    const size_t t = result.steps % chain.length;  // the sample's place in its block
+    const size_t t = result.steps % chain.length;  // the sample's index in its block
     const OnlineSample sample = online_sample(a, result.steps);
     if (t == 0) {
       end_blocks(result.steps - begun);
@@ -161,7 +157,7 @@ OnlineResult run_online(bpnet::Context& context, const Online& a) {
                         slices[l].delta);
       real* grad_x = l ? slices[l - 1].delta : nullptr;
       if (blocks[l].layer) {
-        if (grad_x) block_hand_down(blocks[l], t, slices[l].delta, grad_x);
+        if (grad_x) block_backward_input(blocks[l], t, slices[l].delta, grad_x);
         block_backward(blocks[l], t, slices[l].delta);
       } else if (layer.weight && !plain) {
         online_backward_by_rule(layer, rule, l ? slices[l - 1].x : sample.x, slices[l].delta, grad_x);
@@ -172,7 +168,7 @@ OnlineResult run_online(bpnet::Context& context, const Online& a) {
       }
     }
   }
-  // What the last block has learnt, also when a loss ended it.
+  // The update by the last block, also where a loss that is not finite ended it.
   end_blocks(result.steps - begun);
   return result;
 }

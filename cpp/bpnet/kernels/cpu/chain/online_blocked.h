@@ -31,7 +31,7 @@ struct OnlineBlock {
   real* delta;                      // (length, out)
   real *weight_share, *bias_share;  // (length,) ρ^{t−1−i}, 0 for samples passed over
   real weight_left, bias_left;      // ρᵗ
-  bpnet::Context scratch;           // of the products
+  bpnet::Context products;          // scratch of the products
 };
 
 // A smaller first layer stays in the first-level cache and is updated at once; an inner one pays later, since
@@ -50,10 +50,6 @@ inline size_t block_length(const Online& a) {
   return any && is_plain(a.update) && a.count > 1 ? smaller(a.block ? a.block : kOnlineBlock, a.count) : 1;
 }
 
-inline size_t block_elements(const OnlineLayer& layer, bool first, size_t length) {
-  return length * (layer.in + layer.out + 2 + (first ? layer.out + length : 1));
-}
-
 inline size_t block_products(const OnlineLayer& layer, bool first, size_t length) {  // bytes
   const size_t update = gemm_workspace({layer.out, layer.in, length});
   if (!first) return update;
@@ -61,24 +57,20 @@ inline size_t block_products(const OnlineLayer& layer, bool first, size_t length
   return larger(update, larger(forward, gemm_workspace({length, length, layer.in})));
 }
 
-inline OnlineBlock make_block(const OnlineLayer& layer, bool first, size_t length, real* memory,
-                              bpnet::Context scratch) {
+inline OnlineBlock make_block(Scratch& scratch, const OnlineLayer& layer, bool first, size_t length,
+                              bpnet::Context products) {
   OnlineBlock block = {};
   block.layer = &layer;
   block.first = first;
   block.length = length;
-  const auto take = [&](size_t count) {
-    real* const at = memory;
-    memory += count;
-    return at;
-  };
+  const auto take = [&](size_t count) { return scratch.take<real>(count); };
   block.x = take(length * layer.in);
   if (first) block.s = take(length * layer.out);
   block.gram = take(first ? length * length : length);
   block.delta = take(length * layer.out);
   block.weight_share = take(length);
   block.bias_share = take(length);
-  block.scratch = scratch;
+  block.products = products;
   return block;
 }
 
@@ -91,11 +83,11 @@ __attribute__((noinline)) void begin_block(OnlineBlock& block, const real* x, co
   for (size_t t = 0; t < count; ++t) {
     __builtin_memcpy(block.x + t * in, x + size_t(order[t]) * in, in * sizeof(real));
   }
-  const Operand turned = {block.x, 1, in};
-  gemm(block.scratch, {out, count, in}, {block.layer->weight, in, 1}, turned, {block.s, out, true, false},
-       kNoEpilogue);
-  gemm(block.scratch, {count, count, in}, {block.x, in, 1}, turned, {block.gram, block.length, false, false},
-       kNoEpilogue);
+  const Operand transposed = {block.x, 1, in};
+  gemm(block.products, {out, count, in}, {block.layer->weight, in, 1}, transposed,
+       {block.s, out, true, false}, kNoEpilogue);
+  gemm(block.products, {count, count, in}, {block.x, in, 1}, transposed,
+       {block.gram, block.length, false, false}, kNoEpilogue);
 }
 
 // to += share · from. An infinite share leaves alone what `from` has no part in: 0 · ∞ is not a number.
@@ -119,8 +111,8 @@ __attribute__((noinline)) void block_forward(const OnlineBlock& block, size_t t,
   const real* gram = block.gram + t * block.length;
   if (!block.first) {
     __builtin_memcpy(block.x + t * layer.in, x, layer.in * sizeof(real));
-    bpnet::Context scratch = block.scratch;
-    linear_forward(scratch, {1, layer.in, layer.out}, x, layer.weight, nullptr, kNoEpilogue.activation, s);
+    bpnet::Context products = block.products;
+    linear_forward(products, {1, layer.in, layer.out}, x, layer.weight, nullptr, kNoEpilogue.activation, s);
     for (size_t i = 0; i < t; ++i) block.gram[i] = dot(layer.in, block.x + i * layer.in, x);
     product = s;
     gram = block.gram;
@@ -137,12 +129,12 @@ __attribute__((noinline)) void block_forward(const OnlineBlock& block, size_t t,
   }
 }
 
-// grad_x (in,) = Wᵀδ of sample t, with the weights before it is learnt from
-__attribute__((noinline)) void block_hand_down(const OnlineBlock& block, size_t t, const real* delta,
-                                               real* grad_x) {
+// grad_x (in,) = Wᵀδ of sample t, with the weights before its update
+__attribute__((noinline)) void block_backward_input(const OnlineBlock& block, size_t t, const real* delta,
+                                                    real* grad_x) {
   const OnlineLayer& layer = *block.layer;
-  bpnet::Context scratch = block.scratch;
-  linear_backward_input(scratch, {1, layer.in, layer.out}, delta, layer.weight, grad_x);
+  bpnet::Context products = block.products;
+  linear_backward_input(products, {1, layer.in, layer.out}, delta, layer.weight, grad_x);
   if (block.weight_left != 1) set_scaled(layer.in, block.weight_left, grad_x, grad_x);
   for (size_t i = 0; i < t; ++i) {
     const real share = real(layer.weight_rate) * block.weight_share[i];
@@ -152,7 +144,7 @@ __attribute__((noinline)) void block_hand_down(const OnlineBlock& block, size_t 
   }
 }
 
-// Sample t has been learnt from, with this δ (out,).
+// Adds sample t, with this δ (out,), to the update.
 inline void block_backward(OnlineBlock& block, size_t t, const real* delta) {
   const OnlineLayer& layer = *block.layer;
   __builtin_memcpy(block.delta + t * layer.out, delta, layer.out * sizeof(real));
@@ -188,7 +180,7 @@ __attribute__((noinline)) void end_block(OnlineBlock& block, size_t count) {
   }
   if (block.weight_left != 1) set_scaled(layer.in * layer.out, block.weight_left, layer.weight, layer.weight);
   if (layer.weight_rate == 0) return;
-  gemm(block.scratch, {layer.out, layer.in, count}, {block.delta, 1, layer.out}, {block.x, layer.in, 1},
+  gemm(block.products, {layer.out, layer.in, count}, {block.delta, 1, layer.out}, {block.x, layer.in, 1},
        {layer.weight, layer.in, false, true}, kNoEpilogue);
 }
 

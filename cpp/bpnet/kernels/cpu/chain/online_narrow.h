@@ -1,10 +1,11 @@
 // The lecture's loop over a chain of layers of at most kVectors vectors each: activations and δ stay in
 // registers, the weights in the first-level cache, padded with zeros.
 //
-// The first layer lies by inputs, a row of outputs each, since nobody wants its Wᵀδ. The others lie by
-// outputs, so that Wᵀδ needs no sums over lanes. A layer of one output holds it in every lane.
+// The first layer's weights are stored by inputs, a row of outputs each, since its Wᵀδ is not needed. Those
+// of the others are stored by outputs, so that Wᵀδ needs no sums over lanes. A layer of one output holds it
+// in every lane.
 //
-// The first layer's s of the next sample x' is begun before this sample is learnt from: with ρ = 1 − ηλ,
+// The first layer's s of the next sample x' is begun before this sample's update: with ρ = 1 − ηλ,
 //
 //   s' = ρ Wx' + ρ_b b − (η x·x' + η_b) δ
 //
@@ -41,17 +42,15 @@ inline Wide<kVectors>* wide(real* rows) {
   return reinterpret_cast<Wide<kVectors>*>(rows);
 }
 
-inline size_t whole_vectors(size_t count) { return ceil_divide(count, kLanes); }
-
 inline size_t small_rows(const Online& a, size_t l) {
-  return l ? whole_vectors(a.layers[l].out) * kLanes : a.layers[l].in;
+  return l ? whole_vectors(a.layers[l].out) : a.layers[l].in;
 }
 
 // How many vectors wide the chain is taken to be; 0: too wide or too large for the small loop.
 inline size_t small_vectors(const Online& a) {
   size_t widest = 0, rows = 0;
   for (size_t l = 0; l < a.depth; ++l) {
-    widest = larger(widest, whole_vectors(a.layers[l].out));
+    widest = larger(widest, ceil_divide(a.layers[l].out, kLanes));
     rows += small_rows(a, l);
   }
   const size_t vectors = widest > 1 ? kSmallVectors : 1;
@@ -59,13 +58,37 @@ inline size_t small_vectors(const Online& a) {
   return fits && a.layers[0].weight && is_plain(a.update) ? vectors : 0;
 }
 
-inline size_t small_workspace(const Online& a, size_t vectors) {
-  size_t rows = 0;
-  for (size_t l = 0; l < a.depth; ++l) rows += small_rows(a, l) + 6;
-  return ceil_divide(a.depth * sizeof(SmallLayer), 64) * 64 + rows * vectors * sizeof(vec);
+inline SmallLayer small_layer(Scratch& scratch, const Online& a, size_t l, size_t vectors) {
+  const OnlineLayer& from = a.layers[l];
+  const auto take = [&](size_t rows) { return scratch.take<real>(rows * vectors * kLanes); };
+  SmallLayer layer = {};
+  layer.layer = &from;
+  layer.rows = small_rows(a, l);
+  layer.out_vectors = ceil_divide(from.out, kLanes);
+  real* const weight = take(layer.rows);
+  layer.weight = from.weight ? weight : nullptr;
+  layer.bias = take(1);
+  layer.in_mask = take(1);
+  layer.input = take(1);
+  layer.s = take(1);
+  layer.x = take(1);
+  layer.delta = take(1);
+  layer.weight_rate = real(from.weight_rate);
+  layer.bias_rate = from.bias ? real(from.bias_rate) : real(0);
+  layer.weight_keep = real(1 - from.weight_rate * from.weight_decay);
+  layer.bias_keep = real(1 - from.bias_rate * from.bias_decay);
+  return layer;
 }
 
-// visit(weight (j, i), its place, how many copies). Of a first layer of one output each lane holds it.
+inline size_t small_workspace(const Online& a, size_t vectors) {
+  Scratch scratch = {nullptr};
+  scratch.take<SmallLayer>(a.depth);
+  for (size_t l = 0; l < a.depth; ++l) small_layer(scratch, a, l, vectors);
+  return scratch.bytes;
+}
+
+// visit(weight (j, i), where it is stored, how many copies). Of a first layer of one output each lane holds
+// it.
 template <class Visit>
 inline void visit_weights(const SmallLayer& layer, bool first, size_t stride, const Visit& visit) {
   const size_t in = layer.layer->in, out = layer.layer->out;
@@ -77,36 +100,14 @@ inline void visit_weights(const SmallLayer& layer, bool first, size_t stride, co
   }
 }
 
-__attribute__((noinline)) SmallLayer* load_small(const Online& a, size_t vectors, unsigned char* scratch) {
-  SmallLayer* const layers = reinterpret_cast<SmallLayer*>(scratch);
-  const size_t stride = vectors * kLanes, begin = ceil_divide(a.depth * sizeof(SmallLayer), 64) * 64;
-  __builtin_memset(scratch + begin, 0, small_workspace(a, vectors) - begin);
-  real* memory = reinterpret_cast<real*>(scratch + begin);
-  const auto take = [&](size_t rows) {
-    real* const at = memory;
-    memory += rows * stride;
-    return at;
-  };
+__attribute__((noinline)) SmallLayer* load_small(const Online& a, size_t vectors, unsigned char* memory) {
+  __builtin_memset(memory, 0, small_workspace(a, vectors));
+  Scratch scratch = {memory};
+  SmallLayer* const layers = scratch.take<SmallLayer>(a.depth);
   for (size_t l = 0; l < a.depth; ++l) {
     const OnlineLayer& from = a.layers[l];
-    SmallLayer& to = layers[l];
-    to = {};
-    to.layer = &from;
-    to.rows = small_rows(a, l);
-    to.out_vectors = whole_vectors(from.out);
-    real* const weight = take(to.rows);
-    to.weight = from.weight ? weight : nullptr;
-    to.bias = take(1);
-    to.in_mask = take(1);
-    to.input = take(1);
-    to.s = take(1);
-    to.x = take(1);
-    to.delta = take(1);
-    to.weight_rate = real(from.weight_rate);
-    to.bias_rate = from.bias ? real(from.bias_rate) : real(0);
-    to.weight_keep = real(1 - from.weight_rate * from.weight_decay);
-    to.bias_keep = real(1 - from.bias_rate * from.bias_decay);
-    visit_weights(to, l == 0, stride, [](real weight_now, real* at, size_t copies) {
+    const SmallLayer to = layers[l] = small_layer(scratch, a, l, vectors);
+    visit_weights(to, l == 0, vectors * kLanes, [](real weight_now, real* at, size_t copies) {
       for (size_t c = 0; c < copies; ++c) at[c] = weight_now;
     });
     for (size_t j = 0; from.bias && j < from.out; ++j) {
@@ -147,12 +148,12 @@ __attribute__((always_inline)) inline void first_product(const SmallLayer& first
   }
 }
 
-// s = W h + b of a layer that lies by outputs
+// s = W h + b of a layer stored by outputs
 template <size_t kVectors>
 __attribute__((always_inline)) inline void rows_product(const SmallLayer& layer, const Wide<kVectors>& h,
                                                         Wide<kVectors>& s) {
   if (layer.layer->out == 1) {
-    // The bias goes along, an equal part in each lane, instead of after the sum.
+    // The bias is added before the sum, an equal part in each lane, instead of after it.
     vec sum =
         wide<kVectors>(layer.weight)[0][0] * h[0] + wide<kVectors>(layer.bias)[0][0] * (real(1) / kLanes);
 #pragma GCC unroll 4
@@ -220,7 +221,7 @@ __attribute__((always_inline)) inline void small_slope(const SmallLayer& layer, 
   }
 }
 
-// Of a layer that lies by outputs: delta becomes Wᵀδ with the weights before the update; W ← ρW − η δ xᵀ.
+// Of a layer stored by outputs: delta becomes Wᵀδ with the weights before the update; W ← ρW − η δ xᵀ.
 template <size_t kVectors>
 __attribute__((always_inline)) inline void rows_backward(const SmallLayer& layer, Wide<kVectors>& delta) {
   const real keep = layer.weight_keep, rate = layer.weight_rate;
@@ -246,7 +247,7 @@ __attribute__((always_inline)) inline void rows_backward(const SmallLayer& layer
   }
 }
 
-// W ← ρW − η δ xᵀ, b likewise, of the layer that lies by inputs.
+// W ← ρW − η δ xᵀ, b likewise, of the layer stored by inputs.
 template <size_t kVectors>
 __attribute__((always_inline)) inline void first_update(const SmallLayer& first, const real* x,
                                                         const Wide<kVectors>& delta) {

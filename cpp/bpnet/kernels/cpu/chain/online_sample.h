@@ -30,13 +30,21 @@ inline bool sample_is_correct(const Online& a, const OnlineSample& sample, const
   return is_correct(a.loss, a.layers[a.depth - 1].out, x, sample.label, sample.target);
 }
 
-// The loss of output x (out,); its gradient goes to grad (out,) unless that is null. A batch of one: its
-// weight divided by the weights' sum is 1.
+// The loss of output x (out,); its gradient is written to grad (out,) unless that is null. A batch of one:
+// its weight divided by the weights' sum is 1.
 inline double online_loss(const Online& a, const OnlineSample& sample, const real* x, real* grad) {
   const real scale = real(1 / sample.class_scale);
-  const Loss args = {
-      a.loss,         a.loss_parameter, 1,   a.layers[a.depth - 1].out, x, sample.target, sample.label,
-      a.class_weight, &scale,           grad,                       nullptr};
+  const Loss args = {a.loss,
+                     a.loss_parameter,
+                     1,
+                     a.layers[a.depth - 1].out,
+                     x,
+                     sample.target,
+                     sample.label,
+                     a.class_weight,
+                     &scale,
+                     grad,
+                     nullptr};
   return loss_row(args, 0, scale);
 }
 

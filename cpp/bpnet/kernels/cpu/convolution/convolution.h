@@ -2,6 +2,7 @@
 // weights, whose rows are first brought into the order of a patch.
 #pragma once
 
+#include "bpnet/kernels/cpu/base/scratch.h"
 #include "bpnet/kernels/cpu/convolution/patches.h"
 #include "bpnet/kernels/cpu/product/gemm.h"
 
@@ -11,33 +12,35 @@ namespace {
 constexpr size_t kBiasParts = 64;
 
 struct ConvolutionMemory {
-  real* weight;     // (out_channels, patch)
-  real* patches;    // (positions, patch)
-  real* bias_sums;  // (kBiasParts, out_channels)
+  unsigned char* products;  // scratch of the matrix products, first: gemm takes it from the context
+  real* weight;             // (out_channels, patch)
+  real* bias_sums;          // (kBiasParts, out_channels)
+  real* patches;            // (positions, patch)
 };
 
-inline size_t cache_lines(size_t count) { return ceil_divide(count * sizeof(real), 64) * 64; }
-
-inline size_t convolution_products_workspace(const bpnet::ConvolutionSizes& s) {
+inline size_t convolution_products(const bpnet::ConvolutionSizes& s) {  // bytes
   const size_t rows = is_pointwise(s) ? s.n * map_positions(s) : positions_per_block(s);
   const size_t out = group_outputs(s), patch = patch_size(s);
   const size_t forward = gemm_workspace({rows, out, patch}), input = gemm_workspace({rows, patch, out});
-  const size_t weight = gemm_workspace({out, patch, rows});
-  return cache_lines(larger(forward, larger(input, weight)) / sizeof(real));
+  return larger(gemm_workspace({out, patch, rows}), larger(forward, input));
+}
+
+inline ConvolutionMemory convolution_memory(Scratch& scratch, const bpnet::ConvolutionSizes& s) {
+  const size_t patch = patch_size(s);
+  return {scratch.take<unsigned char>(convolution_products(s)), scratch.take<real>(s.out_channels * patch),
+          scratch.take<real>(kBiasParts * s.out_channels),
+          scratch.take<real>(is_pointwise(s) ? 0 : positions_per_block(s) * patch)};
 }
 
 inline ConvolutionMemory convolution_memory(bpnet::Context& context, const bpnet::ConvolutionSizes& s) {
-  unsigned char* weight = context.scratch + convolution_products_workspace(s);
-  unsigned char* bias_sums = weight + cache_lines(s.out_channels * patch_size(s));
-  unsigned char* patches = bias_sums + cache_lines(kBiasParts * s.out_channels);
-  return {reinterpret_cast<real*>(weight), reinterpret_cast<real*>(patches),
-          reinterpret_cast<real*>(bias_sums)};
+  Scratch scratch = {context.scratch};
+  return convolution_memory(scratch, s);
 }
 
 size_t convolution_workspace(const bpnet::ConvolutionSizes& s) {
-  const size_t patches = is_pointwise(s) ? 0 : positions_per_block(s) * patch_size(s);
-  return convolution_products_workspace(s) + cache_lines(s.out_channels * patch_size(s)) +
-         cache_lines(kBiasParts * s.out_channels) + cache_lines(patches);
+  Scratch scratch = {nullptr};
+  convolution_memory(scratch, s);
+  return scratch.bytes;
 }
 
 // Calls body(g, begin, end) for every group and block of positions.

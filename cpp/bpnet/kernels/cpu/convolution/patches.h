@@ -61,7 +61,7 @@ inline void clear_run(size_t count, real* to) {
   for (size_t i = 0; i < count; ++i) to[i] = 0;
 }
 
-// The taps begin … end−1 of the window of output o lie within the axis.
+// The taps begin … end−1 of the window of output o are within the axis.
 struct Taps {
   size_t begin, end;
 };

@@ -1,9 +1,10 @@
 // c (m, n) = or += a (m, k) · b (k, n), blocked after BLIS, with less packing: thin matrices are multiplied
-// from where they lie. Each element of c is summed in the same order whatever the number of threads.
+// from where they are stored. Each element of c is summed in the same order whatever the number of threads.
 #pragma once
 
 #include "bpnet/kernels/cpu/base/chunks.h"
 #include "bpnet/kernels/cpu/base/rows.h"
+#include "bpnet/kernels/cpu/base/scratch.h"
 #include "bpnet/kernels/cpu/product/pack.h"
 #include "bpnet/kernels/cpu/product/tile.h"
 #include "bpnet/kernels/kernels.h"
@@ -20,14 +21,14 @@ struct Operand {
   size_t row_stride, column_stride;
 };
 
-// Where the product goes. Transposed: element (i, j) lies at data[j * stride + i].
+// Where the product is written. Transposed: element (i, j) is data[j * stride + i].
 struct Result {
   real* data;
   size_t stride;
   bool transposed, accumulate;
 };
 
-// What is done at last to the rows of the result as they lie in memory: row = act(row + bias).
+// What is done last to the rows of the result as they are stored: row = act(row + bias).
 struct Epilogue {
   const real* bias;  // as long as a row, or null
   bpnet::Activation activation;
@@ -49,7 +50,7 @@ inline size_t pass_depth(const GemmSizes& s) {
   return larger(1, ceil_divide(s.k, ceil_divide(s.k, most)));
 }
 
-// Elements of the packed operands; each begins on a cache line. Scratch for the largest n serves all.
+// Elements of the packed operands. Scratch for the largest n serves all.
 inline size_t packed_b(const GemmSizes& s) {
   const size_t columns = packed_columns(s.n);
   return smaller(columns * s.k, larger(columns * kDepth, kThinOperand));
@@ -58,35 +59,46 @@ inline size_t packed_a(const GemmSizes& s) {
   if (s.n < kPackColumns) return 0;
   return ceil_divide(smaller(s.m, kPackedRows), kTileRows) * kTileRows * smaller(s.k, kDepth);
 }
-inline size_t packed_operands(const GemmSizes& s) { return packed_b(s) + packed_a(s); }
 
-inline size_t gemm_workspace(const GemmSizes& s) { return packed_operands(s) * sizeof(real); }
+struct PackedOperands {
+  real *b, *a;
+};
+inline PackedOperands packed_operands(Scratch& scratch, const GemmSizes& s) {
+  return {scratch.take<real>(packed_b(s)), scratch.take<real>(packed_a(s))};
+}
+
+inline size_t gemm_workspace(const GemmSizes& s) {
+  Scratch scratch = {nullptr};
+  packed_operands(scratch, s);
+  return scratch.bytes;
+}
 
 // The gradient of few weights over a large batch has too few tiles for many threads: k is split into parts,
-// each with a result and packed operands of its own, which are added in order.
+// each with its own result and packed operands; the results are added in order.
 struct Split {
-  size_t parts;         // 0: not split
-  size_t depth;         // of a part
-  size_t result, room;  // elements of a part: of its result, and of all it needs
+  size_t parts;  // 0: not split
+  size_t depth;  // of a part
+  size_t bytes;  // of a part's scratch
 };
 
 inline Split split_of(const GemmSizes& s) {
-  constexpr size_t kLine = 64 / sizeof(real);
   if (s.m * s.n > kSplitResult || s.k < 2 * kSplitDepth || s.m * s.n * s.k < kSerialProducts)
-    return {0, 0, 0, 0};
+    return {0, 0, 0};
   Split split;
   split.parts = smaller(kSplitParts, s.k / kSplitDepth);
   split.depth = ceil_divide(s.k, split.parts);
   split.parts = ceil_divide(s.k, split.depth);
-  split.result = ceil_divide(s.m * s.n, kLine) * kLine;
-  split.room = split.result + ceil_divide(packed_operands({s.m, s.n, kThinOperand}), kLine) * kLine;
+  Scratch scratch = {nullptr};
+  scratch.take<real>(s.m * s.n);
+  packed_operands(scratch, {s.m, s.n, kThinOperand});
+  split.bytes = scratch.bytes;
   return split;
 }
 
 // Of gemm_in_parts for any k up to this one: scratch is taken for the largest batch.
 inline size_t gemm_in_parts_workspace(const GemmSizes& s) {
   const Split split = split_of(s);
-  return larger(gemm_workspace(s), split.parts * split.room * sizeof(real));
+  return larger(gemm_workspace(s), split.parts * split.bytes);
 }
 
 // Rows and columns of one task. Every division gives the same bits; this one makes some thirty tasks of a
@@ -122,7 +134,7 @@ inline void finish_block(const Result& c, const Epilogue& epilogue, size_t i0, s
 }
 
 // One pass over a part of the depth and a band of rows and columns. Of b all panels are packed, or only the
-// last, where it ends amid a vector; of a all or none.
+// last, where it ends within a vector; of a all or none.
 struct Pass {
   GemmSizes size;
   Operand a, b;
@@ -212,11 +224,12 @@ inline void run_pass(const Pass& pass, bool serial, const Epilogue* epilogue) {
   });
 }
 
-__attribute__((noinline)) void multiply(real* packed, GemmSizes s, Operand a, Operand b, Result c,
+__attribute__((noinline)) void multiply(Scratch scratch, GemmSizes s, Operand a, Operand b, Result c,
                                         Epilogue epilogue) {
   if (s.m == 0 || s.n == 0) return;
   const bool serial = s.m * s.n * s.k < kSerialProducts;
   const bool packs_a = s.n >= kPackColumns, packs_b = b.column_stride != 1 || s.m >= kPackRows;
+  const PackedOperands packed = packed_operands(scratch, s);
   const size_t depth = pass_depth(s);
   const size_t band = packs_a ? kPackedRows : s.m;
   for (size_t n0 = 0; n0 < s.n; n0 += kPackedColumns) {
@@ -230,8 +243,8 @@ __attribute__((noinline)) void multiply(real* packed, GemmSizes s, Operand a, Op
             {c.data + row * c.stride + column, c.stride, c.transposed, c.accumulate || k0 > 0},
             packs_a,
             packs_b,
-            packed + packed_b(s),
-            packed,
+            packed.a,
+            packed.b,
             epilogue.start && k0 == 0 ? epilogue.start + m0 : nullptr};
         const Epilogue here = {epilogue.bias ? epilogue.bias + column : nullptr, epilogue.activation};
         run_pass(pass, serial, k0 + depth >= s.k ? &here : nullptr);
@@ -241,7 +254,7 @@ __attribute__((noinline)) void multiply(real* packed, GemmSizes s, Operand a, Op
 }
 
 inline void gemm(bpnet::Context& context, GemmSizes s, Operand a, Operand b, Result c, Epilogue epilogue) {
-  multiply(reinterpret_cast<real*>(context.scratch), s, a, b, c, epilogue);
+  multiply({context.scratch}, s, a, b, c, epilogue);
 }
 
 // The same without an epilogue, where k may be long and the result small.
@@ -251,11 +264,11 @@ void gemm_in_parts(bpnet::Context& context, GemmSizes s, Operand a, Operand b, R
     gemm(context, s, a, b, c, kNoEpilogue);
     return;
   }
-  real* const scratch = reinterpret_cast<real*>(context.scratch);
   run_tasks(split.parts, false, [&](size_t part) {
     const size_t k0 = part * split.depth;
-    real* const result = scratch + part * split.room;
-    multiply(result + split.result, {s.m, s.n, smaller(split.depth, s.k - k0)},
+    Scratch scratch = part_of({context.scratch}, part, split.bytes);
+    real* const result = scratch.take<real>(s.m * s.n);
+    multiply(scratch, {s.m, s.n, smaller(split.depth, s.k - k0)},
              {a.data + k0 * a.column_stride, a.row_stride, a.column_stride},
              {b.data + k0 * b.row_stride, b.row_stride, b.column_stride}, {result, s.n, false, false},
              kNoEpilogue);
@@ -264,7 +277,8 @@ void gemm_in_parts(bpnet::Context& context, GemmSizes s, Operand a, Operand b, R
     real* const row = c.data + i * c.stride;
     if (!c.accumulate) fill_zero(s.n, row);
     for (size_t part = 0; part < split.parts; ++part) {
-      add_scaled(s.n, 1, scratch + part * split.room + i * s.n, row);
+      const real* const result = part_of({context.scratch}, part, split.bytes).take<real>(s.m * s.n);
+      add_scaled(s.n, 1, result + i * s.n, row);
     }
   }
 }

@@ -25,7 +25,7 @@ void pack_rows(const real* from, size_t stride, size_t count, size_t depth, real
       for (size_t i = 0; i < kLanes; ++i) {
         real* to = panel + (p + i) * kWidth + block * kLanes;
         if (kRest && block + 1 == kBlocks) {
-          __builtin_memcpy(to, &row[i], kRest * sizeof(real));
+          store_first<kRest>(to, row[i]);
         } else {
           store(to, row[i]);
         }

@@ -1,5 +1,5 @@
 // The heart of the matrix product: a tile of the result, held in registers while the elements of a few rows
-// of a are broadcast from where they lie and the rows of b are loaded as vectors.
+// of a are broadcast from where they are stored and the rows of b are loaded as vectors.
 #pragma once
 
 #include "bpnet/kernels/cpu/product/block_sizes.h"
@@ -92,7 +92,7 @@ constexpr TileKind kTileKind = {kRows, {tile_product<kRows, 1>, tile_product<kRo
 
 inline const TileKind& tile_for(size_t rows, bool in_panels) {
   // A tile of two rows is held up by its few sums: 8 rows are two tiles of 4, not one of 6 and one of 2,
-  // unless they lie in packed panels of 6.
+  // unless they are in packed panels of 6.
   if (rows >= kTileRows && (in_panels || rows != 8)) return kTileKind<kTileRows>;
   if (kTileRows > 8 && rows >= 8) return kTileKind<8>;
   if (rows >= 4) return kTileKind<4>;
@@ -100,7 +100,7 @@ inline const TileKind& tile_for(size_t rows, bool in_panels) {
   return kTileKind<1>;
 }
 
-// A tile on its way to a place where it does not fit as it is: cut off at the matrix's edge, or transposed.
+// A tile that is not stored as it is: cut off at the matrix's edge, or transposed.
 struct TileBuffer {
   static constexpr size_t kRows = (kTileRows + kLanes - 1) / kLanes * kLanes;
   alignas(64) real value[kRows * kTileColumns];
@@ -115,13 +115,11 @@ inline void copy_tile(const TileBuffer& tile, size_t rows, size_t columns, const
   }
 }
 
-// The first `count` lanes of sum, or with `add` of to + sum
+// The first kCount lanes of to = or += sum
 template <size_t kCount>
-inline void store_lanes(vec sum, real* to, bool add) {
-  vec old = {};
-  if (add) __builtin_memcpy(&old, to, kCount * sizeof(real));
-  sum += old;
-  __builtin_memcpy(to, &sum, kCount * sizeof(real));
+inline void store_sum(vec sum, real* to, bool add) {
+  const vec old = add ? load_first<kCount>(to) : vec{};
+  store_first<kCount>(to, sum + old);
 }
 
 // c[j][i] = or += the tile's first `rows` and `columns`
@@ -135,9 +133,9 @@ inline void transpose_tile(const TileBuffer& tile, size_t rows, size_t columns, 
         const vec sum = load(block + j * kLanes);
         real* to = out.c + (j0 + j) * out.stride + i0;
         if (here == kLanes) {
-          store_lanes<kLanes>(sum, to, out.add);
+          store_sum<kLanes>(sum, to, out.add);
         } else if (here == kTileRows % kLanes) {
-          store_lanes<kTileRows % kLanes>(sum, to, out.add);
+          store_sum<kTileRows % kLanes>(sum, to, out.add);
         } else {
           for (size_t i = 0; i < here; ++i) to[i] = out.add ? to[i] + sum[i] : sum[i];
         }
