@@ -29,9 +29,18 @@ void take_interpreter_back(PyThreadState* state) {
   }
 }
 
+PyGILState_STATE enter_interpreter() {
+  try {
+    return PyGILState_Ensure();
+  } catch (abi::__forced_unwind&) {
+    wait_for_the_end();
+  }
+}
+
 #else
 
 void take_interpreter_back(PyThreadState* state) { PyEval_RestoreThread(state); }
+PyGILState_STATE enter_interpreter() { return PyGILState_Ensure(); }
 
 #endif
 

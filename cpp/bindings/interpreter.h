@@ -42,4 +42,21 @@ auto without_interpreter(const Work& work) -> std::invoke_result_t<const Work&> 
   }
 }
 
+// Takes the interpreter for a while, within without_interpreter(). When the interpreter is ending, a thread that is
+// not its last waits here until the process is gone.
+PyGILState_STATE enter_interpreter();
+
+// work(), with the interpreter, on a thread that is without_interpreter().
+template <class Work>
+void with_interpreter(const Work& work) {
+  const PyGILState_STATE state = enter_interpreter();
+  try {
+    work();
+  } catch (...) {
+    PyGILState_Release(state);
+    throw;
+  }
+  PyGILState_Release(state);
+}
+
 }  // namespace bpnet::bindings

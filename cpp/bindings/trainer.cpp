@@ -4,6 +4,7 @@
 #include "bpnet/core/error.h"
 #include "bpnet/training/metrics.h"
 #include "bpnet/training/order.h"
+#include "reducer.h"
 
 namespace bpnet::bindings {
 namespace {
@@ -12,6 +13,7 @@ template <class T>
 struct HeldTrainer {
   std::shared_ptr<HeldNetwork<T>> held;
   BasicTrainer<T> trainer;
+  std::unique_ptr<PythonReducer<T>> reducer = {};
 };
 
 template <class T>
@@ -60,6 +62,15 @@ auto read(Self<T>& self, const Read& of) {
 }
 
 template <class T>
+void set_reducer(Self<T>& self, const std::optional<py::function>& function, std::uint64_t first_row) {
+  auto reducer = function ? std::make_unique<PythonReducer<T>>(*function, self.held) : nullptr;
+  in_turn(*self.held, [&] {
+    self.trainer.set_reducer(reducer ? reducer->as_reducer(first_row) : Reducer<T>{});
+    std::swap(self.reducer, reducer);
+  });
+}
+
+template <class T>
 py::dict state(Self<T>& self) {
   const TrainerState s = read(self, [](const auto& trainer) { return trainer.state(); });
   py::dict result;
@@ -91,6 +102,7 @@ void register_one(py::module_& module, const char* name, const char* snapshot_na
                                const TrainerState state = read(s, [](const auto& t) { return t.state(); });
                                return py::make_tuple(state.loss_sum, state.weight_sum);
                              })
+      .def("set_reducer", &set_reducer<T>, py::arg("reducer"), py::arg("first_row"))
       .def("step", &step<T>, py::arg("batch"))
       .def("step_in_epoch", &step_in_epoch<T>, py::arg("x"), py::arg("labels"), py::arg("visited"))
       .def(

@@ -1,5 +1,7 @@
 #include "turns.h"
 
+#include <Python.h>
+
 #include <stdexcept>
 
 #include "bpnet/core/fork.h"
@@ -26,11 +28,19 @@ void Turns::lock() {
         "network: this process was forked while another thread was using the network, which is half changed "
         "here; fork when no thread uses it, or make or load it anew in the child");
   }
+  const unsigned long me = PyThread_get_thread_ident();
+  if (holder_.load() == me) {
+    throw std::runtime_error(
+        "network: it was used from within one of its own steps, by a reducer or a finaliser; use what the call "
+        "was given, or the arrays of state_dict() and gradients() that were taken before");
+  }
   const std::uint32_t mine = next_.fetch_add(1);
   for (std::uint32_t now; (now = serving_.load()) != mine;) serving_.wait(now);
+  holder_.store(me);
 }
 
 void Turns::unlock() noexcept {
+  holder_.store(0);
   serving_.fetch_add(1);
   serving_.notify_all();
 }

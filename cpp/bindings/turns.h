@@ -1,5 +1,5 @@
 // A lock whose waiters take turns in the order in which they came, and which a forked child can tell from one
-// that its own threads hold.
+// that its own threads hold. A thread cannot have it twice.
 #pragma once
 
 #include <atomic>
@@ -12,7 +12,8 @@ class Turns {
   Turns();
 
   // Throws a std::runtime_error in a child that was forked while another thread had its turn: that thread is
-  // not here to end it, and what it was changing is half changed.
+  // not here to end it, and what it was changing is half changed. So it does where the turn is this thread's
+  // own, which would wait for itself: what Python calls from within a step may not use the network.
   void lock();
   void unlock() noexcept;
 
@@ -21,6 +22,7 @@ class Turns {
 
   std::atomic<std::uint32_t> next_{0};     // the number that the next who comes gets
   std::atomic<std::uint32_t> serving_{0};  // the number whose turn it is
+  std::atomic<unsigned long> holder_{0};   // the thread whose turn it is, as Python names it; 0: nobody's
   std::atomic<std::uint64_t> process_;  // 2 · forks on the way to this process + whether it was lost in one
 };
 

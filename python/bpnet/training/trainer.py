@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Iterable, Mapping, Sequence
+import weakref
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,9 @@ from bpnet.optimizers import Optimizer, as_optimizer
 from bpnet.training.callbacks import Callback, as_callback, check_state
 from bpnet.training.history import History
 from bpnet.training.progress import Progress
+
+#: ``f(name, values)``, which changes ``values`` in place.
+Reducer = Callable[[str, np.ndarray], object]
 
 _CORES: dict[str, Any] = {"float32": _core.TrainerF32, "float64": _core.TrainerF64}
 
@@ -33,6 +37,19 @@ class Trainer:
         loss: a name or a loss object.
         optimizer: a name or an optimizer object.
         seed: of masks and data order; the network's by default.
+        reducer: several trainers make each step together, each on its part of every batch. ``f(name, values)``
+            replaces what is in ``values``, in place, by its sum over all trainers. It is called in each step for
+            ``"weight_sum"``, the sum of the samples' weights, and ``"loss"``, this part of the loss, both float64
+            of shape (1,); then for each layer that has parameters, the last layer first and as soon as its
+            gradient is there, with the layer's name (``"features.0"``) and a flat array of the network's dtype:
+            its parameters' gradients one after another, between which there may be elements of none. Layers run
+            one by one then. Losses are those of the whole batch, accuracies of this part. What it raises ends the
+            step, which updates nothing; it may not use the network.
+        first_row: of a reducer's part of the batch, how many rows of the whole come before it: dropout masks depend
+            on a row's place in the whole.
+
+    Raises:
+        ValueError: a reducer for a network with BatchNorm, which normalises by the whole batch.
 
     Attributes:
         history: the metrics of every epoch so far, those before a resume too.
@@ -40,7 +57,13 @@ class Trainer:
     """
 
     def __init__(
-        self, network: Network, loss: Loss | str, optimizer: Optimizer | str, seed: int | None = None
+        self,
+        network: Network,
+        loss: Loss | str,
+        optimizer: Optimizer | str,
+        seed: int | None = None,
+        reducer: Reducer | None = None,
+        first_row: int = 0,
     ) -> None:
         if not isinstance(network, Network):
             raise TypeError(f"trainer: network is {network!r}, a bpnet.Network is needed")
@@ -58,6 +81,16 @@ class Trainer:
             _to_json(self.optimizer.schedule.describe()),
             None if seed is None else checks.seed("trainer", seed),
         )
+        self._set_reducer(reducer, first_row)
+
+    def _set_reducer(self, reducer: Reducer | None, first_row: int) -> None:
+        if reducer is not None and not callable(reducer):
+            raise TypeError(f"trainer: reducer is {reducer!r}, a function f(name, values) is needed")
+        first_row = checks.whole("trainer", "first_row", first_row, least=0)
+        self._reducer = reducer
+        # The core, of which Python's collector sees nothing, must not keep the trainer alive.
+        me = weakref.ref(self)
+        self._core.set_reducer(reducer and (lambda name, values: _reduce(me, name, values)), first_row)
 
     @property
     def steps(self) -> int:
@@ -240,10 +273,17 @@ class Trainer:
         self._core.save(checks.path("save", path), _to_json(notes))
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str], backend: str | None = None) -> Trainer:
+    def load(
+        cls,
+        path: str | os.PathLike[str],
+        backend: str | None = None,
+        reducer: Reducer | None = None,
+        first_row: int = 0,
+    ) -> Trainer:
         """The trainer that save wrote, with its network as ``trainer.network``.
 
-        To go on as the run would have, fit with the same data, batch_size, shuffle and callbacks.
+        To go on as the run would have, fit with the same data, batch_size, shuffle and callbacks, and give the
+        same reducer, which no file holds.
         """
         network = load(path, backend)
         core, notes = _CORES[network.dtype.name].load(network._core, checks.path("load", path))
@@ -254,8 +294,15 @@ class Trainer:
         trainer.optimizer = _optimizer_from(json.loads(core.optimizer), json.loads(core.schedule))
         trainer._callbacks = []
         trainer.history, trainer.notes, trainer._callback_states = _read_notes(notes)
+        trainer._set_reducer(reducer, first_row)
         network._trainer = trainer
         return trainer
+
+
+def _reduce(trainer: weakref.ref[Trainer], name: str, values: np.ndarray) -> None:
+    alive = trainer()
+    if alive is not None and alive._reducer is not None:
+        alive._reducer(name, values)
 
 
 class _Source:

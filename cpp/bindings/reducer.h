@@ -1,0 +1,30 @@
+// A Python function as a trainer's Reducer.
+#pragma once
+
+#include "arrays.h"
+#include "bpnet/training/reducer.h"
+
+namespace bpnet::bindings {
+
+// function(name, values) is called with the interpreter, on the thread that trains.
+template <class T>
+class PythonReducer {
+ public:
+  PythonReducer(py::function function, std::shared_ptr<HeldNetwork<T>> held)
+      : function_(std::move(function)), held_(std::move(held)) {}
+
+  // This object must stay where it is for as long as the result is in use.
+  Reducer<T> as_reducer(std::uint64_t first_row) { return {&call_number, &call_gradient, this, first_row}; }
+
+ private:
+  static void call_number(void* self, const char* name, double* value);
+  static void call_gradient(void* self, const char* layer, T* gradient, std::size_t count);
+
+  py::function function_;
+  std::shared_ptr<HeldNetwork<T>> held_;
+};
+
+extern template class PythonReducer<float>;
+extern template class PythonReducer<double>;
+
+}  // namespace bpnet::bindings
