@@ -125,10 +125,11 @@ def test_a_save_that_fails_leaves_nothing_behind(tmp_path: Path, way: str):
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (200, before[1]))
     try:
-        with pytest.raises(OSError, match="too large"):
+        with pytest.raises(OSError, match="too large") as caught:
             save()
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert caught.value.filename == str(folder / "model")
     assert os.listdir(folder) == ["model"]
     assert (folder / "model").read_bytes() == b"the old file"
 
