@@ -69,8 +69,8 @@ void register_io(py::module_& module) {
            py::arg("path"))
       .def_property_readonly("temporary",
                              [](const Replacement& self) {
-                               const std::u8string name =
-                                   self.temporary().u8string();  // on Windows too fsdecode reads UTF-8
+                               // fsdecode reads UTF-8 on Windows too
+                               const std::u8string name = self.temporary().u8string();
                                const py::bytes bytes(reinterpret_cast<const char*>(name.data()), name.size());
                                return py::module_::import("os").attr("fsdecode")(bytes);
                              })

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from bpnet import _core, arrays, checks
+from bpnet.exclusive import Claim
 from bpnet.layers import Layer
 from bpnet.losses import Loss, as_loss
 
@@ -79,7 +78,7 @@ class Network:
     def _set_core(self, core: _core.NetworkF32 | _core.NetworkF64) -> None:
         self._core = core
         self._trainer: Trainer | None = None
-        self._fitting = threading.Lock()
+        self._claims: dict[Claim, None] = {}
         self._training_calls = 0
         self.input_shape: tuple[int, ...] = core.input_shape
         self.output_shape: tuple[int, ...] = core.output_shape
@@ -352,18 +351,6 @@ class Network:
             verbose=verbose,
             online_block=online_block,
         )
-
-    @contextmanager
-    def _exclusive(self, operation: str) -> Iterator[None]:
-        """Two trainings of one network at once would mix their steps: the second is refused."""
-        if not self._fitting.acquire(blocking=False):
-            raise RuntimeError(
-                f"{operation}: this network is being trained by another fit; wait for its end, or train a copy"
-            )
-        try:
-            yield
-        finally:
-            self._fitting.release()
 
     # Files.
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from bpnet import _core, arrays, checks
+from bpnet.exclusive import Claim
 from bpnet.losses import _CLASSES as LOSSES
 from bpnet.losses import Loss, as_loss, with_class_weight
 from bpnet.network import Network, _to_json, check_finite, load
@@ -127,7 +128,10 @@ class Trainer:
         Raises:
             RuntimeError: another fit is training this network, in another thread or around this callback.
         """
-        with self.network._exclusive("fit"):
+        claims, claim = self.network._claims, Claim()
+        try:
+            claims[claim] = None
+            claim.check("fit", claims)
             return self._fit(
                 X,
                 y,
@@ -140,6 +144,8 @@ class Trainer:
                 verbose,
                 online_block,
             )
+        finally:
+            claims.pop(claim, None)
 
     def _fit(
         self,
