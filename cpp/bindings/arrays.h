@@ -24,24 +24,32 @@ namespace py = pybind11;
 // then takes the signal, so the call must end with Interrupted, which Python sees as KeyboardInterrupt.
 bool ctrl_c_pressed() noexcept;
 
-// make(), ended early by Ctrl-C: for what nobody has seen yet, in memory or on the disk.
-template <class Make>
-auto make_or_stop(const Make& make) {
+// action(), ended early by Ctrl-C. It calls Interruptible::check itself, before it changes what others see.
+template <class Action>
+auto do_or_stop(const Action& action) {
   const StopQuestion pressed = &ctrl_c_pressed;
   Interruptible work(pressed);
   try {
-    if constexpr (std::is_void_v<decltype(make())>) {
-      make();
-      work.check();
-    } else {
-      auto made = make();
-      work.check();
-      return made;
-    }
+    return action();
   } catch (...) {
     if (work.stopped()) work.check();  // rather than what was wrong with a half-made thing
     throw;
   }
+}
+
+// make(), ended early by Ctrl-C: for what nobody has seen yet, in memory or on the disk.
+template <class Make>
+auto make_or_stop(const Make& make) {
+  return do_or_stop([&] {
+    if constexpr (std::is_void_v<decltype(make())>) {
+      make();
+      Interruptible::current()->check();
+    } else {
+      auto made = make();
+      Interruptible::current()->check();
+      return made;
+    }
+  });
 }
 
 // A network with the lock that lets several Python threads call it in turn.

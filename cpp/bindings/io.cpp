@@ -67,11 +67,13 @@ void register_io(py::module_& module) {
   py::class_<Replacement>(module, "Replacement")
       .def(py::init([](const std::string& path) { return std::make_unique<Replacement>("pack", path); }),
            py::arg("path"))
-      .def_property_readonly(
-          "temporary",
-          [](const Replacement& self) {
-            return py::module_::import("os").attr("fsdecode")(py::bytes(self.temporary().string()));
-          })
+      .def_property_readonly("temporary",
+                             [](const Replacement& self) {
+                               // fsdecode reads UTF-8 on Windows too
+                               const std::u8string name = self.temporary().u8string();
+                               const py::bytes bytes(reinterpret_cast<const char*>(name.data()), name.size());
+                               return py::module_::import("os").attr("fsdecode")(bytes);
+                             })
       .def("commit", [](Replacement& self) { without_interpreter([&] { self.commit(); }); })
       .def("discard", &Replacement::discard);
   module.def("parse_idx", &parse_idx_array, py::arg("data"));

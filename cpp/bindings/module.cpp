@@ -1,4 +1,5 @@
 #include "arrays.h"
+#include "bpnet/core/fork.h"
 #include "bpnet/core/memory/arena.h"
 #include "bpnet/core/parallel.h"
 #include "bpnet/kernels/dispatch.h"
@@ -22,4 +23,5 @@ PYBIND11_MODULE(_core, module, py::mod_gil_not_used()) {
   module.def("set_num_threads", &bpnet::set_num_threads, py::arg("count"));
   module.def("has_threads", &bpnet::has_threads);
   module.def("arena_allocations", &bpnet::arena_allocations);
+  module.def("fork_count", &bpnet::fork_count);
 }

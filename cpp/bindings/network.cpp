@@ -16,9 +16,11 @@ using Held = HeldNetwork<T>;
 template <class T>
 std::shared_ptr<Held<T>> make_network(const std::string& description, const std::string& backend) {
   const Architecture architecture = architecture_from_json(Json::parse(description));
-  return make_or_stop([&] {
-    return std::make_shared<Held<T>>(
-        BasicNetwork<T>(architecture.input_shape, architecture.layers, {architecture.seed, backend}));
+  return without_interpreter([&] {
+    return make_or_stop([&] {
+      return std::make_shared<Held<T>>(
+          BasicNetwork<T>(architecture.input_shape, architecture.layers, {architecture.seed, backend}));
+    });
   });
 }
 

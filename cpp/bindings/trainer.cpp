@@ -163,7 +163,7 @@ void register_one(py::module_& module, const char* name, const char* snapshot_na
           "load",
           [](const std::shared_ptr<HeldNetwork<T>>& network, const std::string& path) {
             const auto self = in_turn(*network, [&] {
-              return make_or_stop([&] {
+              return do_or_stop([&] {
                 return std::make_shared<Self<T>>(
                     Self<T>{network, BasicTrainer<T>::load(network->network, path)});
               });

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from bpnet import _core, arrays, checks
+from bpnet.exclusive import Claim
 from bpnet.layers import Layer
 from bpnet.losses import Loss, as_loss
 
@@ -79,7 +78,7 @@ class Network:
     def _set_core(self, core: _core.NetworkF32 | _core.NetworkF64) -> None:
         self._core = core
         self._trainer: Trainer | None = None
-        self._fitting = threading.Lock()
+        self._claims: dict[Claim, None] = {}
         self._training_calls = 0
         self.input_shape: tuple[int, ...] = core.input_shape
         self.output_shape: tuple[int, ...] = core.output_shape
@@ -124,13 +123,13 @@ class Network:
         """How raw data becomes this network's input, kept in the model file; see bpnet.data.
 
         JSON: dictionaries with string keys, lists, strings, finite numbers (integers of 64 bits), booleans and
-        None. A ValueError refuses what a file would not give back as it is.
+        None, in up to 64 levels. A ValueError refuses what a file would not give back as it is.
         """
         return json.loads(self._core.preprocessing)
 
     @preprocessing.setter
     def preprocessing(self, value: dict[str, Any] | None) -> None:
-        _check_plain(value)
+        checks.plain("preprocessing", value)
         self._core.preprocessing = _to_json(value)
 
     def __repr__(self) -> str:
@@ -353,18 +352,6 @@ class Network:
             online_block=online_block,
         )
 
-    @contextmanager
-    def _exclusive(self, operation: str) -> Iterator[None]:
-        """Two trainings of one network at once would mix their steps: the second is refused."""
-        if not self._fitting.acquire(blocking=False):
-            raise RuntimeError(
-                f"{operation}: this network is being trained by another fit; wait for its end, or train a copy"
-            )
-        try:
-            yield
-        finally:
-            self._fitting.release()
-
     # Files.
 
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -474,45 +461,12 @@ def _dtype_name(dtype: Any) -> str:
     return name
 
 
-def _check_plain(value: Any, where: str = "the value") -> None:
-    """Raise a ValueError unless JSON gives the value back as it is."""
-    problem = ""
-    if value is None or isinstance(value, bool):
-        return
-    if isinstance(value, str):
-        try:
-            value.encode()
-        except UnicodeEncodeError:
-            problem = f"{value!r} holds a surrogate, which UTF-8 has not"
-    elif isinstance(value, (int, np.integer)):
-        if not -(2**63) <= value < 2**63:
-            problem = f"{value} does not fit an integer of 64 bits"
-    elif isinstance(value, (float, np.floating)):
-        if not np.isfinite(value):
-            problem = f"{value} is not a finite number"
-    elif type(value) is list:
-        for index, item in enumerate(value):
-            _check_plain(item, f"{where}[{index}]")
-    elif isinstance(value, dict):
-        for key, item in value.items():
-            if not isinstance(key, str):
-                raise ValueError(f"preprocessing: {where} has the key {key!r}, which is not a string")
-            _check_plain(key, where)
-            _check_plain(item, f"{where}[{key!r}]")
-    else:
-        problem = (
-            f"{value!r} is a {type(value).__name__}, which JSON does not give back as it is; give lists, "
-            "dictionaries, strings, numbers, booleans or None"
-        )
-    if problem:
-        raise ValueError(f"preprocessing: {where} cannot be kept: {problem}")
-
-
 def _to_json(value: Any) -> str:
     return json.dumps(value, default=_plain)
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, np.generic):
-        return value.item()
+    item = value.item() if isinstance(value, np.generic) else value
+    if isinstance(item, (bool, int, float)):
+        return item
     raise TypeError(f"network: {value!r} is a {type(value).__name__}, a plain number is needed")

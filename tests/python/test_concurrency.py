@@ -215,3 +215,127 @@ def test_threads_wait_for_their_turn_in_order():
 
     results = together(fit, *[lambda event=event: look(event) for event in looked])
     assert results == [None] * 4
+
+
+MAKING = """
+import sys, threading
+import bpnet as bp
+sys.setswitchinterval(1e6)  # the interpreter changes hands only where it is given
+ran, go = [], threading.Event()
+
+def run():
+    go.wait()
+    ran.append(True)
+
+thread = threading.Thread(target=run)
+thread.start()
+go.set()
+for made in range(10_000):
+    bp.Network(300, [bp.Linear(1000)])
+    if ran:
+        break
+print(bool(ran))
+"""
+
+
+def test_other_threads_run_while_a_network_is_made():
+    done = python(MAKING)
+    assert (done.returncode, done.stdout) == (0, "True\n"), done.stderr
+
+
+FORKED_FIT = """
+import os, threading
+import numpy as np
+import bpnet as bp
+
+net = bp.Network(4, [bp.Linear(3)])
+X, y = np.zeros((6, 4), "f4"), np.zeros(6, int)
+there, done = threading.Event(), threading.Event()
+
+def wait(epoch, metrics):
+    there.set()
+    done.wait()
+
+def in_child(work):
+    "The message that a child's work ends with."
+    read, write = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            work()
+            text = "no error"
+        except RuntimeError as error:
+            text = str(error)
+        os.write(write, text.encode())
+        os._exit(0)
+    os.waitpid(pid, 0)
+    print(os.read(read, 1000).decode())
+
+def fit(net, *callbacks):
+    net.fit(X, y, verbose=0, callbacks=callbacks)
+
+thread = threading.Thread(target=fit, args=(net, wait))
+thread.start()
+there.wait()
+in_child(lambda: fit(net))
+in_child(lambda: fit(copy.deepcopy(net)))
+done.set()
+thread.join()
+fit(net, lambda epoch, metrics: in_child(lambda: fit(net)))  # there the fit around the callback goes on
+in_child(lambda: fit(net))
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+def test_a_fork_while_a_fit_waits():
+    done = python("import copy\n" + FORKED_FIT)
+    forked = "fit: this process was forked while another thread was training this network"
+    assert done.returncode == 0, done.stderr
+    messages = done.stdout.splitlines()
+    assert messages[0].startswith(forked) and "train a copy" in messages[0]
+    assert messages[2].startswith("fit: this network is being trained by another fit")
+    assert [messages[1], messages[3]] == ["no error"] * 2
+
+
+def test_ctrl_c_never_leaves_a_network_locked():
+    """Python looks for signals after calls: after each of those of a fit's beginning and end."""
+    import dis
+
+    from bpnet import exclusive
+    from bpnet.training import trainer as module
+
+    net = network()
+    own = {module.__file__, exclusive.__file__}
+
+    def interrupted(at: int) -> bool:
+        left = [at]
+        before: dict[Any, tuple[str, int | None]] = {}
+
+        def trace(frame: Any, event: str, argument: Any) -> Any:
+            if frame.f_code.co_filename not in own:
+                return None
+            frame.f_trace_opcodes = True
+            if event == "opcode":  # the next of the same line: what a call raises belongs to that line's try
+                after_call = before.get(frame) == ("CALL", frame.f_lineno)
+                before[frame] = (dis.opname[frame.f_code.co_code[frame.f_lasti]][:4], frame.f_lineno)
+                left[0] -= after_call
+                if after_call and left[0] == 0:
+                    raise KeyboardInterrupt
+            return trace
+
+        sys.settrace(trace)
+        try:
+            net.fit(X, LABELS, epochs=0, verbose=0)
+        except KeyboardInterrupt as error:
+            kept.append(error)  # with its frames, as an interactive interpreter does
+            return True
+        finally:
+            sys.settrace(None)
+        return False
+
+    kept: list[KeyboardInterrupt] = []
+    at = 1
+    while interrupted(at):
+        net.fit(X, LABELS, epochs=0, verbose=0)
+        at += 1
+    assert at > 20

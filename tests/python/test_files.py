@@ -369,6 +369,17 @@ def test_an_architecture_whose_size_overflows(tmp_path: Path, model: Path, pairs
 
 # What a file would not give back is refused when it is set.
 
+WITHIN_ITSELF: list[Any] = [1, {}]
+WITHIN_ITSELF[1]["again"] = WITHIN_ITSELF
+
+
+def nested_lists(levels: int) -> Any:
+    value: Any = 1
+    for _ in range(levels):
+        value = [value]
+    return value
+
+
 UNKEPT = {
     "a tuple": ({"mean": (1, 2)}, "'mean'"),
     "a set": ({"classes": {1, 2}}, "'classes'"),
@@ -383,6 +394,10 @@ UNKEPT = {
     "half a surrogate pair as a key": ({"\udfff": 1}, "surrogate"),
     "a complex number": ({"n": 1j}, "complex"),
     "bytes": ({"n": b"x"}, "bytes"),
+    "a long double": ({"n": np.longdouble(1) / 3}, "longdouble"),
+    "a list within itself": ({"n": WITHIN_ITSELF}, "nests deeper than 64 levels, or holds itself"),
+    "a dictionary within itself": (WITHIN_ITSELF[1], "nests deeper than 64 levels, or holds itself"),
+    "too many levels": ({"n": nested_lists(64)}, "nests deeper than 64 levels, or holds itself"),
     "deep within": ({"a": [{"b": [[(1,)]]}]}, "['a'][0]['b'][0][0]"),
 }
 
@@ -396,6 +411,13 @@ def test_preprocessing_that_a_file_would_change_is_refused(what: str):
         net.preprocessing = value
     assert said in str(caught.value)
     assert net.preprocessing == {"mean": [0.5]}
+
+
+def test_preprocessing_may_have_64_levels(tmp_path: Path):
+    net = tiny()
+    net.preprocessing = {"n": nested_lists(63)}
+    net.save(tmp_path / "net")
+    assert bp.load(tmp_path / "net").preprocessing == {"n": nested_lists(63)}
 
 
 JSON = st.recursive(

@@ -302,6 +302,22 @@ def test_a_load_and_a_save_are_given_up(tmp_path: Path):
     assert saved(bp.Trainer.load(tmp_path / "run"), tmp_path) == before
 
 
+def test_a_run_that_is_given_up_leaves_the_network_it_was_for(tmp_path: Path):
+    bp.set_num_threads(1)
+    case = CASES["wide"]
+    run, net = case.trainer(), case.trainer().network
+    run.step(case.x, case.y)
+    run.save(tmp_path / "run")
+    before = bits(net)
+    path = os.fsencode(tmp_path / "run")
+    count = opportunities(lambda: _core.TrainerF32.load(case.trainer().network._core, path))
+    assert count > 1
+    for at in range(1, count + 1):
+        if interrupted(lambda: _core.TrainerF32.load(net._core, path), at):
+            assert bits(net) == before, f"at {at} of {count}"
+    assert before != bits(run.network)
+
+
 @cases
 def test_a_handler_of_the_users_runs_after_the_call(name: str):
     """It may use the network, which is locked during the call; the call itself is not interrupted."""

@@ -23,6 +23,7 @@ IMPORTED = {
         "bpnet._core",
         "bpnet.arrays",
         "bpnet.checks",
+        "bpnet.exclusive",
         "bpnet.initializers",
         "bpnet.layers",
         "bpnet.lecture",
@@ -31,6 +32,7 @@ IMPORTED = {
     *(
         "bpnet.training.callbacks",
         "bpnet.training.history",
+        "bpnet.training.notes",
         "bpnet.training.progress",
         "bpnet.training.trainer",
     ),

@@ -196,8 +196,9 @@ def test_what_cannot_be_written_or_read(folder: Path, tmp_path: Path, monkeypatc
     with pytest.raises(IsADirectoryError, match=re.escape(str(tmp_path))):
         pack_images(folder, tmp_path, SIZE, verbose=0)
     monkeypatch.setattr(module.shutil, "disk_usage", lambda path: type("usage", (), {"free": 1000}))
-    with pytest.raises(OSError, match="the packed images need 18,432 bytes, 1,000 are free"):
+    with pytest.raises(OSError, match="the packed images need 18,432 bytes, 1,000 are free") as caught:
         pack_images(folder, tmp_path / "packed", SIZE, verbose=0)
+    assert caught.value.filename == str(tmp_path / "packed")
     assert sorted(os.listdir(tmp_path)) == ["photographs"]
 
 

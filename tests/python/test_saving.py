@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import stat
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +15,7 @@ import pytest
 
 import bpnet as bp
 from bpnet.data import pack_images
+from ctrl_c import HANG
 from photographs import write_folder
 from test_copies_and_company import together
 
@@ -66,6 +69,10 @@ OTHERS = [
     "model.tmp-0123456789abcdef0",
     "other.tmp-0123456789abcdef",
     "model.tmp1-0",
+    "model.tmp-important-backup",
+    "model.tmp-0123456789ABCDEF",
+    "model.tmp-0123456789abcdeg",
+    "model.tmp-0123456789abcd.f",
 ]
 
 
@@ -118,10 +125,11 @@ def test_a_save_that_fails_leaves_nothing_behind(tmp_path: Path, way: str):
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (200, before[1]))
     try:
-        with pytest.raises(OSError, match="too large"):
+        with pytest.raises(OSError, match="too large") as caught:
             save()
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert caught.value.filename == str(folder / "model")
     assert os.listdir(folder) == ["model"]
     assert (folder / "model").read_bytes() == b"the old file"
 
@@ -178,6 +186,58 @@ def test_a_private_file_stays_private(tmp_path: Path):
     path.chmod(0o600)
     network(1).save(path)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+MODES = """
+import os, resource, signal, stat, sys
+from pathlib import Path
+import bpnet as bp
+from bpnet import _core
+
+path, way = Path(sys.argv[1]), sys.argv[2]
+net = bp.Network(30, [bp.Linear(400)])
+trainer = bp.Trainer(net, "cross_entropy", "sgd")
+os.umask(0o027)
+
+def pack():
+    replacement = _core.Replacement(os.fsencode(path))
+    with open(replacement.temporary, "r+b") as file:
+        file.write(bytes(10_000))
+
+def killed():
+    "The mode of what a save leaves that is killed within its bytes."
+    pid = os.fork()
+    if pid == 0:
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1000, resource.RLIM_INFINITY))
+        {"net.save": lambda: net.save(path), "trainer.save": lambda: trainer.save(path), "pack": pack}[way]()
+        os._exit(0)
+    _, status = os.waitpid(pid, 0)
+    assert os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGXFSZ, status
+    left = [each for each in path.parent.iterdir() if each != path]
+    assert len(left) == 1, left
+    mode = stat.S_IMODE(left[0].stat().st_mode)
+    left[0].unlink()
+    return mode
+
+modes = [killed()]
+path.write_bytes(b"")
+for mode in (0o600, 0o664):
+    path.chmod(mode)
+    modes.append(killed())
+net.save(path)
+print([oct(mode) for mode in [*modes, stat.S_IMODE(path.stat().st_mode)]])
+"""
+
+
+@POSIX
+@pytest.mark.parametrize("way", ["net.save", "trainer.save", "pack"])
+def test_a_private_file_is_private_while_it_is_written(tmp_path: Path, way: str):
+    """Only a file that is not there yet is as open as the umask has it; another's mode comes with the last byte."""
+    command = [sys.executable, "-W", "ignore", "-c", MODES, str(tmp_path / "model"), way]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=HANG, check=False)
+    assert (done.returncode, done.stdout) == (0, "['0o640', '0o600', '0o600', '0o664']\n"), done.stderr
 
 
 @POSIX

@@ -5,6 +5,8 @@
 #include <cmath>
 #include <cstdlib>
 #include <fstream>
+#include <memory>
+#include <new>
 #include <string>
 #include <thread>
 
@@ -28,16 +30,17 @@ std::atomic<int> thread_count{0};  // 0: not set
 // so it gets a pool of its own.
 std::atomic<ThreadPool*> the_pool{nullptr};
 
-ThreadPool& pool() {
-  static const bool made = [] {
-    the_pool = new ThreadPool;
+// Null where there is no memory for it.
+ThreadPool* pool() {
 #if defined(__unix__) || defined(__APPLE__)
-    pthread_atfork(nullptr, nullptr, [] { the_pool = new ThreadPool; });
+  static const int registered = pthread_atfork(nullptr, nullptr, [] { the_pool = nullptr; });
+  static_cast<void>(registered);
 #endif
-    return true;
-  }();
-  static_cast<void>(made);
-  return *the_pool.load(std::memory_order_acquire);
+  ThreadPool* found = the_pool.load(std::memory_order_acquire);
+  if (found) return found;
+  std::unique_ptr<ThreadPool> made(new (std::nothrow) ThreadPool);
+  if (!the_pool.compare_exchange_strong(found, made.get())) return found;  // another thread's was first
+  return made.release();
 }
 
 // Processors by cgroup quota (v2, then v1), or 0 when there is no quota.
@@ -94,17 +97,18 @@ void set_num_threads(int count) {
 bool has_threads() { return true; }
 
 void start_threads() {
-  if (num_threads() > 1) pool().start(num_threads());
+  if (num_threads() < 2) return;
+  if (ThreadPool* const threads = pool()) threads->start(num_threads());
 }
 
 void parallel_for(std::size_t count, void (*function)(std::size_t, void*), void* argument) {
   const Interruptible* const work = Interruptible::current();
   if (work && work->stopped()) return;
   const int threads = num_threads();
-  if (threads < 2 || count < 2) {
-    run_in_turn(count, function, argument);
+  if (ThreadPool* const shared = threads > 1 && count > 1 ? pool() : nullptr) {
+    shared->run(count, function, argument, threads);
   } else {
-    pool().run(count, function, argument, threads);
+    run_in_turn(count, function, argument);
   }
 }
 

@@ -27,6 +27,11 @@ bool is_tiny(std::string_view text) {
   return exponent < static_cast<long>(first) - before_point;
 }
 
+// Functions of the library read "inf" and "nan(abc)" too.
+bool has_decimal_characters(std::string_view text) {
+  return text.find_first_not_of("+-.0123456789eE") == std::string_view::npos && !text.starts_with('+');
+}
+
 }  // namespace
 
 void append_text(std::string& out, double value) {
@@ -42,6 +47,7 @@ std::string exact_text(double value) {
 #ifdef __cpp_lib_to_chars
 
 bool parse_double(std::string_view text, double& value) {
+  if (!has_decimal_characters(text)) return false;
   const char* const end = text.data() + text.size();
   const auto read = std::from_chars(text.data(), end, value);
   if (read.ec == std::errc::result_out_of_range && read.ptr == end && is_tiny(text)) {
@@ -55,9 +61,7 @@ bool parse_double(std::string_view text, double& value) {
 
 bool parse_double(std::string_view text, double& value) {
   static const locale_t c_locale = newlocale(LC_ALL_MASK, "C", nullptr);
-  if (text.empty() || text.find_first_not_of("+-.0123456789eE") != std::string_view::npos || text[0] == '+') {
-    return false;
-  }
+  if (text.empty() || !has_decimal_characters(text)) return false;
   const std::string ended(text);
   char* end = nullptr;
   value = strtod_l(ended.c_str(), &end, c_locale);

@@ -23,8 +23,8 @@ void append_text(std::string& out, Integer value) {
 // The shortest digits that read back as the same double: "0.1", "1e+300", "3".
 std::string exact_text(double value);
 
-// Whether the whole text is a decimal number without spaces or a leading plus. Below the smallest double it
-// is 0; above the largest it is none.
+// Whether the whole text is a decimal number: without spaces, a leading plus, infinity or NaN. Below the
+// smallest double it is 0; above the largest it is none.
 bool parse_double(std::string_view text, double& value);
 
 }  // namespace bpnet

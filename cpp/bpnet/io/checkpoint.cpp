@@ -3,6 +3,7 @@
 #include <deque>
 
 #include "bpnet/core/error.h"
+#include "bpnet/core/interrupt.h"
 #include "bpnet/io/safetensors.h"
 
 namespace bpnet {
@@ -246,6 +247,8 @@ BasicTrainer<T> BasicTrainer<T>::load(BasicNetwork<T>& network, const std::strin
     }
     trainer.best_->state = state_from_json(*best);
   }
+  // Here the caller may give the load up for the last time.
+  if (Interruptible* const work = Interruptible::current()) work->check();
   network.forget_recorded();  // what undoes a forward would put old buffers over these
   copies.make();
   return trainer;

@@ -42,20 +42,21 @@ std::vector<unsigned char> read_file(const std::string& path) {
   if (std::filesystem::exists(status) && !std::filesystem::is_regular_file(status)) refuse(path, EINVAL);
   const File file = open_file(where);
   if (!file) refuse(path, errno);
+  // The path may be another file's by now, so that its size is a guess. One byte more shows the end.
   const auto size = std::filesystem::file_size(where, problem);
-  if (problem) refuse(path, problem.value());
-  std::vector<unsigned char> bytes(static_cast<std::size_t>(size));
+  std::vector<unsigned char> bytes(problem ? kPiece : static_cast<std::size_t>(size) + 1);
   Interruptible* const work = Interruptible::current();
-  for (std::size_t done = 0; done < bytes.size();) {
+  for (std::size_t done = 0;;) {
     if (work) work->check();
+    if (done == bytes.size()) bytes.resize(2 * done);
     const std::size_t wanted = std::min(bytes.size() - done, kPiece);
     const std::size_t got = std::fread(bytes.data() + done, 1, wanted, file.get());
     done += got;
     if (got == wanted) continue;
     if (std::ferror(file.get())) refuse(path, errno);
-    bytes.resize(done);  // it has become shorter meanwhile
+    bytes.resize(done);
+    return bytes;
   }
-  return bytes;
 }
 
 void write_file(const std::string& path, const std::vector<std::string_view>& parts) {

@@ -24,6 +24,16 @@ struct CloseFolder {
 
 int descriptor_of(std::intptr_t file) { return static_cast<int>(file); }
 
+// A signal whose handler returns ends some calls early.
+template <class Call>
+int until_not_interrupted(const Call& call) {
+  int result;
+  do {
+    result = call();
+  } while (result != 0 && errno == EINTR);
+  return result;
+}
+
 bool still_there(int descriptor) {
   struct stat about;
   return fstat(descriptor, &about) == 0 && about.st_nlink > 0;
@@ -39,14 +49,12 @@ void remove_if_unlocked(const std::filesystem::path& path) {
 }  // namespace
 
 // A file system without locks keeps the file all the same: there nobody removes what was abandoned.
-std::intptr_t create_locked(const std::filesystem::path& path) {
-  const int descriptor = open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+std::intptr_t create_locked(const std::filesystem::path& path, Readers readers) {
+  const mode_t mode = readers == Readers::kOwner ? 0600 : 0666;
+  const int descriptor = open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
   if (descriptor < 0) return kNoFile;
   // Another process may just be looking whether it is abandoned, and then has removed it.
-  int locked;
-  do {
-    locked = flock(descriptor, LOCK_EX);
-  } while (locked != 0 && errno == EINTR);
+  until_not_interrupted([&] { return flock(descriptor, LOCK_EX); });
   if (still_there(descriptor)) return descriptor;
   close(descriptor);
   errno = EEXIST;
@@ -63,8 +71,12 @@ int write_all(std::intptr_t file, std::string_view bytes) {
   return 0;
 }
 
-int flush_to_disk(std::intptr_t file) { return fsync(descriptor_of(file)) == 0 ? 0 : errno; }
-int close_file(std::intptr_t file) { return close(descriptor_of(file)) == 0 ? 0 : errno; }
+int flush_to_disk(std::intptr_t file) {
+  return until_not_interrupted([&] { return fsync(descriptor_of(file)); }) == 0 ? 0 : errno;
+}
+
+// Interrupted, it is closed all the same: again, it might be another's.
+int close_file(std::intptr_t file) { return close(descriptor_of(file)) == 0 || errno == EINTR ? 0 : errno; }
 
 int rename_over(const std::filesystem::path& from, const std::filesystem::path& to) {
   return std::rename(from.c_str(), to.c_str()) == 0 ? 0 : errno;
@@ -74,17 +86,16 @@ void flush_folder_of(const std::filesystem::path& file) {
   const std::string folder = file.parent_path().string();
   const int descriptor = open(folder.empty() ? "." : folder.c_str(), O_RDONLY | O_CLOEXEC);
   if (descriptor < 0) return;
-  fsync(descriptor);
+  until_not_interrupted([&] { return fsync(descriptor); });
   close(descriptor);
 }
 
 // Not by a directory_iterator: libstdc++'s ends the process where it is refused memory.
-void remove_abandoned(const std::filesystem::path& folder, const std::string& prefix, std::size_t length) {
+void remove_abandoned(const std::filesystem::path& folder, const std::string& prefix) {
   const std::unique_ptr<DIR, CloseFolder> entries(opendir(folder.c_str()));
   if (!entries) return;
   while (const dirent* const entry = readdir(entries.get())) {
-    const std::string_view name = entry->d_name;
-    if (name.size() == length && name.starts_with(prefix)) remove_if_unlocked(folder / name);
+    if (is_temporary_name(entry->d_name, prefix)) remove_if_unlocked(folder / entry->d_name);
   }
 }
 

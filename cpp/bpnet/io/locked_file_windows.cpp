@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cwchar>
 #include <string>
 
 #include "bpnet/io/locked_file.h"
@@ -40,11 +39,13 @@ void remove_if_unlocked(const std::filesystem::path& path) {
 
 }  // namespace
 
-// Shared for deletion alone, which is what a rename needs: others can neither read it nor write it.
-std::intptr_t create_locked(const std::filesystem::path& path) {
+// Whoever opens it must let others write, as the C library does and remove_if_unlocked does not. It is open
+// for writing alone: the C library would not let others delete. A rename needs that it is shared for
+// deletion.
+std::intptr_t create_locked(const std::filesystem::path& path, Readers) {
+  constexpr DWORD kShared = FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE;
   const HANDLE handle =
-      CreateFileW(path.c_str(), GENERIC_WRITE | DELETE, FILE_SHARE_DELETE | FILE_SHARE_WRITE, nullptr,
-                  CREATE_NEW, FILE_ATTRIBUTE_NORMAL, nullptr);
+      CreateFileW(path.c_str(), GENERIC_WRITE, kShared, nullptr, CREATE_NEW, FILE_ATTRIBUTE_NORMAL, nullptr);
   if (handle != INVALID_HANDLE_VALUE) return reinterpret_cast<std::intptr_t>(handle);
   errno = last_error();
   return kNoFile;
@@ -69,12 +70,12 @@ int rename_over(const std::filesystem::path& from, const std::filesystem::path& 
 
 void flush_folder_of(const std::filesystem::path&) {}  // Windows has no such call
 
-void remove_abandoned(const std::filesystem::path& folder, const std::wstring& prefix, std::size_t length) {
+void remove_abandoned(const std::filesystem::path& folder, const std::wstring& prefix) {
   WIN32_FIND_DATAW entry;
   const HANDLE entries = FindFirstFileW((folder / (prefix + L"*")).c_str(), &entry);
   if (entries == INVALID_HANDLE_VALUE) return;
   do {
-    if (std::wcslen(entry.cFileName) == length) remove_if_unlocked(folder / entry.cFileName);
+    if (is_temporary_name(entry.cFileName, prefix)) remove_if_unlocked(folder / entry.cFileName);
   } while (FindNextFileW(entries, &entry));
   FindClose(entries);
 }

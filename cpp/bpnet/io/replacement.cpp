@@ -15,7 +15,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::string_view kMark = ".tmp-";
-constexpr std::size_t kDigits = 16;
 constexpr int kMostLinks = 40;                        // as POSIX systems follow
 constexpr std::size_t kMostName = 200;                // of the 255 bytes that file systems allow
 constexpr std::size_t kPiece = std::size_t{1} << 24;  // between two of these the caller may stop
@@ -49,7 +48,7 @@ fs::path::string_type prefix_of(const fs::path& target) {
 fs::path::string_type random_digits() {
   static thread_local std::random_device device;
   fs::path::string_type digits;
-  for (std::size_t i = 0; i < kDigits; ++i) digits += "0123456789abcdef"[device() & 15];
+  for (std::size_t i = 0; i < kNameDigits; ++i) digits += kHexadecimal[device() & 15];
   return digits;
 }
 
@@ -66,17 +65,17 @@ Replacement::Replacement(const char* operation, const std::string& path)
   if (fs::is_directory(status)) refuse(EISDIR);
   if (fs::exists(status) && !fs::is_regular_file(status)) refuse(EINVAL);
   if (!target_.has_filename()) refuse(target_.empty() ? ENOENT : EISDIR);
-  const auto prefix = prefix_of(target_);
   const fs::path folder = target_.parent_path();
-  remove_abandoned(folder.empty() ? fs::path(".") : folder, prefix, prefix.size() + kDigits);
-  create();
+  remove_abandoned(folder.empty() ? fs::path(".") : folder, prefix_of(target_));
+  // The mode of an old file comes in commit(): until then nobody reads what that one may hide.
+  create(fs::exists(status) ? Readers::kOwner : Readers::kUsual);
 }
 
-void Replacement::create() {
+void Replacement::create(Readers readers) {
   constexpr int kTries = 100;
   for (int attempt = 0; file_ == kNoFile; ++attempt) {
     temporary_ = target_.parent_path() / (prefix_of(target_) + random_digits());
-    file_ = create_locked(temporary_);
+    file_ = create_locked(temporary_, readers);
     if (file_ == kNoFile && (errno != EEXIST || attempt == kTries)) {
       throw FileError(std::string(operation_) + ": no temporary file can be made beside it", errno, path_);
     }

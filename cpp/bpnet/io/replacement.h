@@ -10,6 +10,8 @@
 #include <string>
 #include <string_view>
 
+#include "bpnet/io/locked_file.h"
+
 namespace bpnet {
 
 std::filesystem::path native_path(const std::string& path);  // of UTF-8
@@ -31,7 +33,7 @@ class Replacement {
 
  private:
   [[noreturn]] void refuse(int code) const;
-  void create();
+  void create(Readers readers);
 
   const char* operation_;
   const std::string path_;  // as the caller gave it

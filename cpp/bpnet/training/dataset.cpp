@@ -94,6 +94,11 @@ void check_labels(std::size_t count, const std::int64_t* labels, std::size_t cla
 template <class T>
 Dataset<T>::Dataset(const DatasetView<T>& view) : view_(view) {
   if (!view.x && view.count > 0) fail<ShapeError>("dataset: x is null, ", view.count, " samples are claimed");
+  if (view.count > 0 && view.features == 0)
+    fail<ShapeError>("dataset: x has 0 features, at least 1 is needed");
+  if ((view.targets || view.labels) && view.outputs == 0) {
+    fail<ShapeError>("dataset: y has 0 outputs or classes, at least 1 is needed");
+  }
   if (!view.labels) return;
   labels_.assign(view.labels, view.labels + view.count);
   view_.labels = labels_.data();

@@ -29,7 +29,8 @@ struct DatasetView {
 template <class T>
 class Dataset {
  public:
-  // Throws a ValueError that names the row whose label is not a class, and a ShapeError where x is null.
+  // Throws a ValueError that names the row whose label is not a class, and a ShapeError where x is null or a
+  // sample has no features or outputs.
   explicit Dataset(const DatasetView<T>& view);
   Dataset(Dataset&&) = default;
   Dataset& operator=(Dataset&&) = default;

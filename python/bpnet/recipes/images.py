@@ -13,6 +13,7 @@ from bpnet import _core
 from bpnet.data.images.augmentation import ImageAugmenter
 from bpnet.data.images.batches import ImageBatches, ImageSource
 from bpnet.data.images.folder import ImageProblem
+from bpnet.exclusive import Claim
 from bpnet.network import Network
 from bpnet.training import History, Trainer
 from bpnet.training.progress import Progress, new_bar
@@ -79,8 +80,13 @@ class ImageRun:
             KeyboardInterrupt: after Ctrl-C, with the run saved as it stands amid the epoch.
             NumericError: the loss or the weights are not finite; the file keeps the last epoch's end.
         """
-        with self.network._exclusive("training"):
+        claims, claim = self.network._claims, Claim()
+        try:
+            claims[claim] = None
+            claim.check("training", claims)
             return self._train(epochs)
+        finally:
+            claims.pop(claim, None)
 
     def _train(self, epochs: int) -> History:
         state = self.trainer._core.state

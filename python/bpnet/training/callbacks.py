@@ -186,11 +186,38 @@ def _is_number(value: Any) -> bool:
     return type(value) in (int, float)
 
 
-def check_state(kind: str, state: Mapping[str, Any]) -> None:
+def _module_of(callback: Callback) -> str:
+    module = type(callback).__module__
+    return "bpnet" if module == __name__ else module
+
+
+def kept_state(callback: Callback) -> dict[str, Any]:
+    """What a run file keeps of a callback: its class, the class's module and its state."""
+    return {"type": type(callback).__name__, "module": _module_of(callback), "state": callback.state()}
+
+
+def take_state(states: list[dict[str, Any]], callback: Callback) -> Mapping[str, Any] | None:
+    """Remove and return the first state that a callback of this class left, or None. A class of the user's may
+    have moved to another module since."""
+    name, module = type(callback).__name__, _module_of(callback)
+    named = [kept for kept in states if kept["type"] == name]
+    same = [kept for kept in named if kept.get("module", module) == module]
+    moved = [kept for kept in named if "bpnet" not in (module, kept.get("module"))]
+    for kept in same + moved:
+        states.remove(kept)
+        return kept["state"]
+    return None
+
+
+def check_state(kept: Mapping[str, Any]) -> None:
     """Raise a ValueError, TypeError or KeyError unless a callback of this class can load the state: before the
-    training, not after it. Of a class that is not bpnet's only the form is known."""
-    if not isinstance(kind, str) or not isinstance(state, dict):
-        raise TypeError(f"callback: a class name and a dictionary are needed, not {kind!r} and {state!r}")
+    training, not after it. Of a class that is not bpnet's only the form is known. Where no module was written
+    the class is bpnet's if it has such a name."""
+    kind, module, state = kept["type"], kept.get("module", "bpnet"), kept["state"]
+    if not (isinstance(kind, str) and isinstance(module, str) and isinstance(state, dict)):
+        raise TypeError(f"the state of callback {kind!r} is {state!r}, a dictionary is needed")
+    if module != "bpnet":
+        return
     if kind == "EarlyStopping":
         EarlyStopping().load_state(state)
     elif kind == "Checkpoint":

@@ -12,12 +12,14 @@ from typing import Any
 import numpy as np
 
 from bpnet import _core, arrays, checks
+from bpnet.exclusive import Claim
 from bpnet.losses import _CLASSES as LOSSES
 from bpnet.losses import Loss, as_loss, with_class_weight
 from bpnet.network import Network, _to_json, check_finite, load
 from bpnet.optimizers import Optimizer, as_optimizer
-from bpnet.training.callbacks import Callback, as_callback, check_state
+from bpnet.training.callbacks import Callback, as_callback, kept_state, take_state
 from bpnet.training.history import History
+from bpnet.training.notes import check_notes, read_notes, write_notes
 from bpnet.training.progress import Progress
 
 #: ``f(name, values)``, which changes ``values`` in place.
@@ -53,7 +55,6 @@ class Trainer:
 
     Attributes:
         history: the metrics of every epoch so far, those before a resume too.
-        notes: a dictionary of one's own, of JSON values, kept in the run file.
     """
 
     def __init__(
@@ -71,7 +72,7 @@ class Trainer:
         self.loss = as_loss("trainer", loss)
         self.optimizer = as_optimizer("trainer", optimizer)
         self.history = History()
-        self.notes: dict[str, Any] = {}
+        self._notes: dict[str, Any] = {}
         self._callbacks: list[Callback] = []
         self._callback_states: list[dict[str, Any]] = []
         self._core = _CORES[network.dtype.name](
@@ -91,6 +92,17 @@ class Trainer:
         # The core, of which Python's collector sees nothing, must not keep the trainer alive.
         me = weakref.ref(self)
         self._core.set_reducer(reducer and (lambda name, values: _reduce(me, name, values)), first_row)
+
+    @property
+    def notes(self) -> dict[str, Any]:
+        """A dictionary of the user's own that the run file keeps, of JSON: dictionaries with string keys, lists,
+        strings, finite numbers, booleans and None. Others are refused, when set and by :meth:`save`."""
+        return self._notes
+
+    @notes.setter
+    def notes(self, value: dict[str, Any]) -> None:
+        check_notes("trainer", value)
+        self._notes = value
 
     @property
     def steps(self) -> int:
@@ -149,7 +161,10 @@ class Trainer:
         Raises:
             RuntimeError: another fit is training this network, in another thread or around this callback.
         """
-        with self.network._exclusive("fit"):
+        claims, claim = self.network._claims, Claim()
+        try:
+            claims[claim] = None
+            claim.check("fit", claims)
             return self._fit(
                 X,
                 y,
@@ -162,6 +177,8 @@ class Trainer:
                 verbose,
                 online_block,
             )
+        finally:
+            claims.pop(claim, None)
 
     def _fit(
         self,
@@ -199,29 +216,31 @@ class Trainer:
                 "fit (validation_data)", Xv, yv, self.loss, rest[0] if rest else None
             )
         called = [as_callback(callback) for callback in checks.items("fit", "callbacks", callbacks)]
-        self._callbacks = sorted(called, key=lambda callback: callback.last)
-        for callback in self._callbacks:  # each takes the first state that one of its kind left
-            kind = type(callback).__name__
-            place = next((i for i, kept in enumerate(self._callback_states) if kept["type"] == kind), None)
-            if place is not None:
-                callback.load_state(self._callback_states.pop(place)["state"])
-        self._callback_states = []
+        called.sort(key=lambda callback: callback.last)
+        states = list(self._callback_states)
+        for callback in called:
+            state = take_state(states, callback)
+            if state is not None:
+                callback.load_state(state)
+        self._callbacks, self._callback_states = called, []  # only when all have their states
         return self._run(source, epochs, validation, verbose)
 
     def _run(self, source: _Source, epochs: int, validation: Any, verbose: int) -> History:
         core = self._core
         self.network._trainer = self  # from here on: a call that was refused leaves the run before it alone
+        self.history.truncate(self.epochs)  # C++, or a user of the core, may have put the run back
         history = History()
         first, last = self.epochs + 1, self.epochs + epochs
         snapshot = core.snapshot()
-        progress = Progress(verbose, last, source.samples * epochs if source.samples else None)
+        total = source.samples * epochs if source.samples else None
+        progress = Progress(verbose, last, total, initial=source.position if epochs else 0)
         try:
             for callback in self._callbacks:
                 callback.on_train_begin(self)
             for epoch in range(first, last + 1):
                 metrics = self._run_epoch(source, epoch, validation, progress)
+                self.history.add(metrics)  # first: an interrupt between the two is put right by truncate
                 snapshot = core.snapshot()
-                self.history.add(metrics)
                 history.add(metrics)
                 progress.end_epoch(epoch, metrics)
                 # A list, not any(): every callback hears of every epoch.
@@ -229,12 +248,15 @@ class Trainer:
                     break
         except BaseException:
             core.restore(snapshot)
+            self.history.truncate(self.epochs)
             raise
         finally:
             progress.close()
-        for callback in self._callbacks:
-            callback.on_train_end(self)
-        self.history.truncate(self.epochs)
+        try:
+            for callback in self._callbacks:
+                callback.on_train_end(self)
+        finally:  # one of them may have put the run back before another raised
+            self.history.truncate(self.epochs)
         return history
 
     def _run_epoch(
@@ -264,13 +286,15 @@ class Trainer:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the model and all that its training needs to go on bit-exactly: optimizer state,
-        schedule, place in the data order, history and notes. bpnet.load reads the model of it."""
-        notes = {
-            "history": self.history,
-            "callbacks": [{"type": type(each).__name__, "state": each.state()} for each in self._callbacks],
-            "notes": self.notes,
-        }
-        self._core.save(checks.path("save", path), _to_json(notes))
+        schedule, place in the data order, history and notes. bpnet.load reads the model of it.
+
+        Raises:
+            OSError: the file cannot be written; an old one stays as it was.
+            ValueError: notes, history or a callback's state that load would refuse or give back as something else.
+        """
+        states = [kept_state(callback) for callback in self._callbacks]  # and those no fit has taken up yet
+        notes = write_notes(self.history, states + self._callback_states, self.notes)
+        self._core.save(checks.path("save", path), notes)
 
     @classmethod
     def load(
@@ -293,7 +317,8 @@ class Trainer:
         trainer.loss = _loss_from(json.loads(core.loss))
         trainer.optimizer = _optimizer_from(json.loads(core.optimizer), json.loads(core.schedule))
         trainer._callbacks = []
-        trainer.history, trainer.notes, trainer._callback_states = _read_notes(notes)
+        trainer.history, trainer._notes, trainer._callback_states = read_notes(notes)
+        trainer.history.truncate(trainer.epochs)  # a C++ program may have put the run back
         trainer._set_reducer(reducer, first_row)
         network._trainer = trainer
         return trainer
@@ -309,6 +334,7 @@ class _Source:
     """Where an epoch's samples come from."""
 
     samples: int | None = None
+    position = 0  # samples of the epoch that were visited before
 
     def run(self, progress: Progress) -> int:
         """Train through one epoch, or what is left of it; the number of its samples."""
@@ -325,10 +351,10 @@ class _Arrays(_Source):
         self.shuffle = shuffle
         self.online_block = online_block
         self.samples = len(data)
-        position = self.core.state["position"]
-        if position > len(data):
+        self.position = self.core.state["position"]
+        if self.position > len(data):
             raise ValueError(
-                f"fit: the run stands after {position} samples of an epoch, the data has {len(data)}; "
+                f"fit: the run stands after {self.position} samples of an epoch, the data has {len(data)}; "
                 "give the data it was begun with"
             )
         self.core.check_batches(len(data), batch_size)
@@ -378,31 +404,6 @@ class _Batches(_Source):
 
 def _is_iterable_of_batches(X: Any) -> bool:
     return hasattr(X, "__iter__") and not hasattr(X, "__array__")
-
-
-def _read_notes(text: str) -> tuple[History, dict[str, Any], list[dict[str, Any]]]:
-    """History, notes and callback states of a run file; C++ leaves the text empty."""
-    try:
-        kept = json.loads(text or "{}")
-        history, notes, states = kept.get("history", {}), kept.get("notes", {}), kept.get("callbacks", [])
-        sound = isinstance(notes, dict) and isinstance(states, list) and _is_history(history)
-        for each in states:
-            check_state(each["type"], each["state"])
-    except (ValueError, RecursionError, AttributeError, TypeError, KeyError):
-        sound = False
-    if not sound:
-        raise _core.FileFormatError("load: the run's history and notes are not as Trainer.save writes them")
-    return History(history), notes, states
-
-
-def _is_history(history: Any) -> bool:
-    """One list of numbers per metric; epochs are numbered from 1, upwards."""
-    columns = list(history.values())
-    numbers = all(type(value) in (int, float) for column in columns for value in column)
-    epochs = history.get("epoch", [])
-    upwards = all(type(b) is int and a < b for a, b in zip([0, *epochs], epochs))
-    longest = max(map(len, columns), default=0)
-    return numbers and upwards and longest == len(epochs) and all(type(column) is list for column in columns)
 
 
 def _loss_from(description: Mapping[str, Any]) -> Loss:

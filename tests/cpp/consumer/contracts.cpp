@@ -4,6 +4,7 @@
 //
 // Usage: contracts [folder for its files]
 #include <bpnet/bpnet.h>
+#include <bpnet/core/text.h>
 #include <bpnet/io/safetensors.h>
 
 #include <algorithm>
@@ -12,7 +13,9 @@
 #include <filesystem>
 #include <fstream>
 #include <functional>
+#include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "allocations.h"
@@ -247,13 +250,13 @@ std::string bytes_of(const std::string& path) {
 }
 
 // action() with each of its allocations refused in turn, until there are no more; it may throw bad_alloc, or
-// say that the system has no memory. Returns how many there were.
-long refuse_each(const std::string& what, const std::function<void()>& action,
+// say that the system has no memory. Checks that there were `least`.
+void refuse_each(const std::string& what, long least, const std::function<void()>& action,
                  const std::function<void(bool thrown)>& afterwards) {
   for (long k = 0; k < 100000; ++k) {
     bool thrown = false;
     std::string wrong;
-    if (!refuse_allocation(k)) return -1;
+    if (!refuse_allocation(k)) return;
     try {
       action();
     } catch (const std::bad_alloc&) {
@@ -269,9 +272,11 @@ long refuse_each(const std::string& what, const std::function<void()>& action,
     refuse_allocation(-1);
     check(wrong.empty(), what + ": a refused allocation came out as '" + wrong + "'");
     afterwards(thrown);
-    if (!refused) return k;
+    if (refused) continue;
+    check(k >= least, what + ": only " + std::to_string(k) + " allocations were refused");
+    return;
   }
-  return 0;
+  check(false, what + ": there is no end to its allocations");
 }
 
 void refused_memory(const Rows& rows, const std::string& folder) {
@@ -287,28 +292,27 @@ void refused_memory(const Rows& rows, const std::string& folder) {
   const std::string whole = bytes_of(path);
   const std::size_t open_before = open_files();
 
-  const long saved = refuse_each(
-      "save", [&] { trainer.save(path); },
+  refuse_each(
+      "save", 10, [&] { trainer.save(path); },
       [&](bool) { check(bytes_of(path) == whole, "save: the file has other bytes"); });
   check(files_in(within) == 1, "save: a temporary file stays");
-  const long loaded = refuse_each("load", [&] { load(path); }, [](bool) {});
+  refuse_each("load", 10, [&] { load(path); }, [](bool) {});
   Network other = load(path);
   const std::vector<float> before = numbers_of(other);
   refuse_each(
-      "Trainer::load", [&] { Trainer::load(other, path); },
+      "Trainer::load", 10, [&] { Trainer::load(other, path); },
       [&](bool) { check(numbers_of(other) == before, "Trainer::load: the network has changed"); });
   const Json description = network.describe();
   const std::string written = description.dump();
   refuse_each(
-      "a copy of JSON", [&] { const Json copy = description; },
+      "a copy of JSON", 10, [&] { const Json copy = description; },
       [&](bool) { check(description.dump() == written, "a copy of JSON changed the original"); });
   check(open_files() == open_before, "files stay open");
-  check(saved != 0 && loaded != 0, "no allocation was refused");
   fs::remove_all(within);
 }
 
-// The work goes on with the threads that there are, and a reservation that is refused leaves the one before.
-void refused_threads_and_reservations(const Rows& rows) {
+// The work goes on with the threads that there are. The first of all: later none need be started.
+void refused_threads(const Rows& rows) {
   using namespace bpnet;
   const int before = num_threads();
   set_num_threads(1);
@@ -317,24 +321,58 @@ void refused_threads_and_reservations(const Rows& rows) {
   network.forward(rows.x.data(), 256, alone.data());
   for (int threads = 2; threads < 8; ++threads) {
     set_num_threads(threads);
-    refuse_allocation(0);
+    const bool can_refuse = refuse_allocation(0) && has_threads();
     network.forward(rows.x.data(), 256, out.data());
+    const bool refused = was_refused();
     refuse_allocation(-1);
+    check(refused || !can_refuse, "no thread was to be started");
     check(out == alone, "where no thread could be started the outputs are others");
   }
   set_num_threads(before);
+}
 
-  Trainer trainer(network, CrossEntropy{}, kMomentum);
-  trainer.reserve(16);
+// A reservation that is refused leaves the one before. What it took until then it keeps, so that each is one
+// of a new network.
+void refused_reservations(const Rows& rows) {
+  using namespace bpnet;
+  struct Reserved {
+    Network network{{kFeatures}, {linear(300), relu(), linear(kClasses)}, {.seed = 1}};
+    Trainer trainer{network, CrossEntropy{}, kMomentum};
+    Reserved() { trainer.reserve(16); }
+  };
+  auto reserved = std::make_unique<Reserved>();
   refuse_each(
-      "reserve", [&] { trainer.reserve(kMost); },
+      "reserve", 10, [&] { reserved->trainer.reserve(kMost); },
       [&](bool thrown) {
-        if (!thrown) return;
-        const auto step = trainer.state().step;
-        const float loss = trainer.step_unchecked(rows.x.data(), rows.labels.data(), 16);
-        check(std::isfinite(loss) && trainer.state().step == step + 1,
-              "a refused reserve dropped the one before");
+        if (thrown) {
+          const float loss = reserved->trainer.step_unchecked(rows.x.data(), rows.labels.data(), 16);
+          check(std::isfinite(loss) && reserved->trainer.state().step == 1,
+                "a refused reserve dropped the one before");
+        }
+        reserved = std::make_unique<Reserved>();
       });
+}
+
+void numbers_have_no_letters() {
+  double value = 7;
+  for (const char* text : {"inf", "-inf", "infinity", "nan", "-nan", "nan(abc)", "INF", "+1", " 1", "1 ", "",
+                           "-", ".", "0x10", "1e", "1e400"}) {
+    check(!bpnet::parse_double(text, value), std::string("'") + text + "' is taken for a number");
+  }
+  for (const auto& [text, number] : {std::pair{"1.", 1.0}, {".5", 0.5}, {"-1E+2", -100.0}, {"1e-400", 0.0}}) {
+    check(bpnet::parse_double(text, value) && value == number, std::string("'") + text + "' is no number");
+  }
+}
+
+void data_without_features_or_outputs(const Rows& rows) {
+  bpnet::DatasetView<float> view = rows.view(4);
+  view.features = 0;
+  expect<bpnet::ShapeError>([&] { bpnet::Dataset<float> data(view); },
+                            "dataset: x has 0 features, at least 1 is needed", "no features");
+  view = rows.view(4);
+  view.outputs = 0;
+  expect<bpnet::ShapeError>([&] { bpnet::Dataset<float> data(view); }, "dataset: y has 0 outputs",
+                            "no classes");
 }
 
 void what_is_no_file_is_not_read() {
@@ -349,6 +387,7 @@ int main(int count, char** arguments) {
   const std::string folder = count > 1 ? arguments[1] : ".";
   const Rows rows;
   try {
+    refused_threads(rows);
     a_batch_beyond_the_reserve(rows);
     a_reservation_survives(rows);
     unchecked_steps_count(rows);
@@ -358,7 +397,9 @@ int main(int count, char** arguments) {
     restored_statistics_stay(rows, folder);
     a_run_that_fits_in_part(folder);
     refused_memory(rows, folder);
-    refused_threads_and_reservations(rows);
+    refused_reservations(rows);
+    numbers_have_no_letters();
+    data_without_features_or_outputs(rows);
     what_is_no_file_is_not_read();
   } catch (const std::exception& error) {
     check(false, std::string("an exception got out: ") + error.what());

@@ -392,7 +392,7 @@ void expect_message(const std::string& message, const std::string& expected) {
         "the message is '" + message + "', one with '" + expected + "' was expected");
 }
 
-// The question comes by the clock unless a test puts something in its place: then at every opportunity.
+// The question comes by the clock, in whose place each opportunity is decided here.
 void work_is_interrupted() {
   const Data data(256, 16, 3);
   bpnet::Network network = small_network();
@@ -407,8 +407,6 @@ void work_is_interrupted() {
     }
     return false;
   };
-  while (!stops()) {  // a tenth of a second, or for ever if nobody asks
-  }
   bpnet::replace_question_clock([] { return false; });
   check(!stops(), "a call that was not asked was interrupted");
   bpnet::replace_question_clock([] { return true; });

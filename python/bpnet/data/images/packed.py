@@ -152,6 +152,10 @@ def pack_images(
         with open(replacement.temporary, "r+b") as file:
             _write(file, folder, verbose)
         replacement.commit()
+    except OSError as error:  # of the temporary file; a photograph's has another name, or no number
+        if error.errno is None or error.filename not in (None, replacement.temporary):
+            raise
+        raise OSError(error.errno, f"pack: {error.strerror}", os.fspath(path)) from None
     finally:
         replacement.discard()
     return PackedImages(path, folder.on_error)
