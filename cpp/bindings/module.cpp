@@ -1,6 +1,6 @@
 #include "arrays.h"
 #include "bpnet/core/arena.h"
-#include "bpnet/core/parallel.h"
+#include "bpnet/core/threads/parallel.h"
 #include "bpnet/kernels/dispatch.h"
 #include "bpnet/version.h"
 

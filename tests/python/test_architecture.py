@@ -21,10 +21,10 @@ ROOMS = ["core", "kernels", "layers", "network", "training", "io"]  # each inclu
 PRIVATE_HEADERS = {
     r"omp\.h": [],  # bpnet has a thread pool of its own
     r"thread|condition_variable|pthread\.h|sched\.h": [
-        "bpnet/core/fork.cpp",
-        "bpnet/core/parallel.cpp",
-        "bpnet/core/thread_pool.h",
-        "bpnet/core/thread_pool.cpp",
+        "bpnet/core/threads/fork.cpp",
+        "bpnet/core/threads/parallel.cpp",
+        "bpnet/core/threads/pool.h",
+        "bpnet/core/threads/pool.cpp",
     ],
     r"\w*intrin\.h|arm_neon\.h|cpuid\.h": ["bpnet/kernels"],
     r"cuda.*|cublas.*": ["bpnet/kernels/cuda"],
@@ -98,7 +98,7 @@ def test_private_headers(header):
 def test_threads_stay_in_one_place():
     pattern = re.compile(r"#\s*pragma\s+omp|_Pragma\s*\(\s*\"omp|\bomp_\w+\s*\(|std::j?thread\b|std::async\b")
     users = {name(path) for path in sources(ROOT / "cpp") if pattern.search(path.read_text(encoding="utf-8"))}
-    assert users <= {"cpp/bpnet/core/parallel.cpp", "cpp/bpnet/core/thread_pool.cpp"}
+    assert users <= {"cpp/bpnet/core/threads/parallel.cpp", "cpp/bpnet/core/threads/pool.cpp"}
 
 
 def cmake_texts() -> Iterator[tuple[str, str]]:

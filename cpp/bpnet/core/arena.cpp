@@ -5,7 +5,7 @@
 #include <cstring>
 #include <utility>
 
-#include "bpnet/core/interrupt.h"
+#include "bpnet/core/threads/interrupt.h"
 #include "bpnet/core/pages.h"
 
 namespace bpnet {

@@ -4,7 +4,7 @@
 #include <numbers>
 
 #include "bpnet/core/error.h"
-#include "bpnet/core/parallel.h"
+#include "bpnet/core/threads/parallel.h"
 #include "bpnet/core/random.h"
 #include "bpnet/core/shape.h"
 

@@ -7,7 +7,7 @@
 #include <set>
 
 #include "bpnet/core/error.h"
-#include "bpnet/core/interrupt.h"
+#include "bpnet/core/threads/interrupt.h"
 #include "bpnet/core/json.h"
 #include "bpnet/io/file.h"
 

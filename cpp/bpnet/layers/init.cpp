@@ -5,7 +5,7 @@
 #include <numbers>
 
 #include "bpnet/core/error.h"
-#include "bpnet/core/parallel.h"
+#include "bpnet/core/threads/parallel.h"
 #include "bpnet/core/random.h"
 
 namespace bpnet {

@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "bpnet/core/arena.h"
-#include "bpnet/core/interrupt.h"
+#include "bpnet/core/threads/interrupt.h"
 #include "bpnet/core/tensor.h"
 #include "bpnet/network/memory.h"
 #include "bpnet/network/plan.h"

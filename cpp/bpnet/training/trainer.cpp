@@ -6,7 +6,7 @@
 #include <limits>
 
 #include "bpnet/core/error.h"
-#include "bpnet/core/parallel.h"
+#include "bpnet/core/threads/parallel.h"
 #include "bpnet/training/metrics.h"
 #include "bpnet/training/order.h"
 

@@ -5,7 +5,7 @@
 // Usage: consumer [folder for its files]
 #include <bpnet/bpnet.h>
 #include <bpnet/core/arena.h>
-#include <bpnet/core/interrupt.h>
+#include <bpnet/core/threads/interrupt.h>
 
 #include <cmath>
 #include <cstdio>

@@ -1,11 +1,11 @@
-#include "bpnet/core/thread_pool.h"
+#include "bpnet/core/threads/pool.h"
 
 #include <algorithm>
 #include <chrono>
 #include <exception>
 #include <thread>
 
-#include "bpnet/core/interrupt.h"
+#include "bpnet/core/threads/interrupt.h"
 
 namespace bpnet {
 namespace {

@@ -1,4 +1,4 @@
-#include "bpnet/core/fork.h"
+#include "bpnet/core/threads/fork.h"
 
 #include <atomic>
 

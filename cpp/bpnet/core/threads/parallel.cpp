@@ -1,4 +1,4 @@
-#include "bpnet/core/parallel.h"
+#include "bpnet/core/threads/parallel.h"
 
 #include <algorithm>
 #include <atomic>
@@ -9,8 +9,8 @@
 #include <thread>
 
 #include "bpnet/core/error.h"
-#include "bpnet/core/interrupt.h"
-#include "bpnet/core/thread_pool.h"
+#include "bpnet/core/threads/interrupt.h"
+#include "bpnet/core/threads/pool.h"
 
 #ifdef __linux__
 #include <sched.h>

@@ -1,7 +1,7 @@
 // Built without threads (-DBPNET_THREADS=OFF): everything runs on the caller's.
 #include "bpnet/core/error.h"
-#include "bpnet/core/interrupt.h"
-#include "bpnet/core/parallel.h"
+#include "bpnet/core/threads/interrupt.h"
+#include "bpnet/core/threads/parallel.h"
 
 namespace bpnet {
 
