@@ -7,15 +7,17 @@
 #endif
 
 namespace bpnet {
+namespace {
 
-static std::atomic<std::uint64_t> forks{0};
+std::atomic<std::uint64_t> forks{0};
 
-std::uint64_t fork_count() {
 #if defined(__unix__) || defined(__APPLE__)
-  static const int registered = pthread_atfork(nullptr, nullptr, [] { forks.fetch_add(1); });
-  static_cast<void>(registered);
+// While the library is loaded, for the process may fork before it first uses it.
+[[maybe_unused]] const int registered = pthread_atfork(nullptr, nullptr, [] { forks.fetch_add(1); });
 #endif
-  return forks.load();
-}
+
+}  // namespace
+
+std::uint64_t fork_count() { return forks.load(std::memory_order_relaxed); }
 
 }  // namespace bpnet

@@ -1,110 +1,152 @@
+// Which threading layer runs the chunks: the one choice at run time.
 #include "bpnet/core/threads/parallel.h"
 
-#include <algorithm>
 #include <atomic>
-#include <cmath>
 #include <cstdlib>
-#include <fstream>
 #include <string>
-#include <thread>
 
 #include "bpnet/core/error.h"
+#include "bpnet/core/threads/fork.h"
 #include "bpnet/core/threads/interrupt.h"
-#include "bpnet/core/threads/pool.h"
-
-#ifdef __linux__
-#include <sched.h>
-#endif
-#if defined(__unix__) || defined(__APPLE__)
-#include <pthread.h>
-#endif
+#include "bpnet/core/threads/layer.h"
+#include "bpnet/core/threads/thread_count.h"
+#include "bpnet/core/threads/waits.h"
 
 namespace bpnet {
 namespace {
 
+constexpr Threading kAll[] = {Threading::automatic, Threading::openmp, Threading::pool, Threading::serial};
+
+// What was chosen. `trial`: OpenMP, which `automatic` leaves for the pool when its callers wait too long.
+enum class Choice { none, trial, openmp, pool, serial };
+
+std::atomic<Choice> chosen{Choice::none};
 std::atomic<int> thread_count{0};  // 0: not set
+Waits waits;                       // of the trial
 
-// Never destroyed: its threads sleep until the process ends. After fork() the child has none of them,
-// so it gets a pool of its own.
-std::atomic<ThreadPool*> the_pool{nullptr};
+// GCC's OpenMP waits for ever, in the child of a fork(), for the threads of its parent.
+bool openmp_hangs_here() { return fork_count() > 0; }
 
-ThreadPool& pool() {
-  static const bool made = [] {
-    the_pool = new ThreadPool;
-#if defined(__unix__) || defined(__APPLE__)
-    pthread_atfork(nullptr, nullptr, [] { the_pool = new ThreadPool; });
-#endif
-    return true;
-  }();
-  static_cast<void>(made);
-  return *the_pool.load(std::memory_order_acquire);
-}
-
-// Processors by cgroup quota (v2, then v1), or 0 when there is no quota.
-int cgroup_limit() {
-#ifdef __linux__
-  double quota = 0, period = 0;
-  std::string first;
-  if (std::ifstream v2("/sys/fs/cgroup/cpu.max"); v2 >> first >> period) {
-    quota = first == "max" ? 0 : std::atof(first.c_str());
-  } else {
-    std::ifstream("/sys/fs/cgroup/cpu/cpu.cfs_quota_us") >> quota;
-    std::ifstream("/sys/fs/cgroup/cpu/cpu.cfs_period_us") >> period;
+const ThreadingLayer* layer_of(Choice choice) {
+  switch (choice) {
+    case Choice::trial:
+    case Choice::openmp: return openmp_hangs_here() ? pool_layer() : openmp_layer();
+    case Choice::pool: return pool_layer();
+    default: return serial_layer();
   }
-  if (quota > 0 && period > 0) return std::max(1, static_cast<int>(std::ceil(quota / period)));
-#endif
-  return 0;
 }
 
-int affinity_limit() {
-#ifdef __linux__
-  cpu_set_t set;
-  if (sched_getaffinity(0, sizeof set, &set) == 0) return CPU_COUNT(&set);
-#endif
-  return static_cast<int>(std::thread::hardware_concurrency());
-}
-
-int find_default() {
-  for (const char* name : {"BPNET_NUM_THREADS", "OMP_NUM_THREADS"}) {
-    const char* text = std::getenv(name);
-    if (const int asked = text ? std::atoi(text) : 0; asked > 0) return asked;
+bool is_built(Threading layer) {
+  switch (layer) {
+    case Threading::openmp: return openmp_layer() != nullptr;
+    case Threading::pool: return pool_layer() != nullptr;
+    default: return true;
   }
-  int count = std::max(1, affinity_limit());
-  if (const int quota = cgroup_limit()) count = std::min(count, quota);
-  return count;
+}
+
+Choice choice_of(const char* operation, Threading layer) {
+  if (!is_built(layer)) {
+    std::string others;
+    for (const Threading each : kAll) {
+      if (is_built(each)) others += (others.empty() ? "" : ", ") + std::string(name_of(each));
+    }
+    fail<DeviceError>(operation, ": this bpnet was built without '", name_of(layer), "', it has ", others,
+                      "; choose one of these, or build it with -DBPNET_",
+                      layer == Threading::openmp ? "OPENMP=ON" : "THREADS=ON");
+  }
+  switch (layer) {
+    case Threading::openmp: return Choice::openmp;
+    case Threading::pool: return Choice::pool;
+    case Threading::serial: return Choice::serial;
+    case Threading::automatic: break;
+  }
+  if (openmp_layer() && !openmp_hangs_here()) return Choice::trial;
+  return pool_layer() ? Choice::pool : Choice::serial;
+}
+
+Threading parse(const char* operation, std::string_view name) {
+  for (const Threading each : kAll) {
+    if (name == name_of(each)) return each;
+  }
+  fail<ValueError>(operation, ": '", std::string(name),
+                   "' is not a threading layer, expected auto, openmp, pool or serial");
+}
+
+Choice current() {
+  Choice now = chosen.load(std::memory_order_acquire);
+  if (now != Choice::none) return now;
+  const char* const variable = "BPNET_THREADING";
+  const char* const name = std::getenv(variable);
+  const Threading asked = name && *name ? parse(variable, name) : Threading::automatic;
+  const Choice first = choice_of(variable, asked);
+  return chosen.compare_exchange_strong(now, first) ? first : now;
 }
 
 }  // namespace
 
-int default_num_threads() {
-  static const int count = find_default();
-  return count;
+const char* name_of(Threading layer) {
+  switch (layer) {
+    case Threading::openmp: return "openmp";
+    case Threading::pool: return "pool";
+    case Threading::serial: return "serial";
+    case Threading::automatic: break;
+  }
+  return "auto";
 }
 
+Threading threading_named(std::string_view name) { return parse("set_threading", name); }
+
+void set_threading(Threading layer) {
+  const Choice choice = choice_of("set_threading", layer);
+  if (choice == Choice::openmp && openmp_hangs_here()) {
+    fail<DeviceError>(
+        "set_threading: 'openmp' cannot be used in the child of a fork(), where it may wait for ever ",
+        "for threads of the parent; use 'pool', or start the process anew ('spawn')");
+  }
+  if (choice == Choice::trial) waits.forget();
+  chosen = choice;
+}
+
+Threading threading() { return layer_of(current())->kind; }
+
 int num_threads() {
-  const int count = thread_count.load(std::memory_order_relaxed);
-  return count > 0 ? count : default_num_threads();
+  if (const int set = thread_count.load(std::memory_order_relaxed)) return set;
+  const int openmp = asked_num_threads() ? 0 : openmp_num_threads();
+  return openmp ? openmp : default_num_threads();
+}
+
+int default_num_threads() {
+  if (!has_threads()) return 1;
+  const int asked = asked_num_threads();
+  return asked ? asked : allowed_num_threads();
 }
 
 void set_num_threads(int count) {
   if (count < 1) fail<ValueError>("set_num_threads: ", count, " threads asked, at least 1 needed");
-  thread_count = count;
+  if (has_threads()) thread_count = count;
 }
 
-bool has_threads() { return true; }
+bool has_threads() { return pool_layer() != nullptr; }
 
 void start_threads() {
-  if (num_threads() > 1) pool().start(num_threads());
+  const ThreadingLayer* const layer = layer_of(current());
+  if (num_threads() > 1) layer->start(num_threads());
 }
 
 void parallel_for(std::size_t count, void (*function)(std::size_t, void*), void* argument) {
   const Interruptible* const work = Interruptible::current();
   if (work && work->stopped()) return;
+  const Choice choice = current();
   const int threads = num_threads();
   if (threads < 2 || count < 2) {
     run_in_turn(count, function, argument);
-  } else {
-    pool().run(count, function, argument, threads);
+    return;
+  }
+  const bool trial = choice == Choice::trial;
+  layer_of(choice)->run(count, function, argument, threads, trial ? &waits : nullptr);
+  if (trial && waits.too_long()) {
+    Choice left = Choice::trial;
+    chosen.compare_exchange_strong(left, Choice::pool);
   }
 }
 
