@@ -5,14 +5,14 @@
 namespace bpnet {
 namespace {
 
-// What is no sign of a busy machine: that another thread is still at a few chunks, or is being woken.
-constexpr double kWaitPerChunk = 4, kWaking = 50e-6;
-// Of one region no more than this counts, so that a process that was stopped for a while has one late region.
-constexpr double kMostPerRegion = 5e-3;
-// So much of the time in regions may be lost for ever. What is lost beyond it adds up to kTooMuch, over
-// kTooMany regions at least, or is forgotten.
-constexpr double kTolerated = 1.0 / 8, kTooMuch = 20e-3;
-constexpr int kTooMany = 8;
+// Another thread that is still at a few chunks, or is being woken, is no sign of a busy machine.
+constexpr double kWaitPerChunk = 4, kWaking = 200e-6;
+// One region counts no more than this: a process that was stopped for minutes has a single late region.
+constexpr double kMostPerRegion = 10e-3;
+// This part of the time in regions may be lost again and again. Losses beyond it add up until they are kTooMuch,
+// in kTooMany regions at least; a share of the time that is smaller pays them off.
+constexpr double kTolerated = 1.0 / 20, kTooMuch = 25e-3;
+constexpr int kTooMany = 5;
 
 std::atomic<void (*)(Region&)> replacement{nullptr};
 
