@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import bpnet as bp
+from threading_layers import LAYERS
 
 ROOT = Path(__file__).parents[2]
 CONSUMER = ROOT / "tests" / "cpp" / "consumer"
@@ -66,11 +67,13 @@ class Build:
     def consumers(self, folder: Path, *definitions: str) -> list[Path]:
         """Build the applications with bpnet where the definitions say; the finished programs."""
         self(CONSUMER, folder, *definitions)
-        programs = []
-        for name in ("consumer", "contracts"):
+        programs = {}
+        for name in ("consumer", "contracts", "regions"):
             found = [path for path in folder.rglob(f"{name}*") if path.name in (name, f"{name}.exe")]
-            programs.append(next(path for path in found if path.is_file()))
-        return programs
+            programs |= {name: path for path in found if path.is_file()}
+        assert {"consumer", "contracts"} <= set(programs)
+        assert ("regions" in programs) == ("openmp" in LAYERS), "an application with OpenMP of its own"
+        return list(programs.values())
 
 
 @pytest.fixture(scope="module")
