@@ -5,6 +5,7 @@
 #include <atomic>
 #include <chrono>
 #include <exception>
+#include <limits>
 #include <thread>
 #include <vector>
 
@@ -42,10 +43,11 @@ bool can_make(int count) {
 }
 
 // Whether this thread has, or can get, a team of so many threads. A team belongs to the thread that calls.
+// What was refused is not tried again: each try makes all the threads.
 bool has_team(int threads) {
-  thread_local int tried = 1;
-  if (threads > tried && can_make(threads - 1)) tried = threads;
-  return threads <= tried;
+  thread_local int had = 1, refused = std::numeric_limits<int>::max();
+  if (threads > had && threads < refused) (can_make(threads - 1) ? had : refused) = threads;
+  return threads <= had;
 }
 
 // The team has all its threads also where there are fewer chunks: libgomp ends those that a smaller one has
