@@ -19,6 +19,7 @@ from pathlib import Path
 from benchmarks import alexnet, native, report
 from benchmarks.cases import CASES
 from benchmarks.crew import Crew
+from benchmarks.layers import BUSY_PROCESSES, MINI_BATCHES, compare, four_at_once
 from benchmarks.measure import OtherWeights, Row, measure
 from benchmarks.processes import four_processes
 from benchmarks.startup import import_times, package_sizes
@@ -52,6 +53,7 @@ def measurements(
     crew: Crew,
     processors: Sequence[int],
     peak: Callable[[], float] | None,
+    every_processor: Sequence[int],
 ) -> Measurements:
     """What there is to measure, by name, in the order in which it is done."""
     repeats = options.repeats
@@ -60,13 +62,19 @@ def measurements(
     if options.threads == "1":  # they know no threads
         found["import time"] = partial(import_times, repeats)
         found["sizes"] = package_sizes
+        for busy in (0, BUSY_PROCESSES):  # these run on all processors
+            for case in MINI_BATCHES:
+                found[f"threads, {busy} busy, {case.name}"] = partial(
+                    compare, case, busy, company, every_processor, repeats
+                )
+        found["threads, four processes at once"] = partial(four_at_once, every_processor, repeats)
     else:
         for case in CASES:
             if max(case.widths) >= 128 and not case.predict:
                 found[f"all threads, {case.name}"] = partial(
                     gain_of_threads, case, company, processors, repeats
                 )
-        found["four processes at once"] = partial(four_processes, len(processors), repeats)
+        found["four processes at once"] = partial(four_processes, processors, repeats)
     return found
 
 
@@ -77,7 +85,9 @@ def chosen(found: Measurements, only: Sequence[str] | None) -> Measurements:
 
 
 def run(options: argparse.Namespace) -> list[Row]:
-    processors = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else [0]
+    processors = every_processor = (
+        sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else [0]
+    )
     obstacle = native.build()  # with all processors
     if obstacle:
         print(f"left out: the multiply-add peak and the kernels ({obstacle})")
@@ -92,7 +102,7 @@ def run(options: argparse.Namespace) -> list[Row]:
             found = alexnet.measurements(company, threads, processors, options.repeats, peak)
         else:
             crew = Crew(company, threads, processors)
-            found = measurements(options, company, crew, processors, peak)
+            found = measurements(options, company, crew, processors, peak, every_processor)
         print(report.HEAD)
         for measured in chosen(found, options.only).values():
             try:

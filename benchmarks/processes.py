@@ -8,9 +8,11 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from benchmarks.measure import Row, row
+from benchmarks.workers import bound_to
 
 PROCESSES = 4
 NETS = {"16-64-64-2 B=32": ((16, 64, 64, 2), 60), "784-128-10 B=32": ((784, 128, 10), 6)}
@@ -35,15 +37,21 @@ for line in sys.stdin:
 """
 
 
-def _start(code: str, threads: int | None) -> list[Any]:
+def _start(
+    code: str, threads: int | None, processors: Sequence[int], environment: dict[str, str] | None
+) -> list[Any]:
     names = ("BPNET_NUM_THREADS", "OMP_NUM_THREADS")
     env = {name: value for name, value in os.environ.items() if name not in names}
+    env |= environment or {}
     if threads:
         env["BPNET_NUM_THREADS"] = str(threads)
     command = [sys.executable, "-c", code]
     pipe = subprocess.PIPE
     children = [
-        subprocess.Popen(command, env=env, stdin=pipe, stdout=pipe, text=True) for _ in range(PROCESSES)
+        subprocess.Popen(
+            command, env=env, stdin=pipe, stdout=pipe, text=True, preexec_fn=bound_to(processors)
+        )
+        for _ in range(PROCESSES)
     ]
     for child in children:
         _expect(child, "ready")
@@ -78,18 +86,23 @@ def _in_turn(children: list[Any]) -> float:
     return time.perf_counter() - start
 
 
-def four_processes(threads: int, repeats: int) -> list[Row]:
+def four_processes(
+    processors: Sequence[int], repeats: int, environment: dict[str, str] | None = None
+) -> list[Row]:
     """Time one after another over time at once: above 1 it pays to run them at once; 1 / 1.3 is the least
     that bpnet promises."""
     rows = []
     for name, (widths, epochs) in NETS.items():
         code = CHILD.format(widths=widths, epochs=epochs)
-        together, alone = _start(code, None), _start(code, 1)
+        together = _start(code, None, processors, environment)
+        alone = _start(code, 1, processors, environment)
         try:
             gains = [_in_turn(alone) / _at_once(together) for _ in range(repeats)]
         finally:
             for child in together + alone:
                 child.stdin.close()
                 child.wait()
-        rows.append(row(f"four processes at once, {name}", threads, "one after another, one thread", gains))
+        rows.append(
+            row(f"four processes at once, {name}", len(processors), "one after another, one thread", gains)
+        )
     return rows

@@ -9,6 +9,7 @@ the processors before the peer is loaded, then answers one JSON line with one JS
                                                    samples, seconds
     {"do": "weights", "path": …}                   its weights into an .npz file; whether it can tell them
     {"do": "outputs", "path": …}                   replaces the inputs in an .npy file by their outputs
+    {"do": "threading"}                            bpnet's threading layer in use
     {"do": "to_goal", "form": …}                   benchmarks/to_accuracy.py
 
 A ``case`` is the fields of one (``benchmarks/cases.py``, or what the peer's ``read_case`` understands). What
@@ -83,6 +84,11 @@ class Desk:
         assert self._runner is not None and self._runner.outputs is not None, "it has no outputs"
         np.save(path, self._runner.outputs(np.load(path)))
         return {}
+
+    def threading(self) -> dict[str, Any]:
+        import bpnet
+
+        return {"layer": bpnet.threading()}
 
     def to_goal(self, form: str) -> dict[str, Any]:
         from benchmarks.to_accuracy import seconds_to_goal

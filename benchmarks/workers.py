@@ -13,7 +13,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +57,13 @@ def die_with_parent() -> None:
     """A stopped process would not see that its pipe has ended (Linux; elsewhere it stays)."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+
+
+def bound_to(processors: Sequence[int]) -> Callable[[], None] | None:
+    """A ``preexec_fn`` that binds a process to these processors, also where ours is bound to fewer."""
+    if not hasattr(os, "sched_setaffinity"):
+        return None
+    return lambda: os.sched_setaffinity(0, processors)
 
 
 class Process:

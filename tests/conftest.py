@@ -1,4 +1,4 @@
-"""What all tests share: the --slow option, and the number of threads put back after each test."""
+"""What all tests share: the --slow option, and threads as before after each test."""
 
 from __future__ import annotations
 
@@ -25,3 +25,6 @@ def _threads_as_before():
     before = bp.num_threads()
     yield
     bp.set_num_threads(before)
+    from threading_layers import as_asked
+
+    as_asked()

@@ -14,7 +14,7 @@
 #include <vector>
 
 #include "bpnet/bpnet.h"
-#include "bpnet/core/parallel.h"
+#include "bpnet/core/threads/parallel.h"
 #include "measured.h"
 #include "peaks.h"
 

@@ -6,7 +6,7 @@
 #include <memory>
 
 #include "bpnet/core/memory/arena.h"
-#include "bpnet/core/parallel.h"
+#include "bpnet/core/threads/parallel.h"
 
 namespace peaks {
 namespace {

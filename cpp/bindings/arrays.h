@@ -140,5 +140,6 @@ void register_network(py::module_& module);
 void register_trainer(py::module_& module);
 void register_io(py::module_& module);
 void register_images(py::module_& module);
+void register_threads(py::module_& module);
 
 }  // namespace bpnet::bindings

@@ -42,8 +42,8 @@ auto without_interpreter(const Work& work) -> std::invoke_result_t<const Work&> 
   }
 }
 
-// Takes the interpreter for a while, within without_interpreter(). When the interpreter is ending, a thread that is
-// not its last waits here until the process is gone.
+// Takes the interpreter for a while, within without_interpreter(). When the interpreter is ending, a thread
+// that is not its last waits here until the process is gone.
 PyGILState_STATE enter_interpreter();
 
 // work(), with the interpreter, on a thread that is without_interpreter().

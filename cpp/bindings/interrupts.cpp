@@ -2,7 +2,7 @@
 #include <csignal>
 
 #include "arrays.h"
-#include "bpnet/core/interrupt.h"
+#include "bpnet/core/threads/interrupt.h"
 
 namespace bpnet::bindings {
 namespace {

@@ -1,7 +1,6 @@
 #include "arrays.h"
-#include "bpnet/core/fork.h"
 #include "bpnet/core/memory/arena.h"
-#include "bpnet/core/parallel.h"
+#include "bpnet/core/threads/fork.h"
 #include "bpnet/kernels/dispatch.h"
 #include "bpnet/version.h"
 
@@ -17,11 +16,9 @@ PYBIND11_MODULE(_core, module, py::mod_gil_not_used()) {
   register_trainer(module);
   register_io(module);
   register_images(module);
+  register_threads(module);
   module.def("backends", &bpnet::backends);
   module.def("default_backend", [] { return bpnet::find_backend().name; });
-  module.def("num_threads", &bpnet::num_threads);
-  module.def("set_num_threads", &bpnet::set_num_threads, py::arg("count"));
-  module.def("has_threads", &bpnet::has_threads);
   module.def("arena_allocations", &bpnet::arena_allocations);
   module.def("fork_count", &bpnet::fork_count);
 }

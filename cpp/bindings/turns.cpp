@@ -4,7 +4,7 @@
 
 #include <stdexcept>
 
-#include "bpnet/core/fork.h"
+#include "bpnet/core/threads/fork.h"
 
 namespace bpnet::bindings {
 

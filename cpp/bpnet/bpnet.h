@@ -2,7 +2,7 @@
 #pragma once
 
 #include "bpnet/core/error.h"
-#include "bpnet/core/parallel.h"
+#include "bpnet/core/threads/parallel.h"
 #include "bpnet/io/augmentation.h"
 #include "bpnet/io/checkpoint.h"
 #include "bpnet/io/idx.h"

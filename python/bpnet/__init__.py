@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING as _TYPE_CHECKING
 from typing import Any as _Any
 
 from bpnet import _core
-from bpnet._core import DeviceError, FileFormatError, NumericError, backends, num_threads
+from bpnet._core import DeviceError, FileFormatError, NumericError, backends
 from bpnet.checks import whole as _whole
 from bpnet.initializers import (
     Constant,
@@ -143,12 +143,50 @@ __all__ = [
     "plots",
     "recipes",
     "set_num_threads",
+    "set_threading",
+    "threading",
 ]
+
+
+def num_threads() -> int:
+    """The number of threads that bpnet uses: in this order what :func:`set_num_threads`, the variable
+    ``BPNET_NUM_THREADS``, OpenMP's ``omp_set_num_threads`` (which ``threadpoolctl.threadpool_limits`` calls; for
+    the calling thread, where bpnet was built with OpenMP), the variable ``OMP_NUM_THREADS``, and at last the
+    process's processor affinity and cgroup say."""
+    return _core.num_threads()
 
 
 def set_num_threads(count: int) -> None:
     """Use ``count`` threads, at least 1, even above the number of processors. Results do not depend on it."""
     _core.set_num_threads(_whole("set_num_threads", "count", count, most=65_536))
+
+
+def threading() -> str:
+    """The threading layer in use: ``"openmp"``, ``"pool"`` or ``"serial"``, under ``"auto"`` too."""
+    return _core.threading()
+
+
+def set_threading(name: str) -> None:
+    """Choose what runs bpnet's threads. Results do not depend on it.
+
+    The variable ``BPNET_THREADING`` chooses for a whole process; an invalid value of it is an error when the first
+    network is made. The child of a ``fork()`` uses the pool in place of OpenMP, which may wait for ever there.
+
+    Args:
+        name: ``"openmp"``, the threads of OpenMP, which an application shares with its own parallel regions;
+            ``"pool"``, threads of bpnet's own, which wait for each other less where other processes are busy;
+            ``"serial"``, the calling thread alone; ``"auto"``, the default: OpenMP where bpnet was built with it,
+            and the pool from then on, until ``set_threading`` is called again, once too much time has passed in
+            waiting for OpenMP's threads.
+
+    Raises:
+        TypeError: ``name`` is not a string.
+        ValueError: there is no such layer.
+        DeviceError: this bpnet was built without it; ``"openmp"`` in the child of a ``fork()``.
+    """
+    if not isinstance(name, str):
+        raise TypeError(f"set_threading: name is {name!r}, expected 'auto', 'openmp', 'pool' or 'serial'")
+    _core.set_threading(name)
 
 
 def get_include() -> str:

@@ -19,13 +19,8 @@ ROOMS = ["core", "kernels", "layers", "network", "training", "io"]  # each inclu
 
 # Where each header that only one place may see is seen. Folders or files, below cpp/.
 PRIVATE_HEADERS = {
-    r"omp\.h": [],  # bpnet has a thread pool of its own
-    r"thread|condition_variable|pthread\.h|sched\.h": [
-        "bpnet/core/fork.cpp",
-        "bpnet/core/parallel.cpp",
-        "bpnet/core/thread_pool.h",
-        "bpnet/core/thread_pool.cpp",
-    ],
+    r"omp\.h": ["bpnet/core/threads/openmp.cpp"],
+    r"thread|condition_variable|pthread\.h|sched\.h": ["bpnet/core/threads"],
     r"\w*intrin\.h|arm_neon\.h|cpuid\.h": ["bpnet/kernels"],
     r"cuda.*|cublas.*": ["bpnet/kernels/cuda"],
     r"pybind11/.*": ["bindings"],
@@ -113,9 +108,12 @@ def test_private_headers(header):
 
 
 def test_threads_stay_in_one_place():
-    pattern = re.compile(r"#\s*pragma\s+omp|_Pragma\s*\(\s*\"omp|\bomp_\w+\s*\(|std::j?thread\b|std::async\b")
-    users = {name(path) for path in sources(ROOT / "cpp") if pattern.search(path.read_text(encoding="utf-8"))}
-    assert users <= {"cpp/bpnet/core/parallel.cpp", "cpp/bpnet/core/thread_pool.cpp"}
+    text = {name(path): path.read_text(encoding="utf-8") for path in sources(ROOT / "cpp")}
+    openmp = re.compile(r"#\s*pragma\s+omp|_Pragma\s*\(\s*\"omp|\bomp_\w+\s*\(")
+    assert {path for path in text if openmp.search(text[path])} == {"cpp/bpnet/core/threads/openmp.cpp"}
+    threads = re.compile(r"std::j?thread\b|std::async\b")
+    users = {path for path in text if threads.search(text[path])}
+    assert users and all(path.startswith("cpp/bpnet/core/threads/") for path in users), users
 
 
 def cmake_texts() -> Iterator[tuple[str, str]]:

@@ -11,6 +11,7 @@ import pytest
 import bpnet as bp
 from bpnet import _core
 from bpnet.data import Augmentation, ImageAugmenter, ImageStatistics, Preprocessing
+from threading_layers import LAYERS, use
 
 SIZE, CROP = 20, 13
 VARIANTS = {
@@ -58,8 +59,12 @@ def window(image: np.ndarray, view: dict, centre_mean: bool) -> np.ndarray:
 
 
 @variants
+@pytest.mark.parametrize("layer", LAYERS)
 @pytest.mark.parametrize("threads", [1, 2, 3, 8])
-def test_training_windows_are_the_oracles_bits(augmentation: Augmentation, centre_mean: bool, threads: int):
+def test_training_windows_are_the_oracles_bits(
+    augmentation: Augmentation, centre_mean: bool, threads: int, layer: str
+):
+    use(layer)
     bp.set_num_threads(threads)
     made, images = augmenter(augmentation, centre_mean), photographs()
     samples = np.random.default_rng(2).permutation(1000)[: len(images)]

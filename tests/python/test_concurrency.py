@@ -16,11 +16,16 @@ import pytest
 import bpnet as bp
 from ctrl_c import HANG
 from test_copies_and_company import LABELS, X, network, together
+from threading_layers import ASKED, LAYERS
 
 
-def python(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+def python(code: str, *arguments: str, layer: str = ASKED) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-W", "ignore", "-c", code, *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=HANG, check=False)
+    environment = os.environ | {"BPNET_THREADING": layer}
+    return subprocess.run(command, capture_output=True, text=True, timeout=HANG, check=False, env=environment)
+
+
+layers = pytest.mark.parametrize("layer, threads", [(LAYERS[0], "1"), *((layer, "3") for layer in LAYERS)])
 
 
 ENDING = """
@@ -59,11 +64,13 @@ atexit.register(Notes.file.close)
 """
 
 
-@pytest.mark.parametrize("threads", ["1", "3"])
+@layers
 @pytest.mark.parametrize("work", ["train", "predict", "step"])
-def test_the_main_thread_ends_while_a_daemon_thread_is_at_work(work: str, threads: str, tmp_path: Path):
+def test_the_main_thread_ends_while_a_daemon_thread_is_at_work(
+    work: str, layer: str, threads: str, tmp_path: Path
+):
     for _ in range(5):
-        done = python(ENDING, work, str(tmp_path / "notes"), threads)
+        done = python(ENDING, work, str(tmp_path / "notes"), threads, layer=layer)
         assert (done.returncode, done.stderr) == (0, "")
         assert (tmp_path / "notes").read_text() == "what I noted"
 
@@ -117,10 +124,10 @@ net.predict(X)  # here nothing is lost
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
-@pytest.mark.parametrize("threads", ["1", "3"])
-def test_a_fork_while_another_thread_holds_the_network(threads: str, tmp_path: Path):
+@layers
+def test_a_fork_while_another_thread_holds_the_network(layer: str, threads: str, tmp_path: Path):
     """The child is told so, whatever it does with it; what it makes or loads anew is its own."""
-    done = python(FORKING, threads, str(tmp_path / "model"))
+    done = python(FORKING, threads, str(tmp_path / "model"), layer=layer)
     assert (done.returncode, done.stdout) == (0, "[1]\n"), done.stderr
 
 

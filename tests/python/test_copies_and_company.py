@@ -18,6 +18,7 @@ import bpnet as bp
 from ctrl_c import HANG
 from layer_cases import CASES, Case
 from test_bad_input import bits
+from threading_layers import LAYERS, use
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(3000, 20)).astype(np.float32)
@@ -160,12 +161,14 @@ else:
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+@pytest.mark.parametrize("layer", ["auto", *LAYERS])
 @pytest.mark.parametrize("kind", ["fresh", "warm", "pool"])
-def test_a_fork_trains_without_hanging(kind: str):
+def test_a_fork_trains_without_hanging(kind: str, layer: str):
     """Threads do not survive fork(): a child that waits for them would wait for ever."""
     here = os.path.dirname(__file__)
     command = [sys.executable, "-W", "ignore", "-c", FORKED, kind, here]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=HANG)
+    environment = os.environ | {"BPNET_THREADING": layer}
+    done = subprocess.run(command, capture_output=True, text=True, timeout=HANG, env=environment)
     assert done.returncode == 0, done.stderr
     assert done.stdout.split() == ["True"] * (1 if kind == "pool" else 2)
 
@@ -221,11 +224,12 @@ def together(*jobs: Callable[[], Any], seconds: float = HANG) -> list[Any]:
     return results
 
 
-threads = pytest.mark.parametrize("threads", [1, 2])
+threads = pytest.mark.parametrize("layer, threads", [(LAYERS[0], 1), *((layer, 2) for layer in LAYERS)])
 
 
 @threads
-def test_threads_predict_on_one_network(threads: int):
+def test_threads_predict_on_one_network(layer: str, threads: int):
+    use(layer)
     bp.set_num_threads(threads)
     net = network()
     wanted = [net.predict(X[: 700 * n]) for n in (1, 2, 3, 4)]
@@ -236,7 +240,8 @@ def test_threads_predict_on_one_network(threads: int):
 
 
 @threads
-def test_threads_train_networks_of_their_own(threads: int):
+def test_threads_train_networks_of_their_own(layer: str, threads: int):
+    use(layer)
     bp.set_num_threads(threads)
 
     def job(seed: int) -> bytes:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import bpnet as bp
+from threading_layers import LAYERS
 
 ROOT = Path(__file__).parents[2]
 CONSUMER = ROOT / "tests" / "cpp" / "consumer"
@@ -67,7 +68,10 @@ class Build:
         """Build the applications with bpnet where the definitions say; the finished programs."""
         self(CONSUMER, folder, *definitions)
         programs = []
-        for name in ("consumer", "contracts"):
+        names = ["consumer", "contracts"]
+        if "openmp" in LAYERS:  # an application with OpenMP of its own
+            names.append("regions")
+        for name in names:
             found = [path for path in folder.rglob(f"{name}*") if path.name in (name, f"{name}.exe")]
             programs.append(next(path for path in found if path.is_file()))
         return programs

@@ -1,4 +1,4 @@
-"""The same bits for every number of threads, twice in a row, and across a save and a resume at any step."""
+"""The same bits for every number of threads and every threading layer, twice in a row, and across a save and a resume at any step."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import bpnet as bp
+from threading_layers import walk
 
 THREADS = (1, 1, 2, 3, 8)  # 1 twice: two runs alike
 
@@ -55,8 +56,7 @@ def run_bits(net: bp.Network, trainer: bp.Trainer) -> tuple:
 def test_mini_batches_by_threads(backend: str, dtype: str):
     x, y = digits()
     runs = []
-    for threads in THREADS:
-        bp.set_num_threads(threads)
+    for _ in walk(THREADS):
         net = deep(dtype, backend)
         weight = np.linspace(0.5, 2, len(x))
         history = net.fit(
@@ -73,8 +73,7 @@ def test_mini_batches_by_threads(backend: str, dtype: str):
 def test_optimizers_by_threads(optimizer: bp.optimizers.Optimizer):
     x, y = digits()
     runs = []
-    for threads in THREADS:
-        bp.set_num_threads(threads)
+    for _ in walk(THREADS):
         net = deep()
         bp.Trainer(net, "cross_entropy", optimizer).step(x[:128], y[:128])
         runs.append(bits(net))
@@ -89,8 +88,7 @@ def test_losses_by_threads(backend: str, loss: str):
     x = numbers.normal(size=(6000, 6)).astype(np.float32)
     y = np.eye(10, dtype=np.float32)[numbers.integers(0, 10, len(x))]
     runs = []
-    for threads in THREADS:
-        bp.set_num_threads(threads)
+    for _ in walk(THREADS):
         net = bp.Network(6, [bp.Linear(10)], dtype="float64", backend=backend)  # float32 would round it away
         trainer = bp.Trainer(net, loss, bp.SGD(0.1))
         runs.append([trainer.step(x, y, np.linspace(0, 1, len(x))) for _ in range(3)])
@@ -103,8 +101,7 @@ def test_online_by_threads(backend: str, widths: tuple[int, int, int]):
     x, y = digits(200, widths[0])
     y = y % widths[2]
     runs = []
-    for threads in THREADS:
-        bp.set_num_threads(threads)
+    for _ in walk(THREADS):
         net = bp.Network(widths[0], [bp.Linear(widths[1]), bp.Tanh(), bp.Linear(widths[2])], backend=backend)
         history = net.fit(x, y, optimizer=bp.SGD(0.01, weight_decay=1e-4), epochs=2, batch_size=1, verbose=0)
         runs.append((bits(net), history["loss"], history["accuracy"]))
@@ -113,8 +110,7 @@ def test_online_by_threads(backend: str, widths: tuple[int, int, int]):
 
 def test_the_lecture_by_threads():
     runs = []
-    for threads in THREADS:
-        bp.set_num_threads(threads)
+    for _ in walk(THREADS):
         w = bp.backprop(*table(), layers=(6, 8, 1), eta=0.01, steps=2000, seed=2)
         runs.append([layer.tobytes() for layer in w[1:]])
     assert all(run == runs[0] for run in runs)

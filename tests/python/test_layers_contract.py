@@ -14,6 +14,7 @@ import pytest
 
 import bpnet as bp
 from layer_cases import CASES, Case, uncovered_types
+from threading_layers import walk
 
 SIZES = [1, 2, 3, 5, 7, 13, 17, 31, 33, 63, 65, 100, 257]
 # Every size as width in, width out and batch, in three different companies.
@@ -187,8 +188,7 @@ def test_same_bits_for_every_number_of_threads(stack: Stack, backend: str, dtype
     """Large enough that the work is shared out; the reference backend never does."""
     features, out, batch = (40, 30, 20) if backend == "reference" else (257, 190, 131)
     first = None
-    for threads in (1, 1, 2, 3, 8):
-        bp.set_num_threads(threads)
+    for _ in walk((1, 1, 2, 3, 8)):
         net = stack.network(features, out, dtype, backend)
         result = run(net, *data_for(stack, net, batch))
         assert_same_bits(result, first or result)

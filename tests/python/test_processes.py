@@ -10,6 +10,7 @@ import sys
 import pytest
 
 from ctrl_c import HANG
+from threading_layers import ASKED, LAYERS
 
 PROCESSES = 4
 
@@ -29,9 +30,10 @@ print(hashlib.sha256(b"".join(w.tobytes() for w in net.state_dict().values())).h
 """
 
 
-def train(threads: int | None, processes: int) -> list[str]:
+def train(threads: int | None, processes: int, layer: str = ASKED) -> list[str]:
     """What each of so many processes has learnt, all of them set off together."""
     env = {k: v for k, v in os.environ.items() if k not in ("BPNET_NUM_THREADS", "OMP_NUM_THREADS")}
+    env["BPNET_THREADING"] = layer
     if threads:
         env["BPNET_NUM_THREADS"] = str(threads)
     pipe = subprocess.PIPE
@@ -53,8 +55,8 @@ def train(threads: int | None, processes: int) -> list[str]:
             child.wait()
 
 
-@pytest.mark.parametrize("threads", [None, 4])
-def test_four_processes_at_once_learn_the_same_and_end(threads: int | None):
+@pytest.mark.parametrize("threads, layer", [(None, ASKED), (4, ASKED), *((4, layer) for layer in LAYERS)])
+def test_four_processes_at_once_learn_the_same_and_end(threads: int | None, layer: str):
     alone = train(1, 1)
     assert len(alone[0]) == 64
-    assert train(threads, PROCESSES) == alone * PROCESSES
+    assert train(threads, PROCESSES, layer) == alone * PROCESSES

@@ -4,9 +4,9 @@
 #include <numbers>
 
 #include "bpnet/core/error.h"
-#include "bpnet/core/parallel.h"
 #include "bpnet/core/random.h"
 #include "bpnet/core/shape.h"
+#include "bpnet/core/threads/parallel.h"
 
 namespace bpnet {
 namespace {

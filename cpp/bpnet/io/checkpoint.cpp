@@ -3,7 +3,7 @@
 #include <deque>
 
 #include "bpnet/core/error.h"
-#include "bpnet/core/interrupt.h"
+#include "bpnet/core/threads/interrupt.h"
 #include "bpnet/io/safetensors.h"
 
 namespace bpnet {

@@ -8,7 +8,7 @@
 #include <memory>
 
 #include "bpnet/core/error.h"
-#include "bpnet/core/interrupt.h"
+#include "bpnet/core/threads/interrupt.h"
 #include "bpnet/io/replacement.h"
 
 namespace bpnet {

@@ -6,7 +6,7 @@
 #include <utility>
 
 #include "bpnet/core/error.h"
-#include "bpnet/core/interrupt.h"
+#include "bpnet/core/threads/interrupt.h"
 #include "bpnet/io/locked_file.h"
 
 namespace bpnet {

@@ -7,8 +7,8 @@
 #include <set>
 
 #include "bpnet/core/error.h"
-#include "bpnet/core/interrupt.h"
 #include "bpnet/core/json.h"
+#include "bpnet/core/threads/interrupt.h"
 #include "bpnet/io/file.h"
 
 namespace bpnet {

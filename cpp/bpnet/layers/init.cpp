@@ -5,8 +5,8 @@
 #include <numbers>
 
 #include "bpnet/core/error.h"
-#include "bpnet/core/parallel.h"
 #include "bpnet/core/random.h"
+#include "bpnet/core/threads/parallel.h"
 
 namespace bpnet {
 namespace {

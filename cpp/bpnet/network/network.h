@@ -5,9 +5,9 @@
 #include <string>
 #include <vector>
 
-#include "bpnet/core/interrupt.h"
 #include "bpnet/core/memory/arena.h"
 #include "bpnet/core/tensor.h"
+#include "bpnet/core/threads/interrupt.h"
 #include "bpnet/kernels/backend.h"
 #include "bpnet/network/memory.h"
 #include "bpnet/network/plan.h"

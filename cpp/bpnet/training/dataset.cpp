@@ -7,7 +7,7 @@
 #include <type_traits>
 
 #include "bpnet/core/error.h"
-#include "bpnet/core/parallel.h"
+#include "bpnet/core/threads/parallel.h"
 
 namespace bpnet {
 namespace {

@@ -5,7 +5,7 @@
 #include <limits>
 
 #include "bpnet/core/error.h"
-#include "bpnet/core/parallel.h"
+#include "bpnet/core/threads/parallel.h"
 
 namespace bpnet {
 namespace {

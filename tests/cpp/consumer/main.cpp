@@ -5,7 +5,7 @@
 // Usage: consumer [folder for its files]
 #include <bpnet/bpnet.h>
 #include <bpnet/core/memory/arena.h>
-#include <bpnet/core/interrupt.h>
+#include <bpnet/core/threads/interrupt.h>
 
 #include <cmath>
 #include <cstdio>
@@ -289,6 +289,22 @@ void check_online_takes_no_memory(const Data& data) {
   check_takes_no_memory("run_draws", [&] { drawing.run_draws(floats, 100); });
 }
 
+// The layers of this build.
+std::vector<bpnet::Threading> layers() {
+  using bpnet::Threading;
+  std::vector<Threading> found;
+  for (const Threading layer : {Threading::openmp, Threading::pool, Threading::serial}) {
+    try {
+      bpnet::set_threading(layer);
+      found.push_back(layer);
+    } catch (const bpnet::DeviceError&) {
+      continue;
+    }
+  }
+  bpnet::set_threading(Threading::automatic);
+  return found;
+}
+
 void steps_take_no_memory() {
 #ifndef SANITIZED
   check(allocations() > 0, "the program's allocations are not counted");
@@ -307,8 +323,12 @@ void steps_take_no_memory() {
   check_online_takes_no_memory(wide_data);
   // Wide enough that the work is shared out, by threads that are not there yet.
   bpnet::set_num_threads(4);
-  bpnet::Network wide({200}, {bpnet::linear(300), bpnet::tanh(), bpnet::linear(10)});
-  check_steps_take_no_memory("4 threads", wide, wide_data, kMomentum);
+  for (const bpnet::Threading layer : layers()) {
+    bpnet::set_threading(layer);
+    bpnet::Network wide({200}, {bpnet::linear(300), bpnet::tanh(), bpnet::linear(10)});
+    check_steps_take_no_memory(std::string("4 threads, ") + name_of(layer), wide, wide_data, kMomentum);
+  }
+  bpnet::set_threading(bpnet::Threading::automatic);
 }
 
 // On one thread, that is.
@@ -347,14 +367,20 @@ void same_bits_for_every_thread_count() {
   bpnet::set_num_threads(3);
   check(bpnet::num_threads() == (bpnet::has_threads() ? 3 : 1),
         "set_num_threads: 3 was asked, num_threads() is " + std::to_string(bpnet::num_threads()));
-  check(train_wide(data) == alone, "threads: 1 and 3 give other bits");
+  for (const bpnet::Threading layer : layers()) {
+    const std::string name = name_of(layer);
+    bpnet::set_threading(layer);
+    check(bpnet::threading() == layer, name + ": is not in use");
+    check(train_wide(data) == alone, name + ": 1 and 3 threads give other bits");
 
-  // Networks of different threads share nothing that one of them writes.
-  std::vector<float> results[2];
-  std::thread other([&] { results[1] = train_wide(data); });
-  results[0] = train_wide(data);
-  other.join();
-  check(results[0] == alone && results[1] == alone, "two networks in two threads give other bits");
+    // Networks of different threads share nothing that one of them writes.
+    std::vector<float> results[2];
+    std::thread other([&] { results[1] = train_wide(data); });
+    results[0] = train_wide(data);
+    other.join();
+    check(results[0] == alone && results[1] == alone, name + ": two networks in two threads give other bits");
+  }
+  bpnet::set_threading(bpnet::Threading::automatic);
   bpnet::set_num_threads(before);
 }
 

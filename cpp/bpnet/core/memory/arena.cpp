@@ -4,7 +4,7 @@
 #include <atomic>
 #include <utility>
 
-#include "bpnet/core/interrupt.h"
+#include "bpnet/core/threads/interrupt.h"
 
 namespace bpnet {
 namespace {

@@ -1,7 +1,7 @@
 // Loops cut into chunks that depend on sizes alone.
 #pragma once
 
-#include "bpnet/core/parallel.h"
+#include "bpnet/core/threads/parallel.h"
 #include "bpnet/kernels/cpu/base/sizes.h"
 
 namespace {

@@ -5,7 +5,7 @@
 
 namespace bpnet {
 
-// How often this process and the processes it comes from were forked, since bpnet first asked.
+// How often this process and the processes it comes from were forked, since bpnet was loaded.
 std::uint64_t fork_count();
 
 }  // namespace bpnet

@@ -1,10 +1,6 @@
 // A pool whose caller works too and waits only for threads that have taken a chunk: on a busy machine,
 // where the others do not get to run, it is as fast as one thread. (A fork-join runtime waits for every
 // thread at its barrier.)
-//
-// Each thread has a share of the chunks, the same stretch of them in every job of as many threads, and only
-// then helps the others with theirs: weights that it has read or written stay in its own cache until the next
-// job that needs them. Where there are more workers than shares, some begin with the same one.
 #pragma once
 
 #include <atomic>
@@ -12,6 +8,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <mutex>
+
+#include "bpnet/core/threads/shares.h"
 
 namespace bpnet {
 
@@ -24,15 +22,7 @@ class ThreadPool {
   void run(std::size_t count, Function function, void* argument, int threads);
 
  private:
-  // A stretch of the chunks, on a cache line of its own.
-  struct alignas(64) Share {
-    std::atomic<std::size_t> next{0};
-    std::size_t end = 0;
-  };
-  static constexpr std::size_t kMostShares = 64;
-
   void add_workers(int count);
-  void deal(std::size_t count, std::size_t shares);
   void work(std::size_t place);
   void wait_for_job(std::uint32_t seen);
   bool join(std::uint32_t& seen);
@@ -45,10 +35,9 @@ class ThreadPool {
   // close it takes one exchange and no lock, on which a thread might be put to sleep.
   alignas(64) std::atomic<std::uint64_t> job_{0};
   std::atomic<int> sleepers_{0};
-  Share share_[kMostShares];
+  Shares shares_;
   alignas(64) Function function_ = nullptr;  // these and the shares are written while no worker is within
   void* argument_ = nullptr;
-  std::size_t shares_ = 0;
 
   std::mutex mutex_;  // of those who sleep
   std::condition_variable wake_;

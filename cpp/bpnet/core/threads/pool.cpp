@@ -1,11 +1,18 @@
-#include "bpnet/core/thread_pool.h"
+#include "bpnet/core/threads/pool.h"
 
 #include <algorithm>
 #include <chrono>
 #include <exception>
+#include <memory>
+#include <new>
 #include <thread>
 
-#include "bpnet/core/interrupt.h"
+#include "bpnet/core/threads/interrupt.h"
+#include "bpnet/core/threads/layer.h"
+
+#if defined(__unix__) || defined(__APPLE__)
+#include <pthread.h>
+#endif
 
 namespace bpnet {
 namespace {
@@ -65,7 +72,7 @@ void ThreadPool::run(std::size_t count, Function function, void* argument, int t
   argument_ = argument;
   const std::uint64_t places =
       std::min<std::uint64_t>({static_cast<std::uint64_t>(threads) - 1, count - 1, kMaxPlaces});
-  deal(count, std::min<std::size_t>(static_cast<std::size_t>(places) + 1, kMostShares));
+  shares_.deal(count, static_cast<std::size_t>(places) + 1);
   const std::uint64_t number = number_of(job_.load(std::memory_order_relaxed)) + std::uint64_t{1};
   job_.store(number << 32 | places);  // before sleepers_ is read: who goes to sleep reads in the other order
   if (sleepers_.load() > 0) {
@@ -91,29 +98,9 @@ void ThreadPool::add_workers(int count) {
   }
 }
 
-void ThreadPool::deal(std::size_t count, std::size_t shares) {
-  shares_ = shares;
-  for (std::size_t s = 0; s < shares; ++s) {
-    share_[s].next.store(s * count / shares, std::memory_order_relaxed);
-    share_[s].end = (s + 1) * count / shares;
-  }
-}
-
-// From the share of the thread's own place on, all round.
 void ThreadPool::take_chunks(std::size_t place) {
   inside = true;
-  Interruptible* const work = Interruptible::current();  // the caller's; a worker has none
-  for (std::size_t s = 0; s < shares_; ++s) {
-    Share& share = share_[(place + s) % shares_];
-    std::size_t index;
-    while ((index = share.next.fetch_add(1, std::memory_order_relaxed)) < share.end) {
-      if (work && work->asks_to_stop()) {  // for the workers too nothing is left
-        for (Share& each : share_) each.next.store(each.end, std::memory_order_relaxed);
-      } else {
-        function_(index, argument_);
-      }
-    }
-  }
+  shares_.take(place, function_, argument_);
   inside = false;
 }
 
@@ -145,6 +132,44 @@ void ThreadPool::work(std::size_t place) {
     take_chunks(place);
     job_.fetch_sub(kOneWithin, std::memory_order_release);
   }
+}
+
+namespace {
+
+// Never destroyed: its threads sleep until the process ends. After fork() the child has none of them,
+// so it gets a pool of its own.
+std::atomic<ThreadPool*> the_pool{nullptr};
+
+// Null where there is no memory for it.
+ThreadPool* pool() {
+#if defined(__unix__) || defined(__APPLE__)
+  static const int registered = pthread_atfork(nullptr, nullptr, [] { the_pool = nullptr; });
+  static_cast<void>(registered);
+#endif
+  ThreadPool* found = the_pool.load(std::memory_order_acquire);
+  if (found) return found;
+  std::unique_ptr<ThreadPool> made(new (std::nothrow) ThreadPool);
+  if (!the_pool.compare_exchange_strong(found, made.get())) return found;  // another thread's was first
+  return made.release();
+}
+
+void start_pool(int threads) {
+  if (ThreadPool* const workers = pool()) workers->start(threads);
+}
+
+void run_in_pool(std::size_t count, ThreadingLayer::Function function, void* argument, int threads, Waits*) {
+  if (ThreadPool* const workers = pool()) {
+    workers->run(count, function, argument, threads);
+  } else {
+    run_in_turn(count, function, argument);
+  }
+}
+
+}  // namespace
+
+const ThreadingLayer* pool_layer() {
+  static constexpr ThreadingLayer layer{.kind = Threading::pool, .start = &start_pool, .run = &run_in_pool};
+  return &layer;
 }
 
 }  // namespace bpnet

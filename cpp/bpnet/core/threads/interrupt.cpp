@@ -1,4 +1,4 @@
-#include "bpnet/core/interrupt.h"
+#include "bpnet/core/threads/interrupt.h"
 
 #include <atomic>
 #include <chrono>

@@ -1,0 +1,36 @@
+// Whether the machine lets a team of OpenMP's run.
+//
+// A parallel region ends when every thread of the team has come to its closing barrier, those too that found
+// no chunk left. Where other processes have the processors, a thread comes milliseconds late, and the caller
+// waits much longer than the work takes.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+
+namespace bpnet {
+
+// One parallel region as its caller sees it, times in seconds.
+struct Region {
+  double work;         // until it found no chunk left
+  double wait;         // from then to the region's end
+  std::size_t chunks;  // that the caller worked on
+};
+
+class Waits {
+ public:
+  void add(Region region);  // of one caller at a time
+  bool too_long() const { return too_long_.load(std::memory_order_relaxed); }
+  void forget();  // by any thread
+
+ private:
+  double lost_ = 0;  // seconds of waiting beyond what a quiet machine explains
+  int late_ = 0;     // regions with such a wait
+  std::atomic<bool> too_long_{false}, forgotten_{false};
+};
+
+// For tests, which no clock may decide: `replace` changes what was measured of each region, before it is
+// added. Null: what was measured.
+void replace_region_times(void (*replace)(Region& region)) noexcept;
+
+}  // namespace bpnet
