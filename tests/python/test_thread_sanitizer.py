@@ -1,9 +1,11 @@
 """No data race between Python threads that use one network: the module is built with ThreadSanitizer, which
-watches every access, and thread_stress.py does everything at once."""
+watches every access, and thread_stress.py does everything at once, with the pool, and with Clang under OpenMP too: the
+sanitizer sees the barriers of LLVM's OpenMP, by libarcher, and not those of GCC's."""
 
 from __future__ import annotations
 
 import os
+import platform
 import shutil
 import subprocess
 import sys
@@ -19,8 +21,31 @@ pytestmark = [
 ]
 
 
+@pytest.fixture(scope="module", params=["c++", "clang++"])
+def compiler(request: pytest.FixtureRequest) -> str:
+    given = os.environ.get("CXX") if request.param == "c++" else None
+    compiler = given or find(request.param)
+    if not compiler:
+        pytest.skip(f"there is no {request.param} here")
+    return compiler
+
+
+def printed(*command: str) -> str:
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+
+def runtime(compiler: str) -> Path:
+    """The sanitizer's library, to be loaded before Python."""
+    clang = "clang" in printed(compiler, "--version")
+    name = f"libclang_rt.tsan-{platform.machine()}.so" if clang else "libtsan.so"
+    library = Path(printed(compiler, f"-print-file-name={name}"))
+    if not library.is_absolute():
+        pytest.skip(f"{name} of {compiler} is not installed")
+    return library
+
+
 @pytest.fixture(scope="module")
-def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def package(compiler: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a package bpnet whose core is watched."""
     pybind11 = pytest.importorskip("pybind11", reason="the module's build needs pybind11")
     folder = tmp_path_factory.mktemp("thread_sanitizer")
@@ -30,6 +55,7 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
         build,
         "-DCMAKE_BUILD_TYPE=RelWithDebInfo",
         "-DBPNET_SANITIZE=thread",
+        f"-DCMAKE_CXX_COMPILER={compiler}",
         "-DBPNET_PYTHON=ON",
         f"-Dpybind11_DIR={pybind11.get_cmake_dir()}",
         f"-DPython_EXECUTABLE={sys.executable}",
@@ -41,24 +67,29 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_threads_on_one_network(package: Path, tmp_path: Path):
-    compiler = os.environ.get("CXX") or find("c++")
-    assert compiler is not None
-    printed = subprocess.run(
-        [compiler, "-print-file-name=libtsan.so"], capture_output=True, text=True, check=True
-    )
-    library = Path(printed.stdout.strip())
-    if not library.is_absolute():
-        pytest.skip("the compiler's libtsan.so is not installed")
+@pytest.mark.parametrize("layer", ["pool", "openmp"])
+def test_threads_on_one_network(compiler: str, package: Path, layer: str, tmp_path: Path):
     environment = os.environ | {
-        "LD_PRELOAD": str(library),
+        "LD_PRELOAD": str(runtime(compiler)),
         "PYTHONPATH": str(package),
+        "BPNET_THREADING": layer,
         "TSAN_OPTIONS": "exitcode=66",
         "OPENBLAS_NUM_THREADS": "1",  # whose threads are not watched, and seem to race
     }
-    where = [sys.executable, "-c", "import bpnet; print(bpnet._core.__file__)"]
-    found = subprocess.run(where, capture_output=True, text=True, env=environment, check=True).stdout
-    assert Path(found.strip()).parent == package / "bpnet", "another module would be watched"
+    if layer == "openmp":
+        if "clang" not in printed(compiler, "--version"):
+            pytest.skip("the sanitizer does not see the barriers of GCC's OpenMP")
+        archer = Path(printed(compiler, "-print-resource-dir")).parents[1] / "libarcher.so"
+        if not archer.exists():
+            pytest.skip("libarcher, of LLVM's OpenMP, is not installed")
+        environment["OMP_TOOL_LIBRARIES"] = str(archer)
+    code = "import bpnet; print(bpnet._core.__file__, bpnet.threading())"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True
+    )
+    path, used = done.stdout.split()
+    assert Path(path).parent == package / "bpnet", "another module would be watched"
+    assert used == layer
     command = [sys.executable, Path(__file__).with_name("thread_stress.py"), tmp_path]
     done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
     assert done.returncode == 0, f"ended with {done.returncode}:\n{done.stdout}\n{done.stderr[:10000]}"
