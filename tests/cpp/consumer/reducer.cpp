@@ -78,7 +78,7 @@ void calls_come_as_backward_goes() {
   double* const first = net.gradients()[0].tensor.data;
   *first = -77;
   Log log{first, -77};
-  trainer.set_reducer({&Log::number, &Log::gradient, &log, 0});
+  trainer.set_reducer({&Log::number, &Log::gradient, &log});
   trainer.reserve(kRows);
   const auto arenas = bpnet::arena_allocations();
   const long before = allocations();
@@ -103,6 +103,7 @@ struct Exchange {
 struct Member {
   Exchange& exchange;
   int place;
+  std::size_t begin;
   std::vector<double> copy = {};
 
   void sum(double* values, std::size_t count) {
@@ -112,6 +113,7 @@ struct Member {
     for (std::size_t i = 0; i < count; ++i) values[i] = exchange.brought[0][i] + exchange.brought[1][i];
     exchange.meet.arrive_and_wait();
   }
+  static std::uint64_t first_row(void* self, std::size_t) { return static_cast<Member*>(self)->begin; }
   static void number(void* self, const char*, double* value) { static_cast<Member*>(self)->sum(value, 1); }
   static void gradient(void* self, const char*, double* values, std::size_t count) {
     static_cast<Member*>(self)->sum(values, count);
@@ -125,10 +127,10 @@ void halves_take_the_steps_of_the_whole(std::size_t cut) {
   for (int i = 0; i < 5; ++i) trainer.step(d.x.data(), d.labels.data(), kRows);
   Exchange exchange;
   const auto run = [&](int place) {
-    Member member{exchange, place};
+    Member member{exchange, place, place ? cut : 0};
     bpnet::TrainerF64 part(parts[place], bpnet::CrossEntropy{}, bpnet::Adam{0.01});
     const std::size_t begin = place ? cut : 0, rows = place ? kRows - cut : cut;
-    part.set_reducer({&Member::number, &Member::gradient, &member, begin});
+    part.set_reducer({&Member::number, &Member::gradient, &member, &Member::first_row});
     for (int i = 0; i < 5; ++i) {
       part.step(d.x.data() + begin * kFeatures, d.labels.data() + begin, rows);
     }
@@ -149,10 +151,25 @@ void batch_norm_is_refused() {
   bpnet::TrainerF64 trainer(net, bpnet::Mse{}, bpnet::Sgd{});
   Log log{net.gradients()[0].tensor.data, 0};
   try {
-    trainer.set_reducer({&Log::number, &Log::gradient, &log, 0});
+    trainer.set_reducer({&Log::number, &Log::gradient, &log});
     check(false, "a network with BatchNorm takes a reducer");
   } catch (const bpnet::ValueError& error) {
     check(std::string(error.what()).find("'1' (BatchNorm1d)") != std::string::npos, error.what());
+  }
+}
+
+void half_a_reducer_is_refused() {
+  bpnet::NetworkF64 net = network();
+  bpnet::TrainerF64 trainer(net, bpnet::CrossEntropy{}, bpnet::Sgd{});
+  const bpnet::Reducer<double> halves[] = {{.number = &Log::number}, {.gradient = &Log::gradient}};
+  for (const auto& half : halves) {
+    try {
+      trainer.set_reducer(half);
+      check(false, "half a reducer is taken");
+    } catch (const bpnet::ValueError& error) {
+      check(std::string(error.what()).find("is null, both functions are needed") != std::string::npos,
+            error.what());
+    }
   }
 }
 
@@ -162,6 +179,7 @@ int main() {
   calls_come_as_backward_goes();
   for (const std::size_t cut : {12, 7}) halves_take_the_steps_of_the_whole(cut);
   batch_norm_is_refused();
+  half_a_reducer_is_refused();
   if (failures == 0) std::printf("ok\n");
   return failures == 0 ? 0 : 1;
 }
