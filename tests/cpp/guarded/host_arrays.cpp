@@ -66,8 +66,8 @@ void sum() {
 }
 void row_scale() {
   Given g;
-  g.kernels.scale_rows(g.network.context(), {1, nullptr, nullptr, nullptr},
-                       reinterpret_cast<double*>(g.ours), &number);
+  g.kernels.scale_rows(g.network.context(), {1, nullptr, nullptr, nullptr}, reinterpret_cast<double*>(g.ours),
+                       &number);
 }
 void with_loss(const bpnet::LossArgs<float>& args) {
   Given g;
