@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 import bpnet as bp
+from backend_names import FAST
 from threading_layers import walk
 
-FAST = [name for name in bp.backends() if name != "reference"]
 # Widths beside whole vectors of 4, 8 and 16 lanes and tiles of 6 and 12 rows.
 WIDTHS = [(1, 1, 1), (4, 32, 16, 4), (16, 64, 64, 2), (5, 7, 1, 9), (17, 13, 33), (64, 128, 10), (290, 3, 2)]
 # One layer, too wide, and too many weights: these go layer by layer.

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import bpnet as bp
+from backend_names import FAST
 from threading_layers import walk
 
 THREADS = (1, 1, 2, 3, 8)  # 1 twice: two runs alike
@@ -52,7 +53,7 @@ def run_bits(net: bp.Network, trainer: bp.Trainer) -> tuple:
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("backend", [name for name in bp.backends() if name != "reference"])
+@pytest.mark.parametrize("backend", FAST)
 def test_mini_batches_by_threads(backend: str, dtype: str):
     x, y = digits()
     runs = []
@@ -81,7 +82,7 @@ def test_optimizers_by_threads(optimizer: bp.optimizers.Optimizer):
 
 
 @pytest.mark.parametrize("loss", ["cross_entropy", "mse", "huber"])
-@pytest.mark.parametrize("backend", [name for name in bp.backends() if name != "reference"])
+@pytest.mark.parametrize("backend", FAST)
 def test_losses_by_threads(backend: str, loss: str):
     """So many rows that the loss itself is summed in parts."""
     numbers = np.random.default_rng(0)
@@ -96,7 +97,7 @@ def test_losses_by_threads(backend: str, loss: str):
 
 
 @pytest.mark.parametrize("widths", [(6, 12, 3), (300, 400, 10)], ids=str)
-@pytest.mark.parametrize("backend", [name for name in bp.backends() if name != "reference"])
+@pytest.mark.parametrize("backend", FAST)
 def test_online_by_threads(backend: str, widths: tuple[int, int, int]):
     x, y = digits(200, widths[0])
     y = y % widths[2]

@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 
 import bpnet as bp
+from backend_names import OTHERS
 from plain_graph import PlainGraph, random_image_layers, random_layers
-
-OTHERS = [backend for backend in bp.backends() if backend != "reference"]
 
 
 def assert_as_plain(layers: list, shape: tuple[int, ...], batch: int, backend: str | None = None) -> None:

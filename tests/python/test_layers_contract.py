@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 import bpnet as bp
+from backend_names import OTHERS, PLAIN
 from layer_cases import CASES, Case, uncovered_types
 from threading_layers import walk
 
@@ -21,7 +22,6 @@ SIZES = [1, 2, 3, 5, 7, 13, 17, 31, 33, 63, 65, 100, 257]
 SOME = [(SIZES[i], SIZES[i * 6 % 13], SIZES[(i * 5 + shift) % 13]) for shift in (0, 4, 9) for i in range(13)]
 ALL = [(a, SIZES[(i + j) % 13], b) for i, a in enumerate(SIZES) for j, b in enumerate(SIZES)]
 
-OTHERS = [backend for backend in bp.backends() if backend != "reference"]
 DTYPES = ["float32", "float64"]
 
 
@@ -186,7 +186,7 @@ def test_gradient_by_parameters_is_the_central_difference(stack: Stack):
 @pytest.mark.parametrize("backend", bp.backends())
 def test_same_bits_for_every_number_of_threads(stack: Stack, backend: str, dtype: str):
     """Large enough that the work is shared out; the reference backend never does."""
-    features, out, batch = (40, 30, 20) if backend == "reference" else (257, 190, 131)
+    features, out, batch = (40, 30, 20) if backend in PLAIN else (257, 190, 131)
     first = None
     for _ in walk((1, 1, 2, 3, 8)):
         net = stack.network(features, out, dtype, backend)

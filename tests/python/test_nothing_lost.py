@@ -117,6 +117,31 @@ def test_a_huge_learning_rate(lr: float, batch_size: int, momentum: float):
     assert all(np.isfinite(array).all() for array in net.state_dict().values())
 
 
+@pytest.mark.parametrize("backend", bp.backends())
+@pytest.mark.parametrize("optimizer", [bp.SGD(0.1), bp.SGD(0.1, momentum=0.9)], ids=["plain", "momentum"])
+@pytest.mark.parametrize("width", [4, 300])
+def test_a_sample_whose_loss_is_not_finite_is_not_counted(
+    width: int, optimizer: bp.optimizers.Optimizer, backend: str
+):
+    """The online loop has then counted the samples before it, and counts it once when the data are mended."""
+    results = []
+    for spoilt in (False, True):
+        net = bp.Network(4, [bp.Linear(width), bp.Tanh(), bp.Linear(3)], seed=2, backend=backend)
+        trainer = bp.Trainer(net, "cross_entropy", optimizer)
+        x = np.random.default_rng(0).normal(size=(40, 4)).astype(np.float32)
+        good = x.copy()
+        data, _ = net._data("fit", x, np.zeros(40, int), trainer.loss, None)
+        if spoilt:
+            x[21] = np.nan
+            with pytest.raises(bp.NumericError, match="at step 22 "):
+                trainer._core.run(data, 1, False, 1e30, 1)
+            assert trainer.steps == trainer._core.state["position"] == 21
+            x[:] = good
+        assert trainer._core.run(data, 1, False, 1e30, 1)
+        results.append(trainer._core.epoch_result(40)[1])
+    assert results[0] == results[1]
+
+
 def test_step_updates_nothing_when_the_loss_is_not_finite(tmp_path: Path):
     net = network()
     trainer = bp.Trainer(net, "squared_error", bp.Adam(0.1))

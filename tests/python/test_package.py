@@ -143,6 +143,11 @@ def test_unknown_backend_of_a_network():
     assert "BPNET_BACKEND" not in str(caught.value)
 
 
+def test_the_guarded_backend_is_built_for_tests_only():
+    with pytest.raises(bp.DeviceError, match="'guarded' is not one of those that run"):
+        bp.Network(2, [bp.Linear(1)], backend="guarded")
+
+
 def test_unknown_device():
     with pytest.raises(bp.DeviceError, match="'abacus'.*'cpu'"):
         bp.Network(2, [bp.Linear(1)], device="abacus")

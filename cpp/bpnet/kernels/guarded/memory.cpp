@@ -3,6 +3,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -18,8 +19,9 @@ namespace guarded {
 namespace {
 
 std::mutex mutex;
-int open_count = 0;                                  // guarded by mutex, as are the blocks
-std::map<const unsigned char*, std::size_t> blocks;  // where each begins, and its bytes
+int open_count = 0;                                     // guarded by mutex, as are the blocks
+std::map<const unsigned char*, std::size_t> allocated;  // where each block begins, and its bytes
+std::atomic<Watch> watching{nullptr};
 
 std::size_t pages_of(std::size_t bytes) {
   const auto page = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
@@ -34,7 +36,7 @@ void protect(const void* block, std::size_t bytes, int protection) {
 }
 
 void protect_all(int protection) {
-  for (const auto& [block, bytes] : blocks) protect(block, bytes, protection);
+  for (const auto& [block, bytes] : allocated) protect(block, bytes, protection);
 }
 
 void* allocate(std::size_t bytes) {
@@ -43,13 +45,13 @@ void* allocate(std::size_t bytes) {
   const int protection = open_count > 0 ? PROT_READ | PROT_WRITE : PROT_NONE;
   void* const block = mmap(nullptr, size, protection, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (block == MAP_FAILED) throw std::bad_alloc();
-  blocks.emplace(static_cast<const unsigned char*>(block), size);
+  allocated.emplace(static_cast<const unsigned char*>(block), size);
   return block;
 }
 
 void release(void* memory, std::size_t bytes) noexcept {
   const std::lock_guard<std::mutex> lock(mutex);
-  blocks.erase(static_cast<const unsigned char*>(memory));
+  allocated.erase(static_cast<const unsigned char*>(memory));
   munmap(memory, pages_of(bytes == 0 ? 1 : bytes));
 }
 
@@ -64,18 +66,18 @@ void copy(void* to, const void* from, std::size_t bytes) {
 }
 
 void to_backend(void* to, const void* host, std::size_t bytes) {
-  check_array("to_backend", to);
+  check_array("to_backend", "to", to);
   copy(to, host, bytes);
 }
 
 void to_host(void* host, const void* from, std::size_t bytes) {
-  check_array("to_host", from);
+  check_array("to_host", "from", from);
   copy(host, from, bytes);
 }
 
 void within(void* to, const void* from, std::size_t bytes) {
-  check_array("within", to);
-  check_array("within", from);
+  check_array("within", "to", to);
+  check_array("within", "from", from);
   copy(to, from, bytes);
 }
 
@@ -94,17 +96,28 @@ Open::~Open() {
   if (--open_count == 0) protect_all(PROT_NONE);
 }
 
-void check_array(const char* kernel, const void* array) {
+void check_array(const char* kernel, const char* what, const void* array) {
   if (!array) return;
+  if (const Watch watch = watching.load()) watch(kernel, what, array);
   const auto* const at = static_cast<const unsigned char*>(array);
   const std::lock_guard<std::mutex> lock(mutex);
-  auto after = blocks.upper_bound(at);
-  if (after != blocks.begin()) {
+  auto after = allocated.upper_bound(at);
+  if (after != allocated.begin()) {
     --after;
     if (at <= after->first + after->second) return;  // the end too: an array of no elements
   }
-  std::fprintf(stderr, "guarded: %s was given an array that is not in the backend's memory\n", kernel);
+  std::fprintf(stderr, "guarded: %s was given an array (%s) that is not in the backend's memory\n", kernel,
+               what);
   std::abort();
+}
+
+void set_watch(Watch watch) { watching.store(watch); }
+
+std::vector<Block> blocks() {
+  const std::lock_guard<std::mutex> lock(mutex);
+  std::vector<Block> result;
+  for (const auto& [begin, bytes] : allocated) result.push_back({begin, bytes});
+  return result;
 }
 
 }  // namespace guarded

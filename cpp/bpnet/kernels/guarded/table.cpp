@@ -9,66 +9,77 @@ namespace {
 
 using guarded::check_array;
 
+// An argument by its position, counted from 0.
+constexpr const char* kPositions[] = {"argument 0", "argument 1", "argument 2", "argument 3",
+                                      "argument 4", "argument 5", "argument 6", "argument 7",
+                                      "argument 8", "argument 9", "argument 10"};
+
+struct Argument {
+  const char* kernel;
+  std::size_t position;
+
+  void operator()(const char* what, const void* array) const { check_array(kernel, what, array); }
+};
+
 // What a kernel is given: an array, a struct of the host's that holds arrays, or neither.
 template <class A>
-void check(const char*, const A&) {}
+void check(const Argument&, const A&) {}
 template <class A>
-void check(const char* kernel, A* const& array) {
-  check_array(kernel, array);
-}
-
-template <class T>
-void check(const char* kernel, const BatchNormArgs<T>& a) {
-  for (const T* array : {a.x, a.mean, a.variance, a.weight, a.bias}) check_array(kernel, array);
+void check(const Argument& is_ours, A* const& array) {
+  is_ours(kPositions[is_ours.position], array);
 }
 template <class T>
-void check(const char* kernel, const RunningStatistics<T>& a) {
-  for (const T* array : {a.mean, a.variance, a.batches}) check_array(kernel, array);
+void check(const Argument& is_ours, const BatchNormArgs<T>& a) {
+  is_ours("x", a.x);
+  is_ours("mean", a.mean);
+  is_ours("variance", a.variance);
+  is_ours("weight", a.weight);
+  is_ours("bias", a.bias);
 }
 template <class T>
-void check(const char* kernel, const RowWeights<T>& a) {
-  for (const void* array : {static_cast<const void*>(a.sample_weight), static_cast<const void*>(a.label),
-                            static_cast<const void*>(a.class_weight)}) {
-    check_array(kernel, array);
-  }
+void check(const Argument& is_ours, const RunningStatistics<T>& a) {
+  is_ours("running mean", a.mean);
+  is_ours("running variance", a.variance);
+  is_ours("batches", a.batches);
 }
 template <class T>
-void check(const char* kernel, const LossArgs<T>& a) {
-  for (const T* array : {a.output, a.target, a.class_weight, a.row_scale}) check_array(kernel, array);
-  check_array(kernel, a.grad_output);
-  check_array(kernel, a.label);
-  check_array(kernel, a.loss);
+void check(const Argument& is_ours, const RowWeights<T>& a) {
+  is_ours("sample_weight", a.sample_weight);
+  is_ours("label", a.label);
+  is_ours("class_weight", a.class_weight);
 }
 template <class T>
-void check(const char* kernel, const ChainArgs<T>& a) {
-  for (std::size_t l = 0; l < a.depth; ++l) {
-    const ChainLayer<T>& layer = a.layers[l];
-    for (const T* array : {layer.weight, layer.bias}) check_array(kernel, array);
-    for (const T* array : {layer.grad_weight, layer.grad_bias}) check_array(kernel, array);
-  }
-  check_array(kernel, a.x);
-  check_array(kernel, a.output);
-  check(kernel, a.loss);
+void check(const Argument& is_ours, const LossArgs<T>& a) {
+  is_ours("output", a.output);
+  is_ours("target", a.target);
+  is_ours("label", a.label);
+  is_ours("class_weight", a.class_weight);
+  is_ours("row_scale", a.row_scale);
+  is_ours("grad_output", a.grad_output);
+  is_ours("loss", a.loss);
 }
 template <class T>
-void check(const char* kernel, const OnlineArgs<T>& a) {
+void check(const Argument& is_ours, const OnlineArgs<T>& a) {
   for (std::size_t l = 0; l < a.depth; ++l) {
     const OnlineLayer<T>& layer = a.layers[l];
-    for (const T* array : {layer.weight, layer.bias, layer.weight_slots[0], layer.weight_slots[1],
-                           layer.bias_slots[0], layer.bias_slots[1]}) {
-      check_array(kernel, array);
-    }
+    is_ours("weight", layer.weight);
+    is_ours("bias", layer.bias);
+    for (int s = 0; s < 2; ++s) is_ours("weight_slots", layer.weight_slots[s]);
+    for (int s = 0; s < 2; ++s) is_ours("bias_slots", layer.bias_slots[s]);
   }
-  for (const T* array : {a.class_weight, a.x, a.target, a.sample_weight}) check_array(kernel, array);
-  check_array(kernel, a.label);
-  check_array(kernel, a.order);
-  check_array(kernel, a.sums);
+  is_ours("class_weight", a.class_weight);
+  is_ours("x", a.x);
+  is_ours("target", a.target);
+  is_ours("label", a.label);
+  is_ours("sample_weight", a.sample_weight);
+  is_ours("order", a.order);
+  is_ours("sums", a.sums);
 }
 template <class T>
-void check(const char* kernel, T* const* const& slots) {  // an update's two
-  for (int s = 0; s < 2; ++s) check_array(kernel, slots[s]);
+void check(const Argument& is_ours, T* const* const& slots) {  // an update's two
+  for (int s = 0; s < 2; ++s) is_ours("slots", slots[s]);
 }
-inline void check(const char* kernel, const Context& context) { check_array(kernel, context.scratch); }
+inline void check(const Argument& is_ours, const Context& context) { is_ours("scratch", context.scratch); }
 
 // The kernel that `entry` points to, guarded.
 template <class T, auto entry, class Signature>
@@ -80,7 +91,8 @@ struct Guarded<T, entry, Result (*)(Args...)> {
   static inline const Kernels<T>* table = nullptr;
 
   static Result run(Args... args) {
-    (check(name, args), ...);
+    std::size_t position = 0;
+    (check(Argument{name, position++}, args), ...);
     const guarded::Open open;
     return (table->*entry)(args...);
   }

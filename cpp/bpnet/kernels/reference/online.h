@@ -109,8 +109,9 @@ void online_sgd(Context& context, const OnlineArgs<T>& a) {
     const double class_scale = a.class_weight && a.label ? double(a.class_weight[a.label[sample]]) : 1.0;
     const double weight = (a.sample_weight ? double(a.sample_weight[sample]) : 1.0) * class_scale;
     loss(context, loss_args);
-    a.sums->correct += is_correct(a.loss, out, last.x, loss_args.label, loss_args.target);
+    const bool correct = is_correct(a.loss, out, last.x, loss_args.label, loss_args.target);
     if (weight == 0) {
+      a.sums->correct += correct;
       ++a.sums->steps;
       continue;
     }
@@ -123,6 +124,7 @@ void online_sgd(Context& context, const OnlineArgs<T>& a) {
     }
     a.sums->loss += weight * value;
     a.sums->weight += weight;
+    a.sums->correct += correct;
     ++a.sums->steps;
 
     for (size_t l = a.depth; l-- > 0;) {

@@ -141,14 +141,16 @@ OnlineResult run_online(bpnet::Context& context, const Online& a) {
         online_forward(a.layers[l], x, slices[l]);
       }
     }
-    result.correct += sample_is_correct(a, sample, last.x);
+    const bool correct = sample_is_correct(a, sample, last.x);
     if (sample.weight == 0) {
+      result.correct += correct;
       for (size_t l = 0; l < a.depth; ++l) {
         if (blocks[l].layer) pass_over(blocks[l], t);
       }
       continue;
     }
     if (!count_loss(result, sample, online_loss(a, sample, last.x, last.delta))) break;
+    result.correct += correct;
 
     const bpnet::UpdateArgs rule = rule_at(a.update, a.step + result.steps + 1);
     for (size_t l = a.depth; l-- > 0;) {

@@ -342,11 +342,15 @@ OnlineResult small_sgd(bpnet::Context& context, const Online& a) {
       for (size_t v = 0; v < kVectors; ++v) wide<kVectors>(layer.x)[0][v] = h[v];
     }
 
-    result.correct += sample_is_correct(a, sample, last.x);
+    const bool correct = sample_is_correct(a, sample, last.x);
     begun = false;
-    if (sample.weight == 0) continue;
+    if (sample.weight == 0) {
+      result.correct += correct;
+      continue;
+    }
     Wide<kVectors> delta;
     if (!count_loss(result, sample, small_loss(a, sample, factor, last, h, delta))) break;
+    result.correct += correct;
 
     for (size_t l = a.depth; l-- > 1;) {
       small_slope(layers[l], h, delta);
