@@ -201,6 +201,22 @@ print("ok")
 """
 
 
+FORK_BEFORE_IMPORT = """
+import os
+pid = os.fork()
+if pid:
+    os._exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+import bpnet as bp
+print(bp.threading())
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="asks /proc whether the process was forked")
+def test_a_child_that_was_forked_before_bpnet_was_loaded_uses_the_pool():
+    """Its parent may have run a team of its own: GCC's runtime would wait for it for ever."""
+    assert output(FORK_BEFORE_IMPORT, BPNET_THREADING="auto") == "pool"
+
+
 @openmp
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
 @pytest.mark.parametrize("forks", ["20", pytest.param("500", marks=pytest.mark.slow)])
