@@ -12,6 +12,7 @@ import pytest
 
 import bpnet as bp
 from ctrl_c import interrupted, opportunities
+from test_interrupts import some
 
 ROWS, BATCH = 22, 4  # 6 steps an epoch, of which the guarded backend makes 3 before their sums are read
 REFERENCE, GUARDED = "reference", "guarded"
@@ -246,7 +247,7 @@ def test_a_loss_that_is_not_finite_is_told_with_its_step(name: str, row: int, tm
 
 
 @batches
-def test_interrupted_at_every_opportunity(name: str, tmp_path: Path):
+def test_interrupted_at_any_opportunity(name: str, tmp_path: Path):
     """A slice of steps that Ctrl-C ends leaves the run after one of them, from where it goes on."""
     bp.set_num_threads(1)
     way = WAYS[name]
@@ -259,7 +260,7 @@ def test_interrupted_at_every_opportunity(name: str, tmp_path: Path):
     counted = way.trainer(GUARDED)
     count = opportunities(lambda: way.run(counted))
     reached = set()
-    for at in range(1, count + 1):
+    for at in some(count, 60)[:-1]:
         trainer = way.trainer(GUARDED)
         assert interrupted(lambda trainer=trainer: way.run(trainer), at)
         now = saved(trainer, tmp_path)

@@ -1,0 +1,117 @@
+"""A backend's memory is its own: a build whose guarded backend has its arrays on pages that are open only during a
+kernel or a copy. tests/cpp/guarded touches each kind of array between two kernels, the contract tests run on it, and
+guarded_training.py trains on it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from test_cpp_package import ROOT, Build, run
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(sys.platform != "linux", reason="pages are protected, and signals told, as on Linux"),
+]
+HERE = Path(__file__).parent
+
+# Tests that name their backend.
+CONTRACTS = [
+    *("test_layers_contract", "test_graph", "test_losses", "test_optimizers", "test_normalization"),
+    *("test_pooling", "test_convolution", "test_sgd_forms", "test_python_api", "test_plain_reference"),
+    *("test_copies_and_company", "test_nothing_lost"),
+]
+# Tests that take the default.
+WHOLE = [
+    *("test_golden_files", "test_backprop", "test_nothing_lost", "test_saving", "test_callbacks"),
+    *("test_bad_input", "test_core_misuse", "test_reducer", "test_run_notes"),
+]
+
+
+class Built(NamedTuple):
+    cases: Path  # the program
+    package: Path  # a folder with a package bpnet
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
+    pybind11 = pytest.importorskip("pybind11", reason="the module's build needs pybind11")
+    folder = tmp_path_factory.mktemp("guarded")
+    build = folder / "build"
+    Build()(
+        ROOT / "tests" / "cpp" / "guarded",
+        build,
+        "-DBPNET_PYTHON=ON",
+        f"-Dpybind11_DIR={pybind11.get_cmake_dir()}",
+        f"-DPython_EXECUTABLE={sys.executable}",
+    )
+    shutil.copytree(ROOT / "python" / "bpnet", folder / "bpnet", ignore=shutil.ignore_patterns("*.so"))
+    for module in build.rglob("_core*.so"):
+        shutil.copy(module, folder / "bpnet")
+    return Built(build / "guarded", folder)
+
+
+def end(built: Built, *arguments: str) -> tuple[int, str]:
+    done = subprocess.run(
+        [built.cases, *arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+    )
+    return done.returncode, done.stdout
+
+
+def test_the_host_dies_where_it_touches_an_array(built: Built):
+    """And reads by a copy what should be there."""
+    names = run(built.cases, "list", "arrays").splitlines()
+    assert len(names) >= 38
+    ends = {(name, way): end(built, way, name) for name in names for way in ("read", "write", "copy")}
+    wanted = {"read": (-signal.SIGSEGV, ""), "write": (-signal.SIGSEGV, ""), "copy": (0, "equal\n")}
+    assert not {case: found for case, found in ends.items() if found != wanted[case[1]]}
+
+
+def test_every_block_of_the_memory_is_closed(built: Built):
+    assert int(run(built.cases, "blocks")) >= 60
+
+
+def test_a_kernel_refuses_the_hosts_arrays(built: Built):
+    names = run(built.cases, "list", "host").splitlines()
+    assert len(names) >= 28
+    for name in names:
+        kernel, what = name.split(":")[0].split(", ")
+        message = f"guarded: {kernel} was given an array ({what}) that is not in the backend's memory\n"
+        assert end(built, "host", name) == (-signal.SIGABRT, message), name
+
+
+def passes(built: Built, *arguments: str, **variables: str) -> int:
+    """How many tests have passed; none may fail."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")}
+    environment |= {"PYTHONPATH": os.fspath(built.package)} | variables
+    where = [sys.executable, "-c", "import bpnet; print(bpnet._core.__file__, *bpnet.backends())"]
+    found, *backends = run(*where, env=environment).split()
+    assert Path(found).parent == built.package / "bpnet", "another module would be tested"
+    assert backends[-1] == "guarded"
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *arguments]
+    printed = run(*command, env=environment)
+    last = printed.splitlines()[-1].split()
+    return int(last[last.index("passed") - 1] if "passed" in last else last[last.index("passed,") - 1])
+
+
+def paths(names: list[str]) -> list[str]:
+    return [os.fspath(HERE / f"{name}.py") for name in names]
+
+
+def test_the_contracts_hold(built: Built):
+    assert passes(built, "--slow", "-k", "guarded and not ctrl_c", *paths(CONTRACTS)) >= 800
+
+
+def test_all_holds_where_it_is_the_default(built: Built):
+    assert passes(built, *paths(WHOLE), BPNET_BACKEND="guarded") >= 700
+
+
+def test_whole_trainings(built: Built):
+    assert passes(built, os.fspath(HERE / "guarded_training.py")) >= 69
