@@ -87,6 +87,8 @@ Measured softmax_loss(const Kernels<float>& k, const std::string& name, std::siz
   a.label = labels.back().data();
   a.row_scale = numbers(rows);
   a.grad_output = numbers(rows * columns);
+  static double result;
+  a.loss = &result;
   return {name, 8 * rows * columns, 8.0 * double(rows * columns), [&k, a] {
             bpnet::Context c = context(0);
             k.loss(c, a);
@@ -98,6 +100,10 @@ std::vector<Measured> all_kernels(const Kernels<float>& k) {
   float *w = numbers(kLarge), *g = numbers(kLarge), *m = numbers(kLarge), *v = numbers(kLarge);
   for (std::size_t i = 0; i < kLarge; ++i) v[i] = v[i] * v[i];
   const LinearSizes square{2048, 2048, 2048};
+  static constexpr bpnet::UpdateStep now{1e-9, 0.1, 0.001};
+  const bpnet::UpdateArgs sgd{bpnet::UpdateKind::kSgd, 1, true, {0, 0.9, 0, false}, {}, {}};
+  const bpnet::UpdateArgs adam{
+      bpnet::UpdateKind::kAdam, 1, true, {}, {0, 0.9, 0.999, 1e-8, 0, false, 1, 1}, {}};
   return {
       product(k, "product 2048 x 2048 x 2048, forward", square, 0),
       product(k, "product 2048 x 2048 x 2048, gradient of the input", square, 1),
@@ -113,14 +119,16 @@ std::vector<Measured> all_kernels(const Kernels<float>& k) {
       softmax_loss(k, "softmax and cross-entropy, 128 x 10", 128, 10),
       softmax_loss(k, "softmax and cross-entropy, 16384 x 1000", 16384, 1000),
       {"SGD with momentum, 16 M", 12 * kLarge, 20.0 * kLarge,
-       [&k, w, g, m] {
+       [&k, sgd, w, g, m] {
          bpnet::Context c = context(0);
-         k.sgd(c, {1e-9, 0.9, 0, false}, kLarge, w, g, m);
+         float* const slots[] = {m, nullptr};
+         k.update(c, sgd, &now, nullptr, kLarge, w, g, slots);
        }},
       {"Adam, 16 M", 16 * kLarge, 28.0 * kLarge,
-       [&k, w, g, m, v] {
+       [&k, adam, w, g, m, v] {
          bpnet::Context c = context(0);
-         k.adam(c, {1e-9, 0.9, 0.999, 1e-8, 0, false, 0.1, 0.001}, kLarge, w, g, m, v);
+         float* const slots[] = {m, v};
+         k.update(c, adam, &now, nullptr, kLarge, w, g, slots);
        }},
   };
 }
@@ -176,13 +184,13 @@ int main(int argc, char** argv) {
   const std::string only = argc > 3 ? argv[3] : "";
   context(std::size_t{1} << 26);
   if (only == "alexnet") {
-    for (const Measured& kernel :
-         alexnet_layers(bpnet::kernels<float>(), argc > 4 ? std::size_t(std::atoi(argv[4])) : 128)) {
+    for (const Measured& kernel : alexnet_layers(bpnet::find_backend().kernels<float>(),
+                                                 argc > 4 ? std::size_t(std::atoi(argv[4])) : 128)) {
       measure(kernel, repeats);
     }
     return 0;
   }
-  for (const Measured& kernel : all_kernels(bpnet::kernels<float>())) {
+  for (const Measured& kernel : all_kernels(bpnet::find_backend().kernels<float>())) {
     if (kernel.name.find(only) != std::string::npos) measure(kernel, repeats);
   }
   return 0;

@@ -12,14 +12,32 @@ void PythonReducer<T>::call_number(void* self, const char* name, double* value) 
   });
 }
 
-// The array is the gradient itself, or a copy where that is not in the host's memory.
+template <class T>
+std::uint64_t PythonReducer<T>::call_first_row(void* self, std::size_t rows) {
+  std::uint64_t first = 0;
+  with_interpreter(
+      [&] { first = static_cast<PythonReducer*>(self)->first_row_(rows).template cast<std::uint64_t>(); });
+  return first;
+}
+
+// The array is the gradient itself, or a copy where that is not in the host's memory. Kept beyond the call it
+// can be read, but not written.
 template <class T>
 void PythonReducer<T>::call_gradient(void* self, const char* layer, T* gradient, std::size_t count) {
   with_interpreter([&] {
     auto& me = *static_cast<PythonReducer*>(self);
-    HostMirror<T> values(me.held_->network.memory(), gradient, count);
-    me.function_(layer, py::array_t<T>({static_cast<py::ssize_t>(count)}, values.data(), py::cast(me.held_)));
-    values.send();
+    const Memory& memory = me.held_->network.memory();
+    const auto size = static_cast<py::ssize_t>(count);
+    py::array_t<T> values;
+    if (memory.is_host) {
+      values = py::array_t<T>({size}, gradient, py::cast(me.held_));
+    } else {
+      values = py::array_t<T>(size);
+      read_from(memory, values.mutable_data(), gradient, count);
+    }
+    me.function_(layer, values);
+    if (!memory.is_host) write_to(memory, gradient, values.data(), count);
+    values.attr("setflags")(py::arg("write") = false);
   });
 }
 

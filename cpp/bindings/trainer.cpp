@@ -62,10 +62,10 @@ auto read(Self<T>& self, const Read& of) {
 }
 
 template <class T>
-void set_reducer(Self<T>& self, const std::optional<py::function>& function, std::uint64_t first_row) {
-  auto reducer = function ? std::make_unique<PythonReducer<T>>(*function, self.held) : nullptr;
+void set_reducer(Self<T>& self, const std::optional<py::function>& function, const py::function& first_row) {
+  auto reducer = function ? std::make_unique<PythonReducer<T>>(*function, first_row, self.held) : nullptr;
   in_turn(*self.held, [&] {
-    self.trainer.set_reducer(reducer ? reducer->as_reducer(first_row) : Reducer<T>{});
+    self.trainer.set_reducer(reducer ? reducer->as_reducer() : Reducer<T>{});
     std::swap(self.reducer, reducer);
   });
 }

@@ -182,12 +182,18 @@ class Parallel(Layer):
     def __init__(self, branches: Iterable[Layer | Iterable[Layer]], merge: str = "sum") -> None:
         if merge not in ("sum", "concat"):
             raise ValueError(f"parallel: merge is {merge!r}, 'sum' or 'concat' is needed")
-        layers = [
-            branch
-            if isinstance(branch, Layer)
-            else Sequential(_nested("parallel", f"branches[{index}]", branch))
-            for index, branch in enumerate(checks.items("parallel", "branches", branches))
-        ]
+        layers = []
+        for index, branch in enumerate(checks.items("parallel", "branches", branches)):
+            if not isinstance(branch, (Layer, Iterable)):
+                raise TypeError(
+                    f"parallel: branches[{index}] is {branch!r}, a layer or a list of layers is needed"
+                )
+            named = f"branches[{index}]"
+            layers.append(
+                branch if isinstance(branch, Layer) else Sequential(_nested("parallel", named, branch))
+            )
+        if not layers:
+            raise ValueError("parallel: no branches given, at least one is needed")
         super().__init__(layers=_nested("parallel", "branches", layers), merge=merge)
 
 

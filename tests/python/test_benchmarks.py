@@ -13,7 +13,7 @@ if not (ROOT / "benchmarks").is_dir():
     pytest.skip("the benchmarks are not here", allow_module_level=True)
 sys.path.insert(0, str(ROOT))
 
-from benchmarks import alexnet, libraries, native, report  # noqa: E402
+from benchmarks import alexnet, layers, libraries, native, report  # noqa: E402
 from benchmarks.cases import CASES, Case, make_weights  # noqa: E402
 from benchmarks.crew import Crew  # noqa: E402
 from benchmarks.measure import (  # noqa: E402
@@ -312,3 +312,22 @@ def test_the_weights_that_are_compared_come_from_the_run(company, tmp_path):
     moved = weights_after(crew, "bpnet", CASE, "fit", tmp_path / "w.npz")
     assert difference(still, first) == 0
     assert difference(moved, first) > 0
+
+
+def test_threading_layers_are_compared_and_busy_processes_end(company, monkeypatch):
+    started = []
+    popen = layers.subprocess.Popen
+    monkeypatch.setattr(layers, "TURN_SECONDS", 0.0)
+    monkeypatch.setattr(
+        layers, "ENVIRONMENTS", {name: {"BPNET_THREADING": name} for name in ("auto", "pool")}
+    )
+    monkeypatch.setattr(
+        layers.subprocess, "Popen", lambda *a, **k: started.append(popen(*a, **k)) or started[-1]
+    )
+    monkeypatch.setitem(layers.ENVIRONMENTS, "openmp", {"BPNET_THREADING": "auto"})  # in every build
+    rows = layers.compare(CASE, 2, company, PROCESSORS, repeats=1)
+    assert [row.peer for row in rows] == ["the better of pool and openmp", "pool", "openmp"]
+    assert {row.case for row in rows} == {"threads, beside two busy processes, batch 3-4-2 B=2"}
+    assert rows[0].form.endswith("at its end") and rows[0].median > 0
+    busy = [process for process in started if "while True: pass" in process.args]
+    assert len(busy) == 2 and all(process.returncode is not None for process in busy)

@@ -68,7 +68,7 @@ class Build:
         """Build the applications with bpnet where the definitions say; the finished programs."""
         self(CONSUMER, folder, *definitions)
         programs = []
-        names = ["consumer", "contracts"]
+        names = ["consumer", "contracts", "reducer"]
         if "openmp" in LAYERS:  # an application with OpenMP of its own
             names.append("regions")
         for name in names:

@@ -232,7 +232,10 @@ WRONG: dict[str, tuple[Any, tuple[str, ...]]] = {
     "no branches": (lambda: bp.Network(4, [bp.Parallel([])]), ("parallel: no branches",)),
     "branches of a text": (lambda: bp.Parallel("ab"), ("parallel", "branches", "'ab'")),
     "a branch of numbers": (lambda: bp.Parallel([[3]]), ("parallel", "branches[0][0]", "int")),  # type: ignore[list-item]
-    "a number for a branch": (lambda: bp.Parallel([3]), ("parallel", "branches[0]", "3")),  # type: ignore[list-item]
+    "a number for a branch": (
+        lambda: bp.Parallel([3]),
+        ("parallel", "branches[0] is 3", "a layer or a list"),
+    ),  # type: ignore[list-item]
     "another merge": (lambda: bp.Parallel([[]], merge="mean"), ("parallel: merge is 'mean'", "'concat'")),
     "branches that are added and differ": (
         lambda: bp.Network(4, [bp.Parallel([[], bp.Linear(3).named("fc")]).named("a")]),

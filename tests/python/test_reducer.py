@@ -77,7 +77,8 @@ def test_the_arrays_are_the_gradients():
     bp.Trainer(net, "cross_entropy", "sgd", reducer=reducer).step(X, LABELS)
     weight, bias = net.gradients()["middle.weight"], net.gradients()["middle.bias"]
     assert np.array_equal(seen["middle"][: weight.size], weight.ravel())
-    assert all(value in seen["middle"] for value in bias)
+    at = next(i for i in range(weight.size, len(seen["middle"])) if seen["middle"][i] == bias[0])
+    assert np.array_equal(seen["middle"][at : at + bias.size], bias)
     assert seen["weight_sum"] == [24]
 
 
@@ -175,18 +176,20 @@ def test_two_halves_take_the_steps_of_the_whole(optimizer: bp.SGD, cut: int, wei
 
 
 def test_fits_of_two_halves():
-    """A whole fit, without shuffling, in which batch k of the whole is the k-th batches of both halves."""
-    whole = network()
+    """A whole fit, without shuffling, in which batch k of the whole is the k-th batches of both halves; the last of an
+    epoch is smaller. With masks."""
+    layers = [*LAYERS[:2], bp.Dropout(0.5), *LAYERS[2:]]
+    whole = network(layers)
     bp.Trainer(whole, "cross_entropy", bp.SGD(0.1)).fit(
-        X, LABELS, epochs=3, batch_size=8, shuffle=False, verbose=0
+        X[:20], LABELS[:20], epochs=3, batch_size=8, shuffle=False, verbose=0
     )
     exchange = Exchange(2)
-    halves = [network(), network()]
-    rows = [np.flatnonzero(np.arange(24) // 4 % 2 == i) for i in range(2)]
+    halves = [network(layers), network(layers)]
+    rows = [np.array([0, 1, 2, 3, 8, 9, 10, 11, 16, 17]), np.array([4, 5, 6, 7, 12, 13, 14, 15, 18, 19])]
 
     def fit(i: int) -> None:
         trainer = bp.Trainer(
-            halves[i], "cross_entropy", bp.SGD(0.1), reducer=exchange.reducer(i), first_row=4 * i
+            halves[i], "cross_entropy", bp.SGD(0.1), reducer=exchange.reducer(i), first_row=lambda n: i * n
         )
         trainer.fit(X[rows[i]], LABELS[rows[i]], epochs=3, batch_size=4, shuffle=False, verbose=0)
 
@@ -232,6 +235,61 @@ def test_a_loss_that_one_of_them_cannot_have_stops_all():
 
     in_threads([lambda: step(0), lambda: step(1)], exchange)
     assert bits(nets[0]) == before and bits(nets[1]) == before
+
+
+@pytest.mark.parametrize("wrong", [np.nan, np.inf, -1.0])
+def test_a_sum_of_weights_that_is_none(wrong: float):
+    def reducer(name: str, values: np.ndarray) -> None:
+        if name == "weight_sum":
+            values[:] = wrong
+
+    net = network()
+    trainer = bp.Trainer(net, "cross_entropy", bp.SGD(0.1, momentum=0.9, weight_decay=0.1), reducer=reducer)
+    before = bits(net)
+    with pytest.raises(bp.NumericError, match=f"^reducer: weight_sum is {str(wrong).split('.')[0]}"):
+        trainer.step(X, LABELS)
+    assert bits(net) == before and trainer.steps == 0
+
+
+def test_elements_of_no_parameter_do_not_matter():
+    """A division by what is 0 there makes NaN between the parameters, which no update sees."""
+
+    def normalise(name: str, values: np.ndarray) -> None:
+        if name not in NUMBERS:
+            with np.errstate(all="ignore"):
+                values /= np.abs(values)
+
+    net = network()
+    trainer = bp.Trainer(net, "cross_entropy", bp.SGD(0.01), reducer=normalise)
+    trainer.fit(X, LABELS, epochs=2, batch_size=8, verbose=0)
+    assert all(np.isfinite(value).all() for value in net.state_dict().values())
+
+
+def test_an_array_that_is_kept_cannot_be_written():
+    kept: list[np.ndarray] = []
+    trainer = bp.Trainer(network(), "cross_entropy", "sgd", reducer=lambda name, values: kept.append(values))
+    trainer.step(X, LABELS)
+    assert len(kept) == 5 and not any(array.flags.writeable for array in kept if array.size > 1)
+
+
+@pytest.mark.parametrize("rows", [-1, 0.5, None])
+def test_a_first_row_that_is_none(rows: object):
+    net = network(IMAGE_LAYERS, (2, 6, 6))
+    trainer = bp.Trainer(net, "cross_entropy", "sgd", reducer=nothing, first_row=lambda n: rows)
+    before = bits(net)
+    with pytest.raises((TypeError, ValueError), match="^trainer: first_row is "):
+        trainer.step(IMAGES, LABELS)
+    assert bits(net) == before
+
+
+def test_a_part_without_samples_is_refused():
+    """Where a network without a reducer passes over a batch of which no photograph could be read."""
+    trainer = bp.Trainer(network(dtype="float32"), "cross_entropy", "sgd")
+    empty = (np.zeros((0, 6), np.float32), np.zeros(0, np.int64), 16)
+    assert trainer._core.step_in_epoch(*empty) == 0 and trainer._core.state["position"] == 16
+    other = bp.Trainer(network(dtype="float32"), "cross_entropy", "sgd", reducer=nothing)
+    with pytest.raises(ValueError, match="^step: this trainer's part of the batch has 0 samples"):
+        other._core.step_in_epoch(*empty)
 
 
 def test_it_may_not_use_its_network():

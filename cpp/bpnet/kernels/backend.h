@@ -7,7 +7,7 @@
 namespace bpnet {
 
 struct Backend {
-  const char* name;     // "reference", "baseline", "avx2", "avx512"
+  const char* name;     // "reference", "baseline", "avx2", "avx512"; "guarded" in a build for tests
   bool (*supported)();  // by this build and this machine
   const Memory& (*memory)();
   const Kernels<float>* (*single)();

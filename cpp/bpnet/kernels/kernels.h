@@ -53,8 +53,8 @@ struct WindowAxis {
   size_t in, out, kernel, stride, dilation, before;
 };
 
-// Images lie channels-last: (n, height, width, channels). Channels are cut into groups, each of which sees
-// only its own inputs.
+// Images are stored channels-last: (n, height, width, channels). Channels are cut into groups, each of which
+// sees only its own inputs.
 struct ConvolutionSizes {
   size_t n;
   WindowAxis height, width;
@@ -67,7 +67,7 @@ struct PoolSizes {
   size_t channels;
 };
 
-// What a mean over a window is divided by, and where the window lies.
+// What a mean over a window is divided by, and which inputs the window sees.
 enum class AverageKind : int {
   kWithPadding,     // the window's size, padding of `before` on either side included
   kWithoutPadding,  // how many inputs it sees
@@ -132,7 +132,7 @@ struct Sums {
   double batch_loss;    // of the last batch
   double batch_weight;  // Σ of its samples' weights
   uint64_t batch_correct;
-  uint64_t updates;      // whether the last batch is learned from: its loss is finite and its weight not 0
+  uint64_t updates;      // whether the last batch is learned from: its loss is finite and its weight above 0
   uint64_t stopped;      // 1 from a loss on that was not finite,
   double stopping_loss;  // which was this
 };
@@ -180,7 +180,7 @@ struct LossArgs {
   const T* class_weight;  // (columns,) or null
   const T* row_scale;     // (rows,)
   T* grad_output;         // (rows, columns) = d loss / d output; null when not wanted
-  double* loss;           // (1,) where the loss goes
+  double* loss;           // (1,) the loss, written
 };
 
 struct SgdArgs {
@@ -245,7 +245,7 @@ struct OnlineArgs {
                       // same in real arithmetic, faster; 1: one by one, 0: the backend chooses
   UpdateArgs update;  // its rates, decays and corrections are each parameter's and step's own
   uint64_t step;      // before the first sample
-  Sums* sums;         // added to; where a loss was not finite the weights before its update stay
+  Sums* sums;  // added to; where a loss was not finite the weights before its update stay, then and later
 };
 
 // One link of a chain, y = act(W x + b) or without weights y = act(x), in = out, and where its gradients go.
@@ -282,8 +282,9 @@ struct Kernels {
   void (*linear_backward_weight)(Context&, LinearSizes, const T* x, const T* grad_y, T* grad_w, T* grad_bias,
                                  bool accumulate);
 
-  // Images are channels-last; weights lie as PyTorch has them, (out, in/groups, kernel height, kernel width).
-  // Letters: o, i = positions of output and input, g = the group of channel c, j = channel of the group.
+  // Images are channels-last; weights are stored as PyTorch has them, (out, in/groups, kernel height, kernel
+  // width). Letters: o, i = positions of output and input, g = the group of channel c, j = channel of the
+  // group.
   size_t (*convolution_workspace)(const ConvolutionSizes&);
   // y (n, o, c) = act(Σ_tj x (n, o·stride + t·dilation − before, (g, j)) · w (c, j, t) + bias (c)); bias may
   // be null

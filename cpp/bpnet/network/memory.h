@@ -1,4 +1,4 @@
-// Where everything that one batch needs lies in the network's workspace. Every piece is needed from one
+// Where in the network's workspace everything is that one batch needs. Every piece is needed from one
 // moment to another; pieces whose times do not meet share memory.
 #pragma once
 

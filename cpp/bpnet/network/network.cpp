@@ -315,7 +315,7 @@ void BasicNetwork<T>::report(const Step& step, const GradientReady& ready) const
   const std::size_t after = step.first_parameter + step.parameter_count;
   const std::size_t end =
       after < plan_.parameters.size() ? plan_.parameters[after].offset : plan_.parameter_size;
-  ready.call(ready.context, first.name.substr(0, first.name.rfind('.')), first.offset, end - first.offset);
+  ready.call(ready.context, step.path, first.offset, end - first.offset);
 }
 
 // An input's gradient that is added to others' is made apart first, unless the layer adds it itself.

@@ -25,7 +25,7 @@ struct NamedTensor {
   Tensor<T> tensor;
 };
 
-// A batch's place in a step, and what it depends on beside the weights.
+// What a batch's random masks depend on.
 struct StepNumber {
   std::uint64_t seed = 0, step = 0;  // number the random masks
   std::uint64_t first_row = 0;       // of the batch among the rows of all batches that make the step together

@@ -159,6 +159,7 @@ class Builder {
     } else if (!layer.is_view()) {
       Step& step = add_step(index, {x}, output);
       step.number = number;
+      step.path = path;
       add_parameters(layer, x.shape, path + ".");
       const std::string described = "'" + path + "' (" + spec.type + ")";
       if (layer.least_batch(x.shape) > plan_.least_batch.samples) {
@@ -205,7 +206,7 @@ class Builder {
   // A step without parameters from the inputs to a new activation.
   Step& add_step(std::size_t layer, const std::vector<Value>& inputs, const Shape& output) {
     const std::size_t id = plan_.activations.size();
-    Step step{layer, {}, {}, id, kIdentity, 0, plan_.parameters.size(), 0, plan_.buffers.size(), 0};
+    Step step{{}, layer, {}, {}, id, kIdentity, 0, plan_.parameters.size(), 0, plan_.buffers.size(), 0};
     bool trained = false;
     for (const Value& x : inputs) {
       step.inputs.push_back({x.id});

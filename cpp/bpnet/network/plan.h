@@ -27,6 +27,7 @@ struct StepInput {
 
 // y = act(layer(inputs))
 struct Step {
+  std::string path;   // "features.0"; empty for a layer that the plan has put in
   std::size_t layer;  // index into Plan::layers
   std::vector<StepInput> inputs;
   std::vector<Shape>

@@ -1,6 +1,9 @@
 #include "bpnet/training/batch_gradient.h"
 
 #include <algorithm>
+#include <cmath>
+
+#include "bpnet/core/error.h"
 
 namespace bpnet {
 
@@ -22,11 +25,12 @@ bool BatchGradient<T>::holds(std::size_t batch) const {
 }
 
 template <class T>
-void BatchGradient<T>::reduce(const char* name, double* number) {
+double BatchGradient<T>::reduce(const char* name, double* number) {
   double value;
   read_from(network_->memory(), &value, number, 1);
   reducer_.number(reducer_.context, name, &value);
   write_to(network_->memory(), number, &value, 1);
+  return value;
 }
 
 template <class T>
@@ -39,7 +43,12 @@ void BatchGradient<T>::reduce_layer(void* self, const std::string& layer, std::s
 template <class T>
 void BatchGradient<T>::run(const Batch<T>& batch, StepNumber now, Tally how) {
   loss_.weigh(batch);
-  if (reducer_) reduce("weight_sum", &loss_.sums()->batch_weight);
+  if (reducer_) {
+    const double sum = reduce("weight_sum", &loss_.sums()->batch_weight);
+    if (!std::isfinite(sum) || sum < 0) {
+      fail<NumericError>("reducer: weight_sum is ", sum, " after the reduction, a sum of weights is needed");
+    }
+  }
   loss_.scale_to_mean(batch);
   if (as_chain(batch.count)) {
     const LossArgs<T> args = loss_.args(batch, chain_.output(), nullptr);
@@ -47,7 +56,7 @@ void BatchGradient<T>::run(const Batch<T>& batch, StepNumber now, Tally how) {
     loss_.judge(args, how);
     return;
   }
-  now.first_row = reducer_.first_row;
+  if (reducer_.first_row) now.first_row = reducer_.first_row(reducer_.context, batch.count);
   const T* output = network_->forward_training(batch.x, batch.count, now, &loss_.sums()->stopped);
   const LossArgs<T> args = loss_.args(batch, output, network_->grad_output());
   loss_.run(args);

@@ -26,7 +26,7 @@ class BatchGradient {
 
  private:
   bool as_chain(std::size_t batch) const { return !reducer_ && chain_.takes(batch); }
-  void reduce(const char* name, double* number);
+  double reduce(const char* name, double* number);  // returns it too
   static void reduce_layer(void* self, const std::string& layer, std::size_t offset, std::size_t count);
 
   BasicNetwork<T>* network_;

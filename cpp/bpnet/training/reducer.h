@@ -1,4 +1,4 @@
-// What several trainers, each with its part of a batch, hand to each other to make the step of the whole.
+// How several trainers, each with its part of a batch, make the step of the whole.
 #pragma once
 
 #include <cstddef>
@@ -8,8 +8,9 @@ namespace bpnet {
 
 // In each step a trainer calls, in this order: `number` for "weight_sum", the sum of its samples' weights,
 // before the loss; `number` for "loss", its part of the loss; `gradient` for each layer that has parameters,
-// the last layer first, as soon as backward has made its gradient. Each is to put in place of what it is
-// given the sum over all trainers. What it throws ends the step, which updates nothing then.
+// the last layer first, as soon as backward has made its gradient. Each is to replace what it is given by the
+// sum over all trainers. What it throws ends the step, which updates nothing then. Every trainer makes the
+// same number of steps, with at least one sample in each: the others wait for it.
 template <class T>
 struct Reducer {
   void (*number)(void* context, const char* name, double* value) = nullptr;
@@ -17,9 +18,9 @@ struct Reducer {
   // there may be elements that no parameter has.
   void (*gradient)(void* context, const char* layer, T* gradient, std::size_t count) = nullptr;
   void* context = nullptr;
-  // How many rows of the whole batch the trainers before this one have: random masks depend on a row's place
-  // in the whole.
-  std::uint64_t first_row = 0;
+  // How many rows of the whole batch the trainers before this one have, when this one has `rows`: random
+  // masks depend on a row's index in the whole. Null: none.
+  std::uint64_t (*first_row)(void* context, std::size_t rows) = nullptr;
 
   explicit operator bool() const { return gradient != nullptr; }
 };

@@ -60,6 +60,10 @@ bool BasicTrainer<T>::holds(std::size_t batch) const {
 
 template <class T>
 void BasicTrainer<T>::set_reducer(const Reducer<T>& reducer) {
+  if ((reducer.number != nullptr) != (reducer.gradient != nullptr)) {
+    fail<ValueError>("reducer: ", reducer.number ? "gradient" : "number",
+                     " is null, both functions are needed");
+  }
   const std::string& mixing = network_->plan().mixing_layer;
   if (reducer && !mixing.empty()) {
     fail<ValueError>("reducer: layer ", mixing,
@@ -107,16 +111,21 @@ Sums BasicTrainer<T>::close_slice() {
 
 template <class T>
 void BasicTrainer<T>::abandon_slice() {
-  network_->undo_forward_training();
-  commit_slice();
+  if (!commit_slice().stopped && complete_) {
+    network_->forget_recorded();
+  } else {
+    network_->undo_forward_training();
+  }
 }
 
 template <class T>
 void BasicTrainer<T>::make_step(const Batch<T>& batch, Tally how) {
+  complete_ = false;
   gradient_.run(batch, now(), how);
   update_.apply(current_learning_rate(), state_.step + 1, &gradient_.loss().sums()->updates);
   gradient_.loss().tally(how);
   ++state_.step;
+  complete_ = true;
 }
 
 template <class T>
@@ -197,7 +206,12 @@ template <class T>
 T BasicTrainer<T>::step_in_epoch(const T* x, const std::int64_t* labels, std::size_t batch,
                                  std::uint64_t visited) {
   const Batch<T> host{x, nullptr, labels, nullptr, batch};
-  check_answers(host);
+  if (batch > 0) check_answers(host);
+  if (batch == 0 && gradient_.reducer()) {
+    fail<ValueError>(
+        "step: this trainer's part of the batch has 0 samples, and the others wait for its gradients; ",
+        "every trainer with a reducer needs a sample in each step");
+  }
   T loss = 0;
   const bool too_small = batch < visited && batch < network_->plan().least_batch.samples;
   if (batch > 0 && !too_small) {
@@ -314,8 +328,12 @@ double BasicTrainer<T>::current_learning_rate() const {
 
 template <class T>
 bool BasicTrainer<T>::weights_are_finite() {
-  const std::size_t size = network_->plan().parameter_size;
-  return network_->kernels().first_not_finite(network_->context(), size, network_->parameter_data()) == size;
+  for (const Slot& slot : network_->plan().parameters) {
+    const std::size_t count = slot.shape.count();
+    const T* data = network_->parameter_data() + slot.offset;
+    if (network_->kernels().first_not_finite(network_->context(), count, data) < count) return false;
+  }
+  return true;
 }
 
 template <class T>

@@ -44,7 +44,7 @@ class BasicTrainer {
   // The same without checks of the numbers; labels must be in range. The update is made whatever the loss:
   // NaN after an update counts the step. A batch of no samples or of more than were reserved, or one that a
   // layer cannot learn from (BatchNorm: one value per channel), gives NaN with nothing changed, the step's
-  // number included.
+  // number included; so does an error of a reducer.
   T step_unchecked(const T* x, const std::int64_t* labels, std::size_t batch,
                    const T* sample_weight = nullptr) noexcept;
   T step_unchecked(const T* x, const T* targets, std::size_t batch,
@@ -67,7 +67,7 @@ class BasicTrainer {
   T step_in_epoch(const T* x, const std::int64_t* labels, std::size_t batch, std::uint64_t visited);
 
   // `steps` of the lecture's loop: pick a sample with replacement, forward, backward, update. A call ends the
-  // block it is in, so calls whose steps are no whole number of blocks give other last bits than one call.
+  // block it is in, so calls whose steps are no multiple of a block's give other last bits than one call.
   void run_draws(const Dataset<T>& data, std::uint64_t steps, double seconds = 1e30,
                  std::size_t online_block = 0);
 
@@ -117,7 +117,7 @@ class BasicTrainer {
   void open_slice(std::size_t samples_a_step);
   Sums commit_slice();   // what the backend has counted becomes the state's
   Sums close_slice();    // likewise; throws when a loss was not finite
-  void abandon_slice();  // after an error amid a step, which is undone
+  void abandon_slice();  // after an error; a step that was under way is undone
   StepNumber now() const { return {seed(), state_.step, 0}; }
   void make_step(const Batch<T>& batch, Tally how);  // within a slice
   T step_on(const Batch<T>& batch);                  // what it throws leaves all but gradients() as it was
@@ -140,6 +140,7 @@ class BasicTrainer {
   OnlineLoop<T> online_;
   SampleOrder order_;
   Slice slice_{};
+  bool complete_ = true;  // no step is under way
   std::optional<TrainerSnapshot<T>> best_;
   TrainerState state_;
 };

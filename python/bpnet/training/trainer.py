@@ -27,12 +27,12 @@ Reducer = Callable[[str, np.ndarray], object]
 
 _CORES: dict[str, Any] = {"float32": _core.TrainerF32, "float64": _core.TrainerF64}
 
-# How long the core works before it comes back to hear Ctrl-C and move the progress bar.
+# How long the core works before it returns to handle Ctrl-C and move the progress bar.
 _SLICE_SECONDS = 0.1
 
 
 class Trainer:
-    """Steps of one's own, or whole fits, on a network.
+    """Single steps, or whole fits, on a network.
 
     Args:
         network: trained in place.
@@ -45,10 +45,12 @@ class Trainer:
             of shape (1,); then for each layer that has parameters, the last layer first and as soon as its
             gradient is there, with the layer's name (``"features.0"``) and a flat array of the network's dtype:
             its parameters' gradients one after another, between which there may be elements of none. Layers run
-            one by one then. Losses are those of the whole batch, accuracies of this part. What it raises ends the
-            step, which updates nothing; it may not use the network.
-        first_row: of a reducer's part of the batch, how many rows of the whole come before it: dropout masks depend
-            on a row's place in the whole.
+            one by one then. Losses are those of the whole batch, accuracies of this part. All trainers make the same
+            number of steps, with a sample in each. What it raises ends the step, which updates nothing. It may not
+            use the network, and an array is valid during the call.
+        first_row: how many rows of the whole batch come before this trainer's part, or a function that says so for
+            a part of ``rows`` rows, such as ``lambda rows: rank * rows``, where the last batch of an epoch is smaller
+            than the others: dropout masks depend on a row's index in the whole.
 
     Raises:
         ValueError: a reducer for a network with BatchNorm, which normalises by the whole batch.
@@ -64,7 +66,7 @@ class Trainer:
         optimizer: Optimizer | str,
         seed: int | None = None,
         reducer: Reducer | None = None,
-        first_row: int = 0,
+        first_row: int | Callable[[int], int] = 0,
     ) -> None:
         if not isinstance(network, Network):
             raise TypeError(f"trainer: network is {network!r}, a bpnet.Network is needed")
@@ -84,14 +86,17 @@ class Trainer:
         )
         self._set_reducer(reducer, first_row)
 
-    def _set_reducer(self, reducer: Reducer | None, first_row: int) -> None:
+    def _set_reducer(self, reducer: Reducer | None, first_row: int | Callable[[int], int]) -> None:
         if reducer is not None and not callable(reducer):
             raise TypeError(f"trainer: reducer is {reducer!r}, a function f(name, values) is needed")
-        first_row = checks.whole("trainer", "first_row", first_row, least=0)
-        self._reducer = reducer
+        if not callable(first_row):
+            first_row = checks.whole("trainer", "first_row", first_row, least=0)
+        self._reducer, self._first_row = reducer, first_row
         # The core, of which Python's collector sees nothing, must not keep the trainer alive.
         me = weakref.ref(self)
-        self._core.set_reducer(reducer and (lambda name, values: _reduce(me, name, values)), first_row)
+        self._core.set_reducer(
+            reducer and (lambda name, values: _reduce(me, name, values)), lambda rows: _first_row(me, rows)
+        )
 
     @property
     def notes(self) -> dict[str, Any]:
@@ -302,7 +307,7 @@ class Trainer:
         path: str | os.PathLike[str],
         backend: str | None = None,
         reducer: Reducer | None = None,
-        first_row: int = 0,
+        first_row: int | Callable[[int], int] = 0,
     ) -> Trainer:
         """The trainer that save wrote, with its network as ``trainer.network``.
 
@@ -328,6 +333,14 @@ def _reduce(trainer: weakref.ref[Trainer], name: str, values: np.ndarray) -> Non
     alive = trainer()
     if alive is not None and alive._reducer is not None:
         alive._reducer(name, values)
+
+
+def _first_row(trainer: weakref.ref[Trainer], rows: int) -> int:
+    alive = trainer()
+    first_row = alive._first_row if alive is not None else 0
+    return checks.whole(
+        "trainer", "first_row", first_row(rows) if callable(first_row) else first_row, least=0
+    )
 
 
 class _Source:

@@ -201,8 +201,8 @@ void restored_statistics_stay(const Rows& rows, const std::string& folder) {
   const std::function<void()> ways[] = {[&] { trainer.restore(snapshot); },
                                         [&] { bpnet::Trainer::load(network, path); }};
   for (const auto& way : ways) {
-    network.forward_training(rows.x.data(), 32, 0, 0);
-    network.forward_training(rows.x.data(), 8, 0, 0);
+    network.forward_training(rows.x.data(), 32, {});
+    network.forward_training(rows.x.data(), 8, {});
     way();
     network.interrupted = [] { return true; };
     try {

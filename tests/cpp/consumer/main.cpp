@@ -427,7 +427,7 @@ void work_is_interrupted() {
   network.interrupted = [] { return true; };
   const auto stops = [&] {
     try {
-      network.forward_training(data.x.data(), data.count, 0, 0);
+      network.forward_training(data.x.data(), data.count, {});
     } catch (const bpnet::Interrupted&) {
       return true;
     }

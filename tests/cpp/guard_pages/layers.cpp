@@ -45,6 +45,10 @@ std::vector<Case> draw(Numbers& n) {
       {batch_norm1d(), {1 + n.below(20), 1 + n.below(30)}, 200},
       {batch_norm2d(), map(n), 60},
       {residual({linear(20), tanh()}, {linear(20)}), flat(n), 100},
+      {parallel({sequential({}), conv2d(few, {.kernel_size = 1}), avg_pool2d(3, {.stride = 1, .padding = 1})},
+                "concat"),
+       map(n), 40},
+      {parallel({linear(out), sequential({tanh(), linear(out)}), linear(out)}), flat(n), 100},
       {sequential({linear(out), gelu(), linear(3)}), flat(n), 100}};
   for (const LayerSpec& elementwise :
        {tanh(), relu(), leaky_relu(), sigmoid(), softplus(), gelu("tanh"), silu()})
@@ -81,7 +85,7 @@ void run(const Case& it, const std::string& backend, Numbers& numbers) {
     if (count < least) continue;
     Array<T> x(count * in, numbers), gradient(count * out, numbers), grad_x(count * in, numbers);
     own += 3;
-    network.forward_training(x.data(), count, 1, count);
+    network.forward_training(x.data(), count, {1, count});
     network.backward(gradient.data(), grad_x.data(), count % 2 == 0);
   }
   if (bpnet::arena_allocations() != taken + own)

@@ -1,4 +1,4 @@
-// Long work that a waiting caller may end early, also amid one layer.
+// Long work that a waiting caller may end early, also during one layer.
 #pragma once
 
 #include <cstddef>

@@ -57,10 +57,11 @@ void run_region(std::size_t count, ThreadingLayer::Function function, void* argu
   shares.deal(count, std::min(count, static_cast<std::size_t>(threads)));
   Region region{};
   const Clock::time_point begin = Clock::now();
-  Clock::time_point end_of_work = begin;
+  Clock::time_point begin_of_work = begin, end_of_work = begin;
 #pragma omp parallel num_threads(threads)
   {
     const int thread = omp_get_thread_num();
+    if (thread == 0) begin_of_work = Clock::now();
     const std::size_t taken = shares.take(static_cast<std::size_t>(thread), function, argument);
     if (thread == 0) {
       region.chunks = taken;
@@ -68,8 +69,8 @@ void run_region(std::size_t count, ThreadingLayer::Function function, void* argu
     }
   }
   if (!waits) return;
-  region.work = seconds(end_of_work - begin);
-  region.wait = seconds(Clock::now() - end_of_work);
+  region.work = seconds(end_of_work - begin_of_work);
+  region.wait = seconds((begin_of_work - begin) + (Clock::now() - end_of_work));
   waits->add(region);
 }
 
@@ -86,7 +87,11 @@ void run(std::size_t count, ThreadingLayer::Function function, void* argument, i
   in_use.clear(std::memory_order_release);
 }
 
+// Once for each team: its threads wait for work without a pause for a while, whether there is any or not.
 void start(int threads) {
+  thread_local int started = 1;
+  if (threads <= started) return;
+  started = threads;
   run(static_cast<std::size_t>(threads), [](std::size_t, void*) {}, nullptr, threads, nullptr);
 }
 

@@ -33,8 +33,8 @@ void start_threads();  // so that the first parallel_for need not
 // Calls function(index, argument) once for every index in 0 … count−1, in any order, and returns
 // when all are done. The functions must not throw. Nested and simultaneous calls run serially, as do those
 // from within a parallel region of the application's. Within an Interruptible (core/threads/interrupt.h)
-// chunks may be left out. The first call of a process throws DeviceError where BPNET_THREADING asks for what
-// is not there.
+// chunks may be left out. Where BPNET_THREADING names a layer that is not built (DeviceError), or none
+// (ValueError), every call throws until set_threading.
 void parallel_for(std::size_t count, void (*function)(std::size_t index, void* argument), void* argument);
 
 }  // namespace bpnet

@@ -1,8 +1,8 @@
 // Whether the machine lets a team of OpenMP's run.
 //
 // A parallel region ends when every thread of the team has come to its closing barrier, those too that found
-// no chunk left. Where other processes have the processors, a thread comes milliseconds late, and the caller
-// waits much longer than the work takes.
+// no chunk left, and the next begins when every thread has left it. Where other processes have the processors, a
+// thread comes milliseconds late, and the caller waits much longer than the work takes.
 #pragma once
 
 #include <atomic>
@@ -12,8 +12,8 @@ namespace bpnet {
 
 // One parallel region as its caller sees it, times in seconds.
 struct Region {
-  double work;         // until it found no chunk left
-  double wait;         // from then to the region's end
+  double work;         // from its first chunk until it found none left
+  double wait;         // before, for the region to begin, and after, for its end
   std::size_t chunks;  // that the caller worked on
 };
 

@@ -63,7 +63,7 @@ void judge(bpnet::Context&, const bpnet::LossArgs<real>& a, bpnet::Tally how, bp
     sums->updates = 0;
     return;
   }
-  sums->updates = sums->batch_weight != 0;
+  sums->updates = sums->batch_weight > 0;
   sums->batch_correct = 0;
   const bool judged =
       a.kind == bpnet::LossKind::kCrossEntropy || a.kind == bpnet::LossKind::kBinaryCrossEntropyWithLogits;

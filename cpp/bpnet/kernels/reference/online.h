@@ -66,6 +66,7 @@ void update(Context& context, const UpdateArgs& rule, uint64_t step, const Onlin
 
 template <class T>
 void online_sgd(Context& context, const OnlineArgs<T>& a) {
+  if (a.sums->stopped) return;
   auto* slices = reinterpret_cast<OnlineSlices<T>*>(context.scratch);
   T* memory = reinterpret_cast<T*>(slices + a.depth);
   for (size_t l = 0; l < a.depth; ++l) {

@@ -55,7 +55,7 @@ void judge(Context&, const LossArgs<T>& a, Tally how, Sums* sums) {
     sums->updates = 0;
     return;
   }
-  sums->updates = sums->batch_weight != 0;
+  sums->updates = sums->batch_weight > 0;
   sums->batch_correct = 0;
   for (size_t row = 0; row < a.rows; ++row) {
     sums->batch_correct +=

@@ -175,6 +175,8 @@ OnlineResult run_online(bpnet::Context& context, const Online& a) {
   return result;
 }
 
-void online_sgd(bpnet::Context& context, const Online& a) { add_to_sums(a, run_online(context, a)); }
+void online_sgd(bpnet::Context& context, const Online& a) {
+  if (!a.sums->stopped) add_to_sums(a, run_online(context, a));
+}
 
 }  // namespace
