@@ -28,6 +28,8 @@ PRIVATE_HEADERS = {
     r"Python\.h|numpy/.*": ["bindings"],
     r"bpnet/kernels/cpu/.*": ["bpnet/kernels/cpu"],
     r"bpnet/kernels/reference/.*": ["bpnet/kernels/reference"],
+    r"bpnet/kernels/guarded/.*": ["bpnet/kernels/guarded"],
+    r"sys/mman\.h": ["bpnet/core/memory", "bpnet/kernels/guarded"],
 }
 
 MOST_LINES = 600
@@ -80,6 +82,57 @@ def test_kernel_includes_never_run_back_up(room):
         if header.startswith("bpnet/kernels/cpu/") and "/".join(header.split("/")[3:-1]) not in allowed
     ]
     assert not wrong
+
+
+# What points into a backend's memory. Outside kernels/ and core/memory it is handed to kernels and copies only.
+OF_THE_BACKEND = (
+    r"(?:\b(?:parameter|gradient|buffer|slot)_data\(\)|\bgrad_output\(\)|\brecorded_output\(\)|\bsums\(\)"
+    r"|\btensor\.data\b|\bat<\w+>\([^()]*\))"
+)
+DEREFERENCES = [
+    OF_THE_BACKEND + r"\s*\[",
+    r"(?<![&\w.>\-()])(?:[\w.]|->|\(\))*?" + OF_THE_BACKEND + r"\s*->",  # &sums()->weight only points
+    r"(?:^|[=(,;{!<>+\-]|\breturn)\s*\*\s*(?:[\w.]|->|\(\))*?" + OF_THE_BACKEND,
+    r"\b(?:mem(?:cpy|set|move)|std::(?:copy|copy_n|fill|fill_n))\s*\(.*" + OF_THE_BACKEND,
+]
+
+
+def dereferences(text: str) -> list[str]:
+    lines = [re.sub(r"//.*", "", line).strip() for line in text.splitlines()]
+    return [line for line in lines if any(re.search(pattern, line) for pattern in DEREFERENCES)]
+
+
+def test_nobody_reads_a_backends_memory():
+    allowed = [CPP / "kernels", CPP / "core" / "memory"]
+    wrong = [
+        f"{name(path)}: {line}"
+        for path in sources(ROOT / "cpp")
+        if not any(folder in path.parents for folder in allowed)
+        for line in dereferences(path.read_text(encoding="utf-8"))
+    ]
+    assert not wrong, "use write_to(), read_from() or a HostMirror"
+
+
+@pytest.mark.parametrize(
+    "line, reads",
+    [
+        ("x = network.parameter_data()[3];", True),
+        ("const T first = *network_->gradient_data();", True),
+        ("return *buffer_data();", True),
+        ("std::copy(values, values + count, item.tensor.data);", True),
+        ("std::memcpy(to, workspace_.at<T>(offset), bytes);", True),
+        ("sums->loss = loss_.sums()->batch_loss;", True),
+        ("if (sums()->stopped) return;", True),
+        ("rows.at<T>(0)[r] = weight;", True),
+        ("kernels.weigh_rows(context, weights, &sums()->batch_weight);", False),
+        ("update_.apply(rate, step, &gradient_.loss().sums()->updates);", False),
+        ("write_to(memory, item.tensor.data, values, shape.count());", False),
+        ("T* parameter_data() { return parameters_.template at<T>(0); }", False),
+        ("return slot_data() + s * plan.parameter_size;", False),
+    ],
+)
+def test_a_read_of_a_backends_memory_is_recognised(line: str, reads: bool):
+    assert bool(dereferences(line)) == reads
 
 
 def test_includes_are_written_in_full():

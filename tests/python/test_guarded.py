@@ -1,5 +1,6 @@
-"""A memory that is a backend's own: what the host may not touch between two kernels, and that everything works
-without touching it. Builds bpnet with BPNET_GUARDED."""
+"""A backend's memory is its own: a build whose guarded backend has its arrays on pages that are open only during a
+kernel or a copy. tests/cpp/guarded touches each kind of array between two kernels, the contract tests run on it, and
+guarded_training.py trains on it."""
 
 from __future__ import annotations
 
@@ -8,118 +9,109 @@ import shutil
 import signal
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
-import bpnet as bp
-from test_cpp_package import Build, run
+from test_cpp_package import ROOT, Build, run
 
-ROOT = Path(__file__).parents[2]
-TESTS = Path(__file__).parent
-
-# Whose cases walk all backends: on the guarded one they must come to the same.
-CONTRACTS = [
-    "test_layers_contract.py",
-    "test_graph.py",
-    "test_golden_files.py",
-    "test_reducer.py",
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(sys.platform != "linux", reason="pages are protected, and signals told, as on Linux"),
 ]
+HERE = Path(__file__).parent
+
+# Tests that name their backend.
+CONTRACTS = [
+    *("test_layers_contract", "test_graph", "test_losses", "test_optimizers", "test_normalization"),
+    *("test_pooling", "test_convolution", "test_sgd_forms", "test_python_api", "test_plain_reference"),
+    *("test_copies_and_company", "test_nothing_lost"),
+]
+# Tests that take the default.
+WHOLE = ["test_golden_files", "test_backprop", "test_nothing_lost", "test_reducer"]
 
 
-def test_it_is_in_no_build_for_users():
-    if "guarded" in bp.backends():
-        pytest.skip("this is a build with BPNET_GUARDED")
-    with pytest.raises(bp.DeviceError, match="^backend: 'guarded' is not one of those that run"):
-        bp.Network(2, [bp.Linear(1)], backend="guarded")
+class Built(NamedTuple):
+    cases: Path  # the program
+    package: Path  # a folder with a package bpnet
 
 
 @pytest.fixture(scope="module")
-def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    if sys.platform != "linux":
-        pytest.skip("protects pages as Linux does")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
+    pybind11 = pytest.importorskip("pybind11", reason="the module's build needs pybind11")
     folder = tmp_path_factory.mktemp("guarded")
-    Build()(ROOT / "tests" / "cpp" / "guarded", folder)
-    return folder / "guarded"
-
-
-def ended(program: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([program, *arguments], capture_output=True, text=True, check=False)
-
-
-@pytest.mark.slow
-def test_the_host_dies_where_it_touches_an_array(program: Path):
-    names = run(program, "list", "arrays").split("\n")[:-1]
-    assert len(names) >= 20
-    for name in names:
-        assert run(program, "copy", name).strip() == "equal", name
-        for touch in ("read", "write"):
-            done = ended(program, touch, name)
-            assert done.returncode == -signal.SIGSEGV, f"{touch} {name}: {done.returncode} {done.stdout}"
-
-
-@pytest.mark.slow
-def test_a_kernel_takes_no_array_of_the_hosts(program: Path):
-    names = run(program, "list", "host").split("\n")[:-1]
-    assert len(names) >= 5
-    for name in names:
-        done = ended(program, "host", name)
-        assert done.returncode == -signal.SIGABRT, f"{name}: {done.returncode} {done.stdout}"
-        assert "that is not in the backend's memory" in done.stderr, name
-
-
-@pytest.mark.slow
-def test_every_block_is_closed_during_a_training(program: Path):
-    assert int(run(program, "blocks")) >= 10
-
-
-@pytest.fixture(scope="module")
-def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with bpnet as it is, but for a core that has the guarded backend."""
-    if sys.platform != "linux":
-        pytest.skip("protects pages as Linux does")
-    pybind11 = pytest.importorskip("pybind11", reason="builds the Python module")
-    folder = tmp_path_factory.mktemp("package")
-    build = tmp_path_factory.mktemp("build")
+    build = folder / "build"
     Build()(
-        ROOT,
+        ROOT / "tests" / "cpp" / "guarded",
         build,
-        "-DBPNET_GUARDED=ON",
         "-DBPNET_PYTHON=ON",
         f"-Dpybind11_DIR={pybind11.get_cmake_dir()}",
         f"-DPython_EXECUTABLE={sys.executable}",
     )
-    shutil.copytree(
-        ROOT / "python" / "bpnet", folder / "bpnet", ignore=shutil.ignore_patterns("_core*.so", "__pycache__")
+    shutil.copytree(ROOT / "python" / "bpnet", folder / "bpnet", ignore=shutil.ignore_patterns("*.so"))
+    for module in build.rglob("_core*.so"):
+        shutil.copy(module, folder / "bpnet")
+    return Built(build / "guarded", folder)
+
+
+def end(built: Built, *arguments: str) -> tuple[int, str]:
+    done = subprocess.run(
+        [built.cases, *arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
     )
-    for core in build.glob("_core*.so"):
-        shutil.copy(core, folder / "bpnet")
-    return folder
+    return done.returncode, done.stdout
 
 
-def pytest_with(package: Path, *arguments: str) -> str:
-    env = dict(os.environ, PYTHONPATH=str(package))
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-o", "addopts=", *arguments]
-    where = subprocess.run(
-        [sys.executable, "-c", "import bpnet; print(bpnet.__file__, bpnet.backends()[-1])"],
-        env=env,
-        cwd=TESTS,
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout.split()
-    assert where == [str(package / "bpnet" / "__init__.py"), "guarded"]
-    return run(*command, env=env)
+def test_the_host_dies_where_it_touches_an_array(built: Built):
+    """And reads by a copy what should be there."""
+    names = run(built.cases, "list", "arrays").splitlines()
+    assert len(names) >= 38
+    ends = {(name, way): end(built, way, name) for name in names for way in ("read", "write", "copy")}
+    wanted = {"read": (-signal.SIGSEGV, ""), "write": (-signal.SIGSEGV, ""), "copy": (0, "equal\n")}
+    assert not {case: found for case, found in ends.items() if found != wanted[case[1]]}
 
 
-@pytest.mark.slow
-def test_trainings(package: Path):
-    """MLPs and a small convolutional network: the reference's bits; saved, resumed, interrupted, traced, checked."""
-    printed = pytest_with(package, str(TESTS / "guarded_training.py"))
-    assert " passed" in printed and "skipped" not in printed, printed[-500:]
+def test_every_block_of_the_memory_is_closed(built: Built):
+    assert int(run(built.cases, "blocks")) >= 60
 
 
-@pytest.mark.slow
-def test_contracts(package: Path):
-    printed = pytest_with(package, "-k", "guarded", *[str(TESTS / name) for name in CONTRACTS])
-    assert int(printed.rsplit(" passed", 1)[0].rsplit("\n", 1)[-1].split()[-1]) >= 300, printed[-500:]
+def test_a_kernel_refuses_the_hosts_arrays(built: Built):
+    names = run(built.cases, "list", "host").splitlines()
+    assert len(names) >= 28
+    for name in names:
+        kernel, what = name.split(":")[0].split(", ")
+        message = f"guarded: {kernel} was given an array ({what}) that is not in the backend's memory\n"
+        assert end(built, "host", name) == (-signal.SIGABRT, message), name
+
+
+def passes(built: Built, *arguments: str, **variables: str) -> int:
+    """How many tests have passed; none may fail."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")}
+    environment |= {"PYTHONPATH": os.fspath(built.package)} | variables
+    where = [sys.executable, "-c", "import bpnet; print(bpnet._core.__file__, *bpnet.backends())"]
+    found, *backends = run(*where, env=environment).split()
+    assert Path(found).parent == built.package / "bpnet", "another module would be tested"
+    assert backends[-1] == "guarded"
+    # Where these tests are not themselves one of several processes' tests.
+    parallel = [] if "PYTEST_XDIST_WORKER" in os.environ or not find_spec("xdist") else ["-n", "2"]
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *parallel, *arguments]
+    printed = run(*command, env=environment)
+    last = printed.splitlines()[-1].split()
+    return int(last[[word.rstrip(",") for word in last].index("passed") - 1])
+
+
+def paths(names: list[str]) -> list[str]:
+    return [os.fspath(HERE / f"{name}.py") for name in names]
+
+
+def test_the_contracts_hold(built: Built):
+    assert passes(built, "--slow", "-k", "guarded", *paths(CONTRACTS)) >= 800
+
+
+def test_all_holds_where_it_is_the_default(built: Built):
+    assert passes(built, *paths(WHOLE), BPNET_BACKEND="guarded") >= 100
+
+
+def test_whole_trainings(built: Built):
+    assert passes(built, os.fspath(HERE / "guarded_training.py")) >= 69

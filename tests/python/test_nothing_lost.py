@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 import bpnet as bp
+from backend_names import FAST
 from ctrl_c import HANG
 from test_bad_input import bits
 
@@ -147,11 +148,12 @@ def test_step_updates_nothing_when_the_loss_is_not_finite(tmp_path: Path):
     trainer = bp.Trainer(net, "squared_error", bp.Adam(0.1))
     trainer.step(X, np.ones((40, 3)))
     trainer.save(tmp_path / "before")
-    for x, y in (
-        (X * np.float32(np.nan), np.ones((40, 3))),
-        (X, np.full((40, 3), np.inf)),
-        (X, np.full((40, 3), 3e38)),  # finite, but its square is not
-    ):
+    refused = [(X * np.float32(np.nan), np.ones((40, 3))), (X, np.full((40, 3), np.inf))]
+    if net.backend in FAST:
+        refused.append(
+            (X, np.full((40, 3), 3e38))
+        )  # its square is not finite, but in the double of plain loops
+    for x, y in refused:
         with pytest.raises(bp.NumericError, match="^(step|training): "):
             trainer.step(x, y)
         trainer.save(tmp_path / "after")
