@@ -91,7 +91,7 @@ OF_THE_BACKEND = (
 )
 DEREFERENCES = [
     OF_THE_BACKEND + r"\s*\[",
-    r"(?<![&\w.>\-()])(?:[\w.]|->|\(\))*?" + OF_THE_BACKEND + r"\s*->",  # &sums()->weight only points
+    r"(?<![&\w.>\-)])(?:[\w.]|->|\(\))*?" + OF_THE_BACKEND + r"\s*->",  # &sums()->weight only points
     r"(?:^|[=(,;{!<>+\-]|\breturn)\s*\*\s*(?:[\w.]|->|\(\))*?" + OF_THE_BACKEND,
     r"\b(?:mem(?:cpy|set|move)|std::(?:copy|copy_n|fill|fill_n))\s*\(.*" + OF_THE_BACKEND,
 ]
