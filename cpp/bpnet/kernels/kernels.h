@@ -122,7 +122,7 @@ enum class LossKind : int {
   kBinaryCrossEntropyWithLogits,  // Σ_j max(x_j, 0) − x_j y_j + log(1 + exp(−|x_j|))
 };
 
-// What a slice of steps comes to. The host reads it once a slice, so that a device need not be waited for at
+// What the steps of a slice add up to. The host reads it once a slice, so that a device need not be waited for at
 // every step: once a loss was not finite nothing is counted or updated any more.
 struct Sums {
   double loss;          // Σ weight · loss, each before its update

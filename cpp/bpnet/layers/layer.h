@@ -1,5 +1,5 @@
 // What a layer is: a pure description over slices of flat arrays. A layer owns no numbers; the network
-// hands it its parameters, its gradients, and memory sized by what the layer asked for.
+// gives it its parameters, its gradients, and memory sized by what the layer asked for.
 #pragma once
 
 #include <memory>
