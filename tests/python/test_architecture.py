@@ -89,16 +89,17 @@ OF_THE_BACKEND = (
     r"(?:\b(?:parameter|gradient|buffer|slot)_data\(\)|\bgrad_output\(\)|\brecorded_output\(\)|\bsums\(\)"
     r"|\btensor\.data\b|\bat<\w+>\([^()]*\))"
 )
+MEMBERS = r"(?:[\w.]|->|\(\))*?"  # what stands before it: network_->
+ADDRESS = r"&" + MEMBERS + OF_THE_BACKEND + r"->\w+"  # &sums()->weight only points
 DEREFERENCES = [
-    OF_THE_BACKEND + r"\s*\[",
-    r"(?<![&\w.>\-)])(?:[\w.]|->|\(\))*?" + OF_THE_BACKEND + r"\s*->",  # &sums()->weight only points
-    r"(?:^|[=(,;{!<>+\-]|\breturn)\s*\*\s*(?:[\w.]|->|\(\))*?" + OF_THE_BACKEND,
+    OF_THE_BACKEND + r"\s*(?:\[|->)",
+    r"(?:^|[=(,;{!<>+\-]|\breturn)\s*\*\s*" + MEMBERS + OF_THE_BACKEND,
     r"\b(?:mem(?:cpy|set|move)|std::(?:copy|copy_n|fill|fill_n))\s*\(.*" + OF_THE_BACKEND,
 ]
 
 
 def dereferences(text: str) -> list[str]:
-    lines = [re.sub(r"//.*", "", line).strip() for line in text.splitlines()]
+    lines = [re.sub(ADDRESS, "", re.sub(r"//.*", "", line)).strip() for line in text.splitlines()]
     return [line for line in lines if any(re.search(pattern, line) for pattern in DEREFERENCES)]
 
 
