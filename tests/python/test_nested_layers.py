@@ -230,7 +230,7 @@ WRONG: dict[str, tuple[Any, tuple[str, ...]]] = {
         ("residual", "shortcut[0]", "str"),
     ),
     "no branches": (lambda: bp.Network(4, [bp.Parallel([])]), ("parallel: no branches",)),
-    "branches of a text": (lambda: bp.Parallel("ab"), ("parallel", "branches", "'ab'")),
+    "branches of a string": (lambda: bp.Parallel("ab"), ("parallel", "branches", "'ab'")),
     "a branch of numbers": (lambda: bp.Parallel([[3]]), ("parallel", "branches[0][0]", "int")),  # type: ignore[list-item]
     "a number for a branch": (
         lambda: bp.Parallel([3]),
