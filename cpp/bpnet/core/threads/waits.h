@@ -1,8 +1,8 @@
 // Whether the machine lets a team of OpenMP's run.
 //
 // A parallel region ends when every thread of the team has come to its closing barrier, those too that found
-// no chunk left, and the next begins when every thread has left it. Where other processes have the processors, a
-// thread comes milliseconds late, and the caller waits much longer than the work takes.
+// no chunk left, and the next begins when every thread has left it. Where other processes have the
+// processors, a thread comes milliseconds late, and the caller waits much longer than the work takes.
 #pragma once
 
 #include <atomic>
