@@ -42,7 +42,7 @@ def transparent_colour(image: Any) -> Colour | None:
     colour = image.info.get("transparency")
     if colour is None or image.mode in ("P", "PA"):
         return None
-    layout = image.tile[0][3] if image.format == "PNG" and image.tile else None
+    layout = image.tile[0][3] if image.format == "PNG" and image.tile else ""
     if layout == "RGB;16B":
         raise BadImage("one colour of 16 bits is transparent, and Pillow decodes 8 bits of each colour")
     scale = _PNG_SCALES.get(layout)
