@@ -176,7 +176,7 @@ class ImageRun:
         self.history.plot(os.path.join(self.plot, "curves.png"))
         filters = next(iter(self.network.state_dict().values()))
         if filters.ndim == 4 and filters.shape[1] == 3:
-            plot_filters(filters, os.path.join(self.plot, "filters.png"))
+            plot_filters(filters, path=os.path.join(self.plot, "filters.png"))
 
     def ten_view_test(self) -> dict[str, float]:
         """The results on the test photographs; see :func:`ten_view_test`."""
