@@ -382,6 +382,9 @@ def test_pictures(train: Path, test: Path, tmp_path: Path):
     pytest.importorskip("matplotlib")
     recipe(train, test, epochs=2, plot=tmp_path)
     assert (tmp_path / "curves.png").read_bytes().startswith(b"\x89PNG")
+    assert not (tmp_path / "filters.png").exists()  # of a network without convolutions
+    layers = [bp.Conv2d(4, 5), bp.ReLU(), bp.Flatten(), bp.Linear(3)]
+    recipe(train, epochs=1, plot=tmp_path, network=bp.Network((3, CROP, CROP), layers))
     assert (tmp_path / "filters.png").read_bytes().startswith(b"\x89PNG")
 
 
