@@ -226,6 +226,8 @@ def test_columns_of_a_frame():
         TypeError, match="feature 'colour' of X has dtype .*; give it one value: fixed={'colour': …}"
     ):
         plots.plot_decision_boundary(seen, frame, Y, **options)
+    with pytest.raises(ValueError, match="X has 0 samples"):
+        plots.plot_decision_boundary(seen, Frame({"a": [], "b": []}), [], outputs="logits")
     with pytest.raises(ValueError, match="features has 'd', the features of X are 'b', 'colour', 'a', 'c'"):
         plots.plot_decision_boundary(seen, frame, Y, features=("a", "d"), outputs="logits")
 
@@ -247,6 +249,8 @@ NAN = np.array([[np.nan, 0], [1, 1]])
         (tilted, X, Y, {"outputs": "classes"}, ValueError, "outputs is 'classes', 'logits', 'probabilities'"),
         (Classifier(tilted), X, Y, {"outputs": "logits"}, ValueError, "outputs is 'logits', those of this model are"),
         (tilted, X, Y[:3], {"outputs": "logits"}, ValueError, "X has 4 samples, y has 3"),
+        (tilted, X, 1, {"outputs": "logits"}, ValueError, "X has 4 samples, y has 1"),
+        (tilted, X[:0], Y[:0], {"outputs": "logits"}, ValueError, "X has 0 samples, at least 1 is needed"),
         (tilted, X, [0, 1, 2, 0], {"outputs": "logits"}, ValueError, "y is 2 in row 2, the classes are 0, 1"),
         (tilted, X, Y, {"outputs": "logits", "classes": "abc"}, ValueError, "there are 3 classes, the model has outputs of 2"),
         (tilted, X, Y, {"outputs": "probabilities"}, ValueError, "the outputs range from -.* probabilities that sum to 1"),

@@ -75,11 +75,12 @@ def plot_decision_boundary(
     check_path(operation, path)
     answers = _answers(operation, model, outputs)
     plane = Plane(operation, X, features, others, fixed or {}, resolution)
-    if len(np.asarray(y)) != len(plane.samples):
-        raise ValueError(f"{operation}: X has {len(plane.samples)} samples, y has {len(np.asarray(y))}")
+    labelled = len(np.atleast_1d(np.asarray(y)))
+    if labelled != len(plane.samples):
+        raise ValueError(f"{operation}: X has {len(plane.samples)} samples, y has {labelled}")
     lines = [np.asarray(answers.function(plane.rows(second)), dtype=np.float64) for second in plane.upward]
     if any(len(np.atleast_1d(line)) != len(plane.across) for line in lines):
-        shape = (len(plane.across), len(plane._columns))
+        shape = (len(plane.across), len(plane.columns))
         raise ValueError(
             f"{operation}: of X of shape {shape} the model made outputs of shape {lines[0].shape}"
         )
@@ -108,9 +109,10 @@ def _answers(operation: str, model: Any, outputs: str | None) -> _Answers:
     if hasattr(model, "state_dict"):
         return _Answers(model.predict, outputs or _outputs_by_loss(operation, model), None)
     if not callable(model):
+        hint = f"; {type(model).__name__}'s predict is one" if hasattr(model, "predict") else ""
         raise TypeError(
             f"{operation}: model is a {type(model).__name__}, a network, an object with predict_proba or a function "
-            "is needed"
+            f"is needed{hint}"
         )
     if outputs is None:
         raise ValueError(
@@ -121,6 +123,8 @@ def _answers(operation: str, model: Any, outputs: str | None) -> _Answers:
 
 def _answers_of_object(operation: str, model: Any, outputs: str | None) -> _Answers:
     classes = getattr(model, "classes", getattr(model, "classes_", None))
+    if classes is not None and not len(classes):
+        classes = None
     known = "values" if classes is None else "probabilities"
     if outputs not in (None, known):
         raise ValueError(f"{operation}: outputs is {outputs!r}, those of this model are {known!r}")

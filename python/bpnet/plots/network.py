@@ -127,16 +127,16 @@ def _check(input_shape: tuple[int, ...], layers: list[_Weighted]) -> None:
 def _draw(inputs: int, layers: list[_Weighted]) -> Figure:
     units = [inputs, *(layer.weight.shape[1] for layer in layers)]
     biases = [*(layer.bias for layer in layers), False]
-    places = [_places(index, *count) for index, count in enumerate(zip(units, biases))]
-    height = max(map(len, places))
-    figure = new_figure(2.4 * len(places), float(np.clip(0.9 * height + 1.0, 3.0, 16.0)))
+    centres = [_centres(index, *count) for index, count in enumerate(zip(units, biases))]
+    height = max(map(len, centres))
+    figure = new_figure(2.4 * len(centres), float(np.clip(0.9 * height + 1.0, 3.0, 16.0)))
     axes = figure.subplots()
     largest_weight = max(float(np.abs(layer.weight).max()) for layer in layers) or 1.0
     written_out = sum(layer.weight.size for layer in layers) <= _MOST_WRITTEN
-    for layer, start, end in zip(layers, places, places[1:]):
+    for layer, start, end in zip(layers, centres, centres[1:]):
         _draw_edges(axes, layer, start, end[len(end) - layer.weight.shape[1] :], largest_weight, written_out)
-    for index, (place, bias) in enumerate(zip(places, biases)):
-        _draw_units(axes, index, place, bias)
+    for index, (layer_centres, bias) in enumerate(zip(centres, biases)):
+        _draw_units(axes, index, layer_centres, bias)
     titles = ["input", *(f"layer {n}\nθ = {layer.theta or 'none'}" for n, layer in enumerate(layers, 1))]
     for index, title in enumerate(titles):
         axes.text(index * _APART, height / 2 + 0.2, title, ha="center", va="bottom")
@@ -146,7 +146,7 @@ def _draw(inputs: int, layers: list[_Weighted]) -> Figure:
     return figure
 
 
-def _places(index: int, units: int, bias: bool) -> np.ndarray:
+def _centres(index: int, units: int, bias: bool) -> np.ndarray:
     """(units, 2), x and y of the centres, from the top, with the constant unit above the others."""
     count = units + bias
     y = (count - 1) / 2 - np.arange(count)
@@ -188,16 +188,16 @@ def _written_at(starts: int, ends: int) -> np.ndarray:
     return np.repeat(1 - np.linspace(*_WRITTEN_AT, starts), ends)
 
 
-def _draw_units(axes: Any, index: int, places: np.ndarray, bias: bool) -> None:
+def _draw_units(axes: Any, index: int, centres: np.ndarray, bias: bool) -> None:
     from matplotlib.patches import Circle
 
-    for row, (x, y) in enumerate(places):
+    for row, (x, y) in enumerate(centres):
         constant = bias and row == 0
         axes.add_patch(
             Circle((x, y), _RADIUS, facecolor="0.85" if constant else "white", edgecolor="black", zorder=3)
         )
         if constant:
             axes.text(x, y, "1", ha="center", va="center", zorder=4)
-        elif len(places) - bias <= _MOST_NAMED_UNITS:
+        elif len(centres) - bias <= _MOST_NAMED_UNITS:
             name = f"$x_{{{row + 1 - bias}}}$" if index == 0 else f"$x_{{{row + 1 - bias}}}^{{({index})}}$"
             axes.text(x, y, name, ha="center", va="center", fontsize="small", zorder=4)

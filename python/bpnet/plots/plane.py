@@ -24,6 +24,7 @@ class Plane:
         resolution: points along each of the two.
 
     Attributes:
+        columns: the names of all features, indices where X is an array.
         features: the two.
         samples: (N, 2), the two features of X.
         across: (resolution,), the first feature's values.
@@ -41,13 +42,12 @@ class Plane:
     ) -> None:
         self._operation = operation
         self._frame = type(X) if hasattr(X, "columns") else None
-        columns = list(X.columns) if self._frame else None
         self._X = X if self._frame else arrays.numeric(operation, "X", X)
-        if columns is None:
-            if self._X.ndim != 2 or not len(self._X):
-                raise ValueError(f"{operation}: X has shape {self._X.shape}, (N, features) is needed")
-            columns = list(range(self._X.shape[1]))
-        self._columns = columns
+        if self._frame is None and self._X.ndim != 2:
+            raise ValueError(f"{operation}: X has shape {self._X.shape}, (N, features) is needed")
+        if not len(self._X):
+            raise ValueError(f"{operation}: X has 0 samples, at least 1 is needed")
+        self.columns = list(X.columns if self._frame else range(self._X.shape[1]))
         self.features = self._two(features)
         self._rest = self._others(others, fixed)
         self.samples = np.stack([self._numbers(name) for name in self.features], axis=1)
@@ -60,9 +60,9 @@ class Plane:
         line = {name: np.full(count, value) for name, value in self._rest.items()}
         line |= {self.features[0]: self.across, self.features[1]: np.full(count, second)}
         if self._frame is not None:
-            return self._frame({name: line[name] for name in self._columns})
+            return self._frame({name: line[name] for name in self.columns})
         dtype = self._X.dtype if self._X.dtype.kind == "f" else np.float64
-        return np.stack([line[name] for name in self._columns], axis=1).astype(dtype)
+        return np.stack([line[name] for name in self.columns], axis=1).astype(dtype)
 
     def labels(self) -> list[str]:
         """What the two axes are called."""
@@ -70,12 +70,12 @@ class Plane:
 
     def _two(self, features: Sequence[Any] | None) -> tuple[Any, Any]:
         if features is None:
-            if len(self._columns) != 2:
+            if len(self.columns) != 2:
                 raise ValueError(
-                    f"{self._operation}: X has {len(self._columns)} features, name the two to draw: "
-                    f"features={tuple(self._columns[:2])!r}"
+                    f"{self._operation}: X has {len(self.columns)} features, name the two to draw: "
+                    f"features={tuple(self.columns[:2])!r}"
                 )
-            features = self._columns
+            features = self.columns
         two = checks.items(self._operation, "features", features)
         if len(two) != 2 or two[0] == two[1]:
             raise ValueError(f"{self._operation}: features is {features!r}, two different ones are needed")
@@ -84,8 +84,8 @@ class Plane:
         return two[0], two[1]
 
     def _check_known(self, option: str, name: Any) -> None:
-        if isinstance(name, bool) or name not in self._columns:
-            shown = ", ".join(map(repr, self._columns[:10])) + (", …" if len(self._columns) > 10 else "")
+        if isinstance(name, bool) or name not in self.columns:
+            shown = ", ".join(map(repr, self.columns[:10])) + (", …" if len(self.columns) > 10 else "")
             raise ValueError(f"{self._operation}: {option} has {name!r}, the features of X are {shown}")
 
     def _others(self, others: str, fixed: Mapping[Any, Any]) -> dict[Any, Any]:
@@ -98,7 +98,7 @@ class Plane:
                     f"{self._operation}: fixed has {name!r}, which is one of the two that are drawn"
                 )
         middle = np.mean if others == "mean" else np.median
-        rest = [name for name in self._columns if name not in self.features]
+        rest = [name for name in self.columns if name not in self.features]
         return {name: fixed[name] if name in fixed else middle(self._numbers(name)) for name in rest}
 
     def _numbers(self, name: Any) -> np.ndarray:
