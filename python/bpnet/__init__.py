@@ -72,6 +72,8 @@ from bpnet.training import Callback, Checkpoint, EarlyStopping, History, Trainer
 
 if _TYPE_CHECKING:
     from bpnet import data, models, plots, recipes
+    from bpnet.model import Model, load_model
+    from bpnet.recipes import train_model
 
 __version__: str = _core.__version__
 
@@ -109,6 +111,7 @@ __all__ = [
     "MAE",
     "MSE",
     "MaxPool2d",
+    "Model",
     "MultiStepLR",
     "Network",
     "Normal",
@@ -139,6 +142,7 @@ __all__ = [
     "get_cmake_dir",
     "get_include",
     "load",
+    "load_model",
     "models",
     "num_threads",
     "plots",
@@ -146,6 +150,7 @@ __all__ = [
     "set_num_threads",
     "set_threading",
     "threading",
+    "train_model",
 ]
 
 
@@ -200,11 +205,17 @@ def get_cmake_dir() -> str:
     return _os.path.join(_os.path.dirname(__file__), "lib", "cmake", "bpnet")
 
 
-def __getattr__(name: str) -> _Any:
-    if name in ("data", "models", "plots", "recipes"):  # csv, gzip and matplotlib only where they are used
-        import importlib
+# What reads files, and so imports csv and gzip, is imported where it is used.
+_LAZY = {"Model": "bpnet.model", "load_model": "bpnet.model", "train_model": "bpnet.recipes.tabular"}
 
+
+def __getattr__(name: str) -> _Any:
+    import importlib
+
+    if name in ("data", "models", "plots", "recipes"):  # csv, gzip and matplotlib only where they are used
         return importlib.import_module(f"bpnet.{name}")
+    if name in _LAZY:
+        return getattr(importlib.import_module(_LAZY[name]), name)
     raise AttributeError(f"module 'bpnet' has no attribute {name!r}")
 
 

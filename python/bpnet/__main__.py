@@ -145,7 +145,7 @@ def _add_data(train: argparse.ArgumentParser) -> None:
 
 
 def _add_training(train: argparse.ArgumentParser) -> None:
-    from bpnet.commands.train import ACTIVATIONS, OPTIMIZERS
+    from bpnet.recipes.tabular import ACTIVATIONS, OPTIMIZERS
 
     train.add_argument("--layers", type=_widths, metavar="W,W", help="hidden widths (64,64); '' for none")
     train.add_argument("--activation", choices=ACTIVATIONS, help="after each hidden layer (tanh)")

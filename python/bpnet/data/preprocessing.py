@@ -88,7 +88,7 @@ class Preprocessing:
 
     def encode(self, table: Table) -> np.ndarray:
         """The table as numbers (N, features), standardised if mean and scale are known."""
-        rows = table.select([column["name"] for column in self.columns])
+        rows = [list(row) for row in zip(*(table.column(column["name"]) for column in self.columns))]
         try:
             return _core.encode_table(self._json(), rows)
         except ValueError as error:

@@ -6,47 +6,48 @@ import codecs
 import csv
 import io
 import os
+from collections import Counter
 from collections.abc import Sequence
 
 __all__ = ["Table", "read_csv"]
 
 
 class Table:
-    """Rows of text under named columns.
+    """Named columns of equal length.
 
     Attributes:
         path: where it was read from, for messages.
         header: the columns' names.
-        rows: the fields of each row, in the header's order.
+        columns: the fields of each column, in the header's order.
         lines: the line of the file on which each row ends.
     """
 
-    def __init__(self, path: str, header: Sequence[str], rows: list[list[str]], lines: list[int]) -> None:
+    def __init__(
+        self, path: str, header: Sequence[str], columns: Sequence[list[str]], lines: Sequence[int]
+    ) -> None:
         self.path = path
         self.header = list(header)
-        self.rows = rows
+        self.columns = list(columns)
         self.lines = lines
+        self._index = {name: index for index, name in enumerate(self.header)}
 
     def __len__(self) -> int:
-        return len(self.rows)
+        return len(self.lines)
 
-    def position(self, column: str) -> int:
-        """The place of a column; a ValueError that lists the columns there are."""
-        if column not in self.header:
+    def __contains__(self, column: str) -> bool:
+        return column in self._index
+
+    def index(self, column: str) -> int:
+        """The index of a column; a ValueError that lists the columns there are."""
+        if column not in self._index:
             raise ValueError(
                 f"{self.path}: there is no column {column!r}, there are {', '.join(self.header)}"
             )
-        return self.header.index(column)
+        return self._index[column]
 
     def column(self, column: str) -> list[str]:
         """The fields of one column."""
-        place = self.position(column)
-        return [row[place] for row in self.rows]
-
-    def select(self, columns: Sequence[str]) -> list[list[str]]:
-        """The rows with these columns only, in this order."""
-        places = [self.position(column) for column in columns]
-        return [[row[place] for place in places] for row in self.rows]
+        return self.columns[self.index(column)]
 
     def where(self, row: int) -> str:
         """``data.csv, line 7``"""
@@ -84,8 +85,9 @@ def _read(name: str, reader: csv._reader) -> Table:  # type: ignore[name-defined
         header = [field.strip() for field in next(reader, [])]
         if not any(header):
             raise ValueError(f"{name}: the file is empty, a header and rows are needed")
+        counts = Counter(header)
         for field in header:
-            if header.count(field) > 1:
+            if counts[field] > 1:
                 raise ValueError(f"{name}, line 1: the header names {field!r} twice")
         for row in reader:
             if not row:  # a blank line
@@ -100,4 +102,4 @@ def _read(name: str, reader: csv._reader) -> Table:  # type: ignore[name-defined
         raise ValueError(f"{name}, line {reader.line_num}: {error}") from None
     if not rows:
         raise ValueError(f"{name}: there are no rows below the header")
-    return Table(name, header, rows, lines)
+    return Table(name, header, [list(column) for column in zip(*rows)], lines)

@@ -1,4 +1,4 @@
-"""What the DATA argument names: ``digits``, a CSV, an .npz, an IDX file or a folder of them."""
+"""Data from a path, whatever its format: ``digits``, a CSV, an .npz, an IDX file or a folder of them."""
 
 from __future__ import annotations
 
@@ -56,7 +56,8 @@ class Source:
         """A checksum of all the data, so that a resumed run is given what it was begun with."""
         crc = 0
         if self.table is not None:
-            crc = zlib.crc32(repr((self.table.header, self.table.rows)).encode())
+            rows = [list(row) for row in zip(*self.table.columns)]
+            crc = zlib.crc32(repr((self.table.header, rows)).encode())
         for array in (self.X, self.y, self.X_val, self.y_val):
             if array is not None:
                 crc = zlib.crc32(np.ascontiguousarray(array).view(np.uint8).reshape(-1), crc)
@@ -64,7 +65,7 @@ class Source:
 
 
 def open_source(data: str, labels: str | None = None) -> Source:
-    """Read DATA; the format goes by its name, or by its first bytes."""
+    """Read what the path names; the format is told by its name, or by its first bytes."""
     if data == "digits" and not os.path.exists(data):
         X, y = digits()
         return Source(X=X, y=y, scale=16, has_classes=True)

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from bpnet import _core, checks
-from bpnet.commands.source import Source
 from bpnet.data.preprocessing import Preprocessing, holds_numbers
+from bpnet.data.source import Source
 
 # An integer target with at most this many different values names classes unless a loss says otherwise.
 _MOST_GUESSED_CLASSES = 20
@@ -183,7 +183,7 @@ def _fit_features(
         preprocessing.target = config["target"]
         left_out = {config["target"], *config["drop"]}
         for name in (*config["drop"], *config["categorical"]):
-            source.table.position(name)
+            source.table.index(name)
         columns = [name for name in source.table.header if name not in left_out]
         if not columns:
             raise ValueError(f"{source.table.path}: no column is left beside the target")
