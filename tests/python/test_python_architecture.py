@@ -32,6 +32,7 @@ LAYERS = [
     "data",
     "training",
     "lecture",
+    "model",
     "recipes",
     "commands",
     "",  # bpnet/__init__.py
