@@ -65,6 +65,7 @@ from bpnet.schedules import (
     LinearWarmup,
     MultiStepLR,
     ReduceLROnPlateau,
+    Schedule,
     StepLR,
 )
 from bpnet.training import Callback, Checkpoint, EarlyStopping, History, Trainer
@@ -118,6 +119,7 @@ __all__ = [
     "ReduceLROnPlateau",
     "Residual",
     "SGD",
+    "Schedule",
     "Sequential",
     "SiLU",
     "Sigmoid",

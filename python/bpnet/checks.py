@@ -34,9 +34,16 @@ def seed(operation: str, value: Any) -> int:
 
 def number(operation: str, name: str, value: Any) -> float:
     """value as a float; its range is the core's to check."""
-    if isinstance(value, (int, float, np.integer, np.floating)):
+    if isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool):
         return float(value)
     raise TypeError(f"{operation}: {name} is {value!r}, a number is needed")
+
+
+def flag(operation: str, name: str, value: Any) -> bool:
+    """value as a bool, which 0 and 1 are not."""
+    if isinstance(value, (bool, np.bool_)):
+        return bool(value)
+    raise TypeError(f"{operation}: {name} is {value!r}, True or False is needed")
 
 
 def path(operation: str, value: Any) -> bytes:

@@ -13,18 +13,11 @@ from typing import Any
 import numpy as np
 
 from bpnet import _core, arrays, checks
-from bpnet.layers import Layer, LeakyReLU, Linear, ReLU, Sigmoid, Tanh
+from bpnet.layers import ACTIVATIONS, Layer, Linear
 from bpnet.losses import Loss, as_loss
 from bpnet.network import Network, _to_json
 
 __all__ = ["Trace", "backprop", "check_gradients", "trace"]
-
-_ACTIVATIONS: dict[str, type[Layer]] = {
-    "tanh": Tanh,
-    "relu": ReLU,
-    "leaky_relu": LeakyReLU,
-    "sigmoid": Sigmoid,
-}
 
 
 class Trace:
@@ -107,8 +100,8 @@ def backprop(
         X: (N, layers[0]).
         y: (N,) or (N, layers[-1]).
         layers: widths d(0), …, d(L).
-        activation: θ of every layer, the last too: tanh, relu, leaky_relu or sigmoid.
-        eta: the learning rate η.
+        activation: θ of every layer, the last too: tanh, relu, leaky_relu, sigmoid, softplus, gelu or silu.
+        eta: the learning rate η, by the lecture's name; elsewhere a rate is called lr.
         steps: how many updates.
         seed: of the initial weights, U(−1/√d(l−1), 1/√d(l−1)), and of the draws.
 
@@ -117,15 +110,14 @@ def backprop(
 
     >>> w = backprop([[0, 0], [0, 1], [1, 0], [1, 1]], [-1, 1, 1, -1], layers=(2, 2, 1), steps=20_000)
     """
-    if activation not in _ACTIVATIONS:
-        raise ValueError(f"backprop: activation {activation!r} is not one of {', '.join(_ACTIVATIONS)}")
+    theta = ACTIVATIONS.given("backprop", activation)
     layers = checks.items("backprop", "layers", layers)
     if len(layers) < 2:
         raise ValueError(f"backprop: layers has {len(layers)} widths, at least 2 are needed")
     steps = checks.whole("backprop", "steps", steps, least=0)
     chain: list[Layer] = []
     for width in layers[1:]:
-        chain += [Linear(width), _ACTIVATIONS[activation]()]
+        chain += [Linear(width), theta]
     network = Network(input_shape=(layers[0],), layers=chain, seed=seed, dtype="float64")
     loss = as_loss("backprop", "half_squared_error")
     data, _ = network._data("backprop", X, y, loss, None)

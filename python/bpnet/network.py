@@ -11,7 +11,7 @@ import numpy as np
 
 from bpnet import _core, arrays, checks
 from bpnet.exclusive import Claim
-from bpnet.layers import Layer
+from bpnet.layers import Layer, as_layer
 from bpnet.losses import Loss, as_loss
 
 if TYPE_CHECKING:
@@ -59,12 +59,10 @@ class Network:
             raise _core.DeviceError(f"network: device {device!r} is not here; there is 'cpu'")
         one = isinstance(input_shape, (int, float, np.number))
         sizes = [input_shape] if one else checks.items("network", "input_shape", input_shape)
-        layers = checks.items("network", "layers", layers)
-        for index, layer in enumerate(layers):
-            if not isinstance(layer, Layer):
-                raise TypeError(
-                    f"network: layer {index} is a {type(layer).__name__}, a bpnet layer is needed"
-                )
+        layers = [
+            as_layer("network", f"layer {index}", layer)
+            for index, layer in enumerate(checks.items("network", "layers", layers))
+        ]
         name = _dtype_name(dtype)
         if backend is not None and not isinstance(backend, str):
             raise TypeError(f"network: backend is {backend!r}, a name or None is needed")

@@ -21,9 +21,12 @@ IMPORTED = {
     *(
         "bpnet",
         "bpnet._core",
+        "bpnet.arguments",
         "bpnet.arrays",
         "bpnet.checks",
+        "bpnet.described",
         "bpnet.exclusive",
+        "bpnet.hints",
         "bpnet.initializers",
         "bpnet.layers",
         "bpnet.lecture",

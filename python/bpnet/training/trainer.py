@@ -6,17 +6,16 @@ import json
 import os
 import time
 import weakref
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
 from bpnet import _core, arrays, checks
 from bpnet.exclusive import Claim
-from bpnet.losses import _CLASSES as LOSSES
-from bpnet.losses import Loss, as_loss, with_class_weight
+from bpnet.losses import Loss, as_loss, loss_from, with_class_weight
 from bpnet.network import Network, _to_json, check_finite, load
-from bpnet.optimizers import Optimizer, as_optimizer
+from bpnet.optimizers import Optimizer, as_optimizer, optimizer_from
 from bpnet.training.callbacks import Callback, as_callback, kept_state, take_state
 from bpnet.training.history import History
 from bpnet.training.notes import check_notes, read_notes, write_notes
@@ -319,8 +318,8 @@ class Trainer:
         trainer = cls.__new__(cls)
         trainer.network = network
         trainer._core = core
-        trainer.loss = _loss_from(json.loads(core.loss))
-        trainer.optimizer = _optimizer_from(json.loads(core.optimizer), json.loads(core.schedule))
+        trainer.loss = loss_from(json.loads(core.loss))
+        trainer.optimizer = optimizer_from(json.loads(core.optimizer), json.loads(core.schedule))
         trainer._callbacks = []
         trainer.history, trainer._notes, trainer._callback_states = read_notes(notes)
         trainer.history.truncate(trainer.epochs)  # a C++ program may have put the run back
@@ -419,20 +418,6 @@ def _is_iterable_of_batches(X: Any) -> bool:
     return hasattr(X, "__iter__") and not hasattr(X, "__array__")
 
 
-def _loss_from(description: Mapping[str, Any]) -> Loss:
-    options = {key: value for key, value in description.items() if key != "name"}
-    return LOSSES[description["name"]](**options)
-
-
-def _optimizer_from(description: Mapping[str, Any], schedule: Mapping[str, Any]) -> Optimizer:
-    from bpnet.schedules import Schedule
-
-    optimizer = as_optimizer("load", description["name"])
-    optimizer._options = {key: value for key, value in description.items() if key != "name"}
-    optimizer.schedule = Schedule(**schedule)
-    return optimizer
-
-
 def trainer_for(
     network: Network,
     X: Any,
@@ -452,7 +437,7 @@ def trainer_for(
     if (
         kept is not None
         and kept.optimizer is optimizer
-        and kept.loss.describe() == loss.describe()
+        and kept.loss == loss
         and (seed is None or seed == kept.seed)
     ):
         return kept
