@@ -7,7 +7,7 @@ from collections.abc import Callable
 from types import FunctionType
 from typing import Any, ParamSpec, TypeVar, cast
 
-from bpnet.hints import did_you_mean
+from bpnet.hints import did_you_mean, elsewhere
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
@@ -79,5 +79,6 @@ class _Signature:
     def _no_option(self, name: str) -> str:
         names = [*self._names(), *self.by_name]
         there_are = f"there are {', '.join(names)}" if names else "it takes none"
-        instead = f"; {self.hint}" if self.hint else did_you_mean(name, names)
+        here = elsewhere(name, names, "option")
+        instead = f"; {self.hint}" if self.hint and here is None else did_you_mean(name, names, "option")
         return f"there is no option {name!r}, {there_are}{instead}"

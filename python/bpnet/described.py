@@ -135,7 +135,9 @@ class Family(Generic[_D]):
                 f"{operation}: {what} is the class {value.__name__}, give an object: {example(value)}"
             )
         wanted = f"a name or a bpnet {self.word}" if self.by_name else f"a bpnet {self.word}"
-        raise TypeError(f"{operation}: {what} is {value!r}, a {type(value).__name__}; {wanted} is needed")
+        raise TypeError(
+            f"{operation}: {what} is {value!r} of type {type(value).__name__}, {wanted} is needed"
+        )
 
     def named(self, operation: str, name: str, what: str = "") -> _D:
         """A new one of this name with its defaults; an error that says what the name may have meant."""

@@ -53,6 +53,30 @@ _ELSEWHERE = {
         "zeros": "constant",
         "ones": "constant",
     },
+    "option": {
+        "alpha": "negative_slope",
+        "beta1": "betas",
+        "decay": "weight_decay",
+        "dilationrate": "dilation",
+        "epsilon": "eps",
+        "eta": "lr",
+        "etamin": "min_factor",
+        "filters": "out_channels",
+        "kernelinitializer": "init",
+        "learningrate": "lr",
+        "lrate": "lr",
+        "minlr": "min_factor",
+        "nclasses": "num_classes",
+        "poolsize": "kernel_size",
+        "probability": "p",
+        "rate": "p",
+        "restorebestweights": "restore_best",
+        "rho": "alpha",
+        "strides": "stride",
+        "units": "out_features",
+        "usebias": "bias",
+        "weight": "class_weight",
+    },
     "schedule": {
         "cosineannealing": "cosine",
         "reducelronplateau": "plateau",
@@ -68,17 +92,23 @@ def _letters(name: str) -> str:
     return "".join(letter for letter in name.lower() if letter not in " _-")
 
 
+def elsewhere(given: str, names: Iterable[str], family: str) -> str | None:
+    """The one of ``names`` that other libraries call ``given``."""
+    name = _ELSEWHERE.get(family, {}).get(_letters(given))
+    return name if name is not None and name in names else None
+
+
 def meant(given: str, names: Iterable[str], family: str = "") -> str | None:
     """The one of ``names`` that ``given`` may have meant: another library's name for it, or a misspelling."""
     names = list(names)
     letters = _letters(given)
-    elsewhere = _ELSEWHERE.get(family, {}).get(letters)
-    if elsewhere in names:
-        return elsewhere
+    name = elsewhere(given, names, family)
+    if name is not None:
+        return name
     import difflib
 
     alike = {_letters(name): name for name in names}
-    close = difflib.get_close_matches(letters, alike, n=1, cutoff=0.7)
+    close = difflib.get_close_matches(letters, alike, n=1, cutoff=0.65)
     return alike[close[0]] if close else None
 
 

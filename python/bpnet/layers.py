@@ -193,19 +193,21 @@ class Parallel(Layer):
     def __init__(self, branches: Iterable[Layer | Iterable[Layer]], merge: str = "sum") -> None:
         if merge not in ("sum", "concat"):
             raise ValueError(f"parallel: merge is {merge!r}, 'sum' or 'concat' is needed")
-        layers = []
-        for index, branch in enumerate(checks.items("parallel", "branches", branches)):
-            if not isinstance(branch, (Layer, Iterable)):
-                raise TypeError(
-                    f"parallel: branches[{index}] is {branch!r}, a layer or a list of layers is needed"
-                )
-            named = f"branches[{index}]"
-            layers.append(
-                branch if isinstance(branch, Layer) else Sequential(_nested("parallel", named, branch))
-            )
+        layers = [
+            _branch(f"branches[{index}]", branch)
+            for index, branch in enumerate(checks.items("parallel", "branches", branches))
+        ]
         if not layers:
             raise ValueError("parallel: no branches given, at least one is needed")
         self._set(branches=_nested("parallel", "branches", layers), merge=merge)
+
+
+def _branch(name: str, branch: Any) -> Layer:
+    if isinstance(branch, (Layer, str, type)):
+        return as_layer("parallel", name, branch)
+    if isinstance(branch, Iterable):
+        return Sequential(_nested("parallel", name, branch))
+    raise TypeError(f"parallel: {name} is {branch!r}, a layer or a list of layers is needed")
 
 
 class Linear(Layer):

@@ -64,14 +64,12 @@ class Network:
             for index, layer in enumerate(checks.items("network", "layers", layers))
         ]
         name = _dtype_name(dtype)
-        if backend is not None and not isinstance(backend, str):
-            raise TypeError(f"network: backend is {backend!r}, a name or None is needed")
         description = {
             "input_shape": [checks.whole("network", "input_shape", size) for size in sizes],
             "seed": str(checks.seed("network", seed)),
             "layers": [layer.describe() for layer in layers],
         }
-        self._set_core(_CORES[name](_to_json(description), backend or ""))
+        self._set_core(_CORES[name](_to_json(description), checks.backend("network", backend)))
 
     def _set_core(self, core: _core.NetworkF32 | _core.NetworkF64) -> None:
         self._core = core
@@ -441,12 +439,12 @@ def load(path: str | os.PathLike[str], backend: str | None = None) -> Network:
         OSError: the file is not there or cannot be read.
         FileFormatError: it is not a whole bpnet file; nothing in it is executed or taken as a path.
     """
-    name = checks.path("load", path)
+    name, backend = checks.path("load", path), checks.backend("load", backend)
     dtype, _ = _core.inspect(name)
     core_class = _CORES.get(dtype)
     if core_class is None:
         raise _core.FileFormatError(f"load: the file has dtype {dtype!r}, float32 or float64 is needed")
-    return Network._from_core(core_class.load(name, backend or ""))
+    return Network._from_core(core_class.load(name, backend))
 
 
 def _dtype_name(dtype: Any) -> str:
