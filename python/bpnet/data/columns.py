@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bpnet.data.preprocessing import holds_numbers
 from bpnet.data.table import Table
 
-__all__ = ["ColumnDecision", "describe_columns", "names_from_csv"]
+__all__ = ["ColumnDecision", "describe_columns"]
 
 
 class ColumnDecision:
@@ -65,15 +64,6 @@ def describe_columns(table: Table, options: Mapping[str, Any]) -> list[ColumnDec
             found.kind = "number"
         decisions.append(found)
     return decisions
-
-
-def names_from_csv(text: str) -> list[str]:
-    """The names in an option's value, written as the fields of a CSV line: ``age,"income, yearly"``.
-
-    The empty text is one name, the empty one, of a column that has no name.
-    """
-    rows = list(csv.reader([text], skipinitialspace=True, strict=True)) or [[""]]
-    return [name.strip() for name in rows[0]] or [""]
 
 
 def check_names(table: Table, names: Sequence[str]) -> None:
