@@ -6,6 +6,8 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
+from bpnet.progress_bar import new_bar
+
 
 def metrics_text(metrics: Mapping[str, float]) -> str:
     """``loss 0.312, accuracy 91.2 %, validation loss 0.335, accuracy 90.8 %``"""
@@ -17,38 +19,6 @@ def metrics_text(metrics: Mapping[str, float]) -> str:
     if "val_accuracy" in metrics:
         parts.append(f"accuracy {metrics['val_accuracy']:.1%}".replace("%", " %"))
     return ", ".join(parts)
-
-
-class _Lines:
-    """Where there is no terminal, a bar cannot be drawn over: each of its states is a line."""
-
-    def __init__(self, file: Any) -> None:
-        self._file = file
-
-    def write(self, text: str) -> None:
-        if text.strip():
-            self._file.write(text.strip() + "\n")
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._file, name)
-
-
-def new_bar(verbose: int, total: int | None, unit: str, description: str = "", initial: int = 0) -> Any:
-    """A tqdm bar on standard error, or at verbose 0 or 2 one that does not show."""
-    from tqdm import tqdm
-
-    terminal = sys.stderr.isatty()
-    return tqdm(
-        desc=description or None,
-        total=total,
-        initial=initial,
-        unit=unit,
-        unit_scale=True,
-        leave=False,
-        file=sys.stderr if terminal else _Lines(sys.stderr),
-        mininterval=0.1 if terminal else 5.0,  # a log file wants fewer of them
-        disable=verbose != 1,
-    )
 
 
 class Progress:
@@ -74,7 +44,7 @@ class Progress:
             self.bar.update(samples)
 
     def show(self, text: str) -> None:
-        """Put a text behind the bar."""
+        """Show text behind the bar."""
         if self.bar is not None:
             self.bar.set_postfix_str(text, refresh=False)
 

@@ -21,7 +21,7 @@ import numpy as np
 from bpnet import _core, checks
 from bpnet.data.images.folder import ImageFolder, ImageProblem, check_on_error, fingerprint
 from bpnet.data.images.statistics import ImageStatistics, StatisticsSum
-from bpnet.training.progress import new_bar
+from bpnet.progress_bar import new_bar
 
 _FORMAT = "2"
 _HEADER = 4096  # bytes before the images: the length and the header, padded with spaces
