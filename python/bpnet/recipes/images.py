@@ -15,8 +15,9 @@ from bpnet.data.images.batches import ImageBatches, ImageSource
 from bpnet.data.images.folder import ImageProblem
 from bpnet.exclusive import Claim
 from bpnet.network import Network
+from bpnet.progress_bar import new_bar
 from bpnet.training import History, Trainer
-from bpnet.training.progress import Progress, new_bar
+from bpnet.training.progress import Progress
 
 # Photographs that are looked at together outside training: few, so that Ctrl-C is heard soon.
 _TEST_BATCH = 32
