@@ -47,7 +47,7 @@ from bpnet.layers import (
     Softplus,
     Tanh,
 )
-from bpnet.lecture import Trace, backprop, check_gradients
+from bpnet.lecture import backprop, check_gradients
 from bpnet.losses import (
     MAE,
     MSE,
@@ -67,6 +67,7 @@ from bpnet.schedules import (
     ReduceLROnPlateau,
     StepLR,
 )
+from bpnet.trace import Trace
 from bpnet.training import Callback, Checkpoint, EarlyStopping, History, Trainer
 
 if _TYPE_CHECKING:

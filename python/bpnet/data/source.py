@@ -64,8 +64,30 @@ class Source:
         return f"{crc:08x}"
 
 
-def open_source(data: str, labels: str | None = None) -> Source:
-    """Read what the path names; the format is told by its name, or by its first bytes."""
+def open_source(
+    data: Any,
+    labels: Any = None,
+    *,
+    encoding: str | None = None,
+    delimiter: str | None = None,
+    decimal: str | None = None,
+    thousands: str | None = None,
+    need_y: bool = True,
+) -> Source:
+    """Read what the path names (the format is told by its name, or by its first bytes), or take rows.
+
+    Args:
+        data: a path, or rows: a DataFrame, a list of dicts, a dict of columns, an array, a pair (X, y).
+        labels: the file of labels of an IDX file.
+        encoding, delimiter: of a CSV file.
+        decimal, thousands: how the numbers of a table are written, where it cannot be told from them.
+        need_y: False where targets are not needed; a file of labels is then not read.
+    """
+    if isinstance(data, Source):
+        return data
+    if not isinstance(data, (str, os.PathLike)):
+        return Source(X=np.asarray(data))
+    data = os.fspath(data)
     if data == "digits" and not os.path.exists(data):
         X, y = digits()
         return Source(X=X, y=y, scale=16, has_classes=True)

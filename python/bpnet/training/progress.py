@@ -38,7 +38,7 @@ class Progress:
         self.bar.update(samples)
 
     def show(self, text: str) -> None:
-        """Put a text behind the bar."""
+        """Show text behind the bar."""
         self.bar.note(text)
 
     def end_epoch(self, epoch: int, metrics: Mapping[str, float]) -> None:
