@@ -11,7 +11,7 @@ from bpnet.plots.figure import DIVERGING, PathLike, check_path, largest, new_fig
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from bpnet.lecture import Trace
+    from bpnet.trace import Trace
 
 _ROWS = (("s", "s, the sum"), ("x", "x = θ(s)"), ("delta", "δ = ∂e/∂s"))
 _MOST_NUMBERS = 12  # units of a layer that have their numbers written
