@@ -19,6 +19,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from bpnet import plots
+from bpnet.plots.figure import written
 
 HISTORY = bp.History(
     epoch=[1, 2, 3],
@@ -93,11 +94,30 @@ def test_a_history_draws_itself(tmp_path: Path):
 
 @pytest.mark.parametrize("name", ["curve", "curve.abc", "curve.txt", ".png"])
 def test_a_path_of_no_known_format_is_refused_before_drawing(tmp_path: Path, name: str):
-    with pytest.raises(ValueError, match="^plot_history: path is .*, a suffix of .*png.* is needed"):
+    with pytest.raises(ValueError, match=f"^plot_history: path .*{name}: a picture's name ends in one of .eps, .*.png"):
         HISTORY.plot(tmp_path / name)
-    with pytest.raises(ValueError, match="^plot_filters: path is"):
+    with pytest.raises(ValueError, match="^plot_filters: path "):
         plots.plot_filters("no weight", path=tmp_path / name)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_only_a_plain_file_is_replaced(tmp_path: Path):
+    (tmp_path / "folder.png").mkdir()
+    with pytest.raises(ValueError, match="^plot_history: path .*folder.png: .* a folder"):
+        HISTORY.plot(tmp_path / "folder.png")
+    with pytest.raises(ValueError, match="^plot_history: path .*nowhere"):
+        HISTORY.plot(tmp_path / "nowhere" / "curve.png")
+    (tmp_path / "old.png").write_bytes(b"as it was")
+
+    class Unwritable(Figure):
+        def savefig(self, *args: Any, **kwargs: Any) -> None:
+            args[0].write(b"half")
+            raise RuntimeError("no font")
+
+    with pytest.raises(RuntimeError, match="no font"):
+        written(Unwritable(), "plot", tmp_path / "old.png")
+    assert (tmp_path / "old.png").read_bytes() == b"as it was"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["folder.png", "old.png"]
 
 
 def test_pyplot_is_not_touched():

@@ -6,7 +6,7 @@ Each function returns a ``matplotlib.figure.Figure`` that a notebook shows witho
 
 from bpnet.plots.boundary import plot_decision_boundary
 from bpnet.plots.confusion import plot_confusion_matrix
-from bpnet.plots.figure import check_path, require_matplotlib
+from bpnet.plots.figure import check_format, require_matplotlib
 from bpnet.plots.filters import plot_filters
 from bpnet.plots.history import plot_gradient_norms, plot_history
 from bpnet.plots.network import plot_network
@@ -15,7 +15,7 @@ from bpnet.plots.trace import plot_trace
 
 __all__ = [
     "LossSurface",
-    "check_path",
+    "check_format",
     "loss_surface",
     "plot_confusion_matrix",
     "plot_decision_boundary",

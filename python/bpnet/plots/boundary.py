@@ -98,7 +98,7 @@ def plot_decision_boundary(
     across, upward = plane.labels()
     axes.set_xlabel(across)
     axes.set_ylabel(upward)
-    return written(figure, path)
+    return written(figure, operation, path)
 
 
 def _answers(operation: str, model: Any, outputs: str | None) -> _Answers:

@@ -61,7 +61,7 @@ def plot_confusion_matrix(
     counts = np.zeros((len(names), len(names)), dtype=np.int64)
     rows = class_indices(operation, "y_true", true, names)
     np.add.at(counts, (rows, class_indices(operation, "y_pred", predicted, names)), 1)
-    return written(_draw(counts, list(map(str, names)), normalize), path)
+    return written(_draw(counts, list(map(str, names)), normalize), operation, path)
 
 
 def _normalized(counts: np.ndarray, normalize: str | None) -> np.ndarray:

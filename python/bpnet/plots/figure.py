@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from bpnet import checks
+from bpnet.output_files import check_outputs, replacing
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -31,17 +31,28 @@ def require_matplotlib() -> Any:
     return Figure
 
 
-def check_path(operation: str, path: PathLike | None) -> None:
-    """A ValueError unless matplotlib writes the format that the path's suffix names. None is no file."""
-    require_matplotlib()
-    if path is None:
-        return
-    from matplotlib.backend_bases import FigureCanvasBase
+def check_format(operation: str, path: PathLike) -> str:
+    """The format that a picture's file name asks for.
 
-    name = os.fsdecode(checks.path(operation, path))
-    formats = sorted(FigureCanvasBase.get_supported_filetypes())
-    if os.path.splitext(name)[1].lower().lstrip(".") not in formats:
-        raise ValueError(f"{operation}: path is {name!r}, a suffix of {', '.join(formats)} is needed")
+    Raises:
+        ImportError: matplotlib is not installed.
+        ValueError: it writes no pictures of such a name; the message lists those that it does.
+    """
+    known = require_matplotlib()().canvas.get_supported_filetypes()
+    ending = os.path.splitext(os.fspath(path))[1].lower().removeprefix(".")
+    if ending not in known:
+        raise ValueError(
+            f"{operation} {os.fspath(path)}: a picture's name ends in one of .{', .'.join(sorted(known))}"
+        )
+    return ending
+
+
+def check_path(operation: str, path: PathLike | None) -> None:
+    """A ValueError unless a picture can be written there. None is no file."""
+    require_matplotlib()
+    if path is not None:
+        check_outputs({f"{operation}: path": path}, {})
+        check_format(f"{operation}: path", path)
 
 
 def new_figure(width: float, height: float) -> Figure:
@@ -52,10 +63,12 @@ def new_figure(width: float, height: float) -> Figure:
     return NotebookFigure(figsize=(width, height), layout="constrained")
 
 
-def written(figure: Figure, path: PathLike | None) -> Figure:
-    """The figure, written to the path where there is one."""
+def written(figure: Figure, operation: str, path: PathLike | None) -> Figure:
+    """The figure, written to the path where there is one, whole or not at all."""
     if path is not None:
-        figure.savefig(path, dpi=_DOTS_PER_INCH)
+        ending = check_format(operation, path)
+        with replacing(operation, path) as file:
+            figure.savefig(file, format=ending, dpi=_DOTS_PER_INCH)
     return figure
 
 

@@ -58,12 +58,12 @@ def plot_filters(
     scale = largest(shown)
     if rgb:
         pictures = (0.5 + 0.5 * shown / scale).transpose(0, 2, 3, 1)
-        return written(_draw(pictures, _across(len(shown)), 1.0, title), path)
+        return written(_draw(pictures, _across(len(shown)), 1.0, title), "plot_filters", path)
     maps = shown.reshape(-1, *shown.shape[2:])
     across = _across(len(maps)) if channels == 1 else shown.shape[1]
     figure = _draw(maps, across, np.nan, title, cmap=DIVERGING, vmin=-scale, vmax=scale)
     figure.colorbar(figure.axes[0].images[0], ax=figure.axes[0], shrink=0.8)
-    return written(figure, path)
+    return written(figure, "plot_filters", path)
 
 
 def _weight(weight: Any, layer: str | None) -> tuple[np.ndarray, bool]:

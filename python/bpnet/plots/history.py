@@ -48,7 +48,7 @@ def plot_history(history: Mapping[str, Sequence[float]], *, path: PathLike | Non
         axes.set_ylabel(name)
         axes.grid(alpha=0.3)
         axes.legend()
-    return written(figure, path)
+    return written(figure, "plot_history", path)
 
 
 def plot_gradient_norms(norms: Mapping[str, Sequence[float]], *, path: PathLike | None = None) -> Figure:
@@ -74,4 +74,4 @@ def plot_gradient_norms(norms: Mapping[str, Sequence[float]], *, path: PathLike 
     axes.set_ylabel("mean |∂e/∂w|")
     axes.grid(alpha=0.3, which="both")
     axes.legend()
-    return written(figure, path)
+    return written(figure, "plot_gradient_norms", path)

@@ -72,7 +72,7 @@ def plot_network(network: Network, *, path: PathLike | None = None) -> Figure:
         raise TypeError(f"plot_network: network is a {type(network).__name__}, a bpnet.Network is needed")
     layers = _layers(network)
     _check(network.input_shape, layers)
-    return written(_draw(network.input_shape[0], layers), path)
+    return written(_draw(network.input_shape[0], layers), "plot_network", path)
 
 
 def _flat(

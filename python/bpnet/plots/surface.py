@@ -108,7 +108,7 @@ def plot_loss_surface(
     axes.set_ylabel("b, along the second direction")
     axes.set_aspect("equal")
     axes.legend(loc="upper right")
-    return written(figure, path)
+    return written(figure, operation, path)
 
 
 def _loss_surface(

@@ -48,7 +48,7 @@ def plot_trace(trace: Trace, *, path: PathLike | None = None) -> Figure:
     for layer, axes in enumerate(grid[0]):
         axes.set_title(f"layer {layer}" if layer else "input", fontsize="medium")
     figure.suptitle(f"e = {trace.e:.6g}")
-    return written(figure, path)
+    return written(figure, "plot_trace", path)
 
 
 def _draw(axes: Any, column: np.ndarray | None, scale: float) -> Any:
