@@ -6,11 +6,11 @@ import os
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
-from bpnet import _core, checks
+from bpnet import _core, checks, layers, optimizers
 from bpnet.options import option
 
-ACTIVATIONS = ("tanh", "relu", "leaky_relu", "sigmoid", "softplus", "gelu", "silu")
-OPTIMIZERS = ("sgd", "adam", "adamw", "rmsprop")
+ACTIVATIONS = tuple(layers.ACTIVATIONS.classes)
+OPTIMIZERS = tuple(optimizers.FAMILY.classes)
 TASKS = ("classification", "regression")
 MISSING = ("error", "mean", "median", "most-frequent", "drop", "category")
 UNKNOWN = ("error", "ignore")

@@ -25,7 +25,7 @@ def add_parser(commands: Commands) -> None:
     parser = commands.add_parser(
         "alexnet",
         help="train AlexNet on photographs",
-        description="AlexNet and its recipe of 2012, on folders of class folders of JPEG and PNG files.",
+        description="AlexNet and its recipe of 2012, on folders of class folders of photographs.",
     )
     actions = parser.add_subparsers(dest="action", required=True, metavar="train|test|pack")
     train = actions.add_parser("train", help="train, or go on with a run")

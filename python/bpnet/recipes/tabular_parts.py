@@ -2,41 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
-from bpnet import layers as bp_layers
 from bpnet import optimizers, schedules
-from bpnet.layers import Dropout, Layer, Linear
+from bpnet.layers import ACTIVATIONS, Dropout, Layer, Linear
 from bpnet.losses import CrossEntropy, Huber, Loss, as_loss, with_class_weight
 from bpnet.optimizers import Optimizer
 from bpnet.options import option
 from bpnet.schedules import Schedule
-
-_ACTIVATIONS: dict[str, Callable[[], Layer]] = {
-    "tanh": bp_layers.Tanh,
-    "relu": bp_layers.ReLU,
-    "leaky_relu": bp_layers.LeakyReLU,
-    "sigmoid": bp_layers.Sigmoid,
-    "softplus": bp_layers.Softplus,
-    "gelu": bp_layers.GELU,
-    "silu": bp_layers.SiLU,
-}
-_OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {
-    "sgd": optimizers.SGD,
-    "adam": optimizers.Adam,
-    "adamw": optimizers.AdamW,
-    "rmsprop": optimizers.RMSprop,
-}
 
 
 def hidden_and_output_layers(settings: Mapping[str, Any], outputs: int) -> list[Layer]:
     """Linear, activation and dropout for each width, then Linear(outputs)."""
     chain: list[Layer] = []
     for width in settings["layers"]:
-        chain += [Linear(width), _ACTIVATIONS[settings["activation"]]()]
+        chain += [Linear(width), ACTIVATIONS.named("train", settings["activation"])]
         if settings["dropout"]:
             chain.append(Dropout(settings["dropout"]))
     return [*chain, Linear(outputs)]
@@ -96,7 +79,8 @@ def optimizer_of(settings: Mapping[str, Any], schedule: Schedule | None) -> Opti
     given = {
         name: settings[name] for name in ("lr", "momentum", "weight_decay") if settings[name] is not None
     }
-    return _OPTIMIZERS[settings["optimizer"]](**given, schedule=schedule)
+    make: Any = optimizers.FAMILY.classes[settings["optimizer"]]
+    return make(**given, schedule=schedule)
 
 
 def describe_optimizer(optimizer: Optimizer) -> dict[str, Any]:
