@@ -192,7 +192,7 @@ def _fit_features(
             raise ValueError(f"{source.table.path}: no column is left beside the target")
         preprocessing.fit_table(source.table, columns, config["categorical"])
         if standardise:
-            preprocessing.fit_scale(preprocessing.encode(source.table)[train_rows])
+            preprocessing.fit_scale(preprocessing.encode_table(source.table)[0][train_rows])
     elif standardise and source.scale is not None:
         preprocessing.mean, preprocessing.scale = [0.0], [float(source.scale)]
     elif standardise:
@@ -266,7 +266,7 @@ def _encoded(source: Source, preprocessing: Preprocessing) -> np.ndarray:
     if source.table is not None:
         if not preprocessing.columns:
             raise ValueError(f"{source.table.path}: the model was trained on arrays, not on a table")
-        return preprocessing.encode(source.table)
+        return preprocessing.encode_table(source.table)[0]
     if preprocessing.columns:
         names = ", ".join(column["name"] for column in preprocessing.columns)
         raise ValueError(f"the model was trained on a table with the columns {names}, not on arrays")
