@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from bpnet import _core, checks
-from bpnet.data.prepare import as_target, features, targets
+from bpnet.data.prepare import examples, features
 from bpnet.data.preprocessing import Preprocessing
 from bpnet.data.source import Source, open_source
 from bpnet.losses import Loss, as_loss
@@ -78,20 +78,11 @@ class Model:
 
     def evaluate(self, rows: Any, y: Any = None, loss: Loss | str | None = None) -> dict[str, float]:
         """``{"loss": …}`` with ``"accuracy"`` of a classifier, or ``"rmse"`` in the target's unit."""
-        source = _source(rows)
-        if y is not None:
-            raw: list[str] | np.ndarray = as_target(np.asarray(y))
-        elif source.table is not None:
-            raw = source.table.column(self.preprocessing.target)
-        elif source.y is not None:
-            raw = as_target(source.y)
-        else:
-            raise ValueError("evaluate: there are no targets; give y")
         chosen = self.loss if loss is None else as_loss("evaluate", loss)
         if chosen is None:
             raise ValueError("evaluate: the file holds a model but no run; give the loss")
-        X, _ = features(source, self.preprocessing)
-        encoded = targets(raw, self.preprocessing, chosen.name, source.where)
+        source = open_source(rows if y is None else (rows, y))
+        X, encoded = examples(source, self.preprocessing, chosen.name, dtype=self.network.dtype.name)
         return self.measure(X, encoded, chosen)
 
     def measure(self, X: np.ndarray, y: np.ndarray, loss: Loss) -> dict[str, float]:
@@ -116,7 +107,7 @@ class Model:
         (self.trainer or self.network).save(path)
 
     def _outputs(self, source: Source) -> np.ndarray:
-        return self.network.predict(features(source, self.preprocessing)[0])
+        return self.network.predict(features(source, self.preprocessing, self.network.dtype.name)[0])
 
 
 def load_model(path: str | os.PathLike[str], backend: str | None = None) -> Model:
@@ -134,11 +125,7 @@ def load_model(path: str | os.PathLike[str], backend: str | None = None) -> Mode
 
 
 def _source(rows: Any) -> Source:
-    if isinstance(rows, Source):
-        return rows
-    if isinstance(rows, (str, os.PathLike)):
-        return open_source(os.fspath(rows))
-    return Source(X=np.asarray(rows))
+    return open_source(rows, need_y=False)
 
 
 def _labels(names: list[str]) -> np.ndarray:

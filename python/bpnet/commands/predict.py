@@ -63,7 +63,7 @@ def _photographs(network: Network, data: str, all_classes: bool) -> tuple[list[s
 
 
 def _answers(model: Model, data: str, probabilities: bool) -> tuple[list[str], list[list[Any]]]:
-    source = open_source(data)
+    source = open_source(data, need_y=False)
     name = model.preprocessing.target or "prediction"
     if not probabilities:
         answers = model.predict(source)

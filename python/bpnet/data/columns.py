@@ -91,6 +91,7 @@ class _Options:
         self.categorical = _resolved(table, config.get("categorical"))
         self.format = NumberFormat.said(config.get("decimal"), config.get("thousands"))
         self.words = missing_words(config)
+        self.own_words = list(config.get("missing_values") or ())
         said: dict[str, str] = {}
         for name, names in (
             ("drop", self.drop),
@@ -162,10 +163,9 @@ def describe_column(
         config: as for describe_columns.
         classes: whether its fields name classes, whatever they look like.
     """
-    said = {"missing_values": config.get("missing_values"), "decimal": config.get("decimal")}
-    said["thousands"] = config.get("thousands")
-    said["categorical"] = [name] if classes or name in (config.get("categorical") or ()) else []
-    return _decide(table, table.index(name), _Options(table, said))[0]
+    said = {key: config.get(key) for key in ("missing_values", "decimal", "thousands")}
+    said["categorical"] = [name] if name in (config.get("categorical") or ()) else []
+    return _decide(table, table.index(name), _Options(table, said), classes)[0]
 
 
 def report_lines(decisions: Sequence[ColumnDecision]) -> list[str]:
@@ -178,18 +178,20 @@ def report_lines(decisions: Sequence[ColumnDecision]) -> list[str]:
     return lines + [f"warning: {found.label} {text}" for found in decisions for text in found.warnings]
 
 
-def _decide(table: Table, index: int, options: _Options) -> tuple[ColumnDecision, Fields]:
+def _decide(
+    table: Table, index: int, options: _Options, classes: bool = False
+) -> tuple[ColumnDecision, Fields]:
     name = table.header[index]
     found = ColumnDecision(name, index, len(table))
-    fields = Fields(table, index, options.words)
+    fields = Fields(table, index, options.own_words if name in options.categorical else options.words)
     found.missing = fields.missing
     found.distinct = len(fields.counts)
     if name in options.drop:
         return _leave_out(found, "as asked"), fields
     asked = name in options.numeric or name in options.categorical
-    if found.missing.all() and not asked:
+    if found.missing.all():
         return _leave_out(found, "it has no value in any row"), fields
-    if name in options.categorical or (name in table.categorical and name not in options.numeric):
+    if classes or name in options.categorical or (name in table.categorical and name not in options.numeric):
         _check_categories(table, found, fields, asked=True)
         return found, fields
     number_format = _number_format(fields, found, options)
@@ -197,9 +199,9 @@ def _decide(table: Table, index: int, options: _Options) -> tuple[ColumnDecision
         _check_categories(table, found, fields, asked=False)
     else:
         found.format = number_format
-        _check_number(found, fields)
         if index == 0 and fields.counts_rows and _UNNAMED.fullmatch(name) and not asked:
             return _leave_out(found, f"it counts the rows; {option('numeric', name)} keeps it"), fields
+        _check_number(found, fields)
     if not name and not asked:
         line = f"{table.path}, line 1: " if table.path else ""
         raise ValueError(
@@ -231,14 +233,9 @@ def _number_format(fields: Fields, found: ColumnDecision, options: _Options) -> 
         if fields.is_numbers(other):
             raise ValueError(
                 f"{fields.where()}: column {found.name!r} is {fields.first!r}, its numbers are written with "
-                f"{_words(other)}, not as --decimal and --thousands say"
+                f"{other.words()}, not as --decimal and --thousands say"
             )
     return None
-
-
-def _words(each: NumberFormat) -> str:
-    text = f"the decimal mark {each.decimal!r}"
-    return f"{text} and the thousands separator {each.thousands!r}" if each.thousands else text
 
 
 def _ambiguous(fields: Fields, one: NumberFormat, other: NumberFormat) -> ValueError:

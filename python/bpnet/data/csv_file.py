@@ -11,7 +11,7 @@ import re
 import zlib
 from collections.abc import Iterator
 
-from bpnet.data.stand_in import number_statuses
+from bpnet import _core
 from bpnet.data.table import Table, distinct_names
 
 __all__ = ["names_from_csv", "read_csv"]
@@ -189,7 +189,7 @@ def _fields(count: int) -> str:
 
 def _check_header(table: Table) -> None:
     """A first line that looks like the others is data: each name a number, or a text that its column has too."""
-    numbers = number_statuses(table.header) == 0
+    numbers = _core.parse_numbers(table.header, ".", "", [])[1] == _core.NUMBER
     if all(number or name in column for name, number, column in zip(table.header, numbers, table.columns)):
         raise ValueError(
             f"{table.path}, line 1: the first line is data ({', '.join(table.header[:3])}…), names of the "

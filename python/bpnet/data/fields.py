@@ -8,14 +8,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from bpnet.data import stand_in
-from bpnet.data.frames import number_text
+from bpnet import _core
 from bpnet.data.table import Table
 
 __all__ = ["FORMATS", "Fields", "NumberFormat", "missing_words"]
-
-# What _core.parse_numbers says of a field.
-_IS_NUMBER, _IS_MISSING = 0, 1
 
 _OTHER_DTYPES = {"M": "dates", "m": "times", "c": "complex numbers"}
 
@@ -38,6 +34,11 @@ class NumberFormat(NamedTuple):
             return None
         return cls(decimal or ("," if thousands == "." else "."), thousands or "")
 
+    def words(self) -> str:
+        """``the decimal mark ',' and the thousands separator '.'``"""
+        text = f"the decimal mark {self.decimal!r}"
+        return f"{text} and the thousands separator {self.thousands!r}" if self.thousands else text
+
     def arguments(self) -> str:
         """``--decimal , --thousands .``"""
         thousands = f"--thousands {self.thousands}" if self.thousands else ""
@@ -51,7 +52,7 @@ FORMATS = (NumberFormat(), NumberFormat(",", ""), NumberFormat(".", ","), Number
 
 def missing_words(config: Mapping[str, Any]) -> list[str]:
     """The fields that mean "no value": the usual ones, and the user's."""
-    return [*stand_in.missing_words(), *(config.get("missing_values") or ())]
+    return [*_core.missing_words(), *(config.get("missing_values") or ())]
 
 
 class Fields:
@@ -79,8 +80,8 @@ class Fields:
 
     def _take_strings(self, column: list[str]) -> None:
         counts = Counter(column)
-        statuses = stand_in.parse_numbers(list(counts), ".", "", self._words)[1]
-        absent = {field for field, status in zip(counts, statuses) if status == _IS_MISSING}
+        statuses = _core.parse_numbers(list(counts), ".", "", self._words)[1]
+        absent = {field for field, status in zip(counts, statuses) if status == _core.MISSING}
         self.counts = {field: count for field, count in counts.items() if field not in absent}
         self.missing = np.zeros(len(column), bool)
         if absent:
@@ -102,16 +103,16 @@ class Fields:
             )
         values, first, counts = np.unique(column[~self.missing], return_index=True, return_counts=True)
         order = first.argsort()
-        texts = [number_text(value) for value in values[order].tolist()]
+        texts = _core.number_texts(values[order])
         self.counts = dict(zip(texts, counts[order].tolist()))
-        self._read[FORMATS[0]] = values[order], np.zeros(len(values), np.uint8)
+        self._read[FORMATS[0]] = values[order], np.full(len(values), _core.NUMBER)
 
     def _numbers(self, each: NumberFormat) -> tuple[np.ndarray, np.ndarray]:
         """Of each different field: its number, NaN where it is none, and its status."""
         if each not in self._read:
             if not self.is_text:
                 return self._read[FORMATS[0]]
-            self._read[each] = stand_in.parse_numbers(
+            self._read[each] = _core.parse_numbers(
                 list(self.counts), each.decimal, each.thousands, self._words
             )
         return self._read[each]
@@ -122,12 +123,12 @@ class Fields:
 
     def is_numbers(self, each: NumberFormat) -> bool:
         """Whether every field is a number in this format."""
-        return bool((self._numbers(each)[1] == _IS_NUMBER).all())
+        return bool((self._numbers(each)[1] == _core.NUMBER).all())
 
     def count_of_numbers(self, each: NumberFormat) -> int:
         """How many rows have a number."""
         counts = np.fromiter(self.counts.values(), np.int64, len(self.counts))
-        return int(counts[self._numbers(each)[1] == _IS_NUMBER].sum())
+        return int(counts[self._numbers(each)[1] == _core.NUMBER].sum())
 
     def same_numbers(self, one: NumberFormat, other: NumberFormat) -> bool:
         """Whether the fields are the same numbers in both formats."""
@@ -135,7 +136,7 @@ class Fields:
 
     def strays(self, each: NumberFormat) -> list[str]:
         """The fields that are no numbers in this format."""
-        return [field for field, status in zip(self.counts, self._numbers(each)[1]) if status != _IS_NUMBER]
+        return [field for field, status in zip(self.counts, self._numbers(each)[1]) if status != _core.NUMBER]
 
     def first_read_differently(self, one: NumberFormat, other: NumberFormat) -> str:
         """The first field that is another number in the other format."""

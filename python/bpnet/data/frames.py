@@ -10,9 +10,10 @@ from typing import Any
 
 import numpy as np
 
+from bpnet import _core
 from bpnet.data.table import Column, Table, distinct_names
 
-__all__ = ["number_text", "to_column", "to_rows", "to_target"]
+__all__ = ["to_column", "to_rows", "to_target"]
 
 # Integers beyond are not all doubles.
 _EXACT = 2**53
@@ -91,11 +92,6 @@ def to_column(name: str, values: Any) -> Column:
     return array if kind in "cmMV" else _objects(name, array.tolist())
 
 
-def number_text(value: float) -> str:
-    """The shortest digits that read back as the same number: ``3``, ``0.1``."""
-    return repr(float(value) + 0.0).removesuffix(".0")
-
-
 def _name(name: Any) -> str:
     return str(name).strip()
 
@@ -166,7 +162,8 @@ def _integers(array: np.ndarray) -> Column:
 
 def _strings(column: Column) -> Column:
     if isinstance(column, np.ndarray) and column.dtype == np.float64:
-        return ["" if value != value else number_text(value) for value in column.tolist()]
+        texts = _core.number_texts(column)
+        return ["" if missing else text for text, missing in zip(texts, np.isnan(column))]
     return column
 
 
@@ -207,7 +204,11 @@ def _string(name: str, value: Any) -> str:
     if isinstance(value, bytes):
         return _decoded(name, value)
     if _is_number(value):
-        return str(value) if isinstance(value, numbers.Integral) else number_text(value)
+        return (
+            str(value)
+            if isinstance(value, numbers.Integral)
+            else _core.number_texts(np.array([float(value)]))[0]
+        )
     if isinstance(value, (bool, np.bool_, datetime.date, datetime.time, datetime.timedelta, np.datetime64)):
         return str(value)
     raise ValueError(

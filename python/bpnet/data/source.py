@@ -79,9 +79,12 @@ class Source:
             return self.table.where(row)
         return f"{self.path}, row {row}" if self.path else f"row {row}"
 
-    def where_in_validation(self, row: int) -> str:
-        """The place of a row of the validation part, for messages."""
-        return f"{self}, {self.validation or 'validation'} row {row}"
+    def validation_part(self) -> Source | None:
+        """The data's own validation part, or None."""
+        if self.X_val is None or self.y_val is None:
+            return None
+        where = f"{self.path}, {self.validation}" if self.validation else self.path
+        return Source(X=self.X_val, y=self.y_val, has_classes=self.has_classes, path=where)
 
     def fingerprint(self) -> str:
         """A checksum of all the data, so that a resumed run is given what it was begun with."""

@@ -159,6 +159,8 @@ class TabularRun:
     def announce(self) -> None:
         """Print what is trained on what."""
         self.trainer.network.summary()
+        for line in self.prepared.report:
+            print(line)
         rows = 0 if self.prepared.X_val is None else len(self.prepared.X_val)
         print(
             f"training on {len(self.prepared.X)} rows, validating on {rows}; loss {self.trainer.loss.name}",
