@@ -44,6 +44,7 @@ class ColumnDecision:
         distinct: how many different values it has.
         rows: how many rows there are.
         missing: (rows,) bool, where it has no value.
+        treatment: what stands for a missing value.
         warnings: what is odd about it.
     """
 
@@ -56,6 +57,7 @@ class ColumnDecision:
         self.distinct = 0
         self.rows = rows
         self.missing = np.zeros(rows, bool)
+        self.treatment = ""
         self.warnings: list[str] = []
 
     @property
@@ -73,7 +75,9 @@ class ColumnDecision:
         if self.format.thousands:
             text += f", thousands separator {self.format.thousands!r}"
         count = int(self.missing.sum())
-        return f"{text}, {count:,} missing" if count else text
+        if count:
+            text += f", {count:,} missing"
+        return f"{text}: {self.treatment}" if count and self.treatment else text
 
 
 def option(name: str, column: str) -> str:
@@ -217,6 +221,8 @@ def _leave_out(found: ColumnDecision, reason: str) -> ColumnDecision:
 
 def _number_format(fields: Fields, found: ColumnDecision, options: _Options) -> NumberFormat | None:
     """How the numbers are written, None for a column that holds none; an error where it cannot be told."""
+    if not fields.is_text:
+        return FORMATS[0]
     formats = FORMATS if options.format is None else (options.format,)
     if fields.is_numbers(formats[0]):
         return formats[0]
@@ -227,7 +233,7 @@ def _number_format(fields: Fields, found: ColumnDecision, options: _Options) -> 
     if complete:
         return complete[0]
     best = max(formats, key=fields.count_of_numbers)  # the first of equals
-    if fields.count_of_numbers(best) > _MOSTLY * fields.count or found.name in options.numeric:
+    if fields.count_in_any(formats) > _MOSTLY * fields.count or found.name in options.numeric:
         raise _strays(fields, best)
     for other in FORMATS:
         if fields.is_numbers(other):
@@ -273,14 +279,13 @@ def _check_categories(table: Table, found: ColumnDecision, fields: Fields, asked
     ways = f"{option('drop', found.name)} leaves it out"
     if not asked:
         ways += f", {option('categorical', found.name)} takes it as it is"
-        kind = text_kind(counts)
+        kind = text_kind(counts, fields.count_in_any(FORMATS))
         if kind is not None:
             raise ValueError(
                 f"{fields.where(kind[1])}: column {found.name!r} is {kind[1]!r}, it holds {kind[0]}; write them as "
                 f"plain numbers; {ways}"
             )
-        many = len(counts) > _NEARLY_UNIQUE * rows and rows >= _FEW_ROWS
-        if many:
+        if len(counts) > _NEARLY_UNIQUE * rows and rows >= _FEW_ROWS:
             words = sum(len(field.split()) * count for field, count in counts.items()) / rows
             what = "free text" if words >= _WORDS_OF_A_SENTENCE else "identifiers or free text"
             raise ValueError(

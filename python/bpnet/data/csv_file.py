@@ -39,7 +39,7 @@ def names_from_csv(text: str) -> list[str]:
         rows = list(csv.reader([text], skipinitialspace=True, strict=True))
     except csv.Error as error:
         raise ValueError(f"{text!r} is not a list of names like 'age,\"income, yearly\"': {error}") from None
-    return [name.strip() for name in (rows[0] if rows and rows[0] else [""])]
+    return [name.strip(_core.blanks) for name in (rows[0] if rows and rows[0] else [""])]
 
 
 def read_csv(
@@ -61,7 +61,7 @@ def read_csv(
         ValueError: no header or rows, a row of another length (with its line), two columns of one name,
             bytes that are not of the encoding, a delimiter that cannot be told.
     """
-    name = os.fspath(path)
+    name = os.fsdecode(path)
     text = _text(name, _bytes(name), encoding)
     first = 1
     said = _SEP_LINE.match(text)
@@ -156,7 +156,7 @@ def _rows(name: str, text: str, delimiter: str, first: int) -> Iterator[tuple[in
     try:
         for row in reader:
             if row:
-                yield reader.line_num + first - 1, [field.strip() for field in row]
+                yield reader.line_num + first - 1, [field.strip(_core.blanks) for field in row]
     except csv.Error as error:
         raise ValueError(f"{name}, line {reader.line_num + first - 1}: {error}") from None
 

@@ -101,23 +101,38 @@ class TableColumns:
         missing = self._missing
         if missing == "category" and not found.missing.any():
             missing = "error"
-        fitted: dict[str, Any] = {"name": found.name}
+        if missing == "drop":
+            found.treatment = "such rows are left out"
         if found.kind == CATEGORIES:
             texts = _texts(column)
-            counts = Counter(texts[row] for row in present.tolist())
-            categories = sorted(counts)
-            fill: Any = max(categories, key=counts.__getitem__)  # the first of equals
-            if missing == "category":
-                categories.insert(0, _NO_VALUE)
-            fitted |= {"categories": categories, "unknown": self._config.get("unknown") or "error"}
+            fitted = self._fit_categories(found, Counter(texts[row] for row in present.tolist()), missing)
         else:
-            fitted |= {"decimal": found.format.decimal, "thousands": found.format.thousands}
-            fill = _fill(_numbers(column, found.format)[present], missing)
-        if missing in ("error", "drop"):
-            return fitted | {"missing": missing}
+            fitted = self._fit_number(found, _numbers(column, found.format)[present], missing)
+        return {"name": found.name, **fitted}
+
+    def _fit_categories(self, found: ColumnDecision, counts: Counter[str], missing: str) -> dict[str, Any]:
+        """The categories; the most frequent is the fill, whatever numbers are filled with."""
+        categories = sorted(counts)
+        unknown = self._config.get("unknown") or "error"
         if missing == "category":
-            return fitted | {"missing": missing, "fill": None if found.kind == CATEGORIES else fill}
-        return fitted | {"missing": "fill", "fill": fill}
+            found.treatment = "a category of their own"
+            return {"categories": [_NO_VALUE, *categories], "unknown": unknown, "missing": missing}
+        if missing in ("error", "drop"):
+            return {"categories": categories, "unknown": unknown, "missing": missing}
+        fill = max(categories, key=counts.__getitem__)  # the first of equals
+        found.treatment = f"the most frequent, {fill!r}"
+        return {"categories": categories, "unknown": unknown, "missing": "fill", "fill": fill}
+
+    def _fit_number(self, found: ColumnDecision, values: np.ndarray, missing: str) -> dict[str, Any]:
+        fitted = {"decimal": found.format.decimal, "thousands": found.format.thousands}
+        if missing in ("error", "drop"):
+            return {**fitted, "missing": missing}
+        fill = _fill(values, missing)
+        if missing == "category":
+            found.treatment = f"a feature of their own, beside the mean {fill:g}"
+            return {**fitted, "missing": missing, "fill": fill}
+        found.treatment = f"the {missing.replace('-', ' ')}, {fill:g}"
+        return {**fitted, "missing": "fill", "fill": fill}
 
     def report(self) -> list[str]:
         """What train prints of the columns."""

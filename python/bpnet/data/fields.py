@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -129,6 +129,11 @@ class Fields:
         """How many rows have a number."""
         counts = np.fromiter(self.counts.values(), np.int64, len(self.counts))
         return int(counts[self._numbers(each)[1] == _core.NUMBER].sum())
+
+    def count_in_any(self, formats: Sequence[NumberFormat]) -> int:
+        """How many rows have a number in one of the formats."""
+        counts = np.fromiter(self.counts.values(), np.int64, len(self.counts))
+        return int(counts[np.any([self._numbers(each)[1] == _core.NUMBER for each in formats], axis=0)].sum())
 
     def same_numbers(self, one: NumberFormat, other: NumberFormat) -> bool:
         """Whether the fields are the same numbers in both formats."""

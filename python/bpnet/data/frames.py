@@ -57,7 +57,7 @@ def to_target(y: Any) -> np.ndarray:
     if names is not None and len(names) == 1:
         y = _column_of(y, 0, names[0])
     array = np.asarray(y)
-    if array.ndim != 1 or array.dtype.kind in "iufb" and isinstance(y, np.ndarray):
+    if array.ndim != 1 or array.dtype.kind in "iufb" and isinstance(y, (np.ndarray, list, tuple)):
         return array
     column = to_column("y", y if isinstance(y, (list, tuple, np.ma.MaskedArray)) else array)
     return np.array(column, dtype=str) if isinstance(column, list) else column
@@ -86,14 +86,14 @@ def to_column(name: str, values: Any) -> Column:
     if kind == "b":
         return [str(value) for value in array.tolist()]
     if kind == "U":
-        return array.tolist()
+        return [value.strip(_core.blanks) for value in array.tolist()]
     if kind == "S":
-        return [_decoded(name, value) for value in array.tolist()]
+        return [_decoded(name, value).strip(_core.blanks) for value in array.tolist()]
     return array if kind in "cmMV" else _objects(name, array.tolist())
 
 
 def _name(name: Any) -> str:
-    return str(name).strip()
+    return str(name).strip(_core.blanks)
 
 
 def _names(rows: Any) -> list[Any] | None:
@@ -200,9 +200,9 @@ def _is_missing(value: Any) -> bool:
 
 def _string(name: str, value: Any) -> str:
     if isinstance(value, str):
-        return str(value)
+        return value.strip(_core.blanks)
     if isinstance(value, bytes):
-        return _decoded(name, value)
+        return _decoded(name, value).strip(_core.blanks)
     if _is_number(value):
         return (
             str(value)

@@ -127,7 +127,8 @@ def _fit(
     else:
         split = Split(target.known, fraction, seed, names)
         preprocessing = Preprocessing()
-    report += target.lines + source.notes + _split_lines(split, len(source))
+        report.append(_input_line(source, config.get("standardise", True)))
+    report += target.lines + source.notes + _split_lines(split, len(source), fraction)
     _fit_output(preprocessing, target, loss, split.train)
     if config.get("standardise", True):
         _fit_scale(source, preprocessing, split.train)
@@ -146,8 +147,19 @@ def _known_split(
     return Split(kept, _fraction(source, settings), settings["seed"], names)
 
 
-def _split_lines(split: Split, rows: int) -> list[str]:
+def _input_line(source: Source, standardised: bool) -> str:
+    assert source.X is not None
+    rows, features = source.X.shape
+    scaled = "taken as they are" if not standardised else "standardised"
+    if standardised and source.scale is not None:
+        scaled = f"divided by {source.scale:g}"
+    return f"X: {features:,} numbers in each of {rows:,} rows, {scaled}"
+
+
+def _split_lines(split: Split, rows: int, fraction: float) -> list[str]:
     lines = []
+    if fraction and not len(split.validation):
+        lines.append("warning: no row is held out to validate")
     left_out = rows - len(split.train) - len(split.validation)
     if left_out:
         lines.append(f"{left_out:,} of {rows:,} rows are left out, for a value is missing")
@@ -180,13 +192,22 @@ def _fit_scale(source: Source, preprocessing: Preprocessing, train: np.ndarray) 
     if source.scale is not None:
         preprocessing.mean, preprocessing.scale = [0.0], [float(source.scale)]
     elif source.table is not None:
-        preprocessing.fit_scale(_encoded(source, preprocessing, "float64")[0][train])
+        _fit_to(source, preprocessing, _encoded(source, preprocessing, "float64")[0][train], train)
     else:
         assert source.X is not None
-        preprocessing.standardise(
-            source.X, where=source.where
-        )  # for its error of a number that is not finite
-        preprocessing.fit_scale(source.X[train].astype(np.float64))
+        preprocessing.standardise(source.X, where=source.where)  # an error if a number is not finite
+        _fit_to(source, preprocessing, source.X[train].astype(np.float64), train)
+
+
+def _fit_to(source: Source, preprocessing: Preprocessing, X: np.ndarray, train: np.ndarray) -> None:
+    """Preprocessing.fit_scale of the training rows; an error names the row with the largest number."""
+    try:
+        preprocessing.fit_scale(X)
+    except ValueError as error:
+        with np.errstate(over="ignore"):
+            feature = int(np.isfinite(X.std(axis=0)).argmin())
+        row = int(train[abs(X[:, feature]).argmax()])
+        raise ValueError(f"{source.where(row)}: {error}") from None
 
 
 def _encoded(source: Source, preprocessing: Preprocessing, dtype: str) -> tuple[np.ndarray, np.ndarray]:

@@ -134,8 +134,8 @@ def open_source(
 
 
 def _open(data: Any, labels: Any, encoding: str | None, delimiter: str | None, need_y: bool) -> Source:
-    is_path = isinstance(data, (str, os.PathLike))
-    name = os.fspath(data) if is_path else ""
+    is_path = isinstance(data, (str, bytes, os.PathLike))
+    name = os.fsdecode(data) if is_path else ""
     kind = _kind(name) if is_path else "rows"
     if labels is not None and kind != "idx":
         raise ValueError(f"{name or 'the rows'}: --labels is for IDX images")
@@ -151,6 +151,7 @@ def _open(data: Any, labels: Any, encoding: str | None, delimiter: str | None, n
     if kind == "digits":
         X, y = digits()
         return Source(X=X, y=y, scale=_DIGITS, has_classes=True)
+    labels = None if labels is None else os.fsdecode(labels)
     return _idx_folder(name, labels, need_y) if os.path.isdir(name) else _idx(name, labels, need_y)
 
 
