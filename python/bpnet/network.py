@@ -22,7 +22,7 @@ from bpnet._bridge import (
 )
 from bpnet.evaluation import evaluate, rows_at_once
 from bpnet.exclusive import Claim
-from bpnet.layers import Layer
+from bpnet.layers import Layer, as_layer
 from bpnet.losses import Loss, as_loss
 from bpnet.summary import summary_text, types_text
 from bpnet.trace import Trace, trace_sample
@@ -72,21 +72,17 @@ class Network:
             raise _core.DeviceError(f"network: device {device!r} is not here; there is 'cpu'")
         one = isinstance(input_shape, (int, float, np.number))
         sizes = [input_shape] if one else checks.items("network", "input_shape", input_shape)
-        layers = checks.items("network", "layers", layers)
-        for index, layer in enumerate(layers):
-            if not isinstance(layer, Layer):
-                raise TypeError(
-                    f"network: layer {index} is a {type(layer).__name__}, a bpnet layer is needed"
-                )
+        layers = [
+            as_layer("network", f"layer {index}", layer)
+            for index, layer in enumerate(checks.items("network", "layers", layers))
+        ]
         name = dtype_name(dtype)
-        if backend is not None and not isinstance(backend, str):
-            raise TypeError(f"network: backend is {backend!r}, a name or None is needed")
         description = {
             "input_shape": [checks.whole("network", "input_shape", size) for size in sizes],
             "seed": str(checks.seed("network", seed)),
             "layers": [layer.describe() for layer in layers],
         }
-        self._set_core(NETWORKS[name](to_json(description), backend or ""))
+        self._set_core(NETWORKS[name](to_json(description), checks.backend("network", backend)))
 
     def _set_core(self, core: CoreNetwork) -> None:
         self._core = core
@@ -346,9 +342,9 @@ def load(path: str | os.PathLike[str], backend: str | None = None) -> Network:
         OSError: the file is not there or cannot be read.
         FileFormatError: it is not a whole bpnet file; nothing in it is executed or taken as a path.
     """
-    name = checks.path("load", path)
+    name, backend = checks.path("load", path), checks.backend("load", backend)
     dtype, _ = _core.inspect(name)
     core_class = NETWORKS.get(dtype)
     if core_class is None:
         raise _core.FileFormatError(f"load: the file has dtype {dtype!r}, float32 or float64 is needed")
-    return Network._from_core(core_class.load(name, backend or ""))
+    return Network._from_core(core_class.load(name, backend))

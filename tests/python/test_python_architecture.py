@@ -14,6 +14,9 @@ PYTHON = Path(__file__).parents[2] / "python" / "bpnet"
 LAYERS = [
     "_core",
     "checks",
+    "options",
+    "console",
+    "output_files",
     "exclusive",
     "progress_bar",
     "initializers",
@@ -44,7 +47,16 @@ UPWARD: dict[tuple[str, str], str] = {
     ("network", "training"): "types only: the trainer that fit is given, and the history it returns",
 }
 
-OF_DATA = {"_core", "checks", "arrays", "progress_bar", "data"}  # all that data/ may know
+OF_DATA = {  # all that data/ may know
+    "_core",
+    "checks",
+    "options",
+    "console",
+    "output_files",
+    "arrays",
+    "progress_bar",
+    "data",
+}
 
 
 class Import:

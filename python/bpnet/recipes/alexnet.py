@@ -317,7 +317,7 @@ def _optimizer(settings: Mapping[str, Any]) -> SGD:
     return SGD(
         settings["lr"],
         settings["momentum"],
-        settings["weight_decay"],
+        weight_decay=settings["weight_decay"],
         schedule=ReduceLROnPlateau(factor=0.1, patience=settings["patience"]),
         lr_in_velocity=True,
         **BIASES[settings["biases"]],

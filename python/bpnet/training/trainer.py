@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import weakref
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,10 +14,9 @@ from bpnet import _core, arrays, checks
 from bpnet._bridge import TRAINERS, dataset, finite_dataset, to_json
 from bpnet.evaluation import evaluate
 from bpnet.exclusive import alone
-from bpnet.losses import Loss, as_loss, with_class_weight
+from bpnet.losses import Loss, as_loss, loss_from, with_class_weight
 from bpnet.network import Network, load
-from bpnet.optimizers import Optimizer, as_optimizer
-from bpnet.schedules import Schedule
+from bpnet.optimizers import Optimizer, as_optimizer, optimizer_from
 from bpnet.training.callbacks import Callback, as_callback, kept_state, take_state
 from bpnet.training.history import History
 from bpnet.training.loop import Loop, Validation
@@ -241,8 +240,8 @@ class Trainer:
         trainer = cls.__new__(cls)
         trainer.network = network
         trainer._core = core
-        trainer.loss = _loss_from(json.loads(core.loss))
-        trainer.optimizer = _optimizer_from(json.loads(core.optimizer), json.loads(core.schedule))
+        trainer.loss = loss_from(json.loads(core.loss))
+        trainer.optimizer = optimizer_from(json.loads(core.optimizer), json.loads(core.schedule))
         trainer._callbacks = []
         trainer.history, trainer._notes, trainer._callback_states = read_notes(notes)
         trainer.history.truncate(trainer.epochs)  # a C++ program may have put the run back
@@ -269,18 +268,6 @@ def _is_iterable_of_batches(X: Any) -> bool:
     return hasattr(X, "__iter__") and not hasattr(X, "__array__")
 
 
-def _loss_from(description: Mapping[str, Any]) -> Loss:
-    options = {key: value for key, value in description.items() if key != "name"}
-    return type(as_loss("load", description["name"]))(**options)
-
-
-def _optimizer_from(description: Mapping[str, Any], schedule: Mapping[str, Any]) -> Optimizer:
-    optimizer = as_optimizer("load", description["name"])
-    optimizer._options = {key: value for key, value in description.items() if key != "name"}
-    optimizer.schedule = Schedule(**schedule)
-    return optimizer
-
-
 def trainer_for(
     network: Network,
     X: Any,
@@ -300,7 +287,7 @@ def trainer_for(
     if (
         kept is not None
         and kept.optimizer is optimizer
-        and kept.loss.describe() == loss.describe()
+        and kept.loss == loss
         and (seed is None or seed == kept.seed)
     ):
         return kept
