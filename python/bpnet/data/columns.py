@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shlex
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -13,8 +12,9 @@ import numpy as np
 from bpnet.data.fields import FORMATS, Fields, NumberFormat, missing_words
 from bpnet.data.kinds import number_kind, text_kind
 from bpnet.data.table import Table
+from bpnet.options import option
 
-__all__ = ["ColumnDecision", "describe_column", "describe_columns", "option", "report_lines"]
+__all__ = ["ColumnDecision", "describe_column", "describe_columns", "report_lines"]
 
 NUMBER, CATEGORIES, LEFT_OUT = "number", "categories", "left out"
 
@@ -80,11 +80,6 @@ class ColumnDecision:
         return f"{text}: {self.treatment}" if count and self.treatment else text
 
 
-def option(name: str, column: str) -> str:
-    """``--drop age``, with the quotes that a shell needs."""
-    return f"--{name} {shlex.quote(column)}"
-
-
 class _Options:
     """The user's words on columns, checked against the table."""
 
@@ -105,11 +100,11 @@ class _Options:
             for column in names:
                 if said.setdefault(column, name) != name:
                     raise ValueError(
-                        f"{table}: column {column!r} is named by --{said[column]} and by --{name}"
+                        f"{table}: column {column!r} is named by {option(said[column])} and by {option(name)}"
                     )
         if self.target in self.drop:
             raise ValueError(
-                f"{table}: column {self.target!r} is the target, {option('drop', self.target)} leaves it out"
+                f"{table}: column {self.target!r} is the target, {option('drop', [self.target])} leaves it out"
             )
 
 
@@ -204,12 +199,12 @@ def _decide(
     else:
         found.format = number_format
         if index == 0 and fields.counts_rows and _UNNAMED.fullmatch(name) and not asked:
-            return _leave_out(found, f"it counts the rows; {option('numeric', name)} keeps it"), fields
+            return _leave_out(found, f"it counts the rows; {option('numeric', [name])} keeps it"), fields
         _check_number(found, fields)
     if not name and not asked:
         line = f"{table.path}, line 1: " if table.path else ""
         raise ValueError(
-            f"{line}column {index + 1} has no name; name it in the header, or leave it out with {option('drop', '')}"
+            f"{line}column {index + 1} has no name; name it in the header, or leave it out with {option('drop', [''])}"
         )
     return found, fields
 
@@ -239,7 +234,7 @@ def _number_format(fields: Fields, found: ColumnDecision, options: _Options) -> 
         if fields.is_numbers(other):
             raise ValueError(
                 f"{fields.where()}: column {found.name!r} is {fields.first!r}, its numbers are written with "
-                f"{other.words()}, not as --decimal and --thousands say"
+                f"{other.words()}, not as {option('decimal')} and {option('thousands')} say"
             )
     return None
 
@@ -258,8 +253,8 @@ def _strays(fields: Fields, read_as: NumberFormat) -> ValueError:
     more = f" and {len(strays) - _MOST_STRAYS} others" if len(strays) > _MOST_STRAYS else ""
     return ValueError(
         f"{fields.where(strays[0])}: column {fields.name!r} is {strays[0]!r}, where numbers are written as a rule: "
-        f"{named}{more}; mend them, or say --missing-values, {option('categorical', fields.name)} or "
-        f"{option('drop', fields.name)}"
+        f"{named}{more}; mend them, or say {option('missing_values')}, {option('categorical', [fields.name])} or "
+        f"{option('drop', [fields.name])}"
     )
 
 
@@ -270,15 +265,15 @@ def _check_number(found: ColumnDecision, fields: Fields) -> None:
         found.warnings.append("is the same number in every row")
     warning = number_kind(found.name, values, every_row=len(values) == found.rows)
     if warning:
-        found.warnings.append(f"{warning}; {option('drop', found.name)} leaves it out")
+        found.warnings.append(f"{warning}; {option('drop', [found.name])} leaves it out")
 
 
 def _check_categories(table: Table, found: ColumnDecision, fields: Fields, asked: bool) -> None:
     found.kind = CATEGORIES
     counts, rows = fields.counts, fields.count
-    ways = f"{option('drop', found.name)} leaves it out"
+    ways = f"{option('drop', [found.name])} leaves it out"
     if not asked:
-        ways += f", {option('categorical', found.name)} takes it as it is"
+        ways += f", {option('categorical', [found.name])} takes it as it is"
         kind = text_kind(counts, fields.count_in_any(FORMATS))
         if kind is not None:
             raise ValueError(
@@ -295,7 +290,7 @@ def _check_categories(table: Table, found: ColumnDecision, fields: Fields, asked
     if len(counts) > _MOST_CATEGORIES:
         raise ValueError(
             f"{table}: column {found.name!r} has {len(counts):,} distinct values, at most {_MOST_CATEGORIES:,} "
-            f"categories are possible; {option('drop', found.name)} leaves it out"
+            f"categories are possible; {option('drop', [found.name])} leaves it out"
         )
     if len(counts) == 1:
         found.warnings.append("is the same in every row")

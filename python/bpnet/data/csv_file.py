@@ -13,6 +13,7 @@ from collections.abc import Iterator
 
 from bpnet import _core
 from bpnet.data.table import Table, distinct_names
+from bpnet.options import option
 
 __all__ = ["names_from_csv", "read_csv"]
 
@@ -99,7 +100,11 @@ def _text(name: str, data: bytes, encoding: str | None) -> str:
         mark = len(codecs.BOM_UTF8) if codec == "utf-8-sig" and data.startswith(codecs.BOM_UTF8) else 0
         offset = mark + error.start
         line = len(re.findall(rb"\r\n|\r|\n", data[:offset])) + 1
-        asked = "another --encoding" if encoding else "--encoding latin-1 (or cp1252, utf-16)"
+        asked = (
+            f"another {option('encoding')}"
+            if encoding
+            else f"{option('encoding', 'latin-1')} (or cp1252, utf-16)"
+        )
         raise ValueError(
             f"{name}, line {line}: not a {encoding or 'UTF-8'} text: byte {offset} is 0x{data[offset]:02x}; "
             f"say {asked}"
@@ -109,7 +114,7 @@ def _text(name: str, data: bytes, encoding: str | None) -> str:
     if "\0" in text:
         line = len(text[: text.index("\0")].splitlines()) or 1
         raise ValueError(
-            f"{name}, line {line}: a NUL character; is the text UTF-16? then say --encoding utf-16"
+            f"{name}, line {line}: a NUL character; is the text UTF-16? then say {option('encoding', 'utf-16')}"
         )
     return text
 
@@ -133,7 +138,7 @@ def _delimiter(name: str, text: str) -> str:
     fitting.sort(key=lambda each: -counts[each])
     if len(fitting) > 1 and counts[fitting[0]] == counts[fitting[1]]:
         raise ValueError(
-            f"{name}, line 1: {fitting[0]!r} or {fitting[1]!r} may separate the fields; say which with --delimiter"
+            f"{name}, line 1: {fitting[0]!r} or {fitting[1]!r} may separate the fields; say which with {option('delimiter')}"
         )
     return fitting[0]
 

@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 
 from bpnet import _core
-from bpnet.data.columns import CATEGORIES, LEFT_OUT, ColumnDecision, describe_columns, option, report_lines
+from bpnet.data.columns import CATEGORIES, LEFT_OUT, ColumnDecision, describe_columns, report_lines
 from bpnet.data.fields import FORMATS, NumberFormat, missing_words
 from bpnet.data.preprocessing import Preprocessing
 from bpnet.data.table import Column, Table, shown_names
+from bpnet.options import option
 
 __all__ = ["TableColumns", "category_names", "encode_table"]
 
@@ -51,9 +52,10 @@ class TableColumns:
         row = int(found.missing.argmax())
         field = self._table.columns[found.index][row]
         shown = "empty" if field == "" else repr(field) if isinstance(field, str) else "NaN"
-        ways = f"fill it in, say --missing mean (median, most-frequent, drop, category), or {option('drop', found.name)}"
+        ways = f"fill it in, say {option('missing', 'mean')} (or median, most-frequent, drop, category), or "
+        ways += option("drop", [found.name])
         if found.kind == CATEGORIES and field and isinstance(field, str):
-            ways += f"; {option('categorical', found.name)} makes {shown} a category"
+            ways += f"; {option('categorical', [found.name])} makes {shown} a category"
         return ValueError(
             f"{self._table.where(row)}: column {found.name!r} is {shown}, a value is missing; {ways}"
         )
@@ -65,7 +67,9 @@ class TableColumns:
             for found in self.used:
                 kept &= ~found.missing
             if not kept.any():
-                raise ValueError(f"{self._table}: every row has a missing value, --missing drop leaves none")
+                raise ValueError(
+                    f"{self._table}: every row has a missing value, {option('missing', 'drop')} leaves none"
+                )
         return kept
 
     def names(self) -> list[Sequence[str | None]]:
@@ -95,7 +99,7 @@ class TableColumns:
         present = train[~found.missing[train]]
         if len(present) == 0:
             raise ValueError(
-                f"{self._table}: column {found.name!r} has no value in the training rows; {option('drop', found.name)} "
+                f"{self._table}: column {found.name!r} has no value in the training rows; {option('drop', [found.name])} "
                 "leaves it out"
             )
         missing = self._missing

@@ -10,6 +10,7 @@ import numpy as np
 
 from bpnet import _core
 from bpnet.data.table import Table
+from bpnet.options import option
 
 __all__ = ["FORMATS", "Fields", "NumberFormat", "missing_words"]
 
@@ -29,7 +30,7 @@ class NumberFormat(NamedTuple):
 
     @classmethod
     def said(cls, decimal: str | None, thousands: str | None) -> NumberFormat | None:
-        """What --decimal and --thousands name, None where neither is given."""
+        """What the options name, None where neither is given."""
         if decimal is None and thousands is None:
             return None
         return cls(decimal or ("," if thousands == "." else "."), thousands or "")
@@ -40,10 +41,9 @@ class NumberFormat(NamedTuple):
         return f"{text} and the thousands separator {self.thousands!r}" if self.thousands else text
 
     def arguments(self) -> str:
-        """``--decimal , --thousands .``"""
-        thousands = f"--thousands {self.thousands}" if self.thousands else ""
-        decimal = f"--decimal {self.decimal}" if self.decimal != "." or not thousands else ""
-        return " ".join(filter(None, (decimal, thousands)))
+        """``--decimal , and --thousands .``"""
+        said = [option("decimal", self.decimal)] if self.decimal != "." or not self.thousands else []
+        return " and ".join(said + ([option("thousands", self.thousands)] if self.thousands else []))
 
 
 # What is recognised; others, a space between thousands say, are asked for.
@@ -92,7 +92,7 @@ class Fields:
             what = _OTHER_DTYPES.get(column.dtype.kind, "neither numbers nor strings")
             raise ValueError(
                 f"{self._table}: column {self.name!r} holds {what} ({column.dtype}); give them as numbers or strings, "
-                f"or leave it out with --drop {self.name}"
+                f"or leave it out with {option('drop', [self.name])}"
             )
         self.missing = np.isnan(column)
         infinite = np.isinf(column)

@@ -14,6 +14,7 @@ from bpnet.data.source import Source
 from bpnet.data.split import Split
 from bpnet.data.table import shown_names
 from bpnet.data.targets import Target, encode_target, fit_target, read_target
+from bpnet.options import option
 
 __all__ = ["Prepared", "check_options", "examples", "features", "prepare"]
 
@@ -67,10 +68,10 @@ def check_options(source: Source, said: Mapping[str, Any]) -> None:
     given = [name for name in said if said[name] not in (None, [], ())]
     for name in given:
         if name in _OF_TABLES and source.table is None:
-            raise ValueError(f"{source}: --{name.replace('_', '-')} is for tables, the data is arrays")
+            raise ValueError(f"{source}: {option(name)} is for tables, the data is arrays")
     if "validation" in given and source.X_val is not None:
         raise ValueError(
-            f"{source}: --validation has no effect, the data has its own validation part, {source.validation}"
+            f"{source}: {option('validation')} has no effect, the data has its own validation part, {source.validation}"
         )
 
 
@@ -305,5 +306,5 @@ def _held_out(
     if source.fingerprint() != settings["fingerprint"]:
         raise ValueError(f"evaluate: {source} is not the data that the model was trained on")
     if not settings["validation"]:
-        raise ValueError("evaluate: the run held out no rows to validate, its --validation was 0")
+        raise ValueError(f"evaluate: the run held out no rows to validate, its {option('validation')} was 0")
     return _known_split(source, preprocessing, found, settings).validation

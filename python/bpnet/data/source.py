@@ -14,6 +14,7 @@ from bpnet.data.frames import to_rows, to_target
 from bpnet.data.idx import find_idx, labels_beside, no_labels, read_idx, read_idx_pair
 from bpnet.data.npz import check_samples, check_targets, read_npz_parts
 from bpnet.data.table import Table
+from bpnet.options import option
 
 # What bytes of images are divided by, and the digits' grey levels.
 _BYTES, _DIGITS = 255, 16
@@ -126,9 +127,9 @@ def open_source(
         return data
     source = _open(data, labels, encoding, delimiter, need_y)
     if source.table is None:
-        for option, value in (("--decimal", decimal), ("--thousands", thousands)):
+        for name, value in (("decimal", decimal), ("thousands", thousands)):
             if value is not None:
-                raise ValueError(f"{source}: {option} is for tables, the data is arrays")
+                raise ValueError(f"{source}: {option(name)} is for tables, the data is arrays")
     source.decimal, source.thousands = decimal, thousands
     return source
 
@@ -138,10 +139,10 @@ def _open(data: Any, labels: Any, encoding: str | None, delimiter: str | None, n
     name = os.fsdecode(data) if is_path else ""
     kind = _kind(name) if is_path else "rows"
     if labels is not None and kind != "idx":
-        raise ValueError(f"{name or 'the rows'}: --labels is for IDX images")
-    for option, value in (("--encoding", encoding), ("--delimiter", delimiter)):
+        raise ValueError(f"{name or 'the rows'}: {option('labels')} is for IDX images")
+    for given, value in (("encoding", encoding), ("delimiter", delimiter)):
         if value is not None and kind != "csv":
-            raise ValueError(f"{name or 'the rows'}: {option} is for CSV files")
+            raise ValueError(f"{name or 'the rows'}: {option(given)} is for CSV files")
     if kind == "rows":
         return _rows(data)
     if kind == "csv":

@@ -13,6 +13,7 @@ from bpnet.data.fields import NumberFormat, missing_words
 from bpnet.data.preprocessing import Preprocessing
 from bpnet.data.source import Source
 from bpnet.data.table import shown_names
+from bpnet.options import option
 
 __all__ = ["CLASSIFIERS", "Target", "encode_target", "fit_target", "ordered_classes", "read_target"]
 
@@ -75,10 +76,12 @@ def fit_target(source: Source, config: Mapping[str, Any]) -> Target:
     """
     task, loss, name = config.get("task"), config.get("loss"), config.get("target")
     if task == REGRESSION and loss in CLASSIFIERS:
-        raise ValueError(f"train: --task regression does not go with --loss {loss}, which is for classes")
+        raise ValueError(
+            f"train: {option('task', 'regression')} does not go with {option('loss', loss)}, which is for classes"
+        )
     if source.y is not None and name is not None:
         raise ValueError(
-            f"train: --target is {name!r}, but the data has its targets beside it; give one of them"
+            f"train: {option('target')} is {name!r}, but the data has its targets beside it; give one of them"
         )
     if source.y is not None:
         found = _of_array(source.y, source.where, task, loss, source.has_classes)
@@ -100,7 +103,9 @@ def _of_column(source: Source, config: Mapping[str, Any]) -> Target:
     table, name = source.table, config.get("target")
     assert table is not None
     if name is None:
-        raise ValueError(f"train: --target is missing; {table} has the columns {shown_names(table.header)}")
+        raise ValueError(
+            f"train: {option('target')} is missing; {table} has the columns {shown_names(table.header)}"
+        )
     task, loss = config.get("task"), config.get("loss")
     asked = task == CLASSIFICATION or (task is None and loss in CLASSIFIERS)
     decision = describe_column(table, name, config, classes=asked)
@@ -111,12 +116,12 @@ def _of_column(source: Source, config: Mapping[str, Any]) -> Target:
         if task == REGRESSION or loss is not None or not _few_integers(numbers[known]):
             found = Target(None, numbers, known)
             found.format = decision.format
-            guess = "" if task or loss else "; --task classification takes each as a class"
+            guess = "" if task or loss else f"; {option('task', 'classification')} takes each as a class"
             found.lines = [f"target {decision.report()}: regression{guess}"]
             return found
     elif task == REGRESSION:
         raise ValueError(
-            f"{table.where(0)}: the target {name!r} is {column[0]!r}, numbers are needed for --task regression"
+            f"{table.where(0)}: the target {name!r} is {column[0]!r}, numbers are needed for {option('task', 'regression')}"
         )
     found = Target(_as_texts(column), None, ~decision.missing)
     classes = ordered_classes(text for text, known in zip(_as_texts(column), found.known) if known)
@@ -132,7 +137,7 @@ def _of_array(
     if y.dtype.kind == "U":
         if task == REGRESSION:
             raise ValueError(
-                f"{where(0)}: the target is {str(y[0])!r}, numbers are needed for --task regression"
+                f"{where(0)}: the target is {str(y[0])!r}, numbers are needed for {option('task', 'regression')}"
             )
         found = Target(y.tolist(), None, _has_text(y))
         found.lines = [_classes_line("target", ordered_classes(set(y[found.known].tolist())), False)]
@@ -144,7 +149,7 @@ def _of_array(
     guessed = task is None and loss is None and not has_classes and _few_integers(numbers[known])
     if not asked and not guessed:
         found = Target(None, numbers, known)
-        guess = "" if task or loss else "; --task classification takes each as a class"
+        guess = "" if task or loss else f"; {option('task', 'classification')} takes each as a class"
         found.lines = [
             f"target: number, {len(np.unique(numbers[known])):,} distinct values: regression{guess}"
         ]
@@ -153,8 +158,8 @@ def _of_array(
     if task is None and fractions.any():
         row = int(fractions.argmax())
         raise ValueError(
-            f"{where(row)}: the target is {numbers[row]:g}, classes are integers; --loss mse learns numbers, --task "
-            "classification takes each different number as a class"
+            f"{where(row)}: the target is {numbers[row]:g}, classes are integers; {option('loss', 'mse')} learns numbers, "
+            f"{option('task', 'classification')} takes each different number as a class"
         )
     found = Target(_core.number_texts(numbers), None, known)
     classes = ordered_classes(_core.number_texts(np.unique(numbers[known])))
@@ -174,7 +179,7 @@ def _of_matrix(y: np.ndarray, where: Callable[[int], str], task: str | None, los
     if one_hot and task != REGRESSION and (task == CLASSIFICATION or loss is None or loss in CLASSIFIERS):
         found = Target([str(label) for label in np.nan_to_num(values).argmax(axis=1).tolist()], None, known)
         found.classes = [str(label) for label in range(count)]
-        guess = "; --task regression takes them as numbers" if task is None and loss is None else ""
+        guess = _or_numbers() if task is None and loss is None else ""
         found.lines = [f"target: one-hot, {count} classes, 0 to {count - 1}{guess}"]
         return found
     if loss == "cross_entropy" or task == CLASSIFICATION:
@@ -209,7 +214,7 @@ def _check_known(found: Target, source: Source, config: Mapping[str, Any]) -> No
         what = f"column {name!r}" if name is not None else "the target"
         raise ValueError(
             f"{source.where(row)}: {what} is {'empty' if field == '' else field}, the target is missing; fill it in, or "
-            "leave such rows out with --missing drop"
+            f"leave such rows out with {option('missing', 'drop')}"
         )
     if not found.known.any():
         raise ValueError(f"train: {source}: no row has a target")
@@ -242,9 +247,13 @@ def _as_texts(column: list[str] | np.ndarray) -> list[str]:
     return column if isinstance(column, list) else _core.number_texts(column)
 
 
+def _or_numbers() -> str:
+    return f"; {option('task', 'regression')} takes them as numbers"
+
+
 def _classes_line(what: str, classes: Sequence[str], guessed: bool) -> str:
     shown = ", ".join(classes[:_MOST_SHOWN]) + (", …" if len(classes) > _MOST_SHOWN else "")
-    why = "; guessed, for these are few integers, --task regression takes them as numbers" if guessed else ""
+    why = f"; guessed, for these are few integers{_or_numbers()}" if guessed else ""
     return f"{what}: {len(classes):,} classes, {shown}: classification{why}"
 
 
@@ -294,7 +303,7 @@ def read_target(source: Source, preprocessing: Preprocessing, target: str | None
         row = int(wrong.argmax())
         raise ValueError(
             f"{source.where(row)}: column {name!r} is {column[row]!r}, numbers with {form.words()} are needed; "
-            "--decimal and --thousands name another way of writing"
+            f"{option('decimal')} and {option('thousands')} name another way of writing"
         )
     return Target(None, values, known)
 
