@@ -146,7 +146,7 @@ class Preprocessing:
             raise ValueError(
                 f"{self._feature_name(int(np.argmin(finite)))} has numbers too large to standardise"
             )
-        keep = _core.indicators(self._json()) if self.columns else np.zeros(X.shape[1], bool)
+        keep = _core.features(self._json())[1] if self.columns else np.zeros(X.shape[1], bool)
         self.mean = np.where(keep, 0.0, mean).tolist()
         self.scale = np.where(keep | (scale <= 1e-12 * np.abs(mean)), 1.0, scale).tolist()
 
@@ -200,12 +200,10 @@ class Preprocessing:
         return json.dumps(self.describe())
 
     def _feature_name(self, feature: int) -> str:
-        for column in self.columns:
-            width = len(_core.indicators(json.dumps({"columns": [_without(column, _COLUMN)]})))
-            if feature < width:
-                return f"column {column['name']!r}"
-            feature -= width
-        return f"feature {feature}"
+        if not self.columns:
+            return f"feature {feature}"
+        column_of, _ = _core.features(self._json())
+        return f"column {self.columns[column_of[feature]]['name']!r}"
 
     # Targets and answers.
 
