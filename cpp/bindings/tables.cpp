@@ -12,7 +12,9 @@ namespace {
 class Fields {
  public:
   Fields(const py::handle& sequence, const std::string& where) {
-    if (py::isinstance<py::str>(sequence)) throw py::type_error(where + ": a list of strings is needed");
+    if (py::isinstance<py::str>(sequence) || !PySequence_Check(sequence.ptr())) {
+      throw py::type_error(where + ": a list of strings is needed");
+    }
     kept_ = py::tuple(py::reinterpret_borrow<py::object>(sequence));
     views_.reserve(kept_.size());
     for (const py::handle field : kept_) {
@@ -212,11 +214,9 @@ void check_preprocessing(const std::string& preprocessing,
 struct Outputs {
   explicit Outputs(const py::array_t<double>& array)
       : rows(row_count(array)),
-        count(rows ? static_cast<std::size_t>(array.size()) / rows : 0),
+        count(array.ndim() == 2 ? static_cast<std::size_t>(array.shape(1)) : 0),
         data(numbers<double>(array, rows * count, "answers")) {
-    if (array.ndim() != 2 || array.shape(1) == 0) {
-      fail<ShapeError>("answers: outputs of shape (N, outputs) are needed");
-    }
+    if (count == 0) fail<ShapeError>("answers: outputs of shape (N, outputs) are needed");
   }
   const double* row(std::size_t r) const { return data + r * count; }
 

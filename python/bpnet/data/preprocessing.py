@@ -192,9 +192,8 @@ class Preprocessing:
         Raises:
             ValueError: a number is not finite in the network's dtype; with the row's place.
         """
-        flat = np.ascontiguousarray(X, dtype=np.float64).reshape(len(X), -1)
         with _rows_named(where):
-            return _core.standardise(self._json(), flat, np.dtype(dtype).name).reshape(X.shape)
+            return _core.standardise(self._json(), _rows(X), np.dtype(dtype).name).reshape(X.shape)
 
     def _json(self) -> str:
         return json.dumps(self.describe())
@@ -227,15 +226,15 @@ class Preprocessing:
         Raises:
             ValueError: it was not trained with a cross-entropy, or an output is not finite.
         """
-        return _core.probabilities(self.output, _double(outputs))
+        return _core.probabilities(self.output, _rows(outputs))
 
     def decide(self, outputs: np.ndarray) -> np.ndarray:
         """Class indices (N,) int64 from the raw outputs (N, outputs) of a classifier."""
-        return _core.decide(self.output, _double(outputs))
+        return _core.decide(self.output, _rows(outputs))
 
     def values(self, outputs: np.ndarray) -> np.ndarray:
         """(N, outputs) float64 in the target's unit from the raw outputs (N, outputs) of a regression."""
-        return _core.rescale(self.target_mean, self.target_scale, _double(outputs))
+        return _core.rescale(self.target_mean, self.target_scale, _rows(outputs))
 
 
 def _without(options: Mapping[str, Any], usual: Mapping[str, Any]) -> dict[str, Any]:
@@ -243,8 +242,9 @@ def _without(options: Mapping[str, Any], usual: Mapping[str, Any]) -> dict[str, 
     return {name: value for name, value in options.items() if name not in usual or value != usual[name]}
 
 
-def _double(outputs: np.ndarray) -> np.ndarray:
-    return np.ascontiguousarray(outputs, dtype=np.float64).reshape(len(outputs), -1)
+def _rows(array: np.ndarray) -> np.ndarray:
+    """(N, …) as (N, numbers) float64."""
+    return np.ascontiguousarray(array, dtype=np.float64).reshape(len(array), math.prod(array.shape[1:]))
 
 
 @contextlib.contextmanager
