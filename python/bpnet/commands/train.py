@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -170,8 +171,10 @@ def _schedule(config: dict[str, Any]) -> schedules.Schedule | None:
     """``step:30:0.1``, ``multi_step:30,60:0.1``, ``exponential:0.95``, ``cosine``, ``plateau:0.1:10``"""
     name, *parts = str(config["schedule"]).split(":")
     try:
-        schedule = _named_schedule(name, parts, config["epochs"])
-    except (ValueError, IndexError, TypeError):
+        schedule = (
+            None if name == "constant" and not parts else _named_schedule(name, parts, config["epochs"])
+        )
+    except (KeyError, TypeError):
         raise ValueError(
             f"train: --schedule {config['schedule']!r} is not one of constant, step:EPOCHS[:FACTOR], "
             "multi_step:EPOCH,EPOCH…[:FACTOR], exponential:FACTOR, cosine[:EPOCHS], plateau[:FACTOR[:PATIENCE]]"
@@ -179,21 +182,30 @@ def _schedule(config: dict[str, Any]) -> schedules.Schedule | None:
     return schedules.LinearWarmup(config["warmup"], after=schedule) if config["warmup"] else schedule
 
 
-def _named_schedule(name: str, parts: list[str], epochs: int) -> schedules.Schedule | None:
-    if name == "constant" and not parts:
-        return None
-    if name == "step":
-        return schedules.StepLR(int(parts[0]), *map(float, parts[1:]))
-    if name == "multi_step":
-        return schedules.MultiStepLR([int(epoch) for epoch in parts[0].split(",")], *map(float, parts[1:]))
-    if name == "exponential":
-        return schedules.ExponentialLR(*map(float, parts))
-    if name == "cosine":
-        return schedules.CosineAnnealingLR(int(parts[0]) if parts else epochs)
-    if name == "plateau":
-        factor, patience = [*parts, *("0.1", "10")[len(parts) :]]
-        return schedules.ReduceLROnPlateau(factor=float(factor), patience=int(patience))
-    raise ValueError(name)
+# What stands between the colons after a schedule's name.
+_SCHEDULE_PARTS: dict[str, tuple[tuple[str, Callable[[str], Any]], ...]] = {
+    "step": (("step_size", int), ("gamma", float)),
+    "multi_step": (("milestones", lambda part: [int(epoch) for epoch in part.split(",")]), ("gamma", float)),
+    "exponential": (("gamma", float),),
+    "cosine": (("T_max", int),),
+    "plateau": (("factor", float), ("patience", int)),
+}
+
+
+def _named_schedule(name: str, parts: list[str], epochs: int) -> schedules.Schedule:
+    """The schedule; a KeyError or TypeError for a name or parts that there are not, a ValueError of its own for
+    numbers that it does not take."""
+    readers = _SCHEDULE_PARTS[name]
+    if len(parts) > len(readers):
+        raise TypeError(parts)
+    options = {"T_max": epochs} if name == "cosine" else {}
+    for (option, read), part in zip(readers, parts):
+        try:
+            options[option] = read(part)
+        except ValueError:
+            raise TypeError(part) from None
+    make: Any = schedules.FAMILY.classes[name]
+    return make(**options)
 
 
 def _callbacks(config: dict[str, Any], path: str | None) -> list[Callback]:
