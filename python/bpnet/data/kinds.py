@@ -39,16 +39,19 @@ _IDENTIFIER = re.compile(r"(?:^|[ _.-])(?i:id|key|index)$|(?<=[a-z])I[dD]$")
 _FIRST_DATE, _LAST_DATE = 19000101, 21001231
 
 
-def text_kind(counts: Mapping[str, int]) -> tuple[str, str] | None:
-    """What at least half of the fields are, "dates" say, and the first that is one; None for any other text.
+def text_kind(counts: Mapping[str, int], numbers: int) -> tuple[str, str] | None:
+    """What the fields are, "dates" say, and the first that is one; None for any other text.
+
+    At least half of the fields are this, or numbers beside it.
 
     Args:
         counts: how often each different field occurs.
+        numbers: how many fields are numbers.
     """
     rows = sum(counts.values())
     for kind, pattern in _PATTERNS.items():
         found = [field for field in counts if pattern.fullmatch(field)]
-        if found and 2 * sum(counts[field] for field in found) >= rows:
+        if found and 2 * (numbers + sum(counts[field] for field in found)) >= rows:
             return kind, found[0]
     return None
 

@@ -146,7 +146,7 @@ class Preprocessing:
             raise ValueError(
                 f"{self._feature_name(int(np.argmin(finite)))} has numbers too large to standardise"
             )
-        keep = _core.indicators(self._json()) if self.columns else np.zeros(X.shape[1], bool)
+        keep = _core.features(self._json())[1] if self.columns else np.zeros(X.shape[1], bool)
         self.mean = np.where(keep, 0.0, mean).tolist()
         self.scale = np.where(keep | (scale <= 1e-12 * np.abs(mean)), 1.0, scale).tolist()
 
@@ -192,20 +192,17 @@ class Preprocessing:
         Raises:
             ValueError: a number is not finite in the network's dtype; with the row's place.
         """
-        flat = np.ascontiguousarray(X, dtype=np.float64).reshape(len(X), -1)
         with _rows_named(where):
-            return _core.standardise(self._json(), flat, np.dtype(dtype).name).reshape(X.shape)
+            return _core.standardise(self._json(), _rows(X), np.dtype(dtype).name).reshape(X.shape)
 
     def _json(self) -> str:
         return json.dumps(self.describe())
 
     def _feature_name(self, feature: int) -> str:
-        for column in self.columns:
-            width = len(_core.indicators(json.dumps({"columns": [_without(column, _COLUMN)]})))
-            if feature < width:
-                return f"column {column['name']!r}"
-            feature -= width
-        return f"feature {feature}"
+        if not self.columns:
+            return f"feature {feature}"
+        column_of, _ = _core.features(self._json())
+        return f"column {self.columns[column_of[feature]]['name']!r}"
 
     # Targets and answers.
 
@@ -229,15 +226,15 @@ class Preprocessing:
         Raises:
             ValueError: it was not trained with a cross-entropy, or an output is not finite.
         """
-        return _core.probabilities(self.output, _double(outputs))
+        return _core.probabilities(self.output, _rows(outputs))
 
     def decide(self, outputs: np.ndarray) -> np.ndarray:
         """Class indices (N,) int64 from the raw outputs (N, outputs) of a classifier."""
-        return _core.decide(self.output, _double(outputs))
+        return _core.decide(self.output, _rows(outputs))
 
     def values(self, outputs: np.ndarray) -> np.ndarray:
         """(N, outputs) float64 in the target's unit from the raw outputs (N, outputs) of a regression."""
-        return _core.rescale(self.target_mean, self.target_scale, _double(outputs))
+        return _core.rescale(self.target_mean, self.target_scale, _rows(outputs))
 
 
 def _without(options: Mapping[str, Any], usual: Mapping[str, Any]) -> dict[str, Any]:
@@ -245,8 +242,9 @@ def _without(options: Mapping[str, Any], usual: Mapping[str, Any]) -> dict[str, 
     return {name: value for name, value in options.items() if name not in usual or value != usual[name]}
 
 
-def _double(outputs: np.ndarray) -> np.ndarray:
-    return np.ascontiguousarray(outputs, dtype=np.float64).reshape(len(outputs), -1)
+def _rows(array: np.ndarray) -> np.ndarray:
+    """(N, …) as (N, numbers) float64."""
+    return np.ascontiguousarray(array, dtype=np.float64).reshape(len(array), math.prod(array.shape[1:]))
 
 
 @contextlib.contextmanager
