@@ -2,7 +2,7 @@
 //
 //   model FOLDER       checks what the headers promise, with files in FOLDER: prints "ok" and returns 0, or
 //                      prints each check that failed and returns 1
-//   model FILE ROWS    answers the rows of a model file. Rows end with U+001E, their fields with U+001F. One
+//   model FILE ROWS    answers the rows of a model file. Fields end with U+001F, rows with U+001E. One
 //                      line for each row, then one for each row that has an answer, computed as one batch:
 //                      "dropped", "class INDEX NAME PROBABILITY…" or "values VALUE…", floats in hexadecimal.
 #include <bpnet/bpnet.h>
