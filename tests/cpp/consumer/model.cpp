@@ -125,6 +125,22 @@ void a_model_file_answers(const std::string& folder) {
   bpnet::Model plain = bpnet::load_model(path);
   check(plain.predict(std::vector<double>{1, 2}).values.size() == 1, "a model of arrays has no value");
   expect<bpnet::ValueError>([&] { plain.predict({"1", "2"}); }, "trained on arrays", "fields for arrays");
+
+  constexpr std::size_t crop = 5;
+  bpnet::Network pictures({3, crop, crop}, {bpnet::flatten(), bpnet::linear(2)}, {.seed = 1});
+  bpnet::Preprocessing kept;
+  kept.output = bpnet::OutputKind::kLogits;
+  kept.classes = {"cat", "dog"};
+  kept.image = bpnet::ImageInput{{.size = 8, .mean = std::vector<float>(8 * 8 * 3)}, crop, false};
+  pictures.preprocessing = kept.describe();
+  bpnet::save(pictures, path);
+  expect<bpnet::ValueError>([&] { bpnet::load_model(path).predict({"cat.jpg"}); }, "trained on photographs",
+                            "fields for photographs");
+  kept.image->crop = crop + 1;
+  pictures.preprocessing = kept.describe();
+  bpnet::save(pictures, path);
+  expect<bpnet::FileFormatError>([&] { bpnet::load_model(path); }, "the network's input has (3, 5, 5)",
+                                 "windows of another size");
   std::remove(path.c_str());
 }
 
