@@ -31,8 +31,7 @@ py::array parse_idx_array(const py::bytes& bytes) {
 
 void register_io(py::module_& module) {
   py::class_<Replacement>(module, "Replacement")
-      .def(py::init([](const std::string& path) { return std::make_unique<Replacement>("pack", path); }),
-           py::arg("path"))
+      .def(py::init<std::string, const std::string&>(), py::arg("operation"), py::arg("path"))
       .def_property_readonly("temporary",
                              [](const Replacement& self) {
                                // fsdecode reads UTF-8 on Windows too

@@ -134,7 +134,7 @@ def test_a_classifier_on_a_table(tmp_path: Path, data: Path, good: Callable[...,
 
 def test_only_the_training_rows_are_measured(tmp_path: Path, data: Path, good: Callable[..., list[str]]):
     """mean and scale must not know the validation rows."""
-    from bpnet.commands.prepare import split_rows
+    from bpnet.data.prepare import split_rows
 
     good("train", data, *CLASSES, "--epochs", 1, "--seed", 3, "--save", tmp_path / "m")
     known = bp.load(tmp_path / "m").preprocessing
