@@ -69,7 +69,8 @@ class ColumnDecision:
         """``age: number, 74 distinct values in 48,842 rows``"""
         if self.kind == LEFT_OUT:
             return f"{self.label}: left out, {self.reason}"
-        text = f"{self.label}: {self.kind}, {self.distinct:,} distinct values in {self.rows:,} rows"
+        values = "value" if self.distinct == 1 else "values"
+        text = f"{self.label}: {self.kind}, {self.distinct:,} distinct {values} in {self.rows:,} rows"
         if self.format.decimal != ".":
             text += f", decimal mark {self.format.decimal!r}"
         if self.format.thousands:
