@@ -15,6 +15,7 @@ from PIL import Image
 
 import bpnet as bp
 from bpnet.__main__ import main as command
+from bpnet._bridge import finite_dataset
 from bpnet.data import pack_images
 
 CLASSES = ["ä", "日本", "🙂"]
@@ -68,7 +69,7 @@ def photographs() -> dict[str, Any]:
 
 def dense(dtype: str) -> bp.Network:
     """Every layer of vectors."""
-    layers: list[bp.layers.Layer] = [bp.Linear(5, init=bp.HeNormal(0.5)), bp.BatchNorm1d(), bp.Tanh()]
+    layers: list[bp.layers.Layer] = [bp.Linear(5, init=bp.HeNormal(gain=0.5)), bp.BatchNorm1d(), bp.Tanh()]
     for activation in (
         bp.ReLU(),
         bp.LeakyReLU(0.1),
@@ -117,7 +118,7 @@ OPTIMIZERS = {
         0.05, momentum=0.9, weight_decay=5e-4, lr_in_velocity=True, bias_lr=0.02, bias_decay=False
     ),
     "adam": lambda: bp.Adam(0.01, schedule=bp.LinearWarmup(5, after=bp.CosineAnnealingLR(8))),
-    "adamw": lambda: bp.AdamW(0.01, schedule=bp.ReduceLROnPlateau(0.5, 1)),
+    "adamw": lambda: bp.AdamW(0.01, schedule=bp.ReduceLROnPlateau(factor=0.5, patience=1)),
     "rmsprop": lambda: bp.RMSprop(0.01, momentum=0.5, schedule=bp.MultiStepLR([1, 3])),
     "online": lambda: bp.SGD(0.05, schedule=bp.ExponentialLR(0.9)),
 }
@@ -132,18 +133,18 @@ def run_of(name: str) -> tuple[bp.Trainer, dict[str, Any]]:
     """A trainer at the end of its second epoch, and how its data is given."""
     dtype = "float64" if name in ("adam", "rmsprop") else "float32"
     net = small(dtype, dropout=name != "online")
-    loss = bp.CrossEntropy(0.1, [1, 2, 3]) if name == "sgd" else "cross_entropy"
+    loss = bp.CrossEntropy(label_smoothing=0.1, class_weight=[1, 2, 3]) if name == "sgd" else "cross_entropy"
     trainer = bp.Trainer(net, loss, OPTIMIZERS[name](), seed=9)
     options = {"batch_size": 1 if name == "online" else 7, "verbose": 0}
     trainer.notes["mine"] = {"ünïcode": [1, 2.5, None, True]}
-    callbacks = [bp.EarlyStopping(5, "loss")] if name == "sgd" else []
+    callbacks = [bp.EarlyStopping(patience=5, monitor="loss")] if name == "sgd" else []
     trainer.fit(numbers(40, 4), np.arange(40) % 3, epochs=2, callbacks=callbacks, **options)
     return trainer, options
 
 
 def later(trainer: bp.Trainer, options: dict[str, Any]) -> list[np.ndarray]:
     """Its weights two epochs on."""
-    callbacks = [bp.EarlyStopping(5, "loss")] if trainer._callback_states else []
+    callbacks = [bp.EarlyStopping(patience=5, monitor="loss")] if trainer._callback_states else []
     trainer.fit(numbers(40, 4), np.arange(40) % 3, epochs=2, callbacks=callbacks, **options)
     return [array.copy() for array in trainer.network.state_dict().values()]
 
@@ -167,7 +168,9 @@ def make(folder: Path) -> None:
     for name in OPTIMIZERS:
         trainer, options = run_of(name)
         if name == "sgd":  # during an epoch
-            data, _ = trainer.network._data("golden", numbers(40, 4), np.arange(40) % 3, trainer.loss, None)
+            data = finite_dataset(
+                "golden", trainer.network._core, numbers(40, 4), np.arange(40) % 3, trainer.loss
+            )
             assert not trainer._core.run(data, 7, True, 0.0)
         trainer.save(folder / f"run_{name}.safetensors")
         again = bp.Trainer.load(folder / f"run_{name}.safetensors")

@@ -42,7 +42,7 @@ def test_callback_objects_hear_of_everything():
 
     diary, last = Diary(), Diary()
     trainer = bp.Trainer(small(), "mse", "sgd")
-    stop = bp.EarlyStopping(0, "loss", min_delta=100)
+    stop = bp.EarlyStopping(patience=0, monitor="loss", min_delta=100)
     trainer.fit(SMALL_X, SMALL_Y, epochs=5, batch_size=10, callbacks=[diary, stop, last], verbose=0)
     assert diary.lines == last.lines == ["begin 0", "epoch 1 step 3", "epoch 2 step 6", "end"]
 
@@ -72,7 +72,7 @@ def test_checkpoint_writes_a_run(tmp_path: Path):
         optimizer=bp.Adam(),
         epochs=5,
         verbose=0,
-        callbacks=[bp.Checkpoint(path, 2)],
+        callbacks=[bp.Checkpoint(path, every=2)],
     )
     trainer = bp.Trainer.load(path)
     assert trainer.epochs == 4 and trainer.history["epoch"] == [1, 2, 3, 4]

@@ -87,9 +87,9 @@ def test_a_copy_computes_on_the_same_backend(copier: str, backend: str):
 
 def test_descriptions_can_be_pickled():
     for thing in (
-        bp.Linear(3, init=bp.HeNormal(2)),
+        bp.Linear(3, init=bp.HeNormal(gain=2)),
         bp.Adam(schedule=bp.LinearWarmup(5, after=bp.StepLR(2))),
-        bp.CrossEntropy(0.1, [1, 2]),
+        bp.CrossEntropy(label_smoothing=0.1, class_weight=[1, 2]),
         bp.History({"loss": [1.0]}),
     ):
         assert repr(pickle.loads(pickle.dumps(thing))) == repr(thing)
@@ -97,7 +97,7 @@ def test_descriptions_can_be_pickled():
 
 def test_callbacks_can_be_pickled():
     """Before a fit, as a description of one: options and what they have seen."""
-    stopping = bp.EarlyStopping(3, "loss", 0.5, restore_best=False)
+    stopping = bp.EarlyStopping(patience=3, monitor="loss", min_delta=0.5, restore_best=False)
     stopping.load_state({"best": 1.5, "waited": 2, "best_epoch": 7})
     again = pickle.loads(pickle.dumps(stopping))
     assert again.state() == stopping.state() == {"best": 1.5, "waited": 2, "best_epoch": 7}

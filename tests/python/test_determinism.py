@@ -11,6 +11,7 @@ import pytest
 
 import bpnet as bp
 from backend_names import FAST
+from bpnet._bridge import finite_dataset
 from threading_layers import walk
 
 THREADS = (1, 1, 2, 3, 8)  # 1 twice: two runs alike
@@ -148,8 +149,8 @@ OPTIMIZERS = {
     "momentum": lambda: bp.SGD(0.05, momentum=0.9, weight_decay=1e-3, schedule=bp.StepLR(2, 0.5)),
     "warm-up": lambda: bp.SGD(0.1, schedule=bp.LinearWarmup(12, after=bp.CosineAnnealingLR(6))),
     # A threshold that no epoch passes: with patience 1 the rate falls after the third, amid the wait.
-    "adam": lambda: bp.Adam(0.01, schedule=bp.ReduceLROnPlateau(0.5, patience=0, threshold=0.9)),
-    "patient": lambda: bp.Adam(0.01, schedule=bp.ReduceLROnPlateau(0.5, patience=1, threshold=0.9)),
+    "adam": lambda: bp.Adam(0.01, schedule=bp.ReduceLROnPlateau(factor=0.5, patience=0, threshold=0.9)),
+    "patient": lambda: bp.Adam(0.01, schedule=bp.ReduceLROnPlateau(factor=0.5, patience=1, threshold=0.9)),
     "adamw": lambda: bp.AdamW(0.01, schedule=bp.ExponentialLR(0.9)),
     "rmsprop": lambda: bp.RMSprop(0.01, momentum=0.5, schedule=bp.MultiStepLR([1, 3])),
 }
@@ -214,7 +215,7 @@ def test_an_epoch_saved_amid_is_finished(batches: int, tmp_path: Path):
 
     begun = bp.Trainer(small(), "cross_entropy", bp.Adam(0.01))
     begun.fit(x, y, epochs=1, batch_size=10, verbose=0)
-    data, _ = begun.network._data("test", x, y, begun.loss, None)
+    data = finite_dataset("test", begun.network._core, x, y, begun.loss)
     for _ in range(batches):
         assert not begun._core.run(data, 10, True, 0.0)
     begun.save(tmp_path / "run")

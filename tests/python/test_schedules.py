@@ -107,7 +107,9 @@ def plateau_rates(
 def test_reduce_on_plateau(watched: str, patience: int, threshold: float, least: float):
     """Noisy targets and a large rate, so that the loss goes up and down."""
     noisy = Y + np.random.default_rng(1).normal(size=len(Y))
-    trainer = trainer_with(bp.ReduceLROnPlateau(0.7, patience, threshold, least), lr=0.3)
+    trainer = trainer_with(
+        bp.ReduceLROnPlateau(factor=0.7, patience=patience, threshold=threshold, min_factor=least), lr=0.3
+    )
     validation = (X[:5] + 0.3, noisy[:5]) if watched == "val_loss" else None
     history = trainer.fit(X, noisy, epochs=40, batch_size=3, validation_data=validation, verbose=0)
     factors = plateau_rates(history[watched], 0.7, patience, threshold, least)

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from bpnet import checks
+from bpnet.arguments import by_position
 
 if TYPE_CHECKING:
     from bpnet.training.trainer import Trainer
@@ -68,7 +69,14 @@ class _Best:
 class _Watching(Callback):
     """A callback that remembers a best value: of one run, so another trainer makes it begin anew."""
 
+    operation = ""  # what its errors begin with
+
     def __init__(self, monitor: str, min_delta: float = 0.0) -> None:
+        if not isinstance(monitor, str):
+            raise TypeError(
+                f"{self.operation}: monitor is {monitor!r}, a metric's name is needed, such as 'val_loss'; "
+                "the other options go by name"
+            )
         self._monitor = monitor
         self._min_delta = min_delta
         self._owner: weakref.ref[Trainer] | None = None
@@ -89,14 +97,22 @@ class EarlyStopping(_Watching):
     """Stop when a metric has not improved for more than ``patience`` epochs.
 
     Args:
-        patience: epochs without improvement that are tolerated.
         monitor: ``"val_loss"``, ``"loss"``, ``"val_accuracy"`` or ``"accuracy"``.
+        patience: epochs without improvement that are tolerated.
         min_delta: the least change that counts.
         restore_best: put the run back to the end of its best epoch when the training ends.
     """
 
+    operation = "early stopping"
+
+    @by_position("such as EarlyStopping(patience=5)")
     def __init__(
-        self, patience: int = 5, monitor: str = "val_loss", min_delta: float = 0.0, restore_best: bool = True
+        self,
+        monitor: str = "val_loss",
+        *,
+        patience: int = 5,
+        min_delta: float = 0.0,
+        restore_best: bool = True,
     ) -> None:
         self.patience = checks.whole("early stopping", "patience", patience, least=0)
         self.restore_best = restore_best
@@ -151,10 +167,13 @@ class Checkpoint(_Watching):
     """
 
     last = True
+    operation = "checkpoint"
 
+    @by_position("such as Checkpoint('run.safetensors', save_best_only=True)")
     def __init__(
         self,
         path: str | os.PathLike[str],
+        *,
         every: int = 1,
         save_best_only: bool = False,
         monitor: str = "val_loss",
