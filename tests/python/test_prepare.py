@@ -86,7 +86,7 @@ def test_numbers_are_filled_from_the_training_rows(tmp_path: Path, missing: str)
     assert found.X[2, 0] == found.preprocessing.columns[0]["fill"]
     assert found.X_val is not None and found.X_val[1, 0] == found.preprocessing.columns[0]["fill"]
     assert f"2 missing: the {missing.replace('-', ' ')}, {fill:g}" in found.report[0]
-    new = opened(tmp_path, {"x": ["", "3"]}, "new.csv")
+    new = opened(tmp_path, {"x": ["NA", "3"]}, "new.csv")
     assert features(new, found.preprocessing)[0].tolist() == [[found.preprocessing.columns[0]["fill"]], [3]]
 
 
@@ -162,14 +162,6 @@ def test_missing_values_are_an_error_unless_it_is_said(tmp_path: Path):
         "line 4",
         "'kind' is empty",
         "--missing drop",
-    )
-    refused(
-        tmp_path,
-        {"x": numbers(), "kind": KIND, "y": [""]},
-        "'y'",
-        "no value",
-        categorical=["y"],
-        missing="mean",
     )
     refused(
         tmp_path, {"x": numbers(), "y": ["", "1"], "z": ["1", ""], "kind": KIND}, "every row", missing="drop"
@@ -407,7 +399,7 @@ def test_the_models_way_of_writing_holds(tmp_path: Path):
 
 def test_another_way_of_writing_is_refused_until_it_is_said(tmp_path: Path):
     p = prepared(tmp_path, {"x": DECIMALS, "kind": KIND}).preprocessing
-    columns = {"x": ["1,5", "2,25", "NA"[:0] + "3"], "kind": ["a"]}
+    columns = {"x": ["1,5", "2,25", "3"], "kind": ["a"]}
     new = opened(tmp_path, columns, "new.csv")
     with of_command_line(), pytest.raises(ValueError) as caught:
         features(new, p)
@@ -422,7 +414,7 @@ def test_another_way_of_writing_is_refused_until_it_is_said(tmp_path: Path):
         assert words in str(caught.value)
     said = opened(tmp_path, columns, "new.csv", decimal=",")
     assert features(said, p)[0].ravel().tolist() == [1.5, 2.25, 3]
-    strays = opened(tmp_path, {"x": ["1.5", "x"]}, "new.csv")
+    strays = opened(tmp_path, {"x": ["1.5", "abc"]}, "new.csv")
     with pytest.raises(ValueError) as caught:
         features(strays, p)
     assert "line 3" in str(caught.value) and "say" not in str(caught.value)
@@ -443,7 +435,7 @@ def test_a_target_in_another_way_of_writing(tmp_path: Path):
 def test_columns_come_by_name(tmp_path: Path):
     found = prepared(tmp_path, {"x": numbers(), "colour": COLOUR, "kind": KIND})
     p = found.preprocessing
-    new = {"more": ["?"], "colour": COLOUR[:4], "x": numbers()[:4]}
+    new = {"more": ["?"] * 4, "colour": COLOUR[:4], "x": numbers()[:4]}
     assert np.array_equal(
         features(opened(tmp_path, new, "new.csv"), p)[0], features(open_source(tmp_path / "t.csv"), p)[0][:4]
     )
