@@ -303,6 +303,22 @@ def test_options_for_tables_are_refused(tmp_path: Path):
             open_source(tmp_path / "d.npz", **{name: ","})
 
 
+def test_pixels_that_were_divided_before_are_refused(tmp_path: Path):
+    grey = np.random.default_rng(2).integers(0, 256, (40, 5)).astype(np.uint8)
+    model = prepared(tmp_path, {"X": grey, "y": LABELS}).preprocessing
+    wanted = grey / 255.0
+    for form in (grey, grey.astype(float), grey.astype(int)):
+        assert np.array_equal(features(open_source(form), model)[0], wanted)
+    with pytest.raises(ValueError, match="X has numbers from 0 to 1, the model was trained on 0 to 255"):
+        features(open_source(wanted), model)
+    assert not features(open_source(np.zeros((1, 5))), model)[0].any()
+    refused(
+        tmp_path,
+        {"x_train": grey, "y_train": LABELS, "x_val": wanted, "y_val": LABELS},
+        "x_train has dtype uint8, x_val has float64",
+    )
+
+
 # IDX.
 
 GREY = np.random.default_rng(2).integers(0, 256, (40, 2, 2))
