@@ -13,6 +13,7 @@ PYTHON = Path(__file__).parents[2] / "python" / "bpnet"
 # Modules and folders below bpnet; each imports those before it, and a folder its own modules too.
 LAYERS = [
     "_core",
+    "hints",
     "checks",
     "options",
     "console",
@@ -21,6 +22,8 @@ LAYERS = [
     "scores",
     "exclusive",
     "progress_bar",
+    "arguments",
+    "described",
     "initializers",
     "schedules",
     "layers",
