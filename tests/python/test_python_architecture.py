@@ -15,6 +15,7 @@ LAYERS = [
     "_core",
     "checks",
     "exclusive",
+    "frames",
     "progress_bar",
     "initializers",
     "schedules",
@@ -22,6 +23,7 @@ LAYERS = [
     "losses",
     "optimizers",
     "arrays",
+    "metrics",
     "_bridge",
     "evaluation",
     "summary",
@@ -44,7 +46,7 @@ UPWARD: dict[tuple[str, str], str] = {
     ("network", "training"): "types only: the trainer that fit is given, and the history it returns",
 }
 
-OF_DATA = {"_core", "checks", "arrays", "progress_bar", "data"}  # all that data/ may know
+OF_DATA = {"_core", "checks", "arrays", "frames", "progress_bar", "data"}  # all that data/ may know
 
 
 class Import:

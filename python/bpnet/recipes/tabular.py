@@ -270,7 +270,7 @@ def _callbacks(config: dict[str, Any], path: str | None) -> list[Callback]:
     callbacks: list[Callback] = []
     if config["patience"] is not None:
         monitor = "val_loss" if config["validation"] else "loss"
-        callbacks.append(EarlyStopping(config["patience"], monitor))
+        callbacks.append(EarlyStopping(monitor, patience=config["patience"]))
     if path:
         callbacks.append(Checkpoint(path))  # last, so that the file holds what the others know
     return callbacks

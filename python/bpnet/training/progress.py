@@ -11,14 +11,18 @@ from bpnet.progress_bar import new_bar
 
 def metrics_text(metrics: Mapping[str, float]) -> str:
     """``loss 0.312, accuracy 91.2 %, validation loss 0.335, accuracy 90.8 %``"""
-    parts = [f"loss {metrics['loss']:.4f}"]
-    if "accuracy" in metrics:
-        parts.append(f"accuracy {metrics['accuracy']:.1%}".replace("%", " %"))
-    if "val_loss" in metrics:
-        parts.append(f"validation loss {metrics['val_loss']:.4f}")
-    if "val_accuracy" in metrics:
-        parts.append(f"accuracy {metrics['val_accuracy']:.1%}".replace("%", " %"))
-    return ", ".join(parts)
+    own = [name for name in metrics if not name.startswith("val_") and name not in ("epoch", "lr", "seconds")]
+    parts = [_part(name, metrics[name]) for name in own]
+    held_out = [_part(name[4:], value) for name, value in metrics.items() if name.startswith("val_")]
+    if held_out:
+        parts.append("validation " + held_out[0])
+    return ", ".join(parts + held_out[1:])
+
+
+def _part(name: str, value: float) -> str:
+    if name.endswith("accuracy"):
+        return f"{name} {value:.1%}".replace("%", " %")
+    return f"{name} {value:.4f}"
 
 
 class Progress:
@@ -51,11 +55,14 @@ class Progress:
     def end_epoch(self, epoch: int, metrics: Mapping[str, float]) -> None:
         """Print the epoch's line."""
         if self.verbose:
-            line = f"epoch {epoch}/{self.last_epoch}: {metrics_text(metrics)}"
-            if self.bar is not None:
-                self.bar.write(line, file=sys.stdout)
-            else:
-                print(line, flush=True)
+            self.line(f"epoch {epoch}/{self.last_epoch}: {metrics_text(metrics)}")
+
+    def line(self, text: str) -> None:
+        """Print a line, above the bar if there is one."""
+        if self.bar is not None:
+            self.bar.write(text, file=sys.stdout)
+        elif self.verbose:
+            print(text, flush=True)
 
     def close(self) -> None:
         """Take the bar away."""

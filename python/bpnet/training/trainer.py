@@ -6,26 +6,39 @@ import json
 import os
 import weakref
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from bpnet import _core, arrays, checks
+from bpnet import _core, arrays, checks, frames
 from bpnet._bridge import TRAINERS, dataset, finite_dataset, to_json
-from bpnet.evaluation import evaluate
+from bpnet.evaluation import evaluate, outputs
 from bpnet.exclusive import alone
-from bpnet.losses import Loss, as_loss, with_class_weight
+from bpnet.losses import Loss, as_loss
+from bpnet.metrics import Function, Metric, as_metrics, measure
 from bpnet.network import Network, load
 from bpnet.optimizers import Optimizer, as_optimizer
 from bpnet.schedules import Schedule
-from bpnet.training.callbacks import Callback, as_callback, kept_state, take_state
+from bpnet.training.callbacks import Callback, as_callback, kept_state, take_state, wants_batches
 from bpnet.training.history import History
-from bpnet.training.loop import Loop, Validation
+from bpnet.training.loop import Loop, Measure
 from bpnet.training.notes import check_notes, read_notes, write_notes
 from bpnet.training.sources import ArraySource, BatchSource, Source
 
 #: ``f(name, values)``, which changes ``values`` in place.
 Reducer = Callable[[str, np.ndarray], object]
+
+
+class FitOptions(NamedTuple):
+    """The arguments of fit that are no data."""
+
+    epochs: int
+    batch_size: int
+    shuffle: bool
+    validation_split: float
+    metrics: Mapping[str, Function] | Sequence[str | Function]
+    verbose: int
+    online_block: int | None
 
 
 class Trainer:
@@ -74,6 +87,8 @@ class Trainer:
         self._notes: dict[str, Any] = {}
         self._callbacks: list[Callback] = []
         self._callback_states: list[dict[str, Any]] = []
+        self._say: Callable[[str], None] = _say_nothing
+        self._opening = ""  # a line that begins the next fit's
         self._core = TRAINERS[network.dtype.name](
             network._core,
             to_json(self.loss.describe()),
@@ -133,83 +148,136 @@ class Trainer:
             ValueError: sizes or labels that do not fit.
             NumericError: NaN or infinity in x, y or the loss; then nothing was updated.
         """
+        self.network._check_columns("step", x)
         core = self.network._core
         return self._core.step(dataset("step", core, x, y, self.loss, sample_weight, convert=True))
+
+    def say(self, text: str) -> None:
+        """Print a line among those of the fit that is running, unless it is silent: for callbacks, whose print would
+        break the progress bar."""
+        self._say(text)
 
     def fit(
         self,
         X: Any,
         y: Any = None,
+        *,
         epochs: int = 1,
         batch_size: int = 32,
         shuffle: bool = True,
         validation_data: tuple[Any, ...] | None = None,
+        validation_split: float = 0.0,
         sample_weight: Any = None,
+        metrics: Mapping[str, Function] | Sequence[str | Function] = (),
         callbacks: Sequence[Callback | Any] = (),
         verbose: int = 1,
         online_block: int | None = None,
     ) -> History:
         """Train for ``epochs`` more epochs; the arguments are those of :meth:`bpnet.Network.fit`.
 
-        A run that was saved during an epoch first finishes that epoch.
+        A run that was saved during an epoch first finishes that epoch, the first of the ``epochs``.
 
         Raises:
             RuntimeError: another fit is training this network, in another thread or around this callback.
         """
+        options = FitOptions(epochs, batch_size, shuffle, validation_split, metrics, verbose, online_block)
         return alone(
             "fit",
             self.network._claims,
-            lambda: self._fit(
-                self._source(X, y, sample_weight, batch_size, shuffle, online_block),
-                checks.whole("fit", "epochs", epochs, least=0),
-                self._validation(validation_data),
-                callbacks,
-                verbose,
-            ),
+            lambda: self._fit(X, y, sample_weight, validation_data, callbacks, options),
         )
-
-    def _source(
-        self, X: Any, y: Any, sample_weight: Any, batch_size: int, shuffle: bool, online_block: int | None
-    ) -> Source:
-        batch_size = checks.whole("fit", "batch_size", batch_size)
-        if online_block is not None:
-            checks.whole("fit", "online_block", online_block, most=_core.most_online_block)
-        if y is not None or not _is_iterable_of_batches(X):
-            data = finite_dataset("fit", self.network._core, X, y, self.loss, sample_weight)
-            return ArraySource(self._core, data, batch_size, shuffle, online_block or 0)
-        if sample_weight is not None:
-            raise ValueError(
-                "fit: X gives batches; give weights as each batch's third item, not sample_weight"
-            )
-        return BatchSource(self._core, self.network._core, self.loss, X)
-
-    def _validation(self, data: tuple[Any, ...] | None) -> Validation | None:
-        if data is None:
-            return None
-        if not isinstance(data, (tuple, list)) or len(data) not in (2, 3):
-            raise ValueError("fit: validation_data must be (X, y) or (X, y, sample_weight)")
-        X, y, *weight = data
-        core = self.network._core
-        held = finite_dataset("fit (validation_data)", core, X, y, self.loss, *weight)
-        return lambda: evaluate(core, held, self.loss)
 
     def _fit(
         self,
-        source: Source,
-        epochs: int,
-        validation: Validation | None,
+        X: Any,
+        y: Any,
+        sample_weight: Any,
+        validation_data: tuple[Any, ...] | None,
         callbacks: Sequence[Callback | Any],
-        verbose: int,
+        options: FitOptions,
     ) -> History:
         called = [as_callback(callback) for callback in checks.items("fit", "callbacks", callbacks)]
         called.sort(key=lambda callback: callback.last)
+        epochs = checks.whole("fit", "epochs", options.epochs, least=0)
+        names = self.network._check_columns("fit", X)
+        source, measures = self._source(X, y, sample_weight, validation_data, called, options)
         states = list(self._callback_states)
         for callback in called:
             state = take_state(states, callback)
             if state is not None:
                 callback.load_state(state)
         self._callbacks, self._callback_states = called, []  # only when all have their states
-        return Loop(self, source, self.epochs + epochs, validation, called, verbose).run()
+        if names is not None and all(isinstance(name, str) for name in names):
+            self.network.input_names = names
+        loop = Loop(self, source, self.epochs + epochs, measures, called, options.verbose)
+        try:
+            self._say = loop.progress.line
+            if self._opening:
+                self.say(self._opening)
+                self._opening = ""
+            return loop.run()
+        finally:
+            self._say = _say_nothing
+
+    def _source(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any,
+        validation_data: tuple[Any, ...] | None,
+        callbacks: Sequence[Callback],
+        options: FitOptions,
+    ) -> tuple[Source, list[Measure]]:
+        """What is trained on, and what is measured after each epoch."""
+        batch_size = checks.whole("fit", "batch_size", options.batch_size)
+        if options.online_block is not None:
+            checks.whole("fit", "online_block", options.online_block, most=_core.most_online_block)
+        metrics = as_metrics("fit", options.metrics, self.loss, int(np.prod(self.network.output_shape)))
+        core = self.network._core
+        if y is None and _is_iterable_of_batches(X):
+            _check_batches(sample_weight, options.validation_split, metrics, validation_data)
+            batches = BatchSource(self._core, core, self.loss, X, self.network._check_columns)
+            return batches, self._validation(validation_data, metrics)
+        if options.validation_split:
+            if validation_data is not None:
+                raise ValueError("fit: validation_data and validation_split are given, give one of them")
+            parts = _split(X, y, sample_weight, options.validation_split, self.seed)
+            (X, y, sample_weight), validation_data = parts
+        data = finite_dataset("fit", core, X, y, self.loss, sample_weight)
+        by_batch = any(map(wants_batches, callbacks))
+        source = ArraySource(
+            self._core, data, batch_size, options.shuffle, options.online_block or 0, by_batch
+        )
+        measures = self._validation(validation_data, metrics)
+        if metrics:
+            measures.insert(0, self._measure("fit", X, y, metrics))
+        return source, measures
+
+    def _validation(self, data: tuple[Any, ...] | None, metrics: Sequence[Metric]) -> list[Measure]:
+        if data is None:
+            return []
+        if not isinstance(data, (tuple, list)) or len(data) not in (2, 3):
+            raise ValueError("fit: validation_data must be (X, y) or (X, y, sample_weight)")
+        X, y, *rest = data
+        operation = "fit (validation_data)"
+        core = self.network._core
+        self.network._check_columns(operation, X)
+        held = finite_dataset(operation, core, X, y, self.loss, rest[0] if rest else None)
+        own = self._measure(operation, X, y, metrics) if metrics else dict[str, float]
+
+        def validate() -> dict[str, float]:
+            result = evaluate(core, held, self.loss) | own()
+            return {"val_" + name: value for name, value in result.items()}
+
+        return [validate]
+
+    def _measure(
+        self, operation: str, X: Any, y: Any, metrics: Sequence[Metric]
+    ) -> Callable[[], dict[str, float]]:
+        core = self.network._core
+        x = arrays.numeric(operation, "X", X, objects=True)
+        answers = arrays.numeric(operation, "y", y, objects=True)
+        return lambda: measure(operation, metrics, answers, outputs(operation, core, x))
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the model and all that its training needs to go on bit-exactly: optimizer state,
@@ -244,6 +312,8 @@ class Trainer:
         trainer.loss = _loss_from(json.loads(core.loss))
         trainer.optimizer = _optimizer_from(json.loads(core.optimizer), json.loads(core.schedule))
         trainer._callbacks = []
+        trainer._say = _say_nothing
+        trainer._opening = ""
         trainer.history, trainer._notes, trainer._callback_states = read_notes(notes)
         trainer.history.truncate(trainer.epochs)  # a C++ program may have put the run back
         trainer._set_reducer(reducer, first_row)
@@ -265,8 +335,42 @@ def _first_row(trainer: weakref.ref[Trainer], rows: int) -> int:
     )
 
 
+def _say_nothing(text: str) -> None:
+    """Outside a fit."""
+
+
 def _is_iterable_of_batches(X: Any) -> bool:
-    return hasattr(X, "__iter__") and not hasattr(X, "__array__")
+    return hasattr(X, "__iter__") and not hasattr(X, "__array__") and frames.column_names(X) is None
+
+
+def _check_batches(sample_weight: Any, split: float, metrics: Sequence[Metric], validation_data: Any) -> None:
+    """What cannot be said beside batches."""
+    if sample_weight is not None:
+        raise ValueError("fit: X gives batches; give weights as each batch's third item, not sample_weight")
+    if split:
+        raise ValueError("fit: X gives batches, which validation_split cannot part; give validation_data")
+    if metrics and validation_data is None:
+        raise ValueError("fit: X gives batches, and metrics are of the validation data alone then; give that")
+
+
+def _split(
+    X: Any, y: Any, sample_weight: Any, fraction: float, seed: int
+) -> tuple[tuple[Any, Any, Any], tuple[Any, Any, Any]]:
+    """(X, y, sample_weight) of the rows that are trained on, and of those that are held out."""
+    fraction = checks.number("fit", "validation_split", fraction)
+    if not 0 < fraction < 1:
+        raise ValueError(f"fit: validation_split is {fraction}, a fraction from 0 to below 1 is needed")
+    held = [("X", X), ("y", y)] + ([] if sample_weight is None else [("sample_weight", sample_weight)])
+    parts = [arrays.numeric("fit", name, value, objects=True) for name, value in held]
+    count = len(parts[0]) if parts[0].ndim else 0
+    for (name, _), part in zip(held, parts):
+        if part.ndim == 0 or len(part) != count:
+            raise ValueError(f"fit: X has {count} samples, {name} has shape {part.shape}")
+    if count < 2:
+        raise ValueError(f"fit: X has {count} samples, validation_split needs at least 2")
+    rows = arrays.split_rows("fit", count, fraction, seed)
+    first, second = ([part[of] for part in parts] + [None] * (3 - len(parts)) for of in rows)
+    return (first[0], first[1], first[2]), (second[0], second[1], second[2])
 
 
 def _loss_from(description: Mapping[str, Any]) -> Loss:
@@ -279,29 +383,3 @@ def _optimizer_from(description: Mapping[str, Any], schedule: Mapping[str, Any])
     optimizer._options = {key: value for key, value in description.items() if key != "name"}
     optimizer.schedule = Schedule(**schedule)
     return optimizer
-
-
-def trainer_for(
-    network: Network,
-    X: Any,
-    y: Any,
-    loss: Loss | str,
-    optimizer: Optimizer | str,
-    class_weight: Any,
-    seed: int | None,
-) -> Trainer:
-    """The network's trainer if it has this very optimizer, else a new one."""
-    loss = as_loss("fit", loss)
-    if class_weight is not None:
-        labels = None if y is None else arrays.numeric("fit", "y", y)
-        labels = labels if labels is not None and labels.ndim == 1 else None
-        loss = with_class_weight("fit", loss, class_weight, labels, int(np.prod(network.output_shape)))
-    kept = network._trainer
-    if (
-        kept is not None
-        and kept.optimizer is optimizer
-        and kept.loss.describe() == loss.describe()
-        and (seed is None or seed == kept.seed)
-    ):
-        return kept
-    return Trainer(network, loss, optimizer, seed)
