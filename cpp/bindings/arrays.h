@@ -139,6 +139,7 @@ void register_dataset(py::module_& module);
 void register_network(py::module_& module);
 void register_trainer(py::module_& module);
 void register_io(py::module_& module);
+void register_tables(py::module_& module);
 void register_images(py::module_& module);
 void register_threads(py::module_& module);
 

@@ -65,6 +65,7 @@ from bpnet.schedules import (
     LinearWarmup,
     MultiStepLR,
     ReduceLROnPlateau,
+    Schedule,
     StepLR,
 )
 from bpnet.trace import Trace
@@ -122,6 +123,7 @@ __all__ = [
     "ReduceLROnPlateau",
     "Residual",
     "SGD",
+    "Schedule",
     "Sequential",
     "SiLU",
     "Sigmoid",

@@ -89,7 +89,7 @@ def _of_columns(operation: str, name: str, table: Any) -> np.ndarray:
     columns = []
     for index, each in enumerate(names):
         what = f"column {each!r} of {name}"
-        array = _array(operation, what, frames.column(table, index, each))
+        array = _array(operation, what, frames.column_of(table, index, each))
         if array.dtype == object:
             array = _of_objects(operation, what, array)
         _check_dtype(operation, what, array.dtype)
@@ -146,16 +146,21 @@ def samples(
     return dense(array, array.dtype if readable else dtype)
 
 
+def answers(operation: str, value: Any) -> np.ndarray:
+    """y as an array of real numbers; a DataFrame of one column is that column, (N,)."""
+    names = frames.column_names(value)
+    if names is not None and len(names) == 1:
+        value = frames.column_of(value, 0, names[0])
+    return numeric(operation, "y", value, objects=True)
+
+
 def targets(
     operation: str, value: Any, loss: Loss, count: int, outputs: int, dtype: np.dtype
 ) -> tuple[np.ndarray | None, np.ndarray | None]:
     """(targets (N, outputs), None), or (None, labels (N,)) for class indices."""
     if value is None:
         raise ValueError(f"{operation}: y is None, one target per sample is needed")
-    names = frames.column_names(value)
-    if names is not None and len(names) == 1:
-        value = frames.column(value, 0, names[0])
-    array = numeric(operation, "y", value, objects=True)
+    array = answers(operation, value)
     if array.ndim == 0 or len(array) != count:
         rows = len(array) if array.ndim else 1
         raise ValueError(f"{operation}: X has {count} samples, y has {rows}")

@@ -24,7 +24,7 @@ def column_names(table: Any) -> list[Any] | None:
     return None
 
 
-def column(table: Any, index: int, name: Any) -> Any:
+def column_of(table: Any, index: int, name: Any) -> Any:
     """A DataFrame's column, by its index where names may be there twice."""
     return table.iloc[:, index] if hasattr(table, "iloc") else table[name]
 

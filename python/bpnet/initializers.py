@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 from bpnet import checks
+from bpnet.arguments import by_position
+from bpnet.described import Described, Family
 
 __all__ = [
     "Constant",
@@ -19,21 +23,18 @@ __all__ = [
 ]
 
 
-class Initializer:
+class Initializer(Described):
     """Base of the initialisers; fan_in and fan_out are the layer's input and output widths."""
 
-    kind = ""
+    operation = "init"
+    kind: ClassVar[str] = ""
 
-    def __init__(self, **numbers: float) -> None:
-        self.numbers = {name: checks.number("init", name, value) for name, value in numbers.items()}
+    def _set(self, **numbers: Any) -> None:
+        super()._set(**{name: checks.number("init", name, value) for name, value in numbers.items()})
 
-    def describe(self) -> dict[str, object]:
+    def describe(self) -> dict[str, Any]:
         """The initializer as a model file stores it: its kind and numbers."""
-        return {"kind": self.kind, **self.numbers}
-
-    def __repr__(self) -> str:
-        numbers = ", ".join(f"{name}={value:g}" for name, value in self.numbers.items())
-        return f"{type(self).__name__}({numbers})"
+        return {"kind": self.kind, **super().describe()}
 
 
 class FanIn(Initializer):
@@ -41,8 +42,9 @@ class FanIn(Initializer):
 
     kind = "fan_in"
 
+    @by_position()
     def __init__(self, gain: float = 1.0) -> None:
-        super().__init__(gain=gain)
+        self._set(gain=gain)
 
 
 class Normal(Initializer):
@@ -50,8 +52,9 @@ class Normal(Initializer):
 
     kind = "normal"
 
+    @by_position()
     def __init__(self, mean: float = 0.0, std: float = 0.01) -> None:
-        super().__init__(mean=mean, std=std)
+        self._set(mean=mean, std=std)
 
 
 class Uniform(Initializer):
@@ -59,8 +62,9 @@ class Uniform(Initializer):
 
     kind = "uniform"
 
+    @by_position()
     def __init__(self, low: float = -0.1, high: float = 0.1) -> None:
-        super().__init__(low=low, high=high)
+        self._set(low=low, high=high)
 
 
 class XavierUniform(Initializer):
@@ -68,8 +72,9 @@ class XavierUniform(Initializer):
 
     kind = "xavier_uniform"
 
+    @by_position()
     def __init__(self, gain: float = 1.0) -> None:
-        super().__init__(gain=gain)
+        self._set(gain=gain)
 
 
 class XavierNormal(Initializer):
@@ -77,8 +82,9 @@ class XavierNormal(Initializer):
 
     kind = "xavier_normal"
 
+    @by_position()
     def __init__(self, gain: float = 1.0) -> None:
-        super().__init__(gain=gain)
+        self._set(gain=gain)
 
 
 class HeUniform(Initializer):
@@ -86,8 +92,9 @@ class HeUniform(Initializer):
 
     kind = "he_uniform"
 
-    def __init__(self, gain: float = math.sqrt(2)) -> None:
-        super().__init__(gain=gain)
+    @by_position()
+    def __init__(self, *, gain: float = math.sqrt(2)) -> None:
+        self._set(gain=gain)
 
 
 class HeNormal(Initializer):
@@ -95,8 +102,9 @@ class HeNormal(Initializer):
 
     kind = "he_normal"
 
-    def __init__(self, gain: float = math.sqrt(2)) -> None:
-        super().__init__(gain=gain)
+    @by_position()
+    def __init__(self, *, gain: float = math.sqrt(2)) -> None:
+        self._set(gain=gain)
 
 
 class Constant(Initializer):
@@ -104,5 +112,23 @@ class Constant(Initializer):
 
     kind = "constant"
 
+    @by_position()
     def __init__(self, value: float = 0.0) -> None:
-        super().__init__(value=value)
+        self._set(value=value)
+
+
+FAMILY: Family[Initializer] = Family(
+    "initializer",
+    Initializer,
+    {
+        cls.kind: cls
+        for cls in (FanIn, Normal, Uniform, XavierUniform, XavierNormal, HeUniform, HeNormal, Constant)
+    },
+    by_name=False,
+)
+
+
+def initializer_from(description: Mapping[str, Any]) -> Initializer:
+    """The initializer that describe() said."""
+    options = dict(description)
+    return FAMILY.from_description(options.pop("kind"), options)

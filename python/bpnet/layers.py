@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
 from bpnet import checks
-from bpnet.initializers import Initializer
+from bpnet.arguments import by_position
+from bpnet.described import Described, Family
+from bpnet.initializers import FAMILY as INITIALIZERS
+from bpnet.initializers import Initializer, initializer_from
 
 __all__ = [
     "AdaptiveAvgPool2d",
@@ -37,6 +40,9 @@ __all__ = [
 
 _L = TypeVar("_L", bound="Layer")
 
+# The options that hold layers in a description.
+_WAYS = ("layers", "shortcut")
+
 # As deep as the core lets layers nest.
 _MOST_NESTING = 16
 
@@ -44,13 +50,12 @@ _MOST_NESTING = 16
 Extent = int | tuple[int, int]
 
 
-class Layer:
+class Layer(Described):
     """A layer's description. It holds options and no numbers; the network holds those."""
 
     name: str | None = None
-
-    def __init__(self, **options: Any) -> None:
-        self.options = options
+    # What a description leaves out where it is None or empty.
+    _optional = ("init", "bias_init", "shortcut")
 
     def named(self: _L, name: str) -> _L:
         """The same layer with a name, which stands in for its index in the names of its parameters.
@@ -63,57 +68,52 @@ class Layer:
                 the network's to check.
         """
         if not isinstance(name, str):
-            raise TypeError(f"layer: name is {name!r}, a text is needed")
+            raise TypeError(f"layer: name is {name!r}, a string is needed")
         if not name or "." in name:
-            raise ValueError(f"layer: name is {name!r}, a text without dots is needed")
+            raise ValueError(f"layer: name is {name!r}, a string without dots is needed")
         named = copy.copy(self)
-        named.name = name
+        named.__dict__["name"] = name
         return named
 
     def describe(self) -> dict[str, Any]:
         """The layer as a model file stores it."""
         name = {} if self.name is None else {"name": self.name}
-        return (
-            {"type": type(self).__name__}
-            | name
-            | {key: _describe_option(value) for key, value in self.options.items()}
-        )
+        options = super().describe()
+        kept = {key: value for key, value in options.items() if value or key not in self._optional}
+        return {"type": type(self).__name__} | name | kept
+
+    @classmethod
+    def _from(cls: type[_L], options: Mapping[str, Any]) -> _L:
+        others = dict(options)
+        name = others.pop("name", None)
+        layer = super()._from({key: _option_from(key, value) for key, value in others.items()})
+        return layer if name is None else layer.named(name)
 
     def __repr__(self) -> str:
-        options = ", ".join(f"{key}={value!r}" for key, value in self.options.items())
-        named = "" if self.name is None else f".named({self.name!r})"
-        return f"{type(self).__name__}({options}){named}"
+        return super().__repr__() + ("" if self.name is None else f".named({self.name!r})")
 
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Layer) and self.describe() == other.describe()
-
-    __hash__ = None  # type: ignore[assignment]
+    def _value(self) -> tuple[Any, ...]:
+        return (*super()._value(), self.name)
 
 
-def _describe_option(value: Any) -> Any:
-    if isinstance(value, (Initializer, Layer)):
-        return value.describe()
-    if isinstance(value, list):
-        return [_describe_option(item) for item in value]
-    return value
+def as_layer(operation: str, name: str, layer: Any) -> Layer:
+    """The layer, which was given as ``name``; an error for anything else."""
+    return FAMILY.given(operation, layer, name)
 
 
 def _nested(operation: str, name: str, layers: Iterable[Layer]) -> list[Layer]:
     """layers as a list of layers that nest no deeper than the core lets them."""
     layers = checks.items(operation, name, layers)
     for index, layer in enumerate(layers):
-        if not isinstance(layer, Layer):
-            raise TypeError(
-                f"{operation}: {name}[{index}] is a {type(layer).__name__}, a bpnet layer is needed"
-            )
-        if _depth(layer) >= _MOST_NESTING:
+        if _depth(as_layer(operation, f"{name}[{index}]", layer)) >= _MOST_NESTING:
             raise ValueError(f"{operation}: layers are nested more than {_MOST_NESTING} deep")
     return layers
 
 
 def _depth(layer: Layer) -> int:
     """How many layers deep the layer nests: 0 when it holds none."""
-    inner = [*layer.options.get("layers", ()), *layer.options.get("shortcut", ())]
+    inner = [each for ways in layer.options.values() if isinstance(ways, tuple) for each in ways]
+    inner = [each for each in inner if isinstance(each, Layer)]
     return 1 + max(map(_depth, inner)) if inner else 0
 
 
@@ -128,8 +128,11 @@ class Sequential(Layer):
         layers: at least one.
     """
 
+    operation = "sequential"
+
+    @by_position("one list: Sequential([Linear(8), Tanh()])")
     def __init__(self, layers: Iterable[Layer]) -> None:
-        super().__init__(layers=_nested("sequential", "layers", layers))
+        self._set(layers=_nested("sequential", "layers", layers))
 
 
 class Residual(Layer):
@@ -147,10 +150,14 @@ class Residual(Layer):
         ValueError: the two ways give different shapes (from the network, which shows both).
     """
 
+    operation = "residual"
+
+    @by_position()
     def __init__(self, layers: Iterable[Layer], shortcut: Iterable[Layer] = ()) -> None:
-        ways = {"layers": _nested("residual", "layers", layers)}
-        other = _nested("residual", "shortcut", shortcut)
-        super().__init__(**ways, **({"shortcut": other} if other else {}))
+        self._set(
+            layers=_nested("residual", "layers", layers),
+            shortcut=_nested("residual", "shortcut", shortcut),
+        )
 
 
 class Parallel(Layer):
@@ -179,22 +186,28 @@ class Parallel(Layer):
             shows both).
     """
 
+    operation = "parallel"
+    _stored = {"branches": "layers"}
+
+    @by_position()
     def __init__(self, branches: Iterable[Layer | Iterable[Layer]], merge: str = "sum") -> None:
         if merge not in ("sum", "concat"):
             raise ValueError(f"parallel: merge is {merge!r}, 'sum' or 'concat' is needed")
-        layers = []
-        for index, branch in enumerate(checks.items("parallel", "branches", branches)):
-            if not isinstance(branch, (Layer, Iterable)):
-                raise TypeError(
-                    f"parallel: branches[{index}] is {branch!r}, a layer or a list of layers is needed"
-                )
-            named = f"branches[{index}]"
-            layers.append(
-                branch if isinstance(branch, Layer) else Sequential(_nested("parallel", named, branch))
-            )
+        layers = [
+            _branch(f"branches[{index}]", branch)
+            for index, branch in enumerate(checks.items("parallel", "branches", branches))
+        ]
         if not layers:
             raise ValueError("parallel: no branches given, at least one is needed")
-        super().__init__(layers=_nested("parallel", "branches", layers), merge=merge)
+        self._set(branches=_nested("parallel", "branches", layers), merge=merge)
+
+
+def _branch(name: str, branch: Any) -> Layer:
+    if isinstance(branch, (Layer, str, type)):
+        return as_layer("parallel", name, branch)
+    if isinstance(branch, Iterable):
+        return Sequential(_nested("parallel", name, branch))
+    raise TypeError(f"parallel: {name} is {branch!r}, a layer or a list of layers is needed")
 
 
 class Linear(Layer):
@@ -209,15 +222,19 @@ class Linear(Layer):
     The input is flat, of shape (in_features,); put a :class:`Flatten` before it otherwise.
     """
 
+    operation = "linear"
+
+    @by_position("the input's size is inferred: Linear(128), not Linear(784, 128)")
     def __init__(
         self,
         out_features: int,
+        *,
         bias: bool = True,
         init: Initializer | None = None,
         bias_init: Initializer | None = None,
     ) -> None:
-        inits = _initializers("linear", init, bias_init)
-        super().__init__(out_features=out_features, bias=bias, **inits)
+        inits = _initializers("linear", init=init, bias_init=bias_init)
+        self._set(out_features=out_features, bias=bias, **inits)
 
 
 class Conv2d(Layer):
@@ -244,10 +261,14 @@ class Conv2d(Layer):
             the padded map.
     """
 
+    operation = "conv2d"
+
+    @by_position("the input's channels are inferred: Conv2d(16, 3), not Conv2d(3, 16, 3)")
     def __init__(
         self,
         out_channels: int,
         kernel_size: Extent,
+        *,
         stride: Extent = 1,
         padding: int | tuple[int, int] | tuple[int, int, int, int] = 0,
         dilation: Extent = 1,
@@ -256,7 +277,7 @@ class Conv2d(Layer):
         init: Initializer | None = None,
         bias_init: Initializer | None = None,
     ) -> None:
-        super().__init__(
+        self._set(
             out_channels=out_channels,
             kernel_size=kernel_size,
             stride=stride,
@@ -264,21 +285,15 @@ class Conv2d(Layer):
             dilation=dilation,
             groups=groups,
             bias=bias,
-            **_initializers("conv2d", init, bias_init),
+            **_initializers("conv2d", init=init, bias_init=bias_init),
         )
 
 
-def _initializers(
-    operation: str, init: Initializer | None, bias_init: Initializer | None
-) -> dict[str, Initializer]:
-    """Those that were given."""
-    given = {name: value for name, value in (("init", init), ("bias_init", bias_init)) if value is not None}
-    for name, value in given.items():
-        if not isinstance(value, Initializer):
-            raise TypeError(
-                f"{operation}: {name} is {value!r}, an initializer such as bpnet.HeNormal() is needed"
-            )
-    return given
+def _initializers(operation: str, **given: Initializer | None) -> dict[str, Initializer | None]:
+    return {
+        name: None if value is None else INITIALIZERS.given(operation, value, name)
+        for name, value in given.items()
+    }
 
 
 class MaxPool2d(Layer):
@@ -296,15 +311,19 @@ class MaxPool2d(Layer):
             the padding before it.
     """
 
+    operation = "max_pool2d"
+
+    @by_position()
     def __init__(
         self,
         kernel_size: Extent,
         stride: Extent | None = None,
         padding: Extent = 0,
         dilation: Extent = 1,
+        *,
         ceil_mode: bool = False,
     ) -> None:
-        super().__init__(
+        self._set(
             kernel_size=kernel_size, stride=stride, padding=padding, dilation=dilation, ceil_mode=ceil_mode
         )
 
@@ -320,6 +339,9 @@ class AvgPool2d(Layer):
         count_include_pad: the zeros of the padding count in the mean.
     """
 
+    operation = "avg_pool2d"
+
+    @by_position()
     def __init__(
         self,
         kernel_size: Extent,
@@ -328,7 +350,7 @@ class AvgPool2d(Layer):
         ceil_mode: bool = False,
         count_include_pad: bool = True,
     ) -> None:
-        super().__init__(
+        self._set(
             kernel_size=kernel_size,
             stride=stride,
             padding=padding,
@@ -346,8 +368,11 @@ class AdaptiveAvgPool2d(Layer):
         output_size: a whole number, or (height, width).
     """
 
+    operation = "adaptive_avg_pool2d"
+
+    @by_position()
     def __init__(self, output_size: Extent) -> None:
-        super().__init__(output_size=output_size)
+        self._set(output_size=output_size)
 
 
 class LocalResponseNorm(Layer):
@@ -365,16 +390,20 @@ class LocalResponseNorm(Layer):
     Input and output have shape (channels, height, width).
     """
 
+    operation = "local_response_norm"
+
+    @by_position()
     def __init__(
         self,
         size: int,
         alpha: float = 1e-4,
         beta: float = 0.75,
         k: float = 1.0,
+        *,
         groups: int = 1,
         within_map: bool = False,
     ) -> None:
-        super().__init__(size=size, alpha=alpha, beta=beta, k=k, groups=groups, within_map=within_map)
+        self._set(size=size, alpha=alpha, beta=beta, k=k, groups=groups, within_map=within_map)
 
 
 class BatchNorm1d(Layer):
@@ -392,50 +421,59 @@ class BatchNorm1d(Layer):
         affine: whether there are a weight, 1 at first, and a bias, 0 at first, of shape (features,).
     """
 
-    def __init__(self, eps: float = 1e-5, momentum: float | None = 0.1, affine: bool = True) -> None:
-        super().__init__(eps=eps, momentum=momentum, affine=affine)
+    operation = "batch_norm1d"
+
+    @by_position("the number of features is inferred: BatchNorm1d(), not BatchNorm1d(64)")
+    def __init__(self, *, eps: float = 1e-5, momentum: float | None = 0.1, affine: bool = True) -> None:
+        self._set(eps=eps, momentum=momentum, affine=affine)
 
 
 class BatchNorm2d(Layer):
     """:class:`BatchNorm1d` of each channel of maps (channels, height, width), over batch and positions."""
 
-    def __init__(self, eps: float = 1e-5, momentum: float | None = 0.1, affine: bool = True) -> None:
-        super().__init__(eps=eps, momentum=momentum, affine=affine)
+    operation = "batch_norm2d"
+
+    @by_position("the number of channels is inferred: BatchNorm2d(), not BatchNorm2d(64)")
+    def __init__(self, *, eps: float = 1e-5, momentum: float | None = 0.1, affine: bool = True) -> None:
+        self._set(eps=eps, momentum=momentum, affine=affine)
 
 
 class Tanh(Layer):
     """y = tanh(x), the lecture's θ; dy/dx = 1 − y²."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    operation = "tanh"
 
 
 class ReLU(Layer):
     """y = max(x, 0); dy/dx = 1 where x > 0, else 0 (Nair and Hinton 2010)."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    operation = "relu"
 
 
 class LeakyReLU(Layer):
     """y = x where x > 0, else negative_slope · x, with negative_slope ≥ 0 (Maas et al. 2013)."""
 
+    operation = "leaky_relu"
+
+    @by_position()
     def __init__(self, negative_slope: float = 0.01) -> None:
-        super().__init__(negative_slope=negative_slope)
+        self._set(negative_slope=negative_slope)
 
 
 class Sigmoid(Layer):
     """y = 1 / (1 + exp(−x))."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    operation = "sigmoid"
 
 
 class Softplus(Layer):
     """y = log(1 + exp(beta · x)) / beta."""
 
+    operation = "softplus"
+
+    @by_position()
     def __init__(self, beta: float = 1.0) -> None:
-        super().__init__(beta=beta)
+        self._set(beta=beta)
 
 
 class GELU(Layer):
@@ -445,15 +483,17 @@ class GELU(Layer):
         approximate: ``"none"``, or ``"tanh"`` for ½x(1 + tanh(√(2/π)(x + 0.044715x³))).
     """
 
+    operation = "gelu"
+
+    @by_position()
     def __init__(self, approximate: str = "none") -> None:
-        super().__init__(approximate=approximate)
+        self._set(approximate=approximate)
 
 
 class SiLU(Layer):
     """y = x / (1 + exp(−x)) (Elfwing et al. 2017)."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    operation = "silu"
 
 
 class Softmax(Layer):
@@ -462,8 +502,7 @@ class Softmax(Layer):
     Not before ``cross_entropy``, which takes logits and applies it itself.
     """
 
-    def __init__(self) -> None:
-        super().__init__()
+    operation = "softmax"
 
 
 class Dropout(Layer):
@@ -478,12 +517,72 @@ class Dropout(Layer):
             (Hinton et al. 2012).
     """
 
-    def __init__(self, p: float = 0.5, scale_at: str = "training") -> None:
-        super().__init__(p=p, scale_at=scale_at)
+    operation = "dropout"
+
+    @by_position()
+    def __init__(self, p: float = 0.5, *, scale_at: str = "training") -> None:
+        self._set(p=p, scale_at=scale_at)
 
 
 class Flatten(Layer):
     """(channels, height, width) → (channels · height · width,), in that order."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    operation = "flatten"
+
+
+FAMILY: Family[Layer] = Family(
+    "layer",
+    Layer,
+    {
+        cls.__name__: cls
+        for cls in (
+            Sequential,
+            Residual,
+            Parallel,
+            Linear,
+            Conv2d,
+            MaxPool2d,
+            AvgPool2d,
+            AdaptiveAvgPool2d,
+            LocalResponseNorm,
+            BatchNorm1d,
+            BatchNorm2d,
+            Tanh,
+            ReLU,
+            LeakyReLU,
+            Sigmoid,
+            Softplus,
+            GELU,
+            SiLU,
+            Softmax,
+            Dropout,
+            Flatten,
+        )
+    },
+    by_name=False,
+)
+
+#: The activations that commands, recipes and the lecture's algorithm take by name.
+ACTIVATIONS: Family[Layer] = Family(
+    "activation",
+    Layer,
+    {cls.operation: cls for cls in (Tanh, ReLU, LeakyReLU, Sigmoid, Softplus, GELU, SiLU)},
+    by_name=True,
+)
+
+
+def layer_from(description: Mapping[str, Any]) -> Layer:
+    """The layer that describe() said, with the layers and initializers that it holds."""
+    options = dict(description)
+    kind = options.pop("type")
+    if kind == "Sequential":
+        options.setdefault("layers", [])  # the core leaves the list of an identity out
+    return FAMILY.from_description(kind, options)
+
+
+def _option_from(key: str, value: Any) -> Any:
+    if key in _WAYS:
+        return [layer_from(each) for each in value]
+    if key in ("init", "bias_init"):
+        return None if value is None else initializer_from(value)
+    return value

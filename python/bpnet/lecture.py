@@ -14,20 +14,13 @@ import numpy as np
 
 from bpnet import _core, checks
 from bpnet._bridge import finite_dataset, inputs, to_json
-from bpnet.layers import Layer, LeakyReLU, Linear, ReLU, Sigmoid, Tanh
+from bpnet.layers import ACTIVATIONS, Layer, Linear
 from bpnet.losses import Loss, as_loss
 from bpnet.network import Network
 from bpnet.optimizers import SGD
 from bpnet.training import Trainer
 
 __all__ = ["backprop", "check_gradients"]
-
-_ACTIVATIONS: dict[str, type[Layer]] = {
-    "tanh": Tanh,
-    "relu": ReLU,
-    "leaky_relu": LeakyReLU,
-    "sigmoid": Sigmoid,
-}
 
 
 def backprop(
@@ -46,8 +39,8 @@ def backprop(
         X: (N, layers[0]).
         y: (N,) or (N, layers[-1]).
         layers: widths d(0), …, d(L).
-        activation: θ of every layer, the last too: tanh, relu, leaky_relu or sigmoid.
-        eta: the learning rate η.
+        activation: θ of every layer, the last too: tanh, relu, leaky_relu, sigmoid, softplus, gelu or silu.
+        eta: the learning rate η, by the lecture's name; elsewhere a rate is called lr.
         steps: how many updates.
         seed: of the initial weights, U(−1/√d(l−1), 1/√d(l−1)), and of the draws.
 
@@ -56,15 +49,14 @@ def backprop(
 
     >>> w = backprop([[0, 0], [0, 1], [1, 0], [1, 1]], [-1, 1, 1, -1], layers=(2, 2, 1), steps=20_000)
     """
-    if activation not in _ACTIVATIONS:
-        raise ValueError(f"backprop: activation {activation!r} is not one of {', '.join(_ACTIVATIONS)}")
+    theta = ACTIVATIONS.given("backprop", activation)
     layers = checks.items("backprop", "layers", layers)
     if len(layers) < 2:
         raise ValueError(f"backprop: layers has {len(layers)} widths, at least 2 are needed")
     steps = checks.whole("backprop", "steps", steps, least=0)
     chain: list[Layer] = []
     for width in layers[1:]:
-        chain += [Linear(width), _ACTIVATIONS[activation]()]
+        chain += [Linear(width), theta]
     network = Network(input_shape=(layers[0],), layers=chain, seed=seed, dtype="float64")
     loss = as_loss("backprop", "half_squared_error")
     data = finite_dataset("backprop", network._core, X, y, loss)

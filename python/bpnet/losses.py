@@ -7,9 +7,11 @@ batch: Σ weight · loss / Σ weight.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
-from bpnet import _core, checks
+from bpnet import checks
+from bpnet.arguments import by_position
+from bpnet.described import Described, Family
 
 __all__ = [
     "BinaryCrossEntropyWithLogits",
@@ -23,18 +25,17 @@ __all__ = [
 ]
 
 
-class Loss:
+class Loss(Described):
     """Base of the losses. Wherever a loss is wanted its name may be given instead."""
 
-    name = ""
+    name: ClassVar[str] = ""
+
+    def __init_subclass__(cls) -> None:
+        cls.operation = cls.name
 
     def describe(self) -> dict[str, Any]:
         """The loss as a run file stores it: its name and options."""
-        return {"name": self.name}
-
-    def __repr__(self) -> str:
-        options = ", ".join(f"{k}={v!r}" for k, v in self.describe().items() if k != "name")
-        return f"{type(self).__name__}({options})"
+        return {"name": self.name, **super().describe()}
 
 
 class HalfSquaredError(Loss):
@@ -66,12 +67,9 @@ class Huber(Loss):
 
     name = "huber"
 
-    def __init__(self, delta: float = 1.0) -> None:
-        self.delta = checks.number("huber", "delta", delta)
-
-    def describe(self) -> dict[str, Any]:
-        """The loss as a run file stores it: its name and options."""
-        return {"name": self.name, "delta": self.delta}
+    @by_position("delta goes by name: Huber(delta=1.0)")
+    def __init__(self, *, delta: float = 1.0) -> None:
+        self._set(delta=checks.number("huber", "delta", delta))
 
 
 class CrossEntropy(Loss):
@@ -87,18 +85,19 @@ class CrossEntropy(Loss):
 
     name = "cross_entropy"
 
-    def __init__(self, label_smoothing: float = 0.0, class_weight: Sequence[float] | None = None) -> None:
-        self.label_smoothing = checks.number("cross_entropy", "label_smoothing", label_smoothing)
+    @by_position("the classes' weights go by name: CrossEntropy(class_weight=[1, 2, 1])")
+    def __init__(self, *, label_smoothing: float = 0.0, class_weight: Sequence[float] | None = None) -> None:
         weights = [] if class_weight is None else checks.items("cross_entropy", "class_weight", class_weight)
-        self.class_weight = [checks.number("cross_entropy", "class_weight", weight) for weight in weights]
+        self._set(
+            label_smoothing=checks.number("cross_entropy", "label_smoothing", label_smoothing),
+            class_weight=[checks.number("cross_entropy", "class_weight", weight) for weight in weights]
+            or None,
+        )
 
     def describe(self) -> dict[str, Any]:
         """The loss as a run file stores it: its name and options."""
-        return {
-            "name": self.name,
-            "label_smoothing": self.label_smoothing,
-            "class_weight": self.class_weight,
-        }
+        options = super().describe()
+        return {**options, "class_weight": options["class_weight"] or []}
 
 
 class BinaryCrossEntropyWithLogits(Loss):
@@ -107,21 +106,34 @@ class BinaryCrossEntropyWithLogits(Loss):
     name = "binary_cross_entropy_with_logits"
 
 
-_CLASSES: dict[str, type[Loss]] = {
-    cls.name: cls
-    for cls in (HalfSquaredError, SquaredError, MSE, MAE, Huber, CrossEntropy, BinaryCrossEntropyWithLogits)
-}
+FAMILY: Family[Loss] = Family(
+    "loss",
+    Loss,
+    {
+        cls.name: cls
+        for cls in (
+            HalfSquaredError,
+            SquaredError,
+            MSE,
+            MAE,
+            Huber,
+            CrossEntropy,
+            BinaryCrossEntropyWithLogits,
+        )
+    },
+    by_name=True,
+)
 
 
 def as_loss(operation: str, loss: Loss | str) -> Loss:
     """The loss itself, or the one of this name."""
-    if isinstance(loss, Loss):
-        return loss
-    if isinstance(loss, str):
-        if loss in _CLASSES:
-            return _CLASSES[loss]()
-        raise ValueError(f"{operation}: loss {loss!r} is not one of {', '.join(_core.loss_names())}")
-    raise TypeError(f"{operation}: loss is a {type(loss).__name__}, a name or a bpnet loss is needed")
+    return FAMILY.given(operation, loss)
+
+
+def loss_from(description: Mapping[str, Any]) -> Loss:
+    """The loss that describe() said."""
+    options = dict(description)
+    return FAMILY.from_description(options.pop("name"), options)
 
 
 def with_class_weight(
@@ -155,4 +167,4 @@ def with_class_weight(
         weights = [class_weight.get(c, 1.0) for c in range(classes)]
     else:
         weights = checks.items(operation, "class_weight", class_weight)
-    return CrossEntropy(loss.label_smoothing, weights)
+    return CrossEntropy(label_smoothing=loss.label_smoothing, class_weight=weights)

@@ -90,7 +90,7 @@ class Model:
         chosen = self.loss if loss is None else as_loss("evaluate", loss)
         if chosen is None:
             raise ValueError("evaluate: the file holds a model but no run; give the loss")
-        X = features(source, self.preprocessing)
+        X, _ = features(source, self.preprocessing)
         encoded = targets(raw, self.preprocessing, chosen.name, source.where)
         return self.measure(X, encoded, chosen)
 
@@ -116,7 +116,7 @@ class Model:
         (self.trainer or self.network).save(path)
 
     def _outputs(self, source: Source) -> np.ndarray:
-        return self.network.predict(features(source, self.preprocessing))
+        return self.network.predict(features(source, self.preprocessing)[0])
 
 
 def load_model(path: str | os.PathLike[str], backend: str | None = None) -> Model:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from bpnet import checks
+from bpnet.arguments import by_position
 from bpnet.initializers import Constant, Initializer, Normal
 from bpnet.layers import (
     AdaptiveAvgPool2d,
@@ -100,6 +101,7 @@ _CONVOLUTIONS = {  # channels, kernel, stride, padding, groups
 }
 
 
+@by_position()
 def alexnet(
     num_classes: int = 1000,
     variant: str = "paper",
@@ -230,6 +232,7 @@ def _torchvision(num_classes: int, widths: Widths, dropout: float) -> list[Layer
     ]
 
 
+@by_position()
 def lenet5(
     num_classes: int = 10,
     *,
@@ -274,6 +277,7 @@ def _he_by_fan_out(channels: int, kernel: int) -> Initializer:
     return Normal(0.0, math.sqrt(2 / (channels * kernel * kernel)))
 
 
+@by_position()
 def vgg11(
     num_classes: int = 1000,
     *,
@@ -325,6 +329,7 @@ def vgg11(
     return Network((3, image_size, image_size), layers, seed, dtype, backend=backend)
 
 
+@by_position()
 def resnet18(
     num_classes: int = 1000,
     *,

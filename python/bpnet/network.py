@@ -22,7 +22,7 @@ from bpnet._bridge import (
 )
 from bpnet.evaluation import evaluate, in_pieces, outputs, rows_at_once
 from bpnet.exclusive import Claim
-from bpnet.layers import Layer
+from bpnet.layers import Layer, as_layer, layer_from
 from bpnet.losses import Loss, as_loss
 from bpnet.metrics import Function, as_metrics, measure
 from bpnet.summary import summary_text, types_text
@@ -84,21 +84,17 @@ class Network:
             raise _core.DeviceError(f"network: device {device!r} is not here; there is 'cpu'")
         one = isinstance(input_shape, (int, float, np.number))
         sizes = [input_shape] if one else checks.items("network", "input_shape", input_shape)
-        layers = checks.items("network", "layers", layers)
-        for index, layer in enumerate(layers):
-            if not isinstance(layer, Layer):
-                raise TypeError(
-                    f"network: layer {index} is a {type(layer).__name__}, a bpnet layer is needed"
-                )
+        layers = [
+            as_layer("network", f"layer {index}", layer)
+            for index, layer in enumerate(checks.items("network", "layers", layers))
+        ]
         name = dtype_name(dtype)
-        if backend is not None and not isinstance(backend, str):
-            raise TypeError(f"network: backend is {backend!r}, a name or None is needed")
         description = {
             "input_shape": [checks.whole("network", "input_shape", size) for size in sizes],
             "seed": str(checks.seed("network", seed)),
             "layers": [layer.describe() for layer in layers],
         }
-        self._set_core(NETWORKS[name](to_json(description), backend or ""))
+        self._set_core(NETWORKS[name](to_json(description), checks.backend("network", backend)))
 
     def _set_core(self, core: CoreNetwork) -> None:
         self._core = core
@@ -127,6 +123,11 @@ class Network:
     def parameter_count(self) -> int:
         """How many numbers are trained."""
         return self._core.parameter_count
+
+    @property
+    def layers(self) -> list[Layer]:
+        """The layers, in order, as they were given, with their names. They hold no weights: see state_dict()."""
+        return [layer_from(layer) for layer in self.description["layers"]]
 
     @property
     def trainer(self) -> Trainer | None:
@@ -350,8 +351,8 @@ class Network:
         data = finite_dataset("evaluate", self._core, X, y, loss, sample_weight)
         result = evaluate(self._core, data, loss)
         if chosen:
-            x, answers = (arrays.numeric("evaluate", n, v, objects=True) for n, v in (("X", X), ("y", y)))
-            result |= measure("evaluate", chosen, answers, outputs("evaluate", self._core, x))
+            predicted = outputs("evaluate", self._core, arrays.numeric("evaluate", "X", X, objects=True))
+            result |= measure("evaluate", chosen, arrays.answers("evaluate", y), predicted)
         return result
 
     def trace(self, x: Any, y: Any, loss: Loss | str = "half_squared_error") -> Trace:
@@ -475,9 +476,9 @@ def load(path: str | os.PathLike[str], backend: str | None = None) -> Network:
         OSError: the file is not there or cannot be read.
         FileFormatError: it is not a whole bpnet file; nothing in it is executed or taken as a path.
     """
-    name = checks.path("load", path)
+    name, backend = checks.path("load", path), checks.backend("load", backend)
     dtype, _ = _core.inspect(name)
     core_class = NETWORKS.get(dtype)
     if core_class is None:
         raise _core.FileFormatError(f"load: the file has dtype {dtype!r}, float32 or float64 is needed")
-    return Network._from_core(core_class.load(name, backend or ""))
+    return Network._from_core(core_class.load(name, backend))

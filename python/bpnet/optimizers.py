@@ -2,43 +2,46 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 from bpnet import checks
-from bpnet.schedules import Schedule
+from bpnet.arguments import by_position
+from bpnet.described import Described, Family
+from bpnet.schedules import Schedule, as_schedule, schedule_from
 
 __all__ = ["Adam", "AdamW", "Optimizer", "RMSprop", "SGD"]
 
+_PARAMETERS = "the parameters are the network's: "
 
-class Optimizer:
+
+class Optimizer(Described):
     """Base of the optimizers. The object holds options; its running averages live in the trainer."""
 
-    __slots__ = ("_options", "schedule")
-    name = ""
+    name: ClassVar[str] = ""
 
-    def __init__(self, schedule: Schedule | None, **options: Any) -> None:
-        if schedule is not None and not isinstance(schedule, Schedule):
-            raise TypeError(
-                f"{self.name}: schedule is a {type(schedule).__name__}, one of bpnet's schedules is needed"
-            )
-        self.schedule = schedule or Schedule()
-        self._options: dict[str, Any] = {
-            name: value if isinstance(value, bool) else checks.number(self.name, name, value)
-            for name, value in options.items()
-        }
+    def __init_subclass__(cls) -> None:
+        cls.operation = cls.name
+
+    def _numbers(self, **values: Any) -> dict[str, float]:
+        return {name: checks.number(self.name, name, value) for name, value in values.items()}
+
+    def _set(self, **options: Any) -> None:
+        schedule = options["schedule"]
+        if schedule is not None:
+            schedule = as_schedule(self.name, "schedule", schedule)
+        super()._set(**options | {"schedule": None if schedule == Schedule() else schedule})
 
     @property
-    def options(self) -> dict[str, Any]:
-        """The options, a copy: a running optimizer does not change; give fit a new one, or a schedule."""
-        return dict(self._options)
+    def schedule(self) -> Schedule:
+        """What the rate is multiplied by, epoch after epoch."""
+        return self._options["schedule"] or Schedule()
 
     def describe(self) -> dict[str, Any]:
-        """The optimizer as a run file stores it: its name and options."""
-        return {"name": self.name, **self._options}
-
-    def __repr__(self) -> str:
-        options = ", ".join(f"{k}={v!r}" for k, v in self._options.items())
-        return f"{type(self).__name__}({options})"
+        """The optimizer as a run file stores it: its name and options; the schedule describes itself."""
+        options = super().describe()
+        del options["schedule"]
+        return {"name": self.name, **options}
 
 
 class SGD(Optimizer):
@@ -56,13 +59,14 @@ class SGD(Optimizer):
         bias_decay: False leaves the biases out of weight_decay.
     """
 
-    __slots__ = ()
     name = "sgd"
 
+    @by_position(_PARAMETERS + "SGD(0.1, momentum=0.9, weight_decay=1e-4)")
     def __init__(
         self,
         lr: float = 0.01,
         momentum: float = 0.0,
+        *,
         weight_decay: float = 0.0,
         nesterov: bool = False,
         schedule: Schedule | None = None,
@@ -71,23 +75,19 @@ class SGD(Optimizer):
         bias_lr_multiplier: float = 1.0,
         bias_decay: bool = True,
     ) -> None:
-        super().__init__(
-            schedule,
-            lr=lr,
-            momentum=momentum,
-            weight_decay=weight_decay,
-            nesterov=bool(nesterov),
-            lr_in_velocity=bool(lr_in_velocity),
-            bias_lr_multiplier=bias_lr_multiplier,
-            bias_decay=bool(bias_decay),
+        self._set(
+            **self._numbers(lr=lr, momentum=momentum, weight_decay=weight_decay),
+            nesterov=checks.flag("sgd", "nesterov", nesterov),
+            schedule=schedule,
+            lr_in_velocity=checks.flag("sgd", "lr_in_velocity", lr_in_velocity),
+            bias_lr=None if bias_lr is None else checks.number("sgd", "bias_lr", bias_lr),
+            **self._numbers(bias_lr_multiplier=bias_lr_multiplier),
+            bias_decay=checks.flag("sgd", "bias_decay", bias_decay),
         )
-        self._options["bias_lr"] = None if bias_lr is None else checks.number("sgd", "bias_lr", bias_lr)
 
 
 class _Adam(Optimizer):
-    __slots__ = ()
-
-    def __init__(
+    def _set_adam(
         self,
         lr: float,
         betas: tuple[float, float],
@@ -95,17 +95,23 @@ class _Adam(Optimizer):
         weight_decay: float,
         schedule: Schedule | None,
     ) -> None:
-        pair = checks.items(self.name, "betas", betas)
+        pair = [checks.number(self.name, "betas", beta) for beta in checks.items(self.name, "betas", betas)]
         if len(pair) != 2:
             raise ValueError(f"{self.name}: betas is {betas!r}, two numbers are needed")
-        super().__init__(
-            schedule,
-            lr=lr,
-            beta1=pair[0],
-            beta2=pair[1],
-            eps=eps,
-            weight_decay=weight_decay,
-        )
+        numbers = self._numbers(eps=eps, weight_decay=weight_decay)
+        self._set(**self._numbers(lr=lr), betas=tuple(pair), **numbers, schedule=schedule)
+
+    def describe(self) -> dict[str, Any]:
+        """The optimizer as a run file stores it: its name and options; the schedule describes itself."""
+        options = super().describe()
+        options["beta1"], options["beta2"] = options.pop("betas")
+        return options
+
+    @classmethod
+    def _from(cls, options: Mapping[str, Any]) -> _Adam:
+        others = dict(options)
+        betas = (others.pop("beta1"), others.pop("beta2"))
+        return super()._from({**others, "betas": betas})
 
 
 class Adam(_Adam):
@@ -114,45 +120,47 @@ class Adam(_Adam):
     m̂ = m / (1 − β₁ᵗ), v̂ = v / (1 − β₂ᵗ); weight_decay is added to g.
     """
 
-    __slots__ = ()
     name = "adam"
 
+    @by_position(_PARAMETERS + "Adam(1e-3)")
     def __init__(
         self,
         lr: float = 1e-3,
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8,
         weight_decay: float = 0.0,
+        *,
         schedule: Schedule | None = None,
     ) -> None:
-        super().__init__(lr, betas, eps, weight_decay, schedule)
+        self._set_adam(lr, betas, eps, weight_decay, schedule)
 
 
 class AdamW(_Adam):
     """Adam whose weight_decay shrinks the weights themselves: w ← (1 − ηλ) w − … (Loshchilov and
     Hutter 2019)."""
 
-    __slots__ = ()
     name = "adamw"
 
+    @by_position(_PARAMETERS + "AdamW(1e-3)")
     def __init__(
         self,
         lr: float = 1e-3,
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8,
         weight_decay: float = 1e-2,
+        *,
         schedule: Schedule | None = None,
     ) -> None:
-        super().__init__(lr, betas, eps, weight_decay, schedule)
+        self._set_adam(lr, betas, eps, weight_decay, schedule)
 
 
 class RMSprop(Optimizer):
     """v ← αv + (1−α)g²; d = g / (√v + ε); w ← w − η d, with momentum b ← μb + d, w ← w − η b
     (Tieleman and Hinton 2012)."""
 
-    __slots__ = ()
     name = "rmsprop"
 
+    @by_position(_PARAMETERS + "RMSprop(1e-2)")
     def __init__(
         self,
         lr: float = 1e-2,
@@ -160,29 +168,24 @@ class RMSprop(Optimizer):
         eps: float = 1e-8,
         weight_decay: float = 0.0,
         momentum: float = 0.0,
+        *,
         schedule: Schedule | None = None,
     ) -> None:
-        super().__init__(
-            schedule,
-            lr=lr,
-            alpha=alpha,
-            eps=eps,
-            weight_decay=weight_decay,
-            momentum=momentum,
-        )
+        numbers = self._numbers(lr=lr, alpha=alpha, eps=eps, weight_decay=weight_decay, momentum=momentum)
+        self._set(**numbers, schedule=schedule)
 
 
-_CLASSES: dict[str, type[Optimizer]] = {cls.name: cls for cls in (SGD, Adam, AdamW, RMSprop)}
+FAMILY: Family[Optimizer] = Family(
+    "optimizer", Optimizer, {cls.name: cls for cls in (SGD, Adam, AdamW, RMSprop)}, by_name=True
+)
 
 
 def as_optimizer(operation: str, optimizer: Optimizer | str) -> Optimizer:
     """The optimizer itself, or a new one of this name with its defaults."""
-    if isinstance(optimizer, Optimizer):
-        return optimizer
-    if isinstance(optimizer, str):
-        if optimizer in _CLASSES:
-            return _CLASSES[optimizer]()  # type: ignore[call-arg]
-        raise ValueError(f"{operation}: optimizer {optimizer!r} is not one of {', '.join(_CLASSES)}")
-    raise TypeError(
-        f"{operation}: optimizer is a {type(optimizer).__name__}, a name or a bpnet optimizer is needed"
-    )
+    return FAMILY.given(operation, optimizer)
+
+
+def optimizer_from(description: Mapping[str, Any], schedule_description: Mapping[str, Any]) -> Optimizer:
+    """The optimizer that describe() said, with the schedule that its own describe() said."""
+    options = {**description, "schedule": schedule_from(schedule_description)}
+    return FAMILY.from_description(options.pop("name"), options)

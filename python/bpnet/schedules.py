@@ -5,10 +5,12 @@ By epoch as PyTorch's schedulers when stepped once an epoch; epochs count from 0
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
 
 from bpnet import checks
+from bpnet.arguments import by_position
+from bpnet.described import Described, Family
 
 __all__ = [
     "CosineAnnealingLR",
@@ -20,61 +22,80 @@ __all__ = [
     "StepLR",
 ]
 
+_OPTIMIZER = "the optimizer takes the schedule: SGD(lr=0.1, schedule="
 
-class Schedule:
-    """Base of the schedules."""
 
-    def __init__(self, name: str = "constant", **options: Any) -> None:
-        self._description = {"name": name, **options}
+class Schedule(Described):
+    """Base of the schedules; itself the constant one, an optimizer's default."""
+
+    operation = "schedule"
+    name: ClassVar[str] = "constant"
 
     def describe(self) -> dict[str, Any]:
         """The schedule as a run file stores it: its name and options."""
-        return {"warmup_steps": 0, "warmup_start": 0.0, **self._description}
-
-    def __repr__(self) -> str:
-        options = ", ".join(f"{k}={v!r}" for k, v in self._description.items() if k != "name")
-        return f"{type(self).__name__}({options})"
+        return {"warmup_steps": 0, "warmup_start": 0.0, "name": self.name, **super().describe()}
 
 
 class StepLR(Schedule):
     """lr · gamma^⌊epoch / step_size⌋."""
 
+    operation = "step schedule"
+    name = "step"
+
+    @by_position(_OPTIMIZER + "StepLR(30, 0.1))")
     def __init__(self, step_size: int, gamma: float = 0.1) -> None:
-        super().__init__(
-            "step",
-            step_size=checks.whole("step schedule", "step_size", step_size, least=0),
-            gamma=checks.number("step schedule", "gamma", gamma),
+        self._set(
+            step_size=checks.whole(self.operation, "step_size", step_size, least=0),
+            gamma=checks.number(self.operation, "gamma", gamma),
         )
 
 
 class MultiStepLR(Schedule):
     """lr · gamma^(number of milestones ≤ epoch)."""
 
+    operation = "multi-step schedule"
+    name = "multi_step"
+
+    @by_position(_OPTIMIZER + "MultiStepLR([30, 60], 0.1))")
     def __init__(self, milestones: Sequence[int], gamma: float = 0.1) -> None:
-        listed = checks.items("multi-step schedule", "milestones", milestones)
-        super().__init__(
-            "multi_step",
-            milestones=[checks.whole("multi-step schedule", "a milestone", each, least=0) for each in listed],
-            gamma=checks.number("multi-step schedule", "gamma", gamma),
+        listed = checks.items(self.operation, "milestones", milestones)
+        self._set(
+            milestones=[checks.whole(self.operation, "a milestone", each, least=0) for each in listed],
+            gamma=checks.number(self.operation, "gamma", gamma),
         )
 
 
 class ExponentialLR(Schedule):
     """lr · gamma^epoch."""
 
+    operation = "exponential schedule"
+    name = "exponential"
+
+    @by_position(_OPTIMIZER + "ExponentialLR(0.95))")
     def __init__(self, gamma: float) -> None:
-        super().__init__("exponential", gamma=checks.number("exponential schedule", "gamma", gamma))
+        self._set(gamma=checks.number(self.operation, "gamma", gamma))
 
 
 class CosineAnnealingLR(Schedule):
     """lr · (m + (1 − m) ½ (1 + cos(π epoch / T_max))), m = min_factor; it stays at lr · m after T_max
-    (Loshchilov and Hutter 2017)."""
+    (Loshchilov and Hutter 2017).
 
-    def __init__(self, T_max: int, min_factor: float = 0.0) -> None:
-        super().__init__(
-            "cosine",
-            epochs=checks.whole("cosine schedule", "T_max", T_max, least=0),
-            minimum=checks.number("cosine schedule", "min_factor", min_factor),
+    Args:
+        T_max: epochs until the least rate.
+        min_factor: the least rate as a part of the first; PyTorch's eta_min is the rate itself.
+    """
+
+    operation = "cosine schedule"
+    name = "cosine"
+    _stored = {"T_max": "epochs", "min_factor": "minimum"}
+
+    @by_position(
+        "the least rate is min_factor · lr and not an eta_min: CosineAnnealingLR(50, min_factor=0.01)"
+    )
+    def __init__(self, T_max: int, *, min_factor: float = 0.0) -> None:
+        self._set(
+            T_max=checks.whole(self.operation, "T_max", T_max, least=0),
+            min_factor=checks.number(self.operation, "min_factor", min_factor),
         )
 
 
@@ -82,15 +103,24 @@ class ReduceLROnPlateau(Schedule):
     """lr · factor each time the validation loss (the training loss where there is none) has not fallen
     below best · (1 − threshold) for more than ``patience`` epochs."""
 
+    operation = "plateau schedule"
+    name = "plateau"
+    _stored = {"min_factor": "minimum"}
+
+    @by_position("it watches the loss, which has to fall: ReduceLROnPlateau(factor=0.5, patience=5)")
     def __init__(
-        self, factor: float = 0.1, patience: int = 10, threshold: float = 1e-4, min_factor: float = 0.0
+        self,
+        *,
+        factor: float = 0.1,
+        patience: int = 10,
+        threshold: float = 1e-4,
+        min_factor: float = 0.0,
     ) -> None:
-        super().__init__(
-            "plateau",
-            factor=checks.number("plateau schedule", "factor", factor),
-            patience=checks.whole("plateau schedule", "patience", patience, least=0),
-            threshold=checks.number("plateau schedule", "threshold", threshold),
-            minimum=checks.number("plateau schedule", "min_factor", min_factor),
+        self._set(
+            factor=checks.number(self.operation, "factor", factor),
+            patience=checks.whole(self.operation, "patience", patience, least=0),
+            threshold=checks.number(self.operation, "threshold", threshold),
+            min_factor=checks.number(self.operation, "min_factor", min_factor),
         )
 
 
@@ -98,12 +128,45 @@ class LinearWarmup(Schedule):
     """The rate rises linearly over the first ``steps`` updates from start_factor to 1; ``after`` is the
     schedule that it multiplies (constant by default)."""
 
-    def __init__(self, steps: int, start_factor: float = 0.0, after: Schedule | None = None) -> None:
-        if after is not None and not isinstance(after, Schedule):
-            raise TypeError(f"warm-up: after is {after!r}, one of bpnet's schedules is needed")
-        base = (after or Schedule()).describe()
-        base.update(
-            warmup_steps=checks.whole("warm-up", "steps", steps, least=0),
-            warmup_start=checks.number("warm-up", "start_factor", start_factor),
+    operation = "warm-up"
+
+    @by_position("such as LinearWarmup(500, after=CosineAnnealingLR(50))")
+    def __init__(self, steps: int, *, start_factor: float = 0.0, after: Schedule | None = None) -> None:
+        if after is not None:
+            after = as_schedule("warm-up", "after", after)
+        if isinstance(after, LinearWarmup):
+            raise ValueError("warm-up: after is a LinearWarmup; one warm-up is possible")
+        self._set(
+            steps=checks.whole("warm-up", "steps", steps, least=0),
+            start_factor=checks.number("warm-up", "start_factor", start_factor),
+            after=None if after == Schedule() else after,
         )
-        super().__init__(**base)
+
+    def describe(self) -> dict[str, Any]:
+        """The schedule as a run file stores it: that after the warm-up, with the warm-up's steps and start."""
+        after = (self.after or Schedule()).describe()
+        return {**after, "warmup_steps": self.steps, "warmup_start": self.start_factor}
+
+
+FAMILY: Family[Schedule] = Family(
+    "schedule",
+    Schedule,
+    {
+        cls.name: cls
+        for cls in (Schedule, StepLR, MultiStepLR, ExponentialLR, CosineAnnealingLR, ReduceLROnPlateau)
+    },
+    by_name=False,
+)
+
+
+def as_schedule(operation: str, name: str, schedule: Any) -> Schedule:
+    """The schedule, which was given as ``name``; an error for anything else."""
+    return FAMILY.given(operation, schedule, name)
+
+
+def schedule_from(description: Mapping[str, Any]) -> Schedule:
+    """The schedule that describe() said."""
+    options = dict(description)
+    steps, start = options.pop("warmup_steps", 0), options.pop("warmup_start", 0.0)
+    after = FAMILY.from_description(options.pop("name"), options)
+    return LinearWarmup(steps, start_factor=start, after=after) if steps or start else after

@@ -69,7 +69,7 @@ def photographs() -> dict[str, Any]:
 
 def dense(dtype: str) -> bp.Network:
     """Every layer of vectors."""
-    layers: list[bp.layers.Layer] = [bp.Linear(5, init=bp.HeNormal(0.5)), bp.BatchNorm1d(), bp.Tanh()]
+    layers: list[bp.layers.Layer] = [bp.Linear(5, init=bp.HeNormal(gain=0.5)), bp.BatchNorm1d(), bp.Tanh()]
     for activation in (
         bp.ReLU(),
         bp.LeakyReLU(0.1),
@@ -118,7 +118,7 @@ OPTIMIZERS = {
         0.05, momentum=0.9, weight_decay=5e-4, lr_in_velocity=True, bias_lr=0.02, bias_decay=False
     ),
     "adam": lambda: bp.Adam(0.01, schedule=bp.LinearWarmup(5, after=bp.CosineAnnealingLR(8))),
-    "adamw": lambda: bp.AdamW(0.01, schedule=bp.ReduceLROnPlateau(0.5, 1)),
+    "adamw": lambda: bp.AdamW(0.01, schedule=bp.ReduceLROnPlateau(factor=0.5, patience=1)),
     "rmsprop": lambda: bp.RMSprop(0.01, momentum=0.5, schedule=bp.MultiStepLR([1, 3])),
     "online": lambda: bp.SGD(0.05, schedule=bp.ExponentialLR(0.9)),
 }
@@ -133,7 +133,7 @@ def run_of(name: str) -> tuple[bp.Trainer, dict[str, Any]]:
     """A trainer at the end of its second epoch, and how its data is given."""
     dtype = "float64" if name in ("adam", "rmsprop") else "float32"
     net = small(dtype, dropout=name != "online")
-    loss = bp.CrossEntropy(0.1, [1, 2, 3]) if name == "sgd" else "cross_entropy"
+    loss = bp.CrossEntropy(label_smoothing=0.1, class_weight=[1, 2, 3]) if name == "sgd" else "cross_entropy"
     trainer = bp.Trainer(net, loss, OPTIMIZERS[name](), seed=9)
     options = {"batch_size": 1 if name == "online" else 7, "verbose": 0}
     trainer.notes["mine"] = {"ünïcode": [1, 2.5, None, True]}

@@ -43,11 +43,11 @@ class PlainGraph:
 
     def _residual(self, layer: Any, path: str, x: np.ndarray) -> tuple[np.ndarray, Back]:
         y, back = self._row(layer.options["layers"], path + ".", x)
-        other, other_back = self._row(layer.options.get("shortcut", []), path + ".downsample.", x)
+        other, other_back = self._row(layer.options["shortcut"], path + ".downsample.", x)
         return y + other, lambda grad: back(grad) + other_back(grad)
 
     def _parallel(self, layer: Any, path: str, x: np.ndarray) -> tuple[np.ndarray, Back]:
-        branches = layer.options["layers"]
+        branches = layer.options["branches"]
         ways = [
             self._sequential(branch, f"{path}.{branch.name or index}", x)
             if isinstance(branch, bp.Sequential)
@@ -186,7 +186,7 @@ def random_layers(numbers: np.random.Generator, width: int, out: int, depth: int
             inner = int(numbers.integers(1, 9))
             branches = [random_layers(numbers, width, inner, depth - 1), [], bp.Tanh()]
             layers.append(bp.Parallel(branches[: numbers.integers(1, 4)], merge="concat"))
-            width = inner + width * (len(layers[-1].options["layers"]) - 1)
+            width = inner + width * (len(layers[-1].options["branches"]) - 1)
         else:
             inner = int(numbers.integers(1, 9))
             ways = (random_layers(numbers, width, inner, depth - 1) for _ in range(2))

@@ -31,7 +31,12 @@ class Setting(NamedTuple):
 
     def layer(self) -> bp.Conv2d:
         return bp.Conv2d(
-            self.out_channels, self.kernel, self.stride, self.padding, self.dilation, self.groups
+            self.out_channels,
+            self.kernel,
+            stride=self.stride,
+            padding=self.padding,
+            dilation=self.dilation,
+            groups=self.groups,
         )
 
 
@@ -179,7 +184,16 @@ def test_first_values_are_pytorchs():
 
 def test_saved_and_loaded(tmp_path: Path):
     layers = [
-        bp.Conv2d(6, (3, 2), 2, (0, 1, 2, 3), (1, 2), 3, init=bp.Normal(std=0.1), bias_init=bp.Constant(1)),
+        bp.Conv2d(
+            6,
+            (3, 2),
+            stride=2,
+            padding=(0, 1, 2, 3),
+            dilation=(1, 2),
+            groups=3,
+            init=bp.Normal(std=0.1),
+            bias_init=bp.Constant(1),
+        ),
         bp.ReLU(),
         bp.MaxPool2d((2, 3), stride=1, padding=(1, 1), ceil_mode=True),
         bp.AvgPool2d(2, count_include_pad=False),

@@ -90,9 +90,9 @@ def test_a_copy_computes_on_the_same_backend(copier: str, backend: str):
 
 def test_descriptions_can_be_pickled():
     for thing in (
-        bp.Linear(3, init=bp.HeNormal(2)),
+        bp.Linear(3, init=bp.HeNormal(gain=2)),
         bp.Adam(schedule=bp.LinearWarmup(5, after=bp.StepLR(2))),
-        bp.CrossEntropy(0.1, [1, 2]),
+        bp.CrossEntropy(label_smoothing=0.1, class_weight=[1, 2]),
         bp.History({"loss": [1.0]}),
     ):
         assert repr(pickle.loads(pickle.dumps(thing))) == repr(thing)

@@ -47,7 +47,7 @@ def table(samples: int = 50) -> tuple[np.ndarray, np.ndarray]:
 def run_bits(net: bp.Network, trainer: bp.Trainer) -> tuple:
     """All that later training depends on, and what was measured; `seconds` alone may differ."""
     history = {name: values for name, values in trainer.history.items() if name != "seconds"}
-    return bits(net), history, trainer.steps, trainer.epochs, trainer.learning_rate
+    return bits(net), history, trainer.steps, trainer.epochs, trainer.lr
 
 
 # Threads.
@@ -149,8 +149,8 @@ OPTIMIZERS = {
     "momentum": lambda: bp.SGD(0.05, momentum=0.9, weight_decay=1e-3, schedule=bp.StepLR(2, 0.5)),
     "warm-up": lambda: bp.SGD(0.1, schedule=bp.LinearWarmup(12, after=bp.CosineAnnealingLR(6))),
     # A threshold that no epoch passes: with patience 1 the rate falls after the third, amid the wait.
-    "adam": lambda: bp.Adam(0.01, schedule=bp.ReduceLROnPlateau(0.5, patience=0, threshold=0.9)),
-    "patient": lambda: bp.Adam(0.01, schedule=bp.ReduceLROnPlateau(0.5, patience=1, threshold=0.9)),
+    "adam": lambda: bp.Adam(0.01, schedule=bp.ReduceLROnPlateau(factor=0.5, patience=0, threshold=0.9)),
+    "patient": lambda: bp.Adam(0.01, schedule=bp.ReduceLROnPlateau(factor=0.5, patience=1, threshold=0.9)),
     "adamw": lambda: bp.AdamW(0.01, schedule=bp.ExponentialLR(0.9)),
     "rmsprop": lambda: bp.RMSprop(0.01, momentum=0.5, schedule=bp.MultiStepLR([1, 3])),
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import decimal
+import json
 import pickle
 import re
 from pathlib import Path
@@ -108,11 +109,16 @@ def test_targets_may_be_a_frame(library: str):
     plain.fit(X, np.stack([VALUES, WEIGHTS], axis=1), loss="mse", verbose=0)
     framed.fit(X, make({"first": VALUES, "second": WEIGHTS}), loss="mse", verbose=0)
     assert bits(framed) == bits(plain)
-    for loss, y, outputs in (("mse", VALUES, 1), ("cross_entropy", LABELS, 3)):
+    options: dict[str, Any] = {"validation_split": 0.2, "verbose": 0}
+    for loss, y, outputs, metric in (
+        ("mse", VALUES, 1, "mae"),
+        ("cross_entropy", LABELS, 3, "top2_accuracy"),
+    ):
         plain, framed = network(outputs), network(outputs)
-        plain.fit(X, y, loss=loss, verbose=0)
-        framed.fit(X, make({"answer": y}), loss=loss, verbose=0)
+        one = plain.fit(X, y, loss=loss, metrics=[metric], **options)
+        two = framed.fit(X, make({"answer": y}), loss=loss, metrics=[metric], **options)
         assert bits(framed) == bits(plain)
+        assert one[metric] == two[metric] and one["val_" + metric] == two["val_" + metric]
 
 
 @libraries
@@ -159,6 +165,16 @@ def test_the_names_are_remembered(how: str, preprocessing: Any, tmp_path: Path):
     assert again.input_names == NAMES and again.preprocessing == {"other": 1}
     again.input_names = None
     assert again.input_names is None and again.preprocessing == {"other": 1}
+
+
+def test_the_names_are_no_preprocessing_to_cpp():
+    """A C++ program loads the file of such a network as a model."""
+    net = network()
+    net.fit(Frame(COLUMNS), LABELS, verbose=0)
+    assert json.loads(net._core.preprocessing) == {"input_names": list(NAMES)}
+    bp._core.check_preprocessing(net._core.preprocessing)
+    with pytest.raises(bp.FileFormatError):
+        bp._core.check_preprocessing('{"input_names": 3}')
 
 
 def renamed(**names: str) -> dict[str, np.ndarray]:

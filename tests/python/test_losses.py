@@ -25,7 +25,9 @@ SAMPLE_WEIGHT = [1.0, 0.0, 2.5, 0.3, 1.0]
 
 
 def entropy(smoothing: float = 0.0, weight: list[float] | None = None) -> tuple[bp.CrossEntropy, plain.Loss]:
-    return bp.CrossEntropy(smoothing, weight), plain.Loss(plain.cross_entropy(smoothing, weight), weight)
+    return bp.CrossEntropy(label_smoothing=smoothing, class_weight=weight), plain.Loss(
+        plain.cross_entropy(smoothing, weight), weight
+    )
 
 
 # name: (the library's loss, the reference's, y)
@@ -149,7 +151,7 @@ def test_mae_has_derivative_0_at_0(backend: str):
 
 @BACKENDS
 def test_huber_between_square_and_line(backend: str):
-    value, delta = loss_and_delta(bp.Huber(2.0), [[2.0, -3.0]], [[0.0, 0.0]], backend=backend)
+    value, delta = loss_and_delta(bp.Huber(delta=2.0), [[2.0, -3.0]], [[0.0, 0.0]], backend=backend)
     assert value == (0.5 * 2**2 + 2 * (3 - 1)) / 2
     assert delta.tolist() == [[1.0, -1.0]]
 
@@ -229,8 +231,8 @@ def test_softmax_or_sigmoid_before_logits_is_refused(last: bp.layers.Layer, loss
 @pytest.mark.parametrize(
     "loss, message",
     [
-        (bp.Huber(0.0), "huber: delta is 0"),
-        (bp.Huber(math.inf), "huber: delta"),
+        (bp.Huber(delta=0.0), "huber: delta is 0"),
+        (bp.Huber(delta=math.inf), "huber: delta"),
         (bp.CrossEntropy(label_smoothing=1.5), "cross_entropy: label_smoothing is 1.5"),
         (bp.CrossEntropy(class_weight=[1.0, 2.0]), "cross_entropy: class_weight has 2 numbers.*4 outputs"),
         (bp.CrossEntropy(class_weight=[1.0, -2.0, 1.0, 1.0]), "cross_entropy: class_weight holds -2"),

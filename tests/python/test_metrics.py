@@ -278,8 +278,15 @@ def test_splits_that_cannot_be(what: str):
     check_message(caught.value, said)
 
 
+def test_rows_that_are_not_finite_are_named_as_they_were_given():
+    bad = X.copy()
+    bad[41, 2] = np.nan
+    with pytest.raises(bp.NumericError, match="^fit: X has NaN or infinity in row 41$"):
+        network().fit(bad, VALUES, loss="mse", validation_split=0.5, verbose=0)
+
+
 def test_a_single_sample_and_batches_cannot_be_split():
-    with pytest.raises(ValueError, match="^fit: X has 1 samples, validation_split needs at least 2"):
+    with pytest.raises(ValueError, match="^fit: X has 1 sample, validation_split needs at least 2"):
         network().fit(X[:1], VALUES[:1], loss="mse", validation_split=0.5, verbose=0)
     with pytest.raises(ValueError, match="^fit: X gives batches, which validation_split cannot part"):
         network().fit([(X, VALUES)], loss="mse", validation_split=0.5, verbose=0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,29 @@ def test_calling_a_network_predicts():
     with pytest.raises(ValueError, match="there is no forward"):
         net(X)
         net.backward(np.ones((12, 3)))
+
+
+LAYERS = [
+    bp.Conv2d(4, 3, padding=(1, 2), init=bp.HeNormal(), bias=False).named("first"),
+    bp.BatchNorm2d(momentum=None),
+    bp.Residual([bp.Conv2d(4, 1), bp.Tanh()], [bp.Conv2d(4, 1)]),
+    bp.Parallel([[bp.Conv2d(2, 1), bp.ReLU()], bp.MaxPool2d(1), bp.Sequential([])], merge="concat"),
+    bp.Flatten(),
+    bp.Sequential([bp.Linear(5, bias_init=bp.Constant(0.5)), bp.GELU("tanh")]).named("head"),
+    bp.Dropout(0.3),
+    bp.Linear(3),
+]
+
+
+def test_layers_are_those_that_were_given(tmp_path: Path):
+    """By value, from the file too; another network of them has the same initial weights."""
+    net = bp.Network((2, 6, 6), LAYERS, seed=1)
+    assert net.layers == LAYERS and repr(net.layers) == repr(LAYERS)
+    net.save(tmp_path / "model")
+    assert bp.load(tmp_path / "model").layers == LAYERS
+    assert bits(bp.Network(net.input_shape, net.layers, seed=1)) == bits(net)
+    net.layers.clear()
+    assert len(net.layers) == len(LAYERS), "a list of your own"
 
 
 def test_the_trainer_is_the_last_fits():

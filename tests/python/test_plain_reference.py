@@ -66,7 +66,7 @@ def make_loss(kind: str, classes: int, draw: random.Random) -> tuple[bp.losses.L
             plain.Loss(plain.cross_entropy(smoothing, weight), weight),
         )
     if kind == "huber":
-        return bp.Huber(HUBER_DELTA), plain.Loss(plain.huber(HUBER_DELTA))
+        return bp.Huber(delta=HUBER_DELTA), plain.Loss(plain.huber(HUBER_DELTA))
     return bp.losses.as_loss("test", kind), plain.Loss(getattr(plain, kind))
 
 

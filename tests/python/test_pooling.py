@@ -72,7 +72,7 @@ def test_max_pool_equals_a_plain_loop(backend: str, dtype: str):
     """On few whole numbers, so that most windows have several largest inputs."""
     for shape, kernel, stride, padding, ceil_mode, dilation in [*((*w, (1, 1)) for w in WINDOWS), *DILATED]:
         rng = np.random.default_rng(0)
-        layer = bp.MaxPool2d(kernel, stride, padding, dilation, ceil_mode)
+        layer = bp.MaxPool2d(kernel, stride, padding, dilation, ceil_mode=ceil_mode)
         net = bp.Network((19, *shape), [layer], dtype=dtype, backend=backend)
         x = rng.integers(-2, 2, (3, 19, *shape)).astype(dtype)
         grad_y = rng.integers(-3, 4, (3, *net.output_shape)).astype(dtype)

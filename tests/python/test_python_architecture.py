@@ -14,7 +14,13 @@ PYTHON = Path(__file__).parents[2] / "python" / "bpnet"
 LAYERS = [
     "_core",
     "checks",
+    "options",
+    "console",
+    "output_files",
     "exclusive",
+    "hints",
+    "arguments",
+    "described",
     "frames",
     "progress_bar",
     "initializers",
@@ -46,7 +52,17 @@ UPWARD: dict[tuple[str, str], str] = {
     ("network", "training"): "types only: the trainer that fit is given, and the history it returns",
 }
 
-OF_DATA = {"_core", "checks", "arrays", "frames", "progress_bar", "data"}  # all that data/ may know
+OF_DATA = {  # all that data/ may know
+    "_core",
+    "checks",
+    "options",
+    "console",
+    "output_files",
+    "arrays",
+    "frames",
+    "progress_bar",
+    "data",
+}
 
 
 class Import:

@@ -19,7 +19,7 @@ LAYERS: list[tuple[bp.layers.Layer, Callable, tuple[int, ...]]] = [
     (bp.Conv2d(8, 5, padding=2, groups=4), lambda: nn.Conv2d(8, 8, 5, padding=2, groups=4), (8, 6, 5)),
     (bp.Conv2d(7, 11, stride=4), lambda: nn.Conv2d(3, 7, 11, 4), (3, 31, 34)),
     (
-        bp.Conv2d(6, (3, 2), (2, 1), (1, 2), (1, 2), 2),
+        bp.Conv2d(6, (3, 2), stride=(2, 1), padding=(1, 2), dilation=(1, 2), groups=2),
         lambda: nn.Conv2d(4, 6, (3, 2), (2, 1), (1, 2), (1, 2), 2),
         (4, 9, 8),
     ),
@@ -45,7 +45,7 @@ LAYERS: list[tuple[bp.layers.Layer, Callable, tuple[int, ...]]] = [
     ),
     *(
         (
-            bp.MaxPool2d(kernel, stride, padding, dilation, ceil),
+            bp.MaxPool2d(kernel, stride, padding, dilation, ceil_mode=ceil),
             lambda k=kernel, s=stride, p=padding, d=dilation, c=ceil: nn.MaxPool2d(k, s, p, d, ceil_mode=c),
             (11, 9, 11),
         )
@@ -81,11 +81,19 @@ LAYERS: list[tuple[bp.layers.Layer, Callable, tuple[int, ...]]] = [
         for alpha, beta, k in ((1e-4, 0.75, 1.0), (0.5, 0.75, 2.0), (0.5, 1.3, 1.5))
     ),
     (bp.BatchNorm2d(), lambda: nn.BatchNorm2d(7), (7, 5, 6)),
-    (bp.BatchNorm2d(1e-3, 0.3, False), lambda: nn.BatchNorm2d(7, 1e-3, 0.3, affine=False), (7, 5, 6)),
+    (
+        bp.BatchNorm2d(eps=1e-3, momentum=0.3, affine=False),
+        lambda: nn.BatchNorm2d(7, 1e-3, 0.3, affine=False),
+        (7, 5, 6),
+    ),
     (bp.BatchNorm1d(), lambda: nn.BatchNorm1d(7), (7,)),
-    (bp.BatchNorm1d(1e-3, 1.0), lambda: nn.BatchNorm1d(7, 1e-3, 1.0), (7,)),
+    (bp.BatchNorm1d(eps=1e-3, momentum=1.0), lambda: nn.BatchNorm1d(7, 1e-3, 1.0), (7,)),
     (bp.BatchNorm1d(), lambda: nn.BatchNorm1d(7), (7, 5)),
-    (bp.BatchNorm1d(1e-3, None, False), lambda: nn.BatchNorm1d(7, 1e-3, None, affine=False), (7, 5)),
+    (
+        bp.BatchNorm1d(eps=1e-3, momentum=None, affine=False),
+        lambda: nn.BatchNorm1d(7, 1e-3, None, affine=False),
+        (7, 5),
+    ),
     (bp.BatchNorm1d(momentum=None), lambda: nn.BatchNorm1d(7, momentum=None), (7,)),
     (bp.BatchNorm2d(momentum=None), lambda: nn.BatchNorm2d(7, momentum=None), (7, 5, 6)),
 ]

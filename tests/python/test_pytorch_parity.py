@@ -143,7 +143,7 @@ LOSSES = [
     ("mse", functional.mse_loss, "targets"),
     ("mae", functional.l1_loss, "targets"),
     ("huber", functional.huber_loss, "targets"),
-    (bp.Huber(0.4), lambda x, y: functional.huber_loss(x, y, delta=0.4), "targets"),
+    (bp.Huber(delta=0.4), lambda x, y: functional.huber_loss(x, y, delta=0.4), "targets"),
     (
         "binary_cross_entropy_with_logits",
         lambda x, y: functional.binary_cross_entropy_with_logits(x, y, reduction="sum") / len(x),
@@ -151,7 +151,7 @@ LOSSES = [
     ),
     *(
         (
-            bp.CrossEntropy(smoothing, weight),
+            bp.CrossEntropy(label_smoothing=smoothing, class_weight=weight),
             lambda x, y, s=smoothing, w=weight: functional.cross_entropy(
                 x, y, label_smoothing=s, weight=None if w is None else torch.tensor(w, dtype=x.dtype)
             ),
@@ -200,9 +200,9 @@ def test_backward(layer: bp.layers.Layer, module: Callable, backend: str):
 OPTIMIZERS = [
     (bp.SGD(0.1), lambda p: torch.optim.SGD(p, 0.1)),
     (bp.SGD(0.1, weight_decay=0.01), lambda p: torch.optim.SGD(p, 0.1, weight_decay=0.01)),
-    (bp.SGD(0.05, 0.9, 0.01), lambda p: torch.optim.SGD(p, 0.05, 0.9, weight_decay=0.01)),
+    (bp.SGD(0.05, 0.9, weight_decay=0.01), lambda p: torch.optim.SGD(p, 0.05, 0.9, weight_decay=0.01)),
     (
-        bp.SGD(0.05, 0.9, 0.01, nesterov=True),
+        bp.SGD(0.05, 0.9, weight_decay=0.01, nesterov=True),
         lambda p: torch.optim.SGD(p, 0.05, 0.9, weight_decay=0.01, nesterov=True),
     ),
     (bp.Adam(), lambda p: torch.optim.Adam(p)),
@@ -252,7 +252,7 @@ SCHEDULES = [
         lambda o: torch.optim.lr_scheduler.CosineAnnealingLR(o, 12, eta_min=0.1 * 0.3),
     ),
     (
-        bp.ReduceLROnPlateau(0.5, patience=1, threshold=0.01, min_factor=0.1),
+        bp.ReduceLROnPlateau(factor=0.5, patience=1, threshold=0.01, min_factor=0.1),
         lambda o: torch.optim.lr_scheduler.ReduceLROnPlateau(o, "min", 0.5, 1, 0.01, min_lr=0.1 * 0.3, eps=0),
     ),
 ]
@@ -267,7 +267,7 @@ def test_schedules(schedule: bp.schedules.Schedule, theirs: Callable):
     scheduler = theirs(torch_optimizer)
     numbers = np.random.default_rng(2)
     for _ in range(12):
-        assert trainer.learning_rate == pytest.approx(torch_optimizer.param_groups[0]["lr"], rel=1e-12)
+        assert trainer.lr == pytest.approx(torch_optimizer.param_groups[0]["lr"], rel=1e-12)
         rows = numbers.integers(0, 11, 4)  # other data each epoch, so that the loss goes up and down
         history = trainer.fit(x[rows], labels[rows], verbose=0)
         torch_optimizer.step()

@@ -290,4 +290,4 @@ def test_the_bar_of_an_epoch_that_is_resumed_in_its_middle_ends_full(monkeypatch
     data = finite_dataset("test", run.network._core, X, LABELS, run.loss)
     assert not run._core.run(data, 10, True, 0.0), "one batch only"
     run.fit(X, LABELS, epochs=2, batch_size=10, verbose=1)
-    assert bars[0].n == bars[0].total == 40
+    assert bars[0]._bar.n == bars[0]._bar.total == 40

@@ -1,4 +1,4 @@
-"""Learning-rate schedules against their formulas, read off trainer.learning_rate."""
+"""Learning-rate schedules against their formulas, read off trainer.lr."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ by_epoch = pytest.mark.parametrize("schedule, factor", BY_EPOCH, ids=[repr(s) fo
 def test_by_epoch(schedule: bp.schedules.Schedule, factor: Callable[[int], float], batch_size: int):
     trainer = trainer_with(schedule)
     for epoch in range(EPOCHS):
-        assert trainer.learning_rate == pytest.approx(LR * factor(epoch), rel=1e-12, abs=1e-18)
+        assert trainer.lr == pytest.approx(LR * factor(epoch), rel=1e-12, abs=1e-18)
         trainer.fit(X, Y, batch_size=batch_size, verbose=0)
     rates = [LR * factor(epoch) for epoch in range(EPOCHS)]
     assert trainer.history["lr"] == pytest.approx(rates, rel=1e-12, abs=1e-18)
@@ -58,7 +58,7 @@ def test_warm_up_multiplies(
     for epoch in range(EPOCHS):
         rise = start + (1 - start) * min(1.0, (trainer.steps + 1) / steps)
         assert trainer.steps == 3 * epoch
-        assert trainer.learning_rate == pytest.approx(LR * factor(epoch) * rise, rel=1e-12, abs=1e-18)
+        assert trainer.lr == pytest.approx(LR * factor(epoch) * rise, rel=1e-12, abs=1e-18)
         trainer.fit(X, Y, batch_size=4, verbose=0)
 
 
@@ -66,7 +66,7 @@ def test_warm_up_step_by_step():
     trainer = trainer_with(bp.LinearWarmup(5, start_factor=0.1))
     rates = []
     for _ in range(8):
-        rates.append(trainer.learning_rate)
+        rates.append(trainer.lr)
         trainer.step(X.astype(float), Y)
     wanted = [LR * (0.1 + 0.9 * min(1.0, t / 5)) for t in range(1, 9)]
     assert rates == pytest.approx(wanted, rel=1e-12)
@@ -107,7 +107,9 @@ def plateau_rates(
 def test_reduce_on_plateau(watched: str, patience: int, threshold: float, least: float):
     """Noisy targets and a large rate, so that the loss goes up and down."""
     noisy = Y + np.random.default_rng(1).normal(size=len(Y))
-    trainer = trainer_with(bp.ReduceLROnPlateau(0.7, patience, threshold, least), lr=0.3)
+    trainer = trainer_with(
+        bp.ReduceLROnPlateau(factor=0.7, patience=patience, threshold=threshold, min_factor=least), lr=0.3
+    )
     validation = (X[:5] + 0.3, noisy[:5]) if watched == "val_loss" else None
     history = trainer.fit(X, noisy, epochs=40, batch_size=3, validation_data=validation, verbose=0)
     factors = plateau_rates(history[watched], 0.7, patience, threshold, least)

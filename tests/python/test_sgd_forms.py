@@ -40,7 +40,7 @@ def plain_loop(
     memory: dict[str, dict] = {name: {} for name in wanted}
     worst = 0.0
     for n in range(STEPS):
-        rate = trainer.learning_rate
+        rate = trainer.lr
         trainer.step(X[n : n + 1], y[n : n + 1])
         for name, g in net.gradients().items():
             wanted[name] = update(name, wanted[name], g, rate, memory[name])
@@ -76,7 +76,9 @@ def test_the_papers_form_is_not_pytorchs():
         for net, form in zip(nets, (True, False)):
             plain_loop(
                 net,
-                bp.Trainer(net, "mse", bp.SGD(0.1, 0.9, 0.05, lr_in_velocity=form, schedule=rates)),
+                bp.Trainer(
+                    net, "mse", bp.SGD(0.1, 0.9, weight_decay=0.05, lr_in_velocity=form, schedule=rates)
+                ),
                 paper(0.9, 0.05),
             )
         one, other = (net.state_dict()["0.weight"] for net in nets)
@@ -116,7 +118,7 @@ def test_rules_for_biases(
         )
 
     net = network()
-    optimizer = bp.SGD(0.1, momentum, 0.05, lr_in_velocity=True, schedule=schedule(), **options)
+    optimizer = bp.SGD(0.1, momentum, weight_decay=0.05, lr_in_velocity=True, schedule=schedule(), **options)
     assert plain_loop(net, bp.Trainer(net, "mse", optimizer), update) <= 1e-13
 
 
@@ -144,7 +146,9 @@ def test_backends_agree_in_float32():
     x, y = numbers.normal(size=(1, 203)), numbers.choice([-100.0, 100.0], (1, 203))
     nets = [bp.Network(203, [bp.Linear(203)], backend=backend) for backend in bp.backends()]
     for net in nets:
-        trainer = bp.Trainer(net, "mae", bp.SGD(0.1, 0.9, 0.1, lr_in_velocity=True, bias_lr_multiplier=2))
+        trainer = bp.Trainer(
+            net, "mae", bp.SGD(0.1, 0.9, weight_decay=0.1, lr_in_velocity=True, bias_lr_multiplier=2)
+        )
         for _ in range(3):
             trainer.step(x, y)
     for name, wanted in nets[-1].state_dict().items():
@@ -157,7 +161,7 @@ def test_backends_agree_in_float32():
 def test_a_saved_run_keeps_the_form(tmp_path: Path):
     X, y = data()
     optimizer = bp.SGD(
-        0.1, 0.9, 0.05, lr_in_velocity=True, bias_lr=0.02, bias_decay=False, schedule=schedule()
+        0.1, 0.9, weight_decay=0.05, lr_in_velocity=True, bias_lr=0.02, bias_decay=False, schedule=schedule()
     )
     whole = network()
     whole.fit(X, y, "mse", optimizer, epochs=4, batch_size=5, verbose=0)

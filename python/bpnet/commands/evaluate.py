@@ -47,7 +47,7 @@ def _encoded(
         raw = as_target(source.y)
     else:
         raise ValueError(f"evaluate: {options.data} has no targets")
-    X = features(source, model.preprocessing)
+    X, _ = features(source, model.preprocessing)
     return X, targets(raw, model.preprocessing, loss.name, source.where)
 
 

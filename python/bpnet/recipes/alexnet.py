@@ -170,7 +170,7 @@ def _announce(run: ImageRun, source: ImageSource, measured: ImageSource | None) 
     print(
         f"training on {len(source):,} photographs of {len(source.classes)} classes{test}; "
         f"{run.network.parameter_count:,} parameters, batches of {run.batches.batch_size}, "
-        f"rate {run.trainer.learning_rate:g}",
+        f"rate {run.trainer.lr:g}",
         flush=True,
     )
 
@@ -317,7 +317,7 @@ def _optimizer(settings: Mapping[str, Any]) -> SGD:
     return SGD(
         settings["lr"],
         settings["momentum"],
-        settings["weight_decay"],
+        weight_decay=settings["weight_decay"],
         schedule=ReduceLROnPlateau(factor=0.1, patience=settings["patience"]),
         lr_in_velocity=True,
         **BIASES[settings["biases"]],

@@ -3,30 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from bpnet import layers as bp_layers
 from bpnet import optimizers, schedules
 from bpnet.data.prepare import Prepared, prepare
 from bpnet.data.preprocessing import Preprocessing
 from bpnet.data.source import open_source
-from bpnet.layers import Dropout, Layer, Linear
+from bpnet.layers import ACTIVATIONS, Dropout, Layer, Linear
 from bpnet.losses import CrossEntropy, Huber, as_loss
 from bpnet.model import Model
 from bpnet.network import Network
 from bpnet.training import Callback, Checkpoint, EarlyStopping, Trainer
 
-ACTIVATIONS: dict[str, Callable[[], Layer]] = {
-    "tanh": bp_layers.Tanh,
-    "relu": bp_layers.ReLU,
-    "leaky_relu": bp_layers.LeakyReLU,
-    "sigmoid": bp_layers.Sigmoid,
-    "softplus": bp_layers.Softplus,
-    "gelu": bp_layers.GELU,
-    "silu": bp_layers.SiLU,
-}
-OPTIMIZERS = ("sgd", "adam", "adamw", "rmsprop")
+OPTIMIZERS = tuple(optimizers.FAMILY.classes)
 
 # What a run is begun with, where nothing else is said.
 DEFAULTS: dict[str, Any] = {
@@ -208,7 +198,7 @@ class TabularRun:
 def _layers(config: dict[str, Any], outputs: int) -> list[Layer]:
     chain: list[Layer] = []
     for width in config["layers"]:
-        chain += [Linear(width), ACTIVATIONS[config["activation"]]()]
+        chain += [Linear(width), ACTIVATIONS.named("train", config["activation"])]
         if config["dropout"]:
             chain.append(Dropout(config["dropout"]))
     return [*chain, Linear(outputs)]
@@ -216,9 +206,9 @@ def _layers(config: dict[str, Any], outputs: int) -> list[Layer]:
 
 def _loss(config: dict[str, Any]) -> Any:
     if config["loss"] == "cross_entropy":
-        return CrossEntropy(config["label_smoothing"])
+        return CrossEntropy(label_smoothing=config["label_smoothing"])
     if config["loss"] == "huber":
-        return Huber(config["huber_delta"])
+        return Huber(delta=config["huber_delta"])
     return as_loss("train", config["loss"])
 
 
@@ -227,13 +217,8 @@ def _optimizer(config: dict[str, Any]) -> optimizers.Optimizer:
     name = config["optimizer"]
     if "momentum" in given and name not in ("sgd", "rmsprop"):
         raise ValueError(f"train: --momentum goes with sgd and rmsprop, the optimizer is {name}")
-    classes: dict[str, Any] = {
-        "sgd": optimizers.SGD,
-        "adam": optimizers.Adam,
-        "adamw": optimizers.AdamW,
-        "rmsprop": optimizers.RMSprop,
-    }
-    return classes[name](**given, schedule=_schedule(config))
+    make: Any = optimizers.FAMILY.classes[name]
+    return make(**given, schedule=_schedule(config))
 
 
 def _schedule(config: dict[str, Any]) -> schedules.Schedule | None:
@@ -262,7 +247,7 @@ def _named_schedule(name: str, parts: list[str], epochs: int) -> schedules.Sched
         return schedules.CosineAnnealingLR(int(parts[0]) if parts else epochs)
     if name == "plateau":
         factor, patience = [*parts, *("0.1", "10")[len(parts) :]]
-        return schedules.ReduceLROnPlateau(float(factor), int(patience))
+        return schedules.ReduceLROnPlateau(factor=float(factor), patience=int(patience))
     raise ValueError(name)
 
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from bpnet import checks
+from bpnet.arguments import by_position
 
 if TYPE_CHECKING:
     from bpnet.training.trainer import Trainer
@@ -142,6 +143,7 @@ class EarlyStopping(_Watching):
 
     operation = "early stopping"
 
+    @by_position("such as EarlyStopping(patience=5)")
     def __init__(
         self,
         monitor: str = "val_loss",
@@ -217,6 +219,7 @@ class Checkpoint(_Watching):
     last = True
     operation = "checkpoint"
 
+    @by_position("such as Checkpoint('run.safetensors', save_best_only=True)")
     def __init__(
         self,
         path: str | os.PathLike[str],

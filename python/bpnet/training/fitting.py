@@ -30,7 +30,7 @@ def fit_network(
     """:meth:`bpnet.Network.fit`."""
     loss = as_loss("fit", loss)
     if class_weight is not None:
-        labels = None if y is None else arrays.numeric("fit", "y", y, objects=True)
+        labels = None if y is None else arrays.answers("fit", y)
         labels = labels if labels is not None and labels.ndim == 1 else None
         loss = with_class_weight("fit", loss, class_weight, labels, int(np.prod(network.output_shape)))
     optimizer = as_optimizer("fit", optimizer)
@@ -48,13 +48,7 @@ def fit_network(
 def _changes(kept: Trainer, loss: Loss, optimizer: Optimizer, seed: int | None) -> list[str]:
     """What makes it another run than the one before."""
     pairs = [("loss", loss, kept.loss), ("optimizer", optimizer, kept.optimizer)]
-    changes = [f"the {name} is {new}, it was {old}" for name, new, old in pairs if not _same(new, old)]
+    changes = [f"the {name} is {new}, it was {old}" for name, new, old in pairs if new != old]
     if seed is not None and seed != kept.seed:
         changes.append(f"the seed is {seed}, it was {kept.seed}")
     return changes
-
-
-def _same(new: Any, old: Any) -> bool:
-    return new.describe() == old.describe() and (
-        not isinstance(new, Optimizer) or new.schedule.describe() == old.schedule.describe()
-    )

@@ -60,9 +60,8 @@ class Loop:
     def run(self) -> History:
         """Train; the metrics of the epochs that were run."""
         trainer, core = self._trainer, self._core
-        trainer.network._trainer = (
-            trainer  # from here on: a fit that was refused leaves the run before it alone
-        )
+        # Only now: a fit that was refused leaves the run before it alone.
+        trainer.network._trainer = trainer
         trainer.history.truncate(trainer.epochs)  # C++, or a user of the core, may have put the run back
         trainer.history.best_epoch = trainer.history.undone = None
         history = History()

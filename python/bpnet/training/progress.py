@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
-from typing import Any
 
 from bpnet.progress_bar import new_bar
 
@@ -26,45 +24,37 @@ def _part(name: str, value: float) -> str:
 
 
 class Progress:
-    """A tqdm bar over the samples of all epochs; verbose 2 prints lines only, 0 nothing."""
+    """A bar over the samples of all epochs; verbose 2 prints lines only, 0 nothing."""
 
     def __init__(
         self, verbose: int, epochs: int, total: int | None, unit: str = " samples", initial: int = 0
     ) -> None:
         self.verbose = verbose
         self.last_epoch = epochs
-        self.bar: Any = None
-        if verbose == 1:
-            self.bar = new_bar(verbose, total, unit, initial=initial)
+        self.bar = new_bar(verbose, total, unit, initial=initial)
 
     def begin_epoch(self, epoch: int) -> None:
         """Name the epoch before the bar."""
-        if self.bar is not None:
-            self.bar.set_description(f"epoch {epoch}/{self.last_epoch}", refresh=False)
+        self.bar.describe(f"epoch {epoch}/{self.last_epoch}")
 
     def advance(self, samples: int) -> None:
         """Move the bar by so many samples."""
-        if self.bar is not None:
-            self.bar.update(samples)
+        self.bar.update(samples)
 
     def show(self, text: str) -> None:
         """Show text behind the bar."""
-        if self.bar is not None:
-            self.bar.set_postfix_str(text, refresh=False)
+        self.bar.note(text)
 
     def end_epoch(self, epoch: int, metrics: Mapping[str, float]) -> None:
         """Print the epoch's line."""
         if self.verbose:
-            self.line(f"epoch {epoch}/{self.last_epoch}: {metrics_text(metrics)}")
+            self.bar.say(f"epoch {epoch}/{self.last_epoch}: {metrics_text(metrics)}")
 
     def line(self, text: str) -> None:
-        """Print a line, above the bar if there is one."""
-        if self.bar is not None:
-            self.bar.write(text, file=sys.stdout)
-        elif self.verbose:
-            print(text, flush=True)
+        """Print another line."""
+        if self.verbose:
+            self.bar.say(text)
 
     def close(self) -> None:
         """Take the bar away."""
-        if self.bar is not None:
-            self.bar.close()
+        self.bar.close()

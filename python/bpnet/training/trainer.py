@@ -6,39 +6,25 @@ import json
 import os
 import weakref
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from bpnet import _core, arrays, checks, frames
-from bpnet._bridge import TRAINERS, dataset, finite_dataset, to_json
-from bpnet.evaluation import evaluate, outputs
+from bpnet import checks
+from bpnet._bridge import TRAINERS, dataset, to_json
 from bpnet.exclusive import alone
-from bpnet.losses import Loss, as_loss
-from bpnet.metrics import Function, Metric, as_metrics, measure
+from bpnet.losses import Loss, as_loss, loss_from
+from bpnet.metrics import Function
 from bpnet.network import Network, load
-from bpnet.optimizers import Optimizer, as_optimizer
-from bpnet.schedules import Schedule
-from bpnet.training.callbacks import Callback, as_callback, kept_state, take_state, wants_batches
+from bpnet.optimizers import Optimizer, as_optimizer, optimizer_from
+from bpnet.training.callbacks import Callback, as_callback, kept_state, take_state
+from bpnet.training.fit_data import FitOptions, source_of
 from bpnet.training.history import History
-from bpnet.training.loop import Loop, Measure
+from bpnet.training.loop import Loop
 from bpnet.training.notes import check_notes, read_notes, write_notes
-from bpnet.training.sources import ArraySource, BatchSource, Source
 
 #: ``f(name, values)``, which changes ``values`` in place.
 Reducer = Callable[[str, np.ndarray], object]
-
-
-class FitOptions(NamedTuple):
-    """The arguments of fit that are no data."""
-
-    epochs: int
-    batch_size: int
-    shuffle: bool
-    validation_split: float
-    metrics: Mapping[str, Function] | Sequence[str | Function]
-    verbose: int
-    online_block: int | None
 
 
 class Trainer:
@@ -132,7 +118,7 @@ class Trainer:
         return self._core.state["epoch"]
 
     @property
-    def learning_rate(self) -> float:
+    def lr(self) -> float:
         """The rate of the next step, as the schedule has it."""
         return self._core.learning_rate
 
@@ -200,7 +186,7 @@ class Trainer:
         called.sort(key=lambda callback: callback.last)
         epochs = checks.whole("fit", "epochs", options.epochs, least=0)
         names = self.network._check_columns("fit", X)
-        source, measures = self._source(X, y, sample_weight, validation_data, called, options)
+        source, measures = source_of(self, X, y, sample_weight, validation_data, called, options)
         states = list(self._callback_states)
         for callback in called:
             state = take_state(states, callback)
@@ -218,66 +204,6 @@ class Trainer:
             return loop.run()
         finally:
             self._say = _say_nothing
-
-    def _source(
-        self,
-        X: Any,
-        y: Any,
-        sample_weight: Any,
-        validation_data: tuple[Any, ...] | None,
-        callbacks: Sequence[Callback],
-        options: FitOptions,
-    ) -> tuple[Source, list[Measure]]:
-        """What is trained on, and what is measured after each epoch."""
-        batch_size = checks.whole("fit", "batch_size", options.batch_size)
-        if options.online_block is not None:
-            checks.whole("fit", "online_block", options.online_block, most=_core.most_online_block)
-        metrics = as_metrics("fit", options.metrics, self.loss, int(np.prod(self.network.output_shape)))
-        core = self.network._core
-        if y is None and _is_iterable_of_batches(X):
-            _check_batches(sample_weight, options.validation_split, metrics, validation_data)
-            batches = BatchSource(self._core, core, self.loss, X, self.network._check_columns)
-            return batches, self._validation(validation_data, metrics)
-        if options.validation_split:
-            if validation_data is not None:
-                raise ValueError("fit: validation_data and validation_split are given, give one of them")
-            parts = _split(X, y, sample_weight, options.validation_split, self.seed)
-            (X, y, sample_weight), validation_data = parts
-        data = finite_dataset("fit", core, X, y, self.loss, sample_weight)
-        by_batch = any(map(wants_batches, callbacks))
-        source = ArraySource(
-            self._core, data, batch_size, options.shuffle, options.online_block or 0, by_batch
-        )
-        measures = self._validation(validation_data, metrics)
-        if metrics:
-            measures.insert(0, self._measure("fit", X, y, metrics))
-        return source, measures
-
-    def _validation(self, data: tuple[Any, ...] | None, metrics: Sequence[Metric]) -> list[Measure]:
-        if data is None:
-            return []
-        if not isinstance(data, (tuple, list)) or len(data) not in (2, 3):
-            raise ValueError("fit: validation_data must be (X, y) or (X, y, sample_weight)")
-        X, y, *rest = data
-        operation = "fit (validation_data)"
-        core = self.network._core
-        self.network._check_columns(operation, X)
-        held = finite_dataset(operation, core, X, y, self.loss, rest[0] if rest else None)
-        own = self._measure(operation, X, y, metrics) if metrics else dict[str, float]
-
-        def validate() -> dict[str, float]:
-            result = evaluate(core, held, self.loss) | own()
-            return {"val_" + name: value for name, value in result.items()}
-
-        return [validate]
-
-    def _measure(
-        self, operation: str, X: Any, y: Any, metrics: Sequence[Metric]
-    ) -> Callable[[], dict[str, float]]:
-        core = self.network._core
-        x = arrays.numeric(operation, "X", X, objects=True)
-        answers = arrays.numeric(operation, "y", y, objects=True)
-        return lambda: measure(operation, metrics, answers, outputs(operation, core, x))
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the model and all that its training needs to go on bit-exactly: optimizer state,
@@ -309,8 +235,8 @@ class Trainer:
         trainer = cls.__new__(cls)
         trainer.network = network
         trainer._core = core
-        trainer.loss = _loss_from(json.loads(core.loss))
-        trainer.optimizer = _optimizer_from(json.loads(core.optimizer), json.loads(core.schedule))
+        trainer.loss = loss_from(json.loads(core.loss))
+        trainer.optimizer = optimizer_from(json.loads(core.optimizer), json.loads(core.schedule))
         trainer._callbacks = []
         trainer._say = _say_nothing
         trainer._opening = ""
@@ -337,49 +263,3 @@ def _first_row(trainer: weakref.ref[Trainer], rows: int) -> int:
 
 def _say_nothing(text: str) -> None:
     """Outside a fit."""
-
-
-def _is_iterable_of_batches(X: Any) -> bool:
-    return hasattr(X, "__iter__") and not hasattr(X, "__array__") and frames.column_names(X) is None
-
-
-def _check_batches(sample_weight: Any, split: float, metrics: Sequence[Metric], validation_data: Any) -> None:
-    """What cannot be said beside batches."""
-    if sample_weight is not None:
-        raise ValueError("fit: X gives batches; give weights as each batch's third item, not sample_weight")
-    if split:
-        raise ValueError("fit: X gives batches, which validation_split cannot part; give validation_data")
-    if metrics and validation_data is None:
-        raise ValueError("fit: X gives batches, and metrics are of the validation data alone then; give that")
-
-
-def _split(
-    X: Any, y: Any, sample_weight: Any, fraction: float, seed: int
-) -> tuple[tuple[Any, Any, Any], tuple[Any, Any, Any]]:
-    """(X, y, sample_weight) of the rows that are trained on, and of those that are held out."""
-    fraction = checks.number("fit", "validation_split", fraction)
-    if not 0 < fraction < 1:
-        raise ValueError(f"fit: validation_split is {fraction}, a fraction from 0 to below 1 is needed")
-    held = [("X", X), ("y", y)] + ([] if sample_weight is None else [("sample_weight", sample_weight)])
-    parts = [arrays.numeric("fit", name, value, objects=True) for name, value in held]
-    count = len(parts[0]) if parts[0].ndim else 0
-    for (name, _), part in zip(held, parts):
-        if part.ndim == 0 or len(part) != count:
-            raise ValueError(f"fit: X has {count} samples, {name} has shape {part.shape}")
-    if count < 2:
-        raise ValueError(f"fit: X has {count} samples, validation_split needs at least 2")
-    rows = arrays.split_rows("fit", count, fraction, seed)
-    first, second = ([part[of] for part in parts] + [None] * (3 - len(parts)) for of in rows)
-    return (first[0], first[1], first[2]), (second[0], second[1], second[2])
-
-
-def _loss_from(description: Mapping[str, Any]) -> Loss:
-    options = {key: value for key, value in description.items() if key != "name"}
-    return type(as_loss("load", description["name"]))(**options)
-
-
-def _optimizer_from(description: Mapping[str, Any], schedule: Mapping[str, Any]) -> Optimizer:
-    optimizer = as_optimizer("load", description["name"])
-    optimizer._options = {key: value for key, value in description.items() if key != "name"}
-    optimizer.schedule = Schedule(**schedule)
-    return optimizer
