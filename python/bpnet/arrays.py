@@ -216,10 +216,10 @@ def weights(operation: str, value: Any, count: int, dtype: np.dtype) -> np.ndarr
     return array if -64 < exponent < 64 else np.ldexp(array, -exponent)
 
 
-def split_rows(operation: str, count: int, fraction: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
+def split_rows(count: int, fraction: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """The rows that are trained on and those that are held out, each in their order, drawn from the seed alone."""
     held_out = round(count * fraction)
     if fraction > 0:
         held_out = min(max(1, held_out), count - 1)
-    order = _core.split_order(checks.seed(operation, seed), count).astype(np.int64)
+    order = _core.split_order(checks.seed("split", seed), count).astype(np.int64)
     return np.sort(order[held_out:]), np.sort(order[:held_out])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from bpnet import checks
+from bpnet import _core, checks
 from bpnet.arguments import by_position
 from bpnet.described import Described, Family
 from bpnet.schedules import Schedule, as_schedule, schedule_from
@@ -19,6 +19,7 @@ class Optimizer(Described):
     """Base of the optimizers. The object holds options; its running averages live in the trainer."""
 
     name: ClassVar[str] = ""
+    _check = staticmethod(_core.check_optimizer)
 
     def __init_subclass__(cls) -> None:
         cls.operation = cls.name

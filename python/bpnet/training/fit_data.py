@@ -103,7 +103,7 @@ def _split(samples: _Samples, fraction: float, seed: int) -> tuple[_Samples, _Sa
     parts = [X, arrays.answers("fit", samples.y)]
     if samples.sample_weight is not None:
         parts.append(arrays.numeric("fit", "sample_weight", samples.sample_weight, objects=True))
-    first, second = arrays.split_rows("fit", len(X), fraction, seed)
+    first, second = arrays.split_rows(len(X), fraction, seed)
     return _Samples(*(part[first] for part in parts)), _Samples(*(part[second] for part in parts))
 
 
