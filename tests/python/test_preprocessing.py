@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 import bpnet as bp
 from bpnet import _core
 from bpnet.data import Preprocessing
+from test_files import opened, tiny, write
 
 NUMBER = {"name": "n", "categories": []}
 COLOUR = {"name": "c", "categories": ["red", "blue", "green"]}
@@ -375,6 +377,37 @@ def test_a_preprocessing_fits_its_network(
     else:
         with pytest.raises(ValueError, match="^preprocessing: " + re.escape(message)):
             p.check_network(inputs, outputs)
+
+
+def with_preprocessing(path: Path, description: dict[str, Any]) -> None:
+    """A whole model file, 2 inputs and 2 outputs, with this preprocessing."""
+    tiny().save(path)
+    head, data = opened(path)
+    head["__metadata__"]["bpnet.preprocessing"] = json.dumps(description)
+    write(path, head, data)
+
+
+@pytest.mark.parametrize("name", LIES)
+def test_files_whose_preprocessing_lies(tmp_path: Path, name: str):
+    description, message = LIES[name]
+    with_preprocessing(tmp_path / "model", description)
+    with pytest.raises(bp.FileFormatError, match="^load: preprocessing: .*" + re.escape(message)):
+        bp.load_model(tmp_path / "model")
+
+
+def test_files_whose_preprocessing_does_not_fit(tmp_path: Path):
+    two = {"columns": [NUMBER, {**NUMBER, "name": "m"}], "output": "logits", "classes": ["a", "b"]}
+    with_preprocessing(tmp_path / "model", two)
+    assert len(bp.load_model(tmp_path / "model").predict([{"n": 1, "m": 2}])) == 1
+    for changed in (
+        {"columns": [NUMBER]},
+        {"classes": ["a", "b", "c"]},
+        {"mean": [1, 2, 3]},
+        {"output": "logit"},
+    ):
+        with_preprocessing(tmp_path / "model", two | changed)
+        with pytest.raises(bp.FileFormatError, match="^load: preprocessing: "):
+            bp.load_model(tmp_path / "model")
 
 
 def test_probabilities():
