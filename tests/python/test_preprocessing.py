@@ -212,6 +212,18 @@ def test_columns_of_other_sizes():
         Preprocessing().encode([])
 
 
+def test_wide_and_long_tables():
+    """More fields than are looked up at once; rows keep their places."""
+    for columns, rows in ((3000, 400), (3, 400_000)):
+        table = [{"name": f"c{i}", "categories": []} for i in range(columns)]
+        table[-1] = {"name": "last", "categories": ["a", "b"]}
+        names = [str(row) for row in range(rows)]
+        X, kept = Preprocessing(table).encode([*[names] * (columns - 1), ["a", "b"] * (rows // 2)])
+        assert kept.all() and X.shape == (rows, columns + 1)
+        assert (X[:, :-2] == np.arange(rows)[:, None]).all()
+        assert (X[:, -2] == 1 - np.arange(rows) % 2).all() and (X[:, -1] == np.arange(rows) % 2).all()
+
+
 def test_a_number_that_overflows_the_networks_dtype():
     largest = float(np.finfo(np.float32).max)
     p = Preprocessing([NUMBER], mean=[0.0], scale=[0.5])
