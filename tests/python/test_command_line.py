@@ -20,6 +20,7 @@ import pytest
 import bpnet as bp
 from bpnet.__main__ import main
 from bpnet.data import Preprocessing, read_csv
+from bpnet.data.encoding import encode_table
 from ctrl_c import HANG, heeded
 from test_data_files import idx
 from test_files import tensors
@@ -108,7 +109,7 @@ def test_a_classifier_on_a_table(tmp_path: Path, data: Path, good: Callable[...,
 
     predicted = list(csv.reader(io.StringIO("\n".join(good("predict", model, data)))))
     assert predicted == [["kind"], *[[answer] for answer in answers]]
-    X, kept = Preprocessing.from_description(known).encode_table(read_csv(data))
+    X, kept = encode_table(read_csv(data), Preprocessing.from_description(known))
     assert kept.all() and np.array_equal(net.predict(X), scores)
 
     good("predict", model, data, "--probabilities", "--output", tmp_path / "out.csv")

@@ -33,6 +33,11 @@ TableEncoder encoder_for(const BasicNetwork<T>&, const Preprocessing& preprocess
   return TableEncoder(preprocessing, infinite_from<T>());
 }
 
+[[noreturn]] void refuse_photographs() {
+  fail<ValueError>(
+      "model: it was trained on photographs; preprocessing().image->augmenter() cuts its input from them");
+}
+
 }  // namespace
 
 Model::Model(AnyNetwork network, Preprocessing preprocessing)
@@ -48,6 +53,7 @@ Model::Model(AnyNetwork network, Preprocessing preprocessing)
 }
 
 bool Model::encode(const std::vector<std::string>& fields, double* x) const {
+  if (preprocessing_.image) refuse_photographs();
   if (!encoder_) {
     fail<ValueError>("model: it was trained on arrays of ", input_count_, " numbers, not on a table");
   }
@@ -55,6 +61,7 @@ bool Model::encode(const std::vector<std::string>& fields, double* x) const {
 }
 
 void Model::encode(std::span<const double> numbers, double* x) const {
+  if (preprocessing_.image) refuse_photographs();
   if (encoder_) fail<ValueError>("model: it was trained on a table, fields of text are needed");
   if (numbers.size() != input_count_) {
     fail<ShapeError>("model: the sample has ", numbers.size(), " numbers, the network's input ",

@@ -193,10 +193,18 @@ def _fields(count: int) -> str:
 
 
 def _check_header(table: Table) -> None:
-    """A first line that looks like the others is data: each name a number, or a text that its column has too."""
+    """A first line that looks like the others is data: each name a number, or a string that its column has too."""
     numbers = _core.parse_numbers(table.header, ".", "", [])[1] == _core.NUMBER
-    if all(number or name in column for name, number, column in zip(table.header, numbers, table.columns)):
-        raise ValueError(
-            f"{table.path}, line 1: the first line is data ({', '.join(table.header[:3])}…), names of the "
-            "columns are needed; write a header above it"
-        )
+    if not all(
+        number or name in column for name, number, column in zip(table.header, numbers, table.columns)
+    ):
+        return
+    again = next(
+        (row for row, fields in enumerate(zip(*table.columns)) if list(fields) == table.header), None
+    )
+    if again is not None and not numbers.any():
+        raise ValueError(f"{table.where(again)}: the header again; leave the line out")
+    raise ValueError(
+        f"{table.path}, line 1: the first line is data ({', '.join(table.header[:3])}…), names of the columns are "
+        "needed; write a header above it"
+    )

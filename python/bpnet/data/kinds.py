@@ -31,7 +31,7 @@ _KINDS = {
     "amounts of money": rf"[+-]?{_CURRENCY} ?[+-]?{_AMOUNT}[kmb]?|[+-]?{_AMOUNT}{_CURRENCY}",
     "dates": rf"(?:{_DATE})(?:[t ] ?{_TIME})?",
     "times": _TIME,
-    "numbers with a unit": rf"[+-]?{_AMOUNT}(?!(?:st|nd|rd|th)$)[a-zµμ°ω\"][a-z0-9µμ°ω²³/%·\"^-]*",
+    "numbers with a unit": rf"[+-]?{_AMOUNT}(?!(?:st|nd|rd|th)$)[a-zµμ°ω'\"][a-z0-9µμ°ω²³/%·\"^-]*",
 }
 _PATTERNS = {kind: re.compile(pattern, re.IGNORECASE) for kind, pattern in _KINDS.items()}
 _IDENTIFIER = re.compile(r"(?:^|[ _.-])(?i:id|key|index)$|(?<=[a-z])I[dD]$")

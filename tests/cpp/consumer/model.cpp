@@ -2,7 +2,7 @@
 //
 //   model FOLDER       checks what the headers promise, with files in FOLDER: prints "ok" and returns 0, or
 //                      prints each check that failed and returns 1
-//   model FILE ROWS    answers the rows of a model file. Rows end with U+001E, their fields with U+001F. One
+//   model FILE ROWS    answers the rows of a model file. Fields end with U+001F, rows with U+001E. One
 //                      line for each row, then one for each row that has an answer, computed as one batch:
 //                      "dropped", "class INDEX NAME PROBABILITY…" or "values VALUE…", floats in hexadecimal.
 #include <bpnet/bpnet.h>
@@ -125,6 +125,22 @@ void a_model_file_answers(const std::string& folder) {
   bpnet::Model plain = bpnet::load_model(path);
   check(plain.predict(std::vector<double>{1, 2}).values.size() == 1, "a model of arrays has no value");
   expect<bpnet::ValueError>([&] { plain.predict({"1", "2"}); }, "trained on arrays", "fields for arrays");
+
+  constexpr std::size_t crop = 5;
+  bpnet::Network pictures({3, crop, crop}, {bpnet::flatten(), bpnet::linear(2)}, {.seed = 1});
+  bpnet::Preprocessing kept;
+  kept.output = bpnet::OutputKind::kLogits;
+  kept.classes = {"cat", "dog"};
+  kept.image = bpnet::ImageInput{{.size = 8, .mean = std::vector<float>(8 * 8 * 3)}, crop, false};
+  pictures.preprocessing = kept.describe();
+  bpnet::save(pictures, path);
+  expect<bpnet::ValueError>([&] { bpnet::load_model(path).predict({"cat.jpg"}); }, "trained on photographs",
+                            "fields for photographs");
+  kept.image->crop = crop + 1;
+  pictures.preprocessing = kept.describe();
+  bpnet::save(pictures, path);
+  expect<bpnet::FileFormatError>([&] { bpnet::load_model(path); }, "the network's input has (3, 5, 5)",
+                                 "windows of another size");
   std::remove(path.c_str());
 }
 
