@@ -207,7 +207,7 @@ def test_a_folder_for_plots(tmp_path: Path):
 WRITERS: dict[str, Callable[[Path], object]] = {
     "history": lambda path: bp.History(epoch=[1, 2], loss=[2.0, 1.0]).plot(path),
     "filters": lambda path: bp.plots.plot_filters(
-        bp.Network((3, 8, 8), [bp.Conv2d(2, 3)]).state_dict()["0.weight"], path
+        bp.Network((3, 8, 8), [bp.Conv2d(2, 3)]).state_dict()["0.weight"], path=path
     ),
 }
 
