@@ -310,12 +310,10 @@ def _check_rows(operation: str, rows: Any) -> None:
     """A row by itself is refused: it may be taken for a column."""
     if isinstance(rows, Mapping):
         one = bool(rows) and all(np.ndim(value) == 0 for value in rows.values())
+    elif isinstance(rows, (list, tuple)):
+        one = bool(rows) and all(np.ndim(each) == 0 and not isinstance(each, (str, Mapping)) for each in rows)
     else:
-        listed_numbers = (
-            isinstance(rows, (list, tuple)) and bool(rows) and all(np.ndim(each) == 0 for each in rows)
-        )
-        is_numbers = listed_numbers and not any(isinstance(each, (str, Mapping)) for each in rows)
-        one = is_numbers or (isinstance(rows, np.ndarray) and rows.ndim == 1 and rows.dtype.names is None)
+        one = getattr(rows, "ndim", 2) == 1 and getattr(getattr(rows, "dtype", None), "names", None) is None
     if one:
         raise ValueError(f"{operation}: this is a single row; give a list of one, [row]")
 
