@@ -168,6 +168,17 @@ def test_what_is_no_target(tmp_path: Path, y: Any, words: str):
     refused(tmp_path, {"X": X, "y": y}, "d.npz", "y", words)
 
 
+def test_strings_that_are_no_classes(tmp_path: Path):
+    for names, words in (
+        (np.arange(40).astype("M8[D]").astype(str), "dates"),
+        (np.array([f"u{i}" for i in range(40)]), "40"),
+    ):
+        refused(tmp_path, {"X": X, "y": names}, "row 0", words, "--task classification")
+        assert (
+            len(prepared(tmp_path, {"X": X, "y": names}, task="classification").preprocessing.classes) == 40
+        )
+
+
 def test_missing_targets(tmp_path: Path):
     y = X[:, 0].copy()
     y[[5, 9]] = np.nan

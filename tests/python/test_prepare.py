@@ -333,6 +333,7 @@ def test_the_task_is_guessed_and_said(tmp_path: Path, name: str):
     ("fields", "words"),
     [
         (["12 %", "13 %"], "percentages"),
+        (["12 kg", "13 kg"], "--task classification takes each as a class"),
         (["2024-01-01", "2024-01-02"], "dates"),
         ([f"id{row}" for row in range(ROWS)], "40 distinct strings"),
         (["1", "2", "x", "3"], "'x'"),
