@@ -27,6 +27,7 @@ _NEARLY_UNIQUE, _MANY = 0.5, 0.1
 _FEW_ROWS = 20  # too few to tell identifiers from categories
 _WORDS_OF_A_SENTENCE = 4
 _MOST_LINES = 60
+_MOST_PARTS = 10  # of a name with commas
 
 # What pandas calls a column without a name.
 _UNNAMED = re.compile(r"|Unnamed: \d+")
@@ -106,30 +107,29 @@ class _Options:
             ("numeric", self.numeric),
             ("categorical", self.categorical),
         ):
-            for column in names:
+            for column in sorted(names):
                 if said.setdefault(column, name) != name:
                     raise ValueError(
                         f"{table}: column {column!r} is named by {option(said[column])} and by {option(name)}"
                     )
-        if self.target in self.drop:
+        if self.target is not None and self.target in self.drop:
             raise ValueError(
                 f"{table}: column {self.target!r} is the target, {option('drop', [self.target])} leaves it out"
             )
 
 
-def _resolved(table: Table, names: Sequence[str] | None) -> list[str]:
-    """The columns that are named; one with a comma in its name may have been taken for several."""
-    found: list[str] = []
-    rest = list(names or ())
-    while rest:
-        joins = (
-            (mark.join(rest[:count]), count) for count in range(1, len(rest) + 1) for mark in (", ", ",")
-        )
-        name, count = next(((name, count) for name, count in joins if name in table), (rest[0], 1))
+def _resolved(table: Table, names: Sequence[str] | None) -> frozenset[str]:
+    """The columns that are named; one with commas in its name may have been taken for several."""
+    found: set[str] = set()
+    given = list(names or ())
+    begin = 0
+    while begin < len(given):
+        ends = range(begin + 1, min(len(given), begin + _MOST_PARTS) + 1)
+        joined = ((mark.join(given[begin:end]), end) for end in ends for mark in (", ", ","))
+        name, begin = next(((name, end) for name, end in joined if name in table), (given[begin], begin + 1))
         table.index(name)
-        found.append(name)
-        rest = rest[count:]
-    return found
+        found.add(name)
+    return frozenset(found)
 
 
 def describe_columns(table: Table, config: Mapping[str, Any]) -> list[ColumnDecision]:
@@ -174,7 +174,8 @@ def describe_target(
         classes: whether its fields name classes, whatever they look like.
     """
     said = {key: config.get(key) for key in ("missing_values", "decimal", "thousands")}
-    said["categorical"] = [name] if name in (config.get("categorical") or ()) else []
+    for key in ("numeric", "categorical"):
+        said[key] = [name] if name in (config.get(key) or ()) else []
     said["target"] = name
     return _decide(table, table.index(name), _Options(table, said), classes)[0]
 
