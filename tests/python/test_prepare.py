@@ -355,6 +355,7 @@ def test_targets_that_are_not_said_well(tmp_path: Path):
     refused(tmp_path, columns, "no column 'Kind'", "did you mean 'kind'", target="Kind")
     refused(tmp_path, columns, "--target is missing", "x, kind", target=None)
     refused(tmp_path, columns, "'a'", "--task regression", task="regression")
+    refused(tmp_path, columns, "'a'", "numbers are written", numeric=["kind"])
     with pytest.raises(ValueError, match="target.*'kind'.*beside it"):
         prepare(open_source(({"x": [1, 2]}, ["a", "b"])), CONFIG)
 

@@ -344,7 +344,7 @@ def encode_target(
         preprocessing: the model's.
         loss: the loss's name.
         rows: the indices of the rows.
-        where: tells a row's place in the data, for errors.
+        where: tells where a row is in the data, for errors.
     """
     classes = preprocessing.classes
     if target.names is None:
@@ -360,9 +360,9 @@ def encode_target(
     names = [target.names[row] for row in rows.tolist()]
     labels = np.array([index.get(name, -1) for name in names], np.int64)
     if (labels < 0).any():
-        place = int((labels < 0).argmax())
+        first = int((labels < 0).argmax())
         raise ValueError(
-            f"{where(int(rows[place]))}: the class {names[place]!r} is not one of {shown_names(classes)}"
+            f"{where(int(rows[first]))}: the class {names[first]!r} is not one of {shown_names(classes)}"
         )
     if loss == "cross_entropy":
         return labels
