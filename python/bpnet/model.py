@@ -44,6 +44,7 @@ class Model:
     def __init__(self, network: Network, trainer: Trainer | None = None) -> None:
         self.network = network
         self.preprocessing = Preprocessing.from_description(network.preprocessing)
+        self.preprocessing.check_network(network.input_shape, network.output_shape)
         self.trainer = trainer
 
     @property
@@ -297,13 +298,15 @@ def load_model(path: str | os.PathLike[str], backend: str | None = None) -> Mode
 
     Raises:
         OSError: the file cannot be read.
-        FileFormatError: it is not a whole bpnet file.
+        FileFormatError: it is not a whole bpnet file, or its preprocessing does not fit its network.
     """
     _, run = _core.inspect(checks.path("load", path))
-    if run:
-        trainer = Trainer.load(path, backend)
-        return Model(trainer.network, trainer)
-    return Model(load_network(path, backend))
+    trainer = Trainer.load(path, backend) if run else None
+    network = trainer.network if trainer else load_network(path, backend)
+    try:
+        return Model(network, trainer)
+    except ValueError as error:
+        raise _core.FileFormatError(f"load: {error}") from None
 
 
 def _check_rows(operation: str, rows: Any) -> None:
