@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable, Mapping
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from bpnet import _core, checks
 from bpnet.arguments import by_position
@@ -54,12 +54,23 @@ Extent = int | tuple[int, int]
 
 
 class Layer(Described):
-    """A layer's description. It holds options and no numbers; the network holds those."""
+    """A layer's description. It holds options and no numbers; the network holds those.
+
+    Layers with parameters, BatchNorm's and those that hold others take ``trainable=False``, which freezes them with
+    all layers within: their parameters stay as they are, neither updated nor decayed, and have no gradient;
+    backward ends at the first layer that is not frozen. A frozen BatchNorm normalises by its running statistics
+    in training too, and these stay, as Keras's; dropout goes on. It is a part of the architecture in the model file.
+    """
 
     name: str | None = None
     _check = staticmethod(_core.check_layer)
-    # What a description leaves out where it is None or empty.
-    _optional = ("init", "bias_init", "shortcut")
+    # What a description leaves out, by option.
+    _left_out: ClassVar[Mapping[str, Any]] = {
+        "init": None,
+        "bias_init": None,
+        "shortcut": [],
+        "trainable": True,
+    }
 
     def _set(self, **options: Any) -> None:
         super()._set(**{name: _one_form(self.operation, name, value) for name, value in options.items()})
@@ -86,7 +97,8 @@ class Layer(Described):
         """The layer as a model file stores it."""
         name = {} if self.name is None else {"name": self.name}
         options = super().describe()
-        kept = {key: value for key, value in options.items() if value or key not in self._optional}
+        left_out = self._left_out
+        kept = {key: value for key, value in options.items() if key not in left_out or value != left_out[key]}
         return {"type": type(self).__name__} | name | kept
 
     @classmethod
@@ -144,13 +156,14 @@ class Sequential(Layer):
 
     Args:
         layers: at least one.
+        trainable: False freezes all layers within; see :class:`Layer`.
     """
 
     operation = "sequential"
 
     @by_position("one list: Sequential([Linear(8), Tanh()])")
-    def __init__(self, layers: Iterable[Layer]) -> None:
-        self._set(layers=_nested("sequential", "layers", layers))
+    def __init__(self, layers: Iterable[Layer], *, trainable: bool = True) -> None:
+        self._set(layers=_nested("sequential", "layers", layers), **_trainable("sequential", trainable))
 
 
 class Residual(Layer):
@@ -163,6 +176,7 @@ class Residual(Layer):
     Args:
         layers: at least one.
         shortcut: the other way, whose output must have the same shape.
+        trainable: False freezes all layers within; see :class:`Layer`.
 
     Raises:
         ValueError: the two ways give different shapes (from the network, which shows both).
@@ -171,10 +185,13 @@ class Residual(Layer):
     operation = "residual"
 
     @by_position()
-    def __init__(self, layers: Iterable[Layer], shortcut: Iterable[Layer] = ()) -> None:
+    def __init__(
+        self, layers: Iterable[Layer], shortcut: Iterable[Layer] = (), *, trainable: bool = True
+    ) -> None:
         self._set(
             layers=_nested("residual", "layers", layers),
             shortcut=_nested("residual", "shortcut", shortcut),
+            **_trainable("residual", trainable),
         )
 
 
@@ -198,6 +215,7 @@ class Parallel(Layer):
     Args:
         branches: at least one.
         merge: "sum" or "concat".
+        trainable: False freezes all layers within; see :class:`Layer`.
 
     Raises:
         ValueError: another ``merge``, or branches whose outputs do not fit together (from the network, which
@@ -208,14 +226,18 @@ class Parallel(Layer):
     _stored = {"branches": "layers"}
 
     @by_position()
-    def __init__(self, branches: Iterable[Layer | Iterable[Layer]], merge: str = "sum") -> None:
+    def __init__(
+        self, branches: Iterable[Layer | Iterable[Layer]], merge: str = "sum", *, trainable: bool = True
+    ) -> None:
         layers = [
             _branch(f"branches[{index}]", branch)
             for index, branch in enumerate(checks.items("parallel", "branches", branches))
         ]
         if not layers:
             raise ValueError("parallel: no branches given, at least one is needed")
-        self._set(branches=_nested("parallel", "branches", layers), merge=merge)
+        self._set(
+            branches=_nested("parallel", "branches", layers), merge=merge, **_trainable("parallel", trainable)
+        )
 
 
 def _branch(name: str, branch: Any) -> Layer:
@@ -234,6 +256,7 @@ class Linear(Layer):
         bias: whether there is a b.
         init: how W is drawn; ``None`` is PyTorch's U(−1/√in_features, 1/√in_features).
         bias_init: how b is drawn; ``None`` is the same.
+        trainable: False leaves W and b as they are; see :class:`Layer`.
 
     The input is flat, of shape (in_features,); put a :class:`Flatten` before it otherwise.
     """
@@ -248,9 +271,10 @@ class Linear(Layer):
         bias: bool = True,
         init: Initializer | None = None,
         bias_init: Initializer | None = None,
+        trainable: bool = True,
     ) -> None:
         inits = _initializers("linear", init=init, bias_init=bias_init)
-        self._set(out_features=out_features, bias=bias, **inits)
+        self._set(out_features=out_features, bias=bias, **inits, **_trainable("linear", trainable))
 
 
 class Conv2d(Layer):
@@ -271,6 +295,7 @@ class Conv2d(Layer):
         init: how W is drawn; ``None`` is PyTorch's U(−1/√fan_in, 1/√fan_in), where fan_in is
             channels / groups · kernel height · kernel width.
         bias_init: how b is drawn; ``None`` is the same.
+        trainable: False leaves W and b as they are; see :class:`Layer`.
 
     Raises:
         ValueError: from the network, for channels that groups does not divide and for a kernel larger than
@@ -292,6 +317,7 @@ class Conv2d(Layer):
         bias: bool = True,
         init: Initializer | None = None,
         bias_init: Initializer | None = None,
+        trainable: bool = True,
     ) -> None:
         self._set(
             out_channels=out_channels,
@@ -302,7 +328,12 @@ class Conv2d(Layer):
             groups=groups,
             bias=bias,
             **_initializers("conv2d", init=init, bias_init=bias_init),
+            **_trainable("conv2d", trainable),
         )
+
+
+def _trainable(operation: str, trainable: bool) -> dict[str, bool]:
+    return {"trainable": checks.flag(operation, "trainable", trainable)}
 
 
 def _initializers(operation: str, **given: Initializer | None) -> dict[str, Initializer | None]:
@@ -439,13 +470,22 @@ class BatchNorm1d(Layer):
         momentum: from 0 to 1; ``None`` is 1 / the number of batches so far, which makes the running ones
             the mean of all batches'.
         affine: whether there are a weight, 1 at first, and a bias, 0 at first, of shape (features,).
+        trainable: False takes the running mean and variance in training too, and leaves them, weight and bias
+            as they are; see :class:`Layer`.
     """
 
     operation = "batch_norm1d"
 
     @by_position("the number of features is inferred: BatchNorm1d(), not BatchNorm1d(64)")
-    def __init__(self, *, eps: float = 1e-5, momentum: float | None = 0.1, affine: bool = True) -> None:
-        self._set(eps=eps, momentum=momentum, affine=affine)
+    def __init__(
+        self,
+        *,
+        eps: float = 1e-5,
+        momentum: float | None = 0.1,
+        affine: bool = True,
+        trainable: bool = True,
+    ) -> None:
+        self._set(eps=eps, momentum=momentum, affine=affine, **_trainable("batch_norm1d", trainable))
 
 
 class BatchNorm2d(Layer):
@@ -454,8 +494,15 @@ class BatchNorm2d(Layer):
     operation = "batch_norm2d"
 
     @by_position("the number of channels is inferred: BatchNorm2d(), not BatchNorm2d(64)")
-    def __init__(self, *, eps: float = 1e-5, momentum: float | None = 0.1, affine: bool = True) -> None:
-        self._set(eps=eps, momentum=momentum, affine=affine)
+    def __init__(
+        self,
+        *,
+        eps: float = 1e-5,
+        momentum: float | None = 0.1,
+        affine: bool = True,
+        trainable: bool = True,
+    ) -> None:
+        self._set(eps=eps, momentum=momentum, affine=affine, **_trainable("batch_norm2d", trainable))
 
 
 class Tanh(Layer):

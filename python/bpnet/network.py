@@ -122,7 +122,7 @@ class Network:
 
     @property
     def parameter_count(self) -> int:
-        """How many numbers are trained."""
+        """How many numbers the parameters hold, those of frozen layers too."""
         return self._core.parameter_count
 
     @property
@@ -211,8 +211,9 @@ class Network:
         return f"Network(input_shape={self.input_shape}, layers=[{types}], dtype={self.dtype.name!r}{origin})"
 
     def summary(self) -> None:
-        """Print a table of the layers with their output shapes and parameters; what nests is indented, under
-        the line of the layer that holds it. Below it, what the network was trained on, where its file says so."""
+        """Print a table of the layers with their output shapes and parameters, and which are frozen; what nests is
+        indented, under the line of the layer that holds it. Below it, what the network was trained on, where its
+        file says so."""
         print(summary_text(self._core))
         origin = trained_on(self.preprocessing)
         if origin:
@@ -261,7 +262,8 @@ class Network:
         return StateDictKeys(missing, unexpected)
 
     def gradients(self) -> dict[str, np.ndarray]:
-        """Read-only views of the gradients of the last backward, under the parameters' names."""
+        """Read-only views of the gradients of the last backward or step, under the parameters' names. After a step
+        they are as the optimizer has clipped them. Those of frozen layers are left out: nobody makes them."""
         return self._core.gradients()
 
     # Forward and backward.

@@ -23,20 +23,26 @@ FAMILIES: list[Family[Any]] = [
 
 # For each class two values of every option: the first makes the object, the second one that differs by it alone.
 TWO: dict[type[Described], dict[str, tuple[Any, Any]]] = {
-    bp.Sequential: {"layers": ([bp.Linear(3), bp.Tanh()], [bp.Linear(3), bp.Tanh().named("t")])},
+    bp.Sequential: {
+        "layers": ([bp.Linear(3), bp.Tanh()], [bp.Linear(3), bp.Tanh().named("t")]),
+        "trainable": (False, True),
+    },
     bp.Residual: {
         "layers": ([bp.Linear(3, init=bp.HeNormal())], [bp.Linear(3)]),
         "shortcut": ([], [bp.Linear(3)]),
+        "trainable": (True, False),
     },
     bp.Parallel: {
         "branches": ([[], bp.Linear(3), [bp.Linear(3), bp.ReLU()]], [[], bp.Linear(3)]),
         "merge": ("sum", "concat"),
+        "trainable": (True, False),
     },
     bp.Linear: {
         "out_features": (3, 4),
         "bias": (True, False),
         "init": (None, bp.HeNormal()),
         "bias_init": (bp.Constant(0.5), bp.Constant(0.25)),
+        "trainable": (False, True),
     },
     bp.Conv2d: {
         "out_channels": (4, 8),
@@ -48,6 +54,7 @@ TWO: dict[type[Described], dict[str, tuple[Any, Any]]] = {
         "bias": (False, True),
         "init": (bp.Normal(std=0.1), bp.Normal(std=0.2)),
         "bias_init": (None, bp.Constant()),
+        "trainable": (True, False),
     },
     bp.MaxPool2d: {
         "kernel_size": (3, (3, 2)),
@@ -72,15 +79,25 @@ TWO: dict[type[Described], dict[str, tuple[Any, Any]]] = {
         "groups": (1, 2),
         "within_map": (False, True),
     },
-    bp.BatchNorm1d: {"eps": (1e-5, 1e-3), "momentum": (0.1, None), "affine": (True, False)},
-    bp.BatchNorm2d: {"eps": (1e-3, 1e-5), "momentum": (None, 0.1), "affine": (False, True)},
+    bp.BatchNorm1d: {
+        "eps": (1e-5, 1e-3),
+        "momentum": (0.1, None),
+        "affine": (True, False),
+        "trainable": (True, False),
+    },
+    bp.BatchNorm2d: {
+        "eps": (1e-3, 1e-5),
+        "momentum": (None, 0.1),
+        "affine": (False, True),
+        "trainable": (False, True),
+    },
     **{cls: {} for cls in (bp.Tanh, bp.ReLU, bp.Sigmoid, bp.SiLU, bp.Softmax, bp.Flatten)},
     bp.LeakyReLU: {"negative_slope": (0.01, 0.1)},
     bp.Softplus: {"beta": (2.0, 1.0)},
     bp.GELU: {"approximate": ("none", "tanh")},
     bp.Dropout: {"p": (0.5, 0.1), "scale_at": ("test", "training")},
     **{cls: {} for cls in (bp.HalfSquaredError, bp.SquaredError, bp.MSE, bp.MAE)},
-    bp.BinaryCrossEntropyWithLogits: {},
+    bp.BinaryCrossEntropyWithLogits: {"outputs": ("mean", "sum")},
     bp.Huber: {"delta": (0.1, 1.0)},
     bp.CrossEntropy: {"label_smoothing": (0.1, 0.0), "class_weight": (None, [1, 2.5])},
     bp.SGD: {
@@ -93,6 +110,8 @@ TWO: dict[type[Described], dict[str, tuple[Any, Any]]] = {
         "bias_lr": (None, 0.02),
         "bias_lr_multiplier": (1.0, 2.0),
         "bias_decay": (True, False),
+        "clip_norm": (1.0, 2.0),
+        "clip_value": (None, 0.5),
     },
     **{
         cls: {
@@ -101,6 +120,8 @@ TWO: dict[type[Described], dict[str, tuple[Any, Any]]] = {
             "eps": (1e-8, 1e-7),
             "weight_decay": (0.25, 0.5),
             "schedule": (None, bp.ExponentialLR(0.5)),
+            "clip_norm": (None, 2.0),
+            "clip_value": (0.5, 1.0),
         }
         for cls in (bp.Adam, bp.AdamW)
     },
@@ -111,6 +132,8 @@ TWO: dict[type[Described], dict[str, tuple[Any, Any]]] = {
         "weight_decay": (0.0, 0.5),
         "momentum": (0.5, 0.0),
         "schedule": (bp.MultiStepLR([1, 2]), bp.MultiStepLR([1, 3])),
+        "clip_norm": (1.0, None),
+        "clip_value": (None, 0.5),
     },
     bp.Schedule: {},
     bp.StepLR: {"step_size": (3, 4), "gamma": (0.1, 0.5)},

@@ -25,6 +25,8 @@ LAYERS = [
     "described",
     "frames",
     "progress_bar",
+    "arguments",
+    "described",
     "initializers",
     "schedules",
     "layers",

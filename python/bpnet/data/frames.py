@@ -71,8 +71,9 @@ def to_column(name: str, values: Any) -> Column:
     among strings.
     """
     if isinstance(values, np.ma.MaskedArray):
-        array: np.ndarray = np.ma.filled(values.astype(object), None)
-    elif isinstance(values, (list, tuple)):
+        masked = np.ma.getmaskarray(values).ravel().tolist()
+        values = [None if gone else value for value, gone in zip(values.data.ravel().tolist(), masked)]
+    if isinstance(values, (list, tuple)):
         array = np.empty(len(values), object)
         array[:] = values
     else:
@@ -139,7 +140,7 @@ def _array(rows: Any) -> Table | np.ndarray:
     if isinstance(rows, np.ma.MaskedArray) and np.ma.is_masked(rows):
         raise ValueError("X has masked entries, which hold no number; fill them in")
     array = np.asarray(rows)
-    if array.dtype.kind in "fiub" or array.ndim != 2 or array.size == 0:
+    if array.dtype.kind in "fiubcmMV" or array.ndim != 2 or array.size == 0:
         return array
     columns = [to_column(str(index), column) for index, column in enumerate(array.T)]
     if all(isinstance(column, np.ndarray) and column.dtype == np.float64 for column in columns):

@@ -69,7 +69,7 @@ class _Drawing(Callback):
         trainer.history.plot(os.path.join(self.folder, CURVES))
         filters = next(iter(trainer.network.state_dict().values()))
         if filters.ndim == 4 and filters.shape[1] == 3:
-            plot_filters(filters, os.path.join(self.folder, FILTERS))
+            plot_filters(filters, path=os.path.join(self.folder, FILTERS))
 
 
 class ImageRun:

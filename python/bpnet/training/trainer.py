@@ -38,8 +38,8 @@ class Trainer:
         reducer: several trainers make each step together, each on its part of every batch. ``f(name, values)``
             replaces what is in ``values``, in place, by its sum over all trainers. It is called in each step for
             ``"weight_sum"``, the sum of the samples' weights, and ``"loss"``, this part of the loss, both float64
-            of shape (1,); then for each layer that has parameters, the last layer first and as soon as its
-            gradient is there, with the layer's name (``"features.0"``) and a flat array of the network's dtype:
+            of shape (1,); then for each layer that has parameters and is not frozen, the last layer first and as
+            soon as its gradient is there, with the layer's name (``"features.0"``) and a flat array of the network's dtype:
             its parameters' gradients one after another, between which there may be elements of none. Layers run
             one by one then. Losses are those of the whole batch, accuracies of this part. All trainers make the same
             number of steps, with a sample in each. What it raises ends the step, which updates nothing. It may not
