@@ -136,6 +136,7 @@ std::unique_ptr<HeldDataset<T>> make_dataset(const py::array& x, std::size_t out
 void register_errors(py::module_& module);
 void register_interrupts(py::module_& module);
 void register_dataset(py::module_& module);
+void register_descriptions(py::module_& module);
 void register_network(py::module_& module);
 void register_trainer(py::module_& module);
 void register_io(py::module_& module);

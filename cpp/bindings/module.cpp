@@ -12,6 +12,7 @@ PYBIND11_MODULE(_core, module, py::mod_gil_not_used()) {
   register_errors(module);
   register_interrupts(module);
   register_dataset(module);
+  register_descriptions(module);
   register_network(module);
   register_trainer(module);
   register_io(module);

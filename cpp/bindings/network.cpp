@@ -239,7 +239,6 @@ void register_network(py::module_& module) {
   register_one<float>(module, "NetworkF32");
   register_one<double>(module, "NetworkF64");
   module.def("check_gradients", &check, py::arg("network"), py::arg("loss"), py::arg("data"));
-  module.def("layer_types", &layer_types);
 }
 
 }  // namespace bpnet::bindings

@@ -179,7 +179,6 @@ void register_trainer(py::module_& module) {
   register_one<float>(module, "TrainerF32", "SnapshotF32");
   register_one<double>(module, "TrainerF64", "SnapshotF64");
   module.attr("most_online_block") = kMostOnlineBlock;
-  module.def("loss_names", &loss_names);
   module.def(
       "split_order",
       [](std::uint64_t seed, std::size_t count) {

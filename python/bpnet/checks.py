@@ -20,9 +20,9 @@ _MOST_LEVELS = 64
 
 
 def whole(operation: str, name: str, value: Any, least: int = 1, most: int = _MOST) -> int:
-    """value as a whole number from ``least`` to ``most``."""
+    """value as an integer from ``least`` to ``most``."""
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, np.integer)):
-        raise TypeError(f"{operation}: {name} is {value!r}, a whole number is needed")
+        raise TypeError(f"{operation}: {name} is {value!r}, an integer is needed")
     if value < least:
         raise ValueError(f"{operation}: {name} is {value}, at least {least} is needed")
     if value > most:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 from collections.abc import Mapping
 from typing import Any, ClassVar, Generic, TypeVar
 
@@ -30,9 +31,14 @@ class Described:
         self._set()
 
     def _set(self, **options: Any) -> None:
-        """Keep the options, in the order and under the names of the constructor."""
-        kept = {name: _plain(self.operation, name, value) for name, value in options.items()}
+        """Keep the options, in the order and under the names of the constructor, if the core takes them."""
+        kept = {name: plain(self.operation, name, value) for name, value in options.items()}
         self.__dict__["_options"] = kept
+        self._check(json.dumps(self.describe()))
+
+    @staticmethod
+    def _check(description: str) -> None:
+        """The core's error for options that cannot be; the description is JSON."""
 
     @property
     def options(self) -> dict[str, Any]:
@@ -78,7 +84,7 @@ class Described:
         return hash(self._value())
 
 
-def _plain(operation: str, name: str, value: Any) -> Any:
+def plain(operation: str, name: str, value: Any) -> Any:
     """value as None, a bool, int, float, string or description, or a tuple of them."""
     if value is None or isinstance(value, (bool, Described)):
         return value
@@ -90,7 +96,7 @@ def _plain(operation: str, name: str, value: Any) -> Any:
     if isinstance(value, np.ndarray) and value.ndim:
         value = list(value)
     if isinstance(value, (list, tuple)):
-        return tuple(_plain(operation, name, item) for item in value)
+        return tuple(plain(operation, name, item) for item in value)
     raise TypeError(f"{operation}: {name} is {value!r}, which is not an option's value")
 
 

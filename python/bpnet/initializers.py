@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from bpnet import checks
+from bpnet import _core, checks
 from bpnet.arguments import by_position
 from bpnet.described import Described, Family
 
@@ -28,6 +28,7 @@ class Initializer(Described):
 
     operation = "init"
     kind: ClassVar[str] = ""
+    _check = staticmethod(_core.check_initializer)
 
     def _set(self, **numbers: Any) -> None:
         super()._set(**{name: checks.number("init", name, value) for name, value in numbers.items()})

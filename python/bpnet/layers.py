@@ -6,9 +6,9 @@ import copy
 from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar, TypeVar
 
-from bpnet import checks
+from bpnet import _core, checks
 from bpnet.arguments import by_position
-from bpnet.described import Described, Family
+from bpnet.described import Described, Family, plain
 from bpnet.initializers import FAMILY as INITIALIZERS
 from bpnet.initializers import Initializer, initializer_from
 
@@ -40,6 +40,9 @@ __all__ = [
 
 _L = TypeVar("_L", bound="Layer")
 
+# The options that are one number, or (height, width).
+_EXTENTS = ("kernel_size", "stride", "padding", "dilation", "output_size")
+
 # The options that hold layers in a description.
 _WAYS = ("layers", "shortcut")
 
@@ -67,6 +70,10 @@ class Layer(Described):
         "shortcut": [],
         "trainable": True,
     }
+    _check = staticmethod(_core.check_layer)
+
+    def _set(self, **options: Any) -> None:
+        super()._set(**{name: _one_form(self.operation, name, value) for name, value in options.items()})
 
     def named(self: _L, name: str) -> _L:
         """The same layer with a name, which stands in for its index in the names of its parameters.
@@ -111,6 +118,17 @@ class Layer(Described):
 def as_layer(operation: str, name: str, layer: Any) -> Layer:
     """The layer, which was given as ``name``; an error for anything else."""
     return FAMILY.given(operation, layer, name)
+
+
+def _one_form(operation: str, name: str, value: Any) -> Any:
+    """One number for two, and two for four, that mean the same, so that layers which compute the same are equal."""
+    value = plain(operation, name, value)
+    if name not in _EXTENTS or not isinstance(value, tuple) or any(type(each) is not int for each in value):
+        return value
+    if len(value) == 4 and operation == "conv2d":  # (top, bottom, left, right)
+        top, bottom, left, right = value
+        value = (top, left) if (top, left) == (bottom, right) else value
+    return value[0] if len(value) == 2 and value[0] == value[1] else value
 
 
 def _nested(operation: str, name: str, layers: Iterable[Layer]) -> list[Layer]:
@@ -211,8 +229,6 @@ class Parallel(Layer):
     def __init__(
         self, branches: Iterable[Layer | Iterable[Layer]], merge: str = "sum", *, trainable: bool = True
     ) -> None:
-        if merge not in ("sum", "concat"):
-            raise ValueError(f"parallel: merge is {merge!r}, 'sum' or 'concat' is needed")
         layers = [
             _branch(f"branches[{index}]", branch)
             for index, branch in enumerate(checks.items("parallel", "branches", branches))
@@ -270,9 +286,9 @@ class Conv2d(Layer):
 
     Args:
         out_channels: at least 1, divisible by groups.
-        kernel_size: of the window: a whole number, or (height, width), as are stride and dilation.
+        kernel_size: of the window: an integer, or (height, width), as are stride and dilation.
         stride: steps between windows.
-        padding: zeros around the map: a whole number, (height, width) or (top, bottom, left, right).
+        padding: zeros around the map: an integer, (height, width) or (top, bottom, left, right).
         dilation: steps between the inputs that a window sees.
         groups: the channels are cut into so many groups, each with its own share of the output channels.
         bias: whether there is a b.
@@ -334,7 +350,7 @@ class MaxPool2d(Layer):
     ⌊(height + 2 padding − dilation · (kernel − 1) − 1) / stride⌋ + 1.
 
     Args:
-        kernel_size: of the window: a whole number, or (height, width), as are stride, padding and dilation.
+        kernel_size: of the window: an integer, or (height, width), as are stride, padding and dilation.
         stride: steps between windows; ``None``: the kernel's size. Smaller ones make windows overlap.
         padding: cells around the map that are never the largest, at most half the kernel.
         dilation: steps between the inputs that a window sees; beside padding at most the map's size.
@@ -355,7 +371,11 @@ class MaxPool2d(Layer):
         ceil_mode: bool = False,
     ) -> None:
         self._set(
-            kernel_size=kernel_size, stride=stride, padding=padding, dilation=dilation, ceil_mode=ceil_mode
+            kernel_size=kernel_size,
+            stride=stride,
+            padding=padding,
+            dilation=dilation,
+            ceil_mode=ceil_mode,
         )
 
 
@@ -363,7 +383,7 @@ class AvgPool2d(Layer):
     """y = the mean of x over each window; sizes as in :class:`MaxPool2d`, without dilation.
 
     Args:
-        kernel_size: of the window: a whole number, or (height, width), as are stride and padding.
+        kernel_size: of the window: an integer, or (height, width), as are stride and padding.
         stride: steps between windows; ``None``: the kernel's size.
         padding: zeros around the map, at most half the kernel.
         ceil_mode: windows may hang over the edge; what is beyond the padding never counts.
@@ -396,7 +416,7 @@ class AdaptiveAvgPool2d(Layer):
     Row o is the mean of the rows ⌊o · height / out⌋ to ⌈(o + 1) · height / out⌉ − 1, columns likewise.
 
     Args:
-        output_size: a whole number, or (height, width).
+        output_size: an integer, or (height, width).
     """
 
     operation = "adaptive_avg_pool2d"
@@ -583,27 +603,9 @@ FAMILY: Family[Layer] = Family(
     {
         cls.__name__: cls
         for cls in (
-            Sequential,
-            Residual,
-            Parallel,
-            Linear,
-            Conv2d,
-            MaxPool2d,
-            AvgPool2d,
-            AdaptiveAvgPool2d,
-            LocalResponseNorm,
-            BatchNorm1d,
-            BatchNorm2d,
-            Tanh,
-            ReLU,
-            LeakyReLU,
-            Sigmoid,
-            Softplus,
-            GELU,
-            SiLU,
-            Softmax,
-            Dropout,
-            Flatten,
+            *(Sequential, Residual, Parallel, Linear, Conv2d, MaxPool2d, AvgPool2d, AdaptiveAvgPool2d),
+            *(LocalResponseNorm, BatchNorm1d, BatchNorm2d, Tanh, ReLU, LeakyReLU, Sigmoid, Softplus, GELU),
+            *(SiLU, Softmax, Dropout, Flatten),
         )
     },
     by_name=False,

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
-from bpnet import checks
+from bpnet import _core, checks
 from bpnet.arguments import by_position
 from bpnet.described import Described, Family
 
@@ -29,6 +29,7 @@ class Loss(Described):
     """Base of the losses. Wherever a loss is wanted its name may be given instead."""
 
     name: ClassVar[str] = ""
+    _check = staticmethod(_core.check_loss)
 
     def __init_subclass__(cls) -> None:
         cls.operation = cls.name

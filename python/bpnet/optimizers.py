@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from bpnet import checks
+from bpnet import _core, checks
 from bpnet.arguments import by_position
 from bpnet.described import Described, Family
 from bpnet.schedules import Schedule, as_schedule, schedule_from
@@ -29,6 +29,7 @@ class Optimizer(Described):
     """
 
     name: ClassVar[str] = ""
+    _check = staticmethod(_core.check_optimizer)
 
     def __init_subclass__(cls) -> None:
         cls.operation = cls.name

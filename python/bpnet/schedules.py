@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
-from bpnet import checks
+from bpnet import _core, checks
 from bpnet.arguments import by_position
 from bpnet.described import Described, Family
 
@@ -30,6 +30,7 @@ class Schedule(Described):
 
     operation = "schedule"
     name: ClassVar[str] = "constant"
+    _check = staticmethod(_core.check_schedule)
 
     def describe(self) -> dict[str, Any]:
         """The schedule as a run file stores it: its name and options."""

@@ -322,3 +322,77 @@ def test_what_a_file_cannot_say_is_refused():
 def test_one_warm_up_alone():
     with pytest.raises(ValueError, match="warm-up: after is a LinearWarmup"):
         bp.LinearWarmup(5, after=bp.LinearWarmup(3))
+
+
+# Each is an error when it is made, which begins so.
+WRONG: dict[str, tuple[Callable[[], Any], str]] = {
+    "half a width": (
+        lambda: bp.Linear(2.5),
+        "linear: out_features is 2.5, an integer of at least 1 is needed",
+    ),
+    "a float for a width": (lambda: bp.Linear(3.0), "linear: out_features is 3.0, an integer"),
+    "a string for a width": (lambda: bp.Linear("3"), 'linear: out_features is "3", an integer'),
+    "True for a width": (lambda: bp.Linear(True), "linear: out_features is true, an integer"),
+    "no width": (lambda: bp.Linear(0), "linear: out_features is 0, an integer of at least 1 is needed"),
+    "1 for a flag": (lambda: bp.Linear(3, bias=1), "linear: bias is 1, true or false is needed"),
+    "an object": (lambda: bp.Linear(object()), "linear: out_features is <object"),
+    "three sides": (
+        lambda: bp.Conv2d(4, (3, 3, 3)),
+        "conv2d: kernel_size is [3,3,3], an integer or (height, width)",
+    ),
+    "True in a pair": (lambda: bp.Conv2d(4, (True, True)), "conv2d: kernel_size is [true,true]"),
+    "True beside 1": (lambda: bp.Conv2d(4, (1, True)), "conv2d: kernel_size is [1,true]"),
+    "no step": (lambda: bp.Conv2d(4, 3, stride=0), "conv2d: stride is 0"),
+    "negative padding": (lambda: bp.Conv2d(4, 3, padding=(1, -1)), "conv2d: padding is [1,-1]"),
+    "padding by name": (lambda: bp.Conv2d(4, 3, padding="same"), 'conv2d: padding is "same"'),
+    "groups": (lambda: bp.Conv2d(4, 3, groups=3), "conv2d: out_channels is 4, groups is 3"),
+    "padding of a pool": (lambda: bp.MaxPool2d(3, padding=2), "max_pool2d: padding is 2, the kernel 3 high"),
+    "four edges of a pool": (
+        lambda: bp.AvgPool2d(3, padding=(1, 1, 1, 1)),
+        "avg_pool2d: padding is [1,1,1,1]",
+    ),
+    "p": (lambda: bp.Dropout(1.5), "dropout: p is 1.5, a number from 0 to 1 is needed"),
+    "p of NaN": (lambda: bp.Dropout(float("nan")), "dropout: p is"),
+    "momentum": (lambda: bp.BatchNorm1d(momentum=2), "batch_norm1d: momentum is 2"),
+    "eps": (lambda: bp.BatchNorm2d(eps=-1), "batch_norm2d: eps is -1"),
+    "slope": (lambda: bp.LeakyReLU(-1.0), "leaky_relu: negative_slope is -1"),
+    "beta": (lambda: bp.Softplus(0), "softplus: beta is 0"),
+    "approximate": (lambda: bp.GELU("erf"), "gelu: approximate is \"erf\", one of 'none', 'tanh' is needed"),
+    "within a map": (
+        lambda: bp.LocalResponseNorm(5, groups=2, within_map=True),
+        "local_response_norm: groups is 2 and within_map true",
+    ),
+    "merge": (lambda: bp.Parallel([[]], merge="mean"), "parallel: merge is \"mean\", one of 'sum', 'concat'"),
+    "std": (lambda: bp.Normal(std=-1), "init: normal with std -1"),
+    "low and high": (lambda: bp.Uniform(2, 1), "init: uniform from 2 to 1"),
+    "gain": (lambda: bp.HeNormal(gain=float("inf")), "init: he_normal with inf"),
+    "True for a gain": (lambda: bp.HeNormal(gain=True), "init: gain is True, a number is needed"),
+    "delta": (lambda: bp.Huber(delta=0), "huber: delta is 0"),
+    "smoothing": (lambda: bp.CrossEntropy(label_smoothing=-1), "cross_entropy: label_smoothing is -1"),
+    "class weight": (lambda: bp.CrossEntropy(class_weight=[1, -1]), "cross_entropy: class_weight holds -1"),
+    "lr": (lambda: bp.SGD(-0.1), "sgd: lr is -0.1"),
+    "True for lr": (lambda: bp.SGD(True), "sgd: lr is True, a number is needed"),
+    "1 for nesterov": (lambda: bp.SGD(0.1, 0.9, nesterov=1), "sgd: nesterov is 1, True or False is needed"),
+    "nesterov alone": (lambda: bp.SGD(nesterov=True), "sgd: nesterov is on but momentum is 0"),
+    "betas": (lambda: bp.Adam(betas=(0.9, 1)), "adam: beta2 is 1"),
+    "step_size": (lambda: bp.StepLR(0), "step schedule: step_size is 0"),
+    "gamma": (lambda: bp.ExponentialLR(2), "exponential schedule: gamma is 2"),
+    "T_max": (lambda: bp.CosineAnnealingLR(0), "cosine schedule: 0 epochs"),
+    "factor": (lambda: bp.ReduceLROnPlateau(factor=0), "plateau schedule: factor is 0"),
+    "start": (lambda: bp.LinearWarmup(5, start_factor=-1), "warm-up: start is -1"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_options_are_checked_when_it_is_made(case: str):
+    make, text = WRONG[case]
+    with pytest.raises((TypeError, ValueError)) as caught:
+        make()
+    assert str(caught.value).startswith(text)
+
+
+def test_pairs_that_mean_one_number():
+    assert bp.Conv2d(4, (3, 3), padding=(1, 1, 1, 1)) == bp.Conv2d(4, 3, padding=1)
+    assert bp.Conv2d(4, 3, padding=(1, 1, 2, 2)) == bp.Conv2d(4, 3, padding=(1, 2))
+    assert bp.Conv2d(4, 3, padding=(1, 0, 1, 0)) != bp.Conv2d(4, 3, padding=(1, 0))
+    assert bp.MaxPool2d((2, 2), [2, 2]) == bp.MaxPool2d(2, 2)

@@ -236,7 +236,7 @@ WRONG: dict[str, tuple[Any, tuple[str, ...]]] = {
         lambda: bp.Parallel([3]),
         ("parallel", "branches[0] is 3", "a layer or a list"),
     ),  # type: ignore[list-item]
-    "another merge": (lambda: bp.Parallel([[]], merge="mean"), ("parallel: merge is 'mean'", "'concat'")),
+    "another merge": (lambda: bp.Parallel([[]], merge="mean"), ('parallel: merge is "mean"', "'concat'")),
     "branches that are added and differ": (
         lambda: bp.Network(4, [bp.Parallel([[], bp.Linear(3).named("fc")]).named("a")]),
         ("parallel", "branch '0' gives (4,)", "branch 'fc' gives (3,)", "added", "'a'"),

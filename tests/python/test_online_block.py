@@ -130,5 +130,5 @@ def test_block_length_is_a_whole_number_up_to_1024():
             trained(block)
     with pytest.raises(ValueError, match="fit: online_block is 1025, at most 1024 is possible"):
         trained(1025)
-    with pytest.raises(TypeError, match="fit: online_block is 2.5, a whole number is needed"):
+    with pytest.raises(TypeError, match="fit: online_block is 2.5, an integer is needed"):
         trained(2.5)  # type: ignore[arg-type]

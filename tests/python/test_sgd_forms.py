@@ -188,7 +188,7 @@ def test_a_saved_run_keeps_the_form(tmp_path: Path):
 )
 def test_options_that_make_no_sense_are_refused(options: dict, message: str):
     with pytest.raises(ValueError, match=message):
-        bp.Trainer(network(), "mse", bp.SGD(**options))
+        bp.SGD(**options)
 
 
 def test_a_bias_rate_that_is_no_number_is_refused():

@@ -114,6 +114,9 @@ class Layer {
 template <class T>
 std::unique_ptr<Layer<T>> make_layer(const LayerSpec& spec);
 
+// Throws a ValueError for options that fit no input, of the layers that it holds too.
+void check_layer(const LayerSpec& spec);
+
 std::vector<std::string> layer_types();  // the list of all layers
 
 }  // namespace bpnet

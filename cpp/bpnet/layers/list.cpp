@@ -6,7 +6,9 @@
 #include "bpnet/layers/flatten.h"
 #include "bpnet/layers/layer.h"
 #include "bpnet/layers/linear.h"
+#include "bpnet/layers/merge.h"
 #include "bpnet/layers/normalization.h"
+#include "bpnet/layers/options.h"
 #include "bpnet/layers/pooling.h"
 
 namespace bpnet {
@@ -70,6 +72,18 @@ std::unique_ptr<Layer<T>> make_layer(const LayerSpec& spec) {
   std::string known;
   for (const std::string& type : layer_types()) known += (known.empty() ? "" : ", ") + type;
   fail<ValueError>("network: there is no layer '", spec.type, "'; there are ", known);
+}
+
+void check_layer(const LayerSpec& spec) {
+  if (spec.type == kSequential || spec.type == kResidual) {
+    Options(spec.type == kResidual ? "residual" : "sequential", spec.options).finish();
+  } else if (spec.type == kParallel) {
+    concatenates(spec);
+  } else {
+    make_layer<float>(spec);
+  }
+  for (const LayerSpec& layer : spec.layers) check_layer(layer);
+  for (const LayerSpec& layer : spec.shortcut) check_layer(layer);
 }
 
 template std::unique_ptr<Layer<float>> make_layer<float>(const LayerSpec&);

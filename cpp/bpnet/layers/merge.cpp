@@ -1,8 +1,16 @@
 #include "bpnet/layers/merge.h"
 
 #include "bpnet/core/error.h"
+#include "bpnet/layers/options.h"
 
 namespace bpnet {
+
+bool concatenates(const LayerSpec& parallel) {
+  Options options("parallel", parallel.options);
+  const bool concat = options.choice("merge", {"sum", "concat"}) == "concat";
+  options.finish();
+  return concat;
+}
 
 template <class T>
 void Sum<T>::forward(Context& context, const ForwardArgs<T>& a) const {

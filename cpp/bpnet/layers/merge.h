@@ -6,6 +6,9 @@
 
 namespace bpnet {
 
+// Whether a Parallel's outputs are concatenated and not added.
+bool concatenates(const LayerSpec& parallel);
+
 // y = x_0 + x_1 + …, in that order; all of one shape. grad_x_i = grad_y.
 template <class T>
 class Sum : public Layer<T> {

@@ -27,8 +27,7 @@ const Json* Options::required(const char* key) {
 std::size_t Options::size(const char* key) {
   const Json* value = required(key);
   if (!value->is_integer() || value->integer() < 1) {
-    fail<ValueError>(operation_, ": ", key, " is ", value->dump(),
-                     ", a whole number of at least 1 is needed");
+    fail<ValueError>(operation_, ": ", key, " is ", value->dump(), ", an integer of at least 1 is needed");
   }
   return value->size();
 }
@@ -40,7 +39,7 @@ std::size_t Options::size(const char* key, std::size_t otherwise) {
   return otherwise;
 }
 
-// A whole number, or a list of one of the lengths `counts`, none below `least`.
+// An integer, or a list of one of the lengths `counts`, none below `least`.
 std::vector<std::size_t> Options::sizes(const char* key, const Json& value, std::int64_t least,
                                         const std::vector<std::size_t>& counts, const char* wanted) const {
   const Json::Array items = value.is_array() ? value.array() : Json::Array{value};
@@ -56,7 +55,7 @@ std::vector<std::size_t> Options::sizes(const char* key, const Json& value, std:
 }
 
 Extent Options::extent(const char* key) {
-  const auto found = sizes(key, *required(key), 1, {2}, "a whole number or (height, width)");
+  const auto found = sizes(key, *required(key), 1, {2}, "an integer or (height, width)");
   return {found.front(), found.back()};
 }
 
@@ -70,9 +69,9 @@ Extent Options::extent(const char* key, Extent otherwise) {
 Padding Options::padding(const char* key, bool four_edges) {
   const Json* value = take(key);
   if (!value) return 0;
-  const auto found = four_edges ? sizes(key, *value, 0, {2, 4},
-                                        "a whole number, (height, width) or (top, bottom, left, right)")
-                                : sizes(key, *value, 0, {2}, "a whole number or (height, width)");
+  const auto found =
+      four_edges ? sizes(key, *value, 0, {2, 4}, "an integer, (height, width) or (top, bottom, left, right)")
+                 : sizes(key, *value, 0, {2}, "an integer or (height, width)");
   if (found.size() == 4) return {found[0], found[1], found[2], found[3]};
   return {found.front(), found.back()};
 }

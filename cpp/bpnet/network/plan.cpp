@@ -96,9 +96,7 @@ class Builder {
   }
 
   Value add_parallel(const LayerSpec& spec, const std::string& path, const Value& x, int depth) {
-    Options options("parallel", spec.options);
-    const bool concatenates = options.choice("merge", {"sum", "concat"}) == "concat";
-    options.finish();
+    const bool concatenates = bpnet::concatenates(spec);
     if (spec.layers.empty()) fail<ValueError>("parallel: no branches given, at least one is needed");
     ++uses_[x.id];  // nothing may be fused into what the other branches are still to see
     const std::vector<std::string> names = layer_names(spec.layers);

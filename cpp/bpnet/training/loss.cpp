@@ -88,8 +88,28 @@ Loss loss_from_json(const Json& description) {
   fail<ValueError>("loss: '", name, "' is not one of ", known);
 }
 
+void check_loss(const Loss& loss) {
+  if (const auto* huber = std::get_if<Huber>(&loss)) {
+    if (!(huber->delta > 0 && std::isfinite(huber->delta))) {
+      fail<ValueError>("huber: delta is ", huber->delta, ", a positive number is needed");
+    }
+  }
+  if (const auto* entropy = std::get_if<CrossEntropy>(&loss)) {
+    if (!(entropy->label_smoothing >= 0 && entropy->label_smoothing <= 1)) {
+      fail<ValueError>("cross_entropy: label_smoothing is ", entropy->label_smoothing,
+                       ", a number from 0 to 1 is needed");
+    }
+    for (const double weight : entropy->class_weight) {
+      if (!(weight >= 0 && std::isfinite(weight))) {
+        fail<ValueError>("cross_entropy: class_weight holds ", weight, ", numbers of at least 0 are needed");
+      }
+    }
+  }
+}
+
 template <class T>
 void check_loss(const Loss& loss, const BasicNetwork<T>& network) {
+  check_loss(loss);
   const std::string name = loss_name(loss);
   if (network.output_shape().rank() != 1) {
     fail<ShapeError>(name, ": the network's output has shape ", network.output_shape(),
@@ -104,26 +124,10 @@ void check_loss(const Loss& loss, const BasicNetwork<T>& network) {
                      ", but this loss takes logits and applies it "
                      "itself; remove the last layer");
   }
-  if (const auto* huber = std::get_if<Huber>(&loss)) {
-    if (!(huber->delta > 0 && std::isfinite(huber->delta))) {
-      fail<ValueError>("huber: delta is ", huber->delta, ", a positive number is needed");
-    }
-  }
-  if (const auto* entropy = std::get_if<CrossEntropy>(&loss)) {
-    if (!(entropy->label_smoothing >= 0 && entropy->label_smoothing <= 1)) {
-      fail<ValueError>("cross_entropy: label_smoothing is ", entropy->label_smoothing,
-                       ", a number from 0 to 1 is needed");
-    }
-    const std::size_t classes = network.output_shape().count();
-    if (!entropy->class_weight.empty() && entropy->class_weight.size() != classes) {
-      fail<ShapeError>("cross_entropy: class_weight has ", entropy->class_weight.size(),
-                       " numbers, the network has ", classes, " outputs");
-    }
-    for (const double weight : entropy->class_weight) {
-      if (!(weight >= 0 && std::isfinite(weight))) {
-        fail<ValueError>("cross_entropy: class_weight holds ", weight, ", numbers of at least 0 are needed");
-      }
-    }
+  const std::size_t classes = network.output_shape().count(), weights = loss_class_weight(loss).size();
+  if (weights != 0 && weights != classes) {
+    fail<ShapeError>("cross_entropy: class_weight has ", weights, " numbers, the network has ", classes,
+                     " outputs");
   }
 }
 

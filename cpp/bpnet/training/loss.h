@@ -39,8 +39,10 @@ Json describe(const Loss& loss);
 Loss loss_from_json(const Json& description);
 std::vector<std::string> loss_names();
 
-// Throws a ValueError when the loss cannot follow this network: a parameter out of range, a Softmax or
-// Sigmoid before a loss that takes logits, or class weights that do not match the outputs.
+void check_loss(const Loss& loss);  // throws a ValueError for a number out of range
+
+// The same, and when the loss cannot follow this network: a Softmax or Sigmoid before a loss that takes
+// logits, or class weights that do not match the outputs.
 template <class T>
 void check_loss(const Loss& loss, const BasicNetwork<T>& network);
 

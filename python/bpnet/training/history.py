@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 class History(dict[str, list[float]]):
@@ -26,8 +30,9 @@ class History(dict[str, list[float]]):
         for values in self.values():
             del values[kept:]
 
-    def plot(self, path: str | os.PathLike[str] | None = None) -> object:
-        """The curves as a figure (matplotlib, the extra ``plots``), written to ``path`` if given."""
+    def plot(self, path: str | os.PathLike[str] | None = None) -> Figure:
+        """The curves as a figure (matplotlib, the extra ``plots``), which a notebook shows, written to ``path`` if
+        given; see :func:`bpnet.plots.plot_history`."""
         from bpnet.plots import plot_history
 
-        return plot_history(self, path)
+        return plot_history(self, path=path)
