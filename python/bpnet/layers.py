@@ -63,6 +63,7 @@ class Layer(Described):
     """
 
     name: str | None = None
+    _check = staticmethod(_core.check_layer)
     # What a description leaves out, by option.
     _left_out: ClassVar[Mapping[str, Any]] = {
         "init": None,
@@ -70,7 +71,6 @@ class Layer(Described):
         "shortcut": [],
         "trainable": True,
     }
-    _check = staticmethod(_core.check_layer)
 
     def _set(self, **options: Any) -> None:
         super()._set(**{name: _one_form(self.operation, name, value) for name, value in options.items()})

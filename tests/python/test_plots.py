@@ -95,7 +95,7 @@ def test_a_history_draws_itself(tmp_path: Path):
 @pytest.mark.parametrize("name", ["curve", "curve.abc", "curve.txt", ".png"])
 def test_a_path_of_no_known_format_is_refused_before_drawing(tmp_path: Path, name: str):
     with pytest.raises(
-        ValueError, match=f"^plot_history: path .*{name}: a picture's name ends in one of .eps, .*.png"
+        ValueError, match=f"^plot_history: path .*{name}: a picture's name ends in one of .*[.]png"
     ):
         HISTORY.plot(tmp_path / name)
     with pytest.raises(ValueError, match="^plot_filters: path "):

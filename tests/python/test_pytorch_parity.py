@@ -268,7 +268,7 @@ def test_schedules(schedule: bp.schedules.Schedule, theirs: Callable):
     scheduler = theirs(torch_optimizer)
     numbers = np.random.default_rng(2)
     for _ in range(12):
-        assert trainer.learning_rate == pytest.approx(torch_optimizer.param_groups[0]["lr"], rel=1e-12)
+        assert trainer.lr == pytest.approx(torch_optimizer.param_groups[0]["lr"], rel=1e-12)
         rows = numbers.integers(0, 11, 4)  # other data each epoch, so that the loss goes up and down
         history = trainer.fit(x[rows], labels[rows], verbose=0)
         torch_optimizer.step()

@@ -1,4 +1,4 @@
-"""Learning-rate schedules against their formulas, read off trainer.learning_rate."""
+"""Learning-rate schedules against their formulas, read off trainer.lr."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ by_epoch = pytest.mark.parametrize("schedule, factor", BY_EPOCH, ids=[repr(s) fo
 def test_by_epoch(schedule: bp.schedules.Schedule, factor: Callable[[int], float], batch_size: int):
     trainer = trainer_with(schedule)
     for epoch in range(EPOCHS):
-        assert trainer.learning_rate == pytest.approx(LR * factor(epoch), rel=1e-12, abs=1e-18)
+        assert trainer.lr == pytest.approx(LR * factor(epoch), rel=1e-12, abs=1e-18)
         trainer.fit(X, Y, batch_size=batch_size, verbose=0)
     rates = [LR * factor(epoch) for epoch in range(EPOCHS)]
     assert trainer.history["lr"] == pytest.approx(rates, rel=1e-12, abs=1e-18)
@@ -59,7 +59,7 @@ def test_warm_up_multiplies(
     for epoch in range(EPOCHS):
         rise = start + (1 - start) * min(1.0, (trainer.steps + 1) / steps)
         assert trainer.steps == 3 * epoch
-        assert trainer.learning_rate == pytest.approx(LR * factor(epoch) * rise, rel=1e-12, abs=1e-18)
+        assert trainer.lr == pytest.approx(LR * factor(epoch) * rise, rel=1e-12, abs=1e-18)
         trainer.fit(X, Y, batch_size=4, verbose=0)
 
 
@@ -67,7 +67,7 @@ def test_warm_up_step_by_step():
     trainer = trainer_with(bp.LinearWarmup(5, start_factor=0.1))
     rates = []
     for _ in range(8):
-        rates.append(trainer.learning_rate)
+        rates.append(trainer.lr)
         trainer.step(X.astype(float), Y)
     wanted = [LR * (0.1 + 0.9 * min(1.0, t / 5)) for t in range(1, 9)]
     assert rates == pytest.approx(wanted, rel=1e-12)

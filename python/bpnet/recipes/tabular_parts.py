@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -99,27 +99,29 @@ def schedule_of(settings: Mapping[str, Any], given: Schedule | None = None) -> S
 def _written(text: str, epochs: int) -> Schedule | None:
     name, *parts = text.split(":")
     try:
-        return _named(name, parts, epochs)
-    except (ValueError, IndexError, TypeError):
+        make, arguments = _named(name, parts, epochs)
+    except ValueError:
         raise ValueError(
             f"train: {option('schedule')} {text!r} is not one of constant, step:EPOCHS[:FACTOR], "
             "multi_step:EPOCH,EPOCH…[:FACTOR], exponential:FACTOR, cosine[:EPOCHS], plateau[:FACTOR[:PATIENCE]]"
         ) from None
+    return make(**arguments)
 
 
-def _named(name: str, parts: list[str], epochs: int) -> Schedule | None:
+def _named(name: str, parts: list[str], epochs: int) -> tuple[Callable[..., Schedule | None], dict[str, Any]]:
+    """What makes the schedule, and its arguments; a ValueError for anything that is not written so."""
+    gamma = {"gamma": float(parts[1])} if len(parts) == 2 else {}
     if name == "constant" and not parts:
-        return None
-    if name == "step":
-        return schedules.StepLR(int(parts[0]), *map(float, parts[1:]))
-    if name == "multi_step":
-        return schedules.MultiStepLR([int(epoch) for epoch in parts[0].split(",")], *map(float, parts[1:]))
-    if name == "exponential":
-        return schedules.ExponentialLR(*map(float, parts))
-    if name == "cosine":
-        (length,) = map(int, parts or [str(epochs)])
-        return schedules.CosineAnnealingLR(length)
-    if name == "plateau":
+        return lambda: None, {}
+    if name == "step" and len(parts) in (1, 2):
+        return schedules.StepLR, {"step_size": int(parts[0]), **gamma}
+    if name == "multi_step" and len(parts) in (1, 2):
+        return schedules.MultiStepLR, {"milestones": [int(epoch) for epoch in parts[0].split(",")], **gamma}
+    if name == "exponential" and len(parts) == 1:
+        return schedules.ExponentialLR, {"gamma": float(parts[0])}
+    if name == "cosine" and len(parts) < 2:
+        return schedules.CosineAnnealingLR, {"T_max": int(parts[0]) if parts else epochs}
+    if name == "plateau" and len(parts) < 3:
         factor, patience = [*parts, *("0.1", "10")[len(parts) :]]
-        return schedules.ReduceLROnPlateau(factor=float(factor), patience=int(patience))
+        return schedules.ReduceLROnPlateau, {"factor": float(factor), "patience": int(patience)}
     raise ValueError(name)
