@@ -14,7 +14,8 @@ import numpy as np
 
 from bpnet import _core, checks
 from bpnet._bridge import finite_dataset, inputs, to_json
-from bpnet.layers import ACTIVATIONS, Layer, Linear
+from bpnet.layers import Layer, Linear
+from bpnet.layers.elementwise import ACTIVATIONS
 from bpnet.losses import Loss, as_loss
 from bpnet.network import Network
 from bpnet.optimizers import SGD

@@ -22,7 +22,8 @@ from bpnet._bridge import (
 )
 from bpnet.evaluation import evaluate, in_pieces, outputs, rows_at_once
 from bpnet.exclusive import Claim
-from bpnet.layers import Layer, as_layer, layer_from
+from bpnet.layers import Layer
+from bpnet.layers.nested import as_layer, layer_from
 from bpnet.losses import Loss, as_loss
 from bpnet.metrics import Function, as_metrics, measure
 from bpnet.provenance import trained_on, warn_of_encoded_rows
