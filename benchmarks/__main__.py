@@ -17,6 +17,7 @@ from functools import partial
 from pathlib import Path
 
 from benchmarks import alexnet, native, report
+from benchmarks.adult import adult
 from benchmarks.cases import CASES
 from benchmarks.crew import Crew
 from benchmarks.layers import BUSY_PROCESSES, MINI_BATCHES, compare, four_at_once
@@ -41,6 +42,11 @@ def parse() -> argparse.Namespace:
         "--kernels", action="store_true", help="each kernel, or layer of AlexNet, beside the peak, too"
     )
     parser.add_argument("--alexnet", action="store_true", help="AlexNet instead, beside its own peers")
+    parser.add_argument(
+        "--adult",
+        metavar="CSV",
+        help="the Adult data set, from its file to a tested model, too: 48,842 rows, a header",
+    )
     parser.add_argument("--plot", metavar="PNG", help="bars of the ratios")
     parser.add_argument("--markdown", metavar="FILE")
     parser.add_argument("--json", metavar="FILE")
@@ -59,6 +65,8 @@ def measurements(
     repeats = options.repeats
     found: Measurements = {case.name: partial(measure, case, crew, repeats, peak) for case in CASES}
     found["time to 98 %"] = partial(time_to_accuracy, crew, min(repeats, 3))
+    if options.adult:
+        found["adult"] = partial(adult, options.adult, processors, min(repeats, 5))
     if options.threads == "1":  # they know no threads
         found["import time"] = partial(import_times, repeats)
         found["sizes"] = package_sizes

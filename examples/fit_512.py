@@ -2,7 +2,7 @@
 
     python examples/fit_512.py FOLDER [RUN]
 
-FOLDER holds class folders of JPEG or PNG files; the first photographs of each are taken, 512 in all. The
+FOLDER holds class folders of photographs; the first photographs of each are taken, 512 in all. The
 recipe's network, optimizer and mean image are used, at a batch size and rate that suit few photographs. Stop it
 with Ctrl-C and start it again: it goes on from RUN (fit_512.safetensors), and each epoch has the
 bits it would have had.

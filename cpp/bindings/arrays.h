@@ -140,6 +140,7 @@ void register_descriptions(py::module_& module);
 void register_network(py::module_& module);
 void register_trainer(py::module_& module);
 void register_io(py::module_& module);
+void register_tables(py::module_& module);
 void register_images(py::module_& module);
 void register_threads(py::module_& module);
 

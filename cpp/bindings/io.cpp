@@ -2,7 +2,6 @@
 #include "bpnet/core/error.h"
 #include "bpnet/io/checkpoint.h"
 #include "bpnet/io/idx.h"
-#include "bpnet/io/preprocessing.h"
 #include "bpnet/io/replacement.h"
 
 namespace bpnet::bindings {
@@ -28,45 +27,11 @@ py::array parse_idx_array(const py::bytes& bytes) {
   return py::array(idx_dtype(parsed.type), sizes, parsed.bytes.data());  // copies
 }
 
-// The rows of a table, encoded and standardised; an error says which row.
-py::array_t<double> encode_table(const std::string& preprocessing,
-                                 const std::vector<std::vector<std::string>>& rows) {
-  const Preprocessing p = Preprocessing::from_json(Json::parse(preprocessing));
-  const std::size_t features = p.feature_count();
-  py::array_t<double> out({static_cast<py::ssize_t>(rows.size()), static_cast<py::ssize_t>(features)});
-  double* to = out.mutable_data();
-  without_interpreter([&] {
-    for (std::size_t r = 0; r < rows.size(); ++r) {
-      try {
-        p.encode(rows[r], to + r * features);
-      } catch (const Error& error) {
-        fail<ValueError>("row ", r, ": ", error.what());
-      }
-    }
-  });
-  return out;
-}
-
-py::array_t<double> standardise_rows(const std::string& preprocessing, const py::array_t<double>& x) {
-  const Preprocessing p = Preprocessing::from_json(Json::parse(preprocessing));
-  const std::size_t rows = row_count(x);
-  const std::size_t features = rows ? static_cast<std::size_t>(x.size()) / rows : 0;
-  const double* from = numbers<double>(x, static_cast<std::size_t>(x.size()), "preprocessing");
-  py::array_t<double> out(std::vector<py::ssize_t>(x.shape(), x.shape() + x.ndim()));
-  double* to = out.mutable_data();
-  without_interpreter([&] {
-    std::copy_n(from, rows * features, to);
-    p.standardise(rows, features, to);
-  });
-  return out;
-}
-
 }  // namespace
 
 void register_io(py::module_& module) {
   py::class_<Replacement>(module, "Replacement")
-      .def(py::init([](const std::string& path) { return std::make_unique<Replacement>("pack", path); }),
-           py::arg("path"))
+      .def(py::init<std::string, const std::string&>(), py::arg("operation"), py::arg("path"))
       .def_property_readonly("temporary",
                              [](const Replacement& self) {
                                // fsdecode reads UTF-8 on Windows too
@@ -77,8 +42,6 @@ void register_io(py::module_& module) {
       .def("commit", [](Replacement& self) { without_interpreter([&] { self.commit(); }); })
       .def("discard", &Replacement::discard);
   module.def("parse_idx", &parse_idx_array, py::arg("data"));
-  module.def("encode_table", &encode_table, py::arg("preprocessing"), py::arg("rows"));
-  module.def("standardise", &standardise_rows, py::arg("preprocessing"), py::arg("x"));
   module.def(
       "inspect",
       [](const std::string& path) {

@@ -16,6 +16,7 @@ PYBIND11_MODULE(_core, module, py::mod_gil_not_used()) {
   register_network(module);
   register_trainer(module);
   register_io(module);
+  register_tables(module);
   register_images(module);
   register_threads(module);
   module.def("backends", &bpnet::backends);

@@ -2,11 +2,15 @@
 #pragma once
 
 #include "bpnet/core/error.h"
+#include "bpnet/core/number_text.h"
 #include "bpnet/core/threads/parallel.h"
+#include "bpnet/io/answers.h"
 #include "bpnet/io/augmentation.h"
 #include "bpnet/io/checkpoint.h"
 #include "bpnet/io/idx.h"
+#include "bpnet/io/model.h"
 #include "bpnet/io/preprocessing.h"
+#include "bpnet/io/table_encoder.h"
 #include "bpnet/kernels/dispatch.h"
 #include "bpnet/layers/activation.h"
 #include "bpnet/layers/convolution.h"

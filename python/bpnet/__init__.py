@@ -47,7 +47,7 @@ from bpnet.layers import (
     Softplus,
     Tanh,
 )
-from bpnet.lecture import Trace, backprop, check_gradients
+from bpnet.lecture import backprop, check_gradients
 from bpnet.losses import (
     MAE,
     MSE,
@@ -68,10 +68,13 @@ from bpnet.schedules import (
     Schedule,
     StepLR,
 )
+from bpnet.trace import Trace
 from bpnet.training import Callback, Checkpoint, EarlyStopping, History, Trainer
 
 if _TYPE_CHECKING:
     from bpnet import data, models, plots, recipes
+    from bpnet.model import Model, load_model
+    from bpnet.recipes import train_model
 
 __version__: str = _core.__version__
 
@@ -109,6 +112,7 @@ __all__ = [
     "MAE",
     "MSE",
     "MaxPool2d",
+    "Model",
     "MultiStepLR",
     "Network",
     "Normal",
@@ -140,6 +144,7 @@ __all__ = [
     "get_cmake_dir",
     "get_include",
     "load",
+    "load_model",
     "models",
     "num_threads",
     "plots",
@@ -147,6 +152,7 @@ __all__ = [
     "set_num_threads",
     "set_threading",
     "threading",
+    "train_model",
 ]
 
 
@@ -201,11 +207,17 @@ def get_cmake_dir() -> str:
     return _os.path.join(_os.path.dirname(__file__), "lib", "cmake", "bpnet")
 
 
-def __getattr__(name: str) -> _Any:
-    if name in ("data", "models", "plots", "recipes"):  # csv, gzip and matplotlib only where they are used
-        import importlib
+# What reads files, and so imports csv and gzip, is imported where it is used.
+_LAZY = {"Model": "bpnet.model", "load_model": "bpnet.model", "train_model": "bpnet.recipes.tabular"}
 
+
+def __getattr__(name: str) -> _Any:
+    import importlib
+
+    if name in ("data", "models", "plots", "recipes"):  # csv, gzip and matplotlib only where they are used
         return importlib.import_module(f"bpnet.{name}")
+    if name in _LAZY:
+        return getattr(importlib.import_module(_LAZY[name]), name)
     raise AttributeError(f"module 'bpnet' has no attribute {name!r}")
 
 

@@ -145,7 +145,8 @@ def _add_data(train: argparse.ArgumentParser) -> None:
 
 
 def _add_training(train: argparse.ArgumentParser) -> None:
-    from bpnet.commands.train import ACTIVATIONS, OPTIMIZERS
+    from bpnet.layers import ACTIVATIONS
+    from bpnet.recipes.tabular import OPTIMIZERS
 
     train.add_argument("--layers", type=_widths, metavar="W,W", help="hidden widths (64,64); '' for none")
     train.add_argument("--activation", choices=ACTIVATIONS.classes, help="after each hidden layer (tanh)")
@@ -191,7 +192,7 @@ def _add_alexnet(
     alexnet = commands.add_parser(
         "alexnet",
         help="train AlexNet on photographs",
-        description="AlexNet and its recipe of 2012, on folders of class folders of JPEG and PNG files.",
+        description="AlexNet and its recipe of 2012, on folders of class folders of photographs.",
     )
     actions = alexnet.add_subparsers(dest="action", required=True, metavar="train|test|pack")
     train = actions.add_parser("train", help="train, or go on with a run")

@@ -3,24 +3,17 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
+from typing import TypeVar
 
 from bpnet import _core
 
+T = TypeVar("T")
+
 
 class Claim:
-    """A training's claim to a network.
-
-    A network holds its claims in a dictionary, the first of which is that of the training in progress. Its
-    operations are single steps for Python, so that neither another thread nor Ctrl-C comes in their middle::
-
-        claim = Claim()
-        try:
-            claims[claim] = None
-            claim.check("fit", claims)
-            ...
-        finally:
-            claims.pop(claim, None)
-    """
+    """A training's claim to a network, which holds its claims in a dictionary; the first is that of the training in
+    progress."""
 
     def __init__(self) -> None:
         self._thread = threading.get_ident()
@@ -40,3 +33,14 @@ class Claim:
         raise RuntimeError(
             f"{operation}: this network is being trained by another fit; wait for its end, or train a copy"
         )
+
+
+def alone(operation: str, claims: dict[Claim, None], work: Callable[[], T]) -> T:
+    """work(), with a claim to the network; a RuntimeError if another training has the first."""
+    claim = Claim()
+    try:  # each operation on the dictionary is one step for Python: neither a thread nor Ctrl-C comes in its middle
+        claims[claim] = None
+        claim.check(operation, claims)
+        return work()
+    finally:
+        claims.pop(claim, None)

@@ -10,22 +10,35 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bpnet import _core, arrays, checks
+from bpnet._bridge import (
+    NETWORKS,
+    CoreNetwork,
+    check_finite_inputs,
+    dtype_name,
+    dtype_of,
+    finite_dataset,
+    inputs,
+    to_json,
+)
+from bpnet.evaluation import evaluate, rows_at_once
 from bpnet.exclusive import Claim
 from bpnet.layers import Layer, as_layer
 from bpnet.losses import Loss, as_loss
+from bpnet.summary import summary_text, types_text
+from bpnet.trace import Trace, trace_sample
 
 if TYPE_CHECKING:
-    from bpnet.lecture import Trace
     from bpnet.optimizers import Optimizer
     from bpnet.training import Callback, History, Trainer
 
-_CORES: dict[str, Any] = {"float32": _core.NetworkF32, "float64": _core.NetworkF64}
-_DATASETS: dict[str, Any] = {"float32": _core.DatasetF32, "float64": _core.DatasetF64}
+# Finds or makes the trainer of a fit. bpnet.training, which is above this module, sets it.
+_find_trainer: Callable[..., Trainer]
 
-# predict and evaluate go back to the interpreter, which hears Ctrl-C, after about this many multiply-adds of
-# linear layers, a tenth of a second on a slow machine; of image layers, which use a weight many times, within a
-# step too.
-_PIECE = 1 << 30
+
+def set_trainer_finder(find: Callable[..., Trainer]) -> None:
+    """Let :meth:`Network.fit` take its trainers from ``find``, as bpnet.training does when it is imported."""
+    global _find_trainer
+    _find_trainer = find
 
 
 class Network:
@@ -63,28 +76,26 @@ class Network:
             as_layer("network", f"layer {index}", layer)
             for index, layer in enumerate(checks.items("network", "layers", layers))
         ]
-        name = _dtype_name(dtype)
+        name = dtype_name(dtype)
         description = {
             "input_shape": [checks.whole("network", "input_shape", size) for size in sizes],
             "seed": str(checks.seed("network", seed)),
             "layers": [layer.describe() for layer in layers],
         }
-        self._set_core(_CORES[name](_to_json(description), checks.backend("network", backend)))
+        self._set_core(NETWORKS[name](to_json(description), checks.backend("network", backend)))
 
-    def _set_core(self, core: _core.NetworkF32 | _core.NetworkF64) -> None:
+    def _set_core(self, core: CoreNetwork) -> None:
         self._core = core
         self._trainer: Trainer | None = None
         self._claims: dict[Claim, None] = {}
         self._training_calls = 0
         self.input_shape: tuple[int, ...] = core.input_shape
         self.output_shape: tuple[int, ...] = core.output_shape
-        self.dtype = np.dtype(np.float32 if isinstance(core, _core.NetworkF32) else np.float64)
-        self._dataset = _DATASETS[self.dtype.name]
-        least = 16 if len(self.input_shape) == 3 else 256
-        self._rows_at_once = max(least, _PIECE // max(1, core.parameter_count))
+        self.dtype = dtype_of(core)
+        self._rows_at_once = rows_at_once(core)
 
     @classmethod
-    def _from_core(cls, core: _core.NetworkF32 | _core.NetworkF64) -> Network:
+    def _from_core(cls, core: CoreNetwork) -> Network:
         network = cls.__new__(cls)
         network._set_core(core)
         return network
@@ -126,26 +137,16 @@ class Network:
     @preprocessing.setter
     def preprocessing(self, value: dict[str, Any] | None) -> None:
         checks.plain("preprocessing", value)
-        self._core.preprocessing = _to_json(value)
+        self._core.preprocessing = to_json(value)
 
     def __repr__(self) -> str:
-        types = _types(self.description["layers"])
+        types = types_text(self.description["layers"])
         return f"Network(input_shape={self.input_shape}, layers=[{types}], dtype={self.dtype.name!r})"
 
     def summary(self) -> None:
         """Print a table of the layers with their output shapes and parameters; what nests is indented, under
         the line of the layer that holds it."""
-        print(self._summary_text())
-
-    def _summary_text(self) -> str:
-        rows = [("layer", "output shape", "parameters"), ("input", str(self.input_shape), "")]
-        found = {path: (shape, count) for path, _, shape, count in self._core.summary_rows()}
-        rows += _nested_rows(self.description["layers"], "", found)
-        rows.append(("total", "", f"{self.parameter_count:,}"))
-        wide = [max(len(row[column]) for row in rows) for column in range(3)]
-        lines = [f"{a:<{wide[0]}}  {b:<{wide[1]}}  {c:>{wide[2]}}" for a, b, c in rows]
-        rule = "-" * len(lines[0])
-        return "\n".join([lines[0], rule, *lines[1:-1], rule, lines[-1]])
+        print(summary_text(self._core))
 
     # Its numbers.
 
@@ -183,18 +184,13 @@ class Network:
 
     # Forward and backward.
 
-    def _input(self, operation: str, X: Any) -> np.ndarray:
-        if type(X) is np.ndarray and X.dtype == self.dtype and X.shape[1:] == self.input_shape and len(X):
-            return arrays.dense(X, self.dtype)
-        return arrays.samples(operation, X, self.input_shape, self.dtype, convert=True)
-
     def forward(self, X: Any, training: bool = False) -> np.ndarray:
         """The outputs (N, *output_shape) for X (N, *input_shape).
 
         With ``training`` dropout is on and what :meth:`backward` needs is kept. NaN goes through, as in
         NumPy; :meth:`predict` reports it.
         """
-        x = self._input("forward", X)
+        x = inputs("forward", self._core, X)
         if not training:
             return self._in_pieces(x, lambda piece, _: self._core.forward(piece))
         out = self._core.forward_training(x, self._training_calls)
@@ -233,55 +229,26 @@ class Network:
         return self._in_pieces(X, self._predict_piece)
 
     def _in_pieces(self, X: np.ndarray, apply: Callable[[np.ndarray, int], np.ndarray]) -> np.ndarray:
-        """apply(rows, number of the first) over pieces of X, so that Ctrl-C is heard between them."""
+        """apply(rows, number of the first) over pieces of X, so that Ctrl-C is handled between them."""
         rows = self._rows_at_once
         if X.ndim == 0 or len(X) <= rows:
             return apply(X, 0)
         return np.concatenate([apply(X[i : i + rows], i) for i in range(0, len(X), rows)])
 
     def _predict_piece(self, X: np.ndarray, first: int) -> np.ndarray:
-        x = self._input("predict", X)
-        check_finite("predict", self._dataset(x, 1), first)
+        x = inputs("predict", self._core, X)
+        check_finite_inputs("predict", x, first)
         return self._core.forward(x)
 
     def evaluate(self, X: Any, y: Any, loss: Loss | str, sample_weight: Any = None) -> dict[str, float]:
         """``{"loss": …}``, with ``"accuracy"`` (0 to 1) for the cross-entropies, in evaluation mode."""
         loss = as_loss("evaluate", loss)
-        data, labels = self._data("evaluate", X, y, loss, sample_weight)
-        return self._evaluate(data, loss)
-
-    def _data(
-        self, operation: str, X: Any, y: Any, loss: Loss, sample_weight: Any
-    ) -> tuple[_core.DatasetF32 | _core.DatasetF64, np.ndarray | None]:
-        """X, y and weights checked and held for the core, and the class indices if y is that."""
-        x = arrays.samples(operation, X, self.input_shape, self.dtype)
-        outputs = int(np.prod(self.output_shape))
-        dense_targets, labels = arrays.targets(operation, y, loss, len(x), outputs, self.dtype)
-        weight = arrays.weights(operation, sample_weight, len(x), self.dtype)
-        data = self._dataset(x, outputs, dense_targets, labels, weight)
-        check_finite(operation, data)
-        return data, labels
-
-    def _evaluate(self, data: _core.DatasetF32 | _core.DatasetF64, loss: Loss) -> dict[str, float]:
-        loss_sum = weight_sum = 0.0
-        correct = 0
-        rows = self._rows_at_once
-        description = _to_json(loss.describe())
-        for begin in range(0, len(data), rows):
-            piece = self._core.evaluate(description, data, begin, min(begin + rows, len(data)))
-            loss_sum += piece[0]
-            weight_sum += piece[1]
-            correct += piece[2]
-        result = {"loss": loss_sum / weight_sum if weight_sum else 0.0}
-        if loss.name in ("cross_entropy", "binary_cross_entropy_with_logits"):
-            result["accuracy"] = correct / len(data)
-        return result
+        data = finite_dataset("evaluate", self._core, X, y, loss, sample_weight)
+        return evaluate(self._core, data, loss)
 
     def trace(self, x: Any, y: Any, loss: Loss | str = "half_squared_error") -> Trace:
         """Every s, x, δ and gradient of the lecture's derivation for one sample; see bpnet.Trace."""
-        from bpnet.lecture import trace
-
-        return trace(self, x, y, loss)
+        return trace_sample(self._core, x, y, loss)
 
     # Training.
 
@@ -332,9 +299,7 @@ class Network:
             NumericError: NaN or infinity in the data (with the row), or a loss that became so (with the
                 step). The network then holds the weights of the last epoch's end, as after Ctrl-C.
         """
-        from bpnet.training import trainer_for
-
-        trainer = trainer_for(self, X, y, loss, optimizer, class_weight, seed)
+        trainer = _find_trainer(self, X, y, loss, optimizer, class_weight, seed)
         return trainer.fit(
             X,
             y,
@@ -365,71 +330,9 @@ class Network:
     def __setstate__(self, state: dict[str, Any]) -> None:
         description = state["description"]
         here = state["backend"] in _core.backends()  # the other machine's may be missing
-        self._set_core(_CORES[description["dtype"]](_to_json(description), state["backend"] if here else ""))
+        self._set_core(NETWORKS[description["dtype"]](to_json(description), state["backend"] if here else ""))
         self.preprocessing = state["preprocessing"]
         self.load_state_dict(state["state"])
-
-
-def _types(layers: Sequence[Mapping[str, Any]]) -> str:
-    """``Linear, Residual[Linear, Tanh + Linear]``, where ``+`` begins the shortcut; the branches of a Parallel
-    stand between ``+`` where they are added and ``|`` where they are concatenated."""
-
-    def one(layer: Mapping[str, Any]) -> str:
-        if layer["type"] == "Parallel":
-            between = " + " if layer["merge"] == "sum" else " | "
-            branches = [_types([branch]) if _computes(branch) else "identity" for branch in layer["layers"]]
-            return f"Parallel[{between.join(branches)}]"
-        ways = [_types(layer[way]) for way in ("layers", "shortcut") if way in layer]
-        return f"{layer['type']}[{' + '.join(ways)}]" if ways else layer["type"]
-
-    return ", ".join(map(one, layers))
-
-
-def _computes(branch: Mapping[str, Any]) -> bool:
-    """False for the empty Sequential, which is a Parallel's identity."""
-    return branch["type"] != "Sequential" or bool(branch.get("layers"))
-
-
-def _nested_rows(
-    layers: Sequence[Mapping[str, Any]], prefix: str, found: Mapping[str, tuple[tuple[int, ...], int]]
-) -> list[tuple[str, str, str]]:
-    """A summary's lines, from the output shape and parameters of each layer that computes."""
-    rows = []
-    for index, layer in enumerate(layers):
-        path = prefix + layer.get("name", str(index))
-        if not _computes(layer):
-            rows.append((f"{path} identity", "", ""))
-            continue
-        shape, count = found.get(path) or (_output(layer, path, found), 0)
-        rows.append((f"{path} {layer['type']}", str(shape), f"{count:,}" if count else ""))
-        below = _nested_rows(layer.get("layers", ()), f"{path}.", found)
-        if "shortcut" in layer:
-            below.append((f"{path}.downsample shortcut", str(shape), ""))
-            below += _indented(_nested_rows(layer["shortcut"], f"{path}.downsample.", found))
-        rows += _indented(below)
-    return rows
-
-
-def _output(
-    layer: Mapping[str, Any], path: str, found: Mapping[str, tuple[tuple[int, ...], int]]
-) -> tuple[int, ...]:
-    """The output shape of a Sequential: that of its last layer."""
-    while path not in found:
-        inner = layer["layers"]
-        layer = inner[-1]
-        path = f"{path}.{layer.get('name', len(inner) - 1)}"
-    return found[path][0]
-
-
-def _indented(rows: Iterable[tuple[str, str, str]]) -> list[tuple[str, str, str]]:
-    return [("  " + name, shape, count) for name, shape, count in rows]
-
-
-def check_finite(operation: str, data: _core.DatasetF32 | _core.DatasetF64, first: int = 0) -> None:
-    """Raise a NumericError that names the first row of X or y that holds NaN or infinity."""
-    for name, row in zip("Xy", data.bad_rows()):
-        if row is not None:
-            raise _core.NumericError(f"{operation}: {name} has NaN or infinity in row {first + row}")
 
 
 def load(path: str | os.PathLike[str], backend: str | None = None) -> Network:
@@ -441,28 +344,7 @@ def load(path: str | os.PathLike[str], backend: str | None = None) -> Network:
     """
     name, backend = checks.path("load", path), checks.backend("load", backend)
     dtype, _ = _core.inspect(name)
-    core_class = _CORES.get(dtype)
+    core_class = NETWORKS.get(dtype)
     if core_class is None:
         raise _core.FileFormatError(f"load: the file has dtype {dtype!r}, float32 or float64 is needed")
     return Network._from_core(core_class.load(name, backend))
-
-
-def _dtype_name(dtype: Any) -> str:
-    try:
-        name = "None" if dtype is None else np.dtype(dtype).name
-    except TypeError:
-        name = str(dtype)
-    if name not in _CORES:
-        raise ValueError(f"network: dtype is {name!r}, 'float32' or 'float64' is needed")
-    return name
-
-
-def _to_json(value: Any) -> str:
-    return json.dumps(value, default=_plain)
-
-
-def _plain(value: Any) -> Any:
-    item = value.item() if isinstance(value, np.generic) else value
-    if isinstance(item, (bool, int, float)):
-        return item
-    raise TypeError(f"network: {value!r} is a {type(value).__name__}, a plain number is needed")

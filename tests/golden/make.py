@@ -15,6 +15,7 @@ from PIL import Image
 
 import bpnet as bp
 from bpnet.__main__ import main as command
+from bpnet._bridge import finite_dataset
 from bpnet.data import pack_images
 
 CLASSES = ["ä", "日本", "🙂"]
@@ -167,7 +168,9 @@ def make(folder: Path) -> None:
     for name in OPTIMIZERS:
         trainer, options = run_of(name)
         if name == "sgd":  # during an epoch
-            data, _ = trainer.network._data("golden", numbers(40, 4), np.arange(40) % 3, trainer.loss, None)
+            data = finite_dataset(
+                "golden", trainer.network._core, numbers(40, 4), np.arange(40) % 3, trainer.loss
+            )
             assert not trainer._core.run(data, 7, True, 0.0)
         trainer.save(folder / f"run_{name}.safetensors")
         again = bp.Trainer.load(folder / f"run_{name}.safetensors")

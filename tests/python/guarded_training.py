@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import bpnet as bp
+from bpnet._bridge import finite_dataset
 from ctrl_c import interrupted, opportunities
 from test_interrupts import some
 
@@ -50,7 +51,7 @@ class Way:
         """Through the epoch, or with seconds=0 one call of kernels, a row of the data being NaN; whether the
         epoch has ended."""
         x = self.x.copy()
-        data, _ = trainer.network._data("fit", x, self.y, trainer.loss, self.weight)
+        data = finite_dataset("fit", trainer.network._core, x, self.y, trainer.loss, self.weight)
         if spoilt is not None:
             x[spoilt] = np.nan  # after the data was checked
         return trainer._core.run(data, self.batch_size, False, seconds, 0)

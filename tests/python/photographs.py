@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from image_files import png_chunk
+
 CLASSES = ("blue", "green", "red")
 
 
@@ -32,16 +34,12 @@ def write_folder(folder: Path, each: int = 8, classes: tuple[str, ...] = CLASSES
 
 def png_that_declares(width: int, height: int) -> bytes:
     """A PNG whose header claims this size, with no pixels behind it."""
-
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
     header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
     return (
         b"\x89PNG\r\n\x1a\n"
-        + chunk(b"IHDR", header)
-        + chunk(b"IDAT", zlib.compress(b""))
-        + chunk(b"IEND", b"")
+        + png_chunk(b"IHDR", header)
+        + png_chunk(b"IDAT", zlib.compress(b""))
+        + png_chunk(b"IEND", b"")
     )
 
 
@@ -64,9 +62,9 @@ def add_bad_files(folder: Path) -> dict[str, str]:
         "huge.png": "declares more than .* pixels",
         "large.png": "declares more than .* pixels",
         "dot.png": "has 1 x 1 pixels, at least 8 x 8",
-        "notes.txt": "no JPEG or PNG",
-        "empty.jpg": "no JPEG or PNG",
+        "notes.txt": "no JPEG, PNG, ",
+        "empty.jpg": "no JPEG, PNG, ",
         "dangling.jpg": "no file",
-        "gif.jpg": "no JPEG or PNG",
+        "gif.jpg": "no JPEG, PNG, ",
     }
     return {f"{CLASSES[0]}/{name}": reason for name, reason in reasons.items()}

@@ -108,7 +108,8 @@ def test_a_classifier_on_a_table(tmp_path: Path, data: Path, good: Callable[...,
 
     predicted = list(csv.reader(io.StringIO("\n".join(good("predict", model, data)))))
     assert predicted == [["kind"], *[[answer] for answer in answers]]
-    assert np.array_equal(net.predict(Preprocessing.from_description(known).encode(read_csv(data))), scores)
+    X, kept = Preprocessing.from_description(known).encode_table(read_csv(data))
+    assert kept.all() and np.array_equal(net.predict(X), scores)
 
     good("predict", model, data, "--probabilities", "--output", tmp_path / "out.csv")
     with open(tmp_path / "out.csv", encoding="utf-8") as file:
@@ -133,7 +134,7 @@ def test_a_classifier_on_a_table(tmp_path: Path, data: Path, good: Callable[...,
 
 def test_only_the_training_rows_are_measured(tmp_path: Path, data: Path, good: Callable[..., list[str]]):
     """mean and scale must not know the validation rows."""
-    from bpnet.commands.prepare import split_rows
+    from bpnet.data.prepare import split_rows
 
     good("train", data, *CLASSES, "--epochs", 1, "--seed", 3, "--save", tmp_path / "m")
     known = bp.load(tmp_path / "m").preprocessing

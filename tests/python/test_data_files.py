@@ -251,11 +251,15 @@ GOOD: dict[str, tuple[str | bytes, list[str], list[list[str]]]] = {
 }
 
 
+def rows_of(table: Table) -> list[list[str]]:
+    return [list(row) for row in zip(*table.columns)]
+
+
 @pytest.mark.parametrize("name", GOOD)
 def test_csv_is_read(tmp_path: Path, name: str):
     text, header, rows = GOOD[name]
     found = table(tmp_path, text)
-    assert (found.header, found.rows, len(found)) == (header, rows, len(rows))
+    assert (found.header, rows_of(found), len(found)) == (header, rows, len(rows))
 
 
 BAD: dict[str, tuple[str | bytes, tuple[str, ...]]] = {
@@ -292,7 +296,7 @@ def test_csv_is_refused(tmp_path: Path, name: str):
 def test_csv_with_zeros(tmp_path: Path):
     """Old Pythons refuse them; either way nothing is cut off."""
     try:
-        assert table(tmp_path, b"a,b\n1,x\0y\n").rows == [["1", "x\0y"]]
+        assert rows_of(table(tmp_path, b"a,b\n1,x\0y\n")) == [["1", "x\0y"]]
     except ValueError as error:
         assert "line 2" in str(error)
 

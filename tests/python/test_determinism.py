@@ -11,6 +11,7 @@ import pytest
 
 import bpnet as bp
 from backend_names import FAST
+from bpnet._bridge import finite_dataset
 from threading_layers import walk
 
 THREADS = (1, 1, 2, 3, 8)  # 1 twice: two runs alike
@@ -214,7 +215,7 @@ def test_an_epoch_saved_amid_is_finished(batches: int, tmp_path: Path):
 
     begun = bp.Trainer(small(), "cross_entropy", bp.Adam(0.01))
     begun.fit(x, y, epochs=1, batch_size=10, verbose=0)
-    data, _ = begun.network._data("test", x, y, begun.loss, None)
+    data = finite_dataset("test", begun.network._core, x, y, begun.loss)
     for _ in range(batches):
         assert not begun._core.run(data, 10, True, 0.0)
     begun.save(tmp_path / "run")

@@ -19,6 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import bpnet as bp
+from bpnet._bridge import finite_dataset
 from ctrl_c import HANG
 from layer_cases import CASES, Case
 from test_bad_input import bits
@@ -474,7 +475,7 @@ def test_a_run_that_a_cpp_program_went_on_with(tmp_path: Path):
     trainer.save(tmp_path / "run")
     network = bp.load(tmp_path / "run")
     core, notes = bp._core.TrainerF32.load(network._core, os.fsencode(tmp_path / "run"))
-    core.run(network._data("test", X, LABELS, trainer.loss, None)[0], 32, True, 1e9)
+    core.run(finite_dataset("test", network._core, X, LABELS, trainer.loss), 32, True, 1e9)
     core.end_epoch(0.5)
     core.save(
         os.fsencode(tmp_path / "run"), notes
@@ -488,7 +489,7 @@ def test_a_run_that_a_cpp_program_went_on_with(tmp_path: Path):
 def test_a_run_saved_at_an_epochs_end_before_it_was_ended(tmp_path: Path):
     """As a C++ program may leave it: the fit ends that epoch first."""
     straight, trainer = a_run(), a_run()
-    data, _ = trainer.network._data("test", X, LABELS, trainer.loss, None)
+    data = finite_dataset("test", trainer.network._core, X, LABELS, trainer.loss)
     assert trainer._core.run(data, 32, True, 1e9)
     trainer.save(tmp_path / "run")
     again = bp.Trainer.load(tmp_path / "run")

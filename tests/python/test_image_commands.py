@@ -133,10 +133,10 @@ def test_photographs_are_classified(good, bpnet: Run, train: Path, test: Path, m
     status, out, err = bpnet("predict", path, test)
     assert status == 0 and len(out.splitlines()) == 10 and "passed over" in err and "bad.png" in err
     status, _, err = bpnet("predict", path, test / "green" / "bad.png")
-    assert status == 2 and "bad.png: it is no JPEG or PNG image" in err
+    assert status == 2 and "bad.png: it is no JPEG, PNG, " in err
     status, _, err = bpnet("evaluate", path, test)
     assert status == 2 and f"was trained on photographs; python -m bpnet alexnet test {path} {test}" in err
-    with pytest.raises(ValueError, match="classify: .*bad.png: it is no JPEG or PNG"):
+    with pytest.raises(ValueError, match="classify: .*bad.png: it is no JPEG, PNG, "):
         bp.recipes.classify(net, [photograph, test / "green" / "bad.png"])
     with pytest.raises(ValueError, match="keeps no mean image"):
         bp.recipes.classify(bp.load(model), photograph)
@@ -178,7 +178,7 @@ def test_errors_are_one_line(bpnet: Run, train: Path, test: Path, model: Path, t
     assert "keeps no mean image" in error("test", model, test)
     assert "not a whole bpnet file" in error("test", train / "red" / "000.jpg", test)
     (train / "red" / "bad.jpg").write_bytes(b"no image")
-    assert "red/bad.jpg: it is no JPEG or PNG image" in error(
+    assert "red/bad.jpg: it is no JPEG, PNG, " in error(
         "train", train, *options(model), "--on-error", "raise", "--quiet"
     )
     assert "batch_size is 7 but the run was begun with 5" in (

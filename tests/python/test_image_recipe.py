@@ -240,7 +240,7 @@ def test_a_damaged_photograph_of_a_packed_file_is_passed_over(train: Path, tmp_p
 
 def test_bad_files_raise_if_asked(train: Path):
     (train / "red" / "bad.jpg").write_bytes(b"no image")
-    with pytest.raises(ValueError, match="red/bad.jpg: it is no JPEG or PNG image"):
+    with pytest.raises(ValueError, match="red/bad.jpg: it is no JPEG, PNG, "):
         recipe(train, on_error="raise")
 
 

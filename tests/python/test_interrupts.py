@@ -17,6 +17,9 @@ import pytest
 import bpnet as bp
 from backend_names import FAST
 from bpnet import _core
+from bpnet._bridge import TRAINERS, finite_dataset
+from bpnet.training import sources
+from bpnet.training.progress import Progress
 from ctrl_c import interrupted, opportunities, press
 from test_bad_input import bits
 from threading_layers import LAYERS, use
@@ -230,12 +233,10 @@ WAYS: dict[str, dict[str, Any]] = {
 @pytest.mark.parametrize("way", WAYS)
 def test_between_two_calls_of_the_core(way: str, monkeypatch: pytest.MonkeyPatch):
     """A signal that comes while Python moves the progress bar, after each slice of the work in turn."""
-    from bpnet.training import trainer as module
-
     case = CASES["a narrow chain"]
-    monkeypatch.setattr(module, "_SLICE_SECONDS", 0.0)
+    monkeypatch.setattr(sources, "SLICE_SECONDS", 0.0)
     left = [0]
-    advance = module.Progress.advance
+    advance = Progress.advance
 
     def pressed(self: Any, samples: int) -> None:
         advance(self, samples)
@@ -243,7 +244,7 @@ def test_between_two_calls_of_the_core(way: str, monkeypatch: pytest.MonkeyPatch
         if left[0] == 0:
             press()
 
-    monkeypatch.setattr(module.Progress, "advance", pressed)
+    monkeypatch.setattr(Progress, "advance", pressed)
     straight = case.trainer()
     case.fit(straight, 2, **WAYS[way])
     slices = -left[0]
@@ -264,7 +265,7 @@ def test_checked_gradients_put_every_weight_back():
     layers = [bp.Conv2d(2, 3), bp.Tanh(), bp.Flatten(), bp.BatchNorm1d(), bp.Linear(2)]
     net = bp.Network((1, 4, 4), layers, seed=1, dtype="float64")
     x, y = RNG.normal(size=(5, 1, 4, 4)), np.arange(5) % 2
-    data, _ = net._data("test", x, y, bp.CrossEntropy(), None)
+    data = finite_dataset("test", net._core, x, y, bp.CrossEntropy())
     description = json.dumps(bp.CrossEntropy().describe())
 
     def check() -> dict[str, float]:
@@ -408,7 +409,7 @@ def test_slices_of_single_samples_are_short(widths: tuple[int, ...], optimizer: 
     trainer = bp.Trainer(net, "half_squared_error", optimizer)
     rows = 70_000 if widths[0] < 100 else 1000
     x, y = np.zeros((rows, widths[0]), np.float32), np.zeros((rows, widths[-1]), np.float32)
-    data, _ = net._data("test", x, y, trainer.loss, None)
+    data = finite_dataset("test", net._core, x, y, trainer.loss)
     weights = sum(array.size for array in net.state_dict().values())
     most = max(64, 2**25 // weights)
     for _ in range(2):
@@ -422,9 +423,7 @@ def test_slices_of_single_samples_are_short(widths: tuple[int, ...], optimizer: 
 
 
 def test_python_asks_the_core_for_short_slices(monkeypatch: pytest.MonkeyPatch):
-    """A tenth of a second of work, after which Python hears what the core did not."""
-    from bpnet.training import trainer as module
-
+    """A tenth of a second of work, after which Python handles the signals that the core did not."""
     asked: list[float] = []
 
     class Watched:
@@ -442,8 +441,8 @@ def test_python_asks_the_core_for_short_slices(monkeypatch: pytest.MonkeyPatch):
             asked.append(seconds)
             self.core.run_draws(data, steps, seconds)
 
-    for dtype, kind in list(module._CORES.items()):
-        monkeypatch.setitem(module._CORES, dtype, lambda *a, kind=kind: Watched(kind(*a)))
+    for dtype, kind in list(TRAINERS.items()):
+        monkeypatch.setitem(TRAINERS, dtype, lambda *a, kind=kind: Watched(kind(*a)))
     case = CASES["a narrow chain"]
     for batch_size in (1, 100):
         case.fit(case.trainer(), 1, batch_size=batch_size)

@@ -17,6 +17,7 @@ import pytest
 
 import bpnet as bp
 from backend_names import FAST
+from bpnet._bridge import finite_dataset
 from ctrl_c import HANG
 from test_bad_input import bits
 
@@ -131,7 +132,7 @@ def test_a_sample_whose_loss_is_not_finite_is_not_counted(
         trainer = bp.Trainer(net, "cross_entropy", optimizer)
         x = np.random.default_rng(0).normal(size=(40, 4)).astype(np.float32)
         good = x.copy()
-        data, _ = net._data("fit", x, np.zeros(40, int), trainer.loss, None)
+        data = finite_dataset("fit", net._core, x, np.zeros(40, int), trainer.loss)
         if spoilt:
             x[21] = np.nan
             with pytest.raises(bp.NumericError, match="at step 22 "):
@@ -346,7 +347,7 @@ def test_a_run_saved_amid_an_epoch_finishes_it(tmp_path: Path):
     straight.fit(X, LABELS, epochs=3, batch_size=8, verbose=0)
     trainer = bp.Trainer(network(), "cross_entropy", momentum())
     trainer.fit(X, LABELS, batch_size=8, verbose=0)
-    data, _ = trainer.network._data("test", X, LABELS, trainer.loss, None)
+    data = finite_dataset("test", trainer.network._core, X, LABELS, trainer.loss)
     assert not trainer._core.run(data, 8, True, 0.0), "one batch only"
     trainer.save(path)
     again = bp.Trainer.load(path)

@@ -10,6 +10,7 @@ import pytest
 
 import bpnet as bp
 from backend_names import FAST
+from bpnet._bridge import finite_dataset
 from threading_layers import walk
 
 RULES = {
@@ -100,7 +101,7 @@ def test_a_call_ends_soon(rule: str):
     net = bp.Network((2048,), [bp.Linear(2048), bp.Tanh(), bp.Linear(2)], seed=0)
     trainer = bp.Trainer(net, "mse", RULES[rule])
     x, y = np.zeros((64, 2048), np.float32), np.zeros((64, 2), np.float32)
-    data, _ = net._data("fit", x, y, trainer.loss, None)
+    data = finite_dataset("fit", net._core, x, y, trainer.loss)
     assert not trainer._core.run(data, 1, True, 0.0, 0)  # for 0 seconds
     assert trainer._core.state["position"] == 1
 

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import bpnet as bp
+from bpnet._bridge import finite_dataset
 
 NUMBERS = ("weight_sum", "loss")
 LAYERS = [bp.Linear(9), bp.Tanh(), bp.Linear(7).named("middle"), bp.ReLU(), bp.Linear(3)]
@@ -323,7 +324,7 @@ def test_the_online_loop_is_refused():
     with pytest.raises(ValueError, match="^training: batch_size 1 runs the online loop.*reducer"):
         trainer.fit(X, LABELS, batch_size=1, verbose=0)
     with pytest.raises(ValueError, match="^run_draws: the online loop has no gradient to reduce"):
-        data, _ = trainer.network._data("fit", X, LABELS, trainer.loss, None)
+        data = finite_dataset("fit", trainer.network._core, X, LABELS, trainer.loss)
         trainer._core.run_draws(data, 5, 1.0)
     assert bits(trainer.network) == before
 

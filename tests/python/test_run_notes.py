@@ -11,7 +11,9 @@ import numpy as np
 import pytest
 
 import bpnet as bp
+from bpnet._bridge import finite_dataset
 from bpnet.training import callbacks as bpnet_callbacks
+from bpnet.training import loop
 from test_bad_input import bits
 from test_files import opened, write
 
@@ -276,18 +278,16 @@ def test_bpnets_own_callbacks_are_known():
 
 
 def test_the_bar_of_an_epoch_that_is_resumed_in_its_middle_ends_full(monkeypatch: pytest.MonkeyPatch):
-    from bpnet.training import trainer as module
-
     bars: list[Any] = []
 
-    class Kept(module.Progress):
+    class Kept(loop.Progress):
         def __init__(self, *arguments: Any, **options: Any) -> None:
             super().__init__(*arguments, **options)
             bars.append(self.bar)
 
-    monkeypatch.setattr(module, "Progress", Kept)
+    monkeypatch.setattr(loop, "Progress", Kept)
     run = trainer()
-    data, _ = run.network._data("test", X, LABELS, run.loss, None)
+    data = finite_dataset("test", run.network._core, X, LABELS, run.loss)
     assert not run._core.run(data, 10, True, 0.0), "one batch only"
     run.fit(X, LABELS, epochs=2, batch_size=10, verbose=1)
     assert bars[0].n == bars[0].total == 40

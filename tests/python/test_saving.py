@@ -200,7 +200,7 @@ trainer = bp.Trainer(net, "cross_entropy", "sgd")
 os.umask(0o027)
 
 def pack():
-    replacement = _core.Replacement(os.fsencode(path))
+    replacement = _core.Replacement("pack", os.fsencode(path))
     with open(replacement.temporary, "r+b") as file:
         file.write(bytes(10_000))
 

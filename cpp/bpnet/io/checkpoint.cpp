@@ -62,6 +62,12 @@ void check_format(const SafeTensorsFile& file) {
   }
 }
 
+FileKind kind_of(const SafeTensorsFile& file) {
+  check_format(file);
+  const Json description = Json::parse(require(file, "bpnet.network"));
+  return {description["dtype"].string(), file.metadata().count("bpnet.trainer") > 0};
+}
+
 // What a file's tensors are to be copied to. Nothing is, until all have been found to fit.
 template <class T>
 class Copies {
@@ -185,12 +191,13 @@ BasicNetwork<T> load_network(const std::string& path, const std::string& backend
   return read_network<T>(SafeTensorsFile(path), backend);
 }
 
-FileKind inspect(const std::string& path) {
+AnyNetwork load_any_network(const std::string& path, const std::string& backend) {
   const SafeTensorsFile file(path);
-  check_format(file);
-  const Json description = Json::parse(require(file, "bpnet.network"));
-  return {description["dtype"].string(), file.metadata().count("bpnet.trainer") > 0};
+  if (kind_of(file).dtype == dtype_name<float>()) return read_network<float>(file, backend);
+  return read_network<double>(file, backend);
 }
+
+FileKind inspect(const std::string& path) { return kind_of(SafeTensorsFile(path)); }
 
 template <class T>
 void BasicTrainer<T>::save(const std::string& path) {

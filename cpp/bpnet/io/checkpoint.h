@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <variant>
 
 #include "bpnet/network/network.h"
 #include "bpnet/training/trainer.h"
@@ -18,6 +19,10 @@ BasicNetwork<T> load_network(const std::string& path, const std::string& backend
 
 inline Network load(const std::string& path) { return load_network<float>(path); }
 inline NetworkF64 load_f64(const std::string& path) { return load_network<double>(path); }
+
+// A network of the file's dtype.
+using AnyNetwork = std::variant<Network, NetworkF64>;
+AnyNetwork load_any_network(const std::string& path, const std::string& backend = "");
 
 // "float32" or "float64", and whether the file holds a run.
 struct FileKind {

@@ -1,29 +1,12 @@
 #include "bpnet/io/preprocessing.h"
 
 #include <algorithm>
-#include <bit>
 #include <cmath>
 
 #include "bpnet/core/error.h"
-#include "bpnet/core/text.h"
-#include "bpnet/io/base64.h"
 
 namespace bpnet {
 namespace {
-
-double parse_number(const Column& column, const std::string& field) {
-  constexpr std::string_view kSpace = " \t\n\v\f\r";
-  std::string_view digits = field;
-  digits.remove_prefix(std::min(digits.find_first_not_of(kSpace), digits.size()));
-  digits = digits.substr(0, digits.find_last_not_of(kSpace) + 1);
-  const bool signed_twice = digits.starts_with("+-");
-  if (digits.starts_with('+')) digits.remove_prefix(1);
-  double value = 0;
-  if (signed_twice || !parse_double(digits, value) || !std::isfinite(value)) {
-    fail<ValueError>("column '", column.name, "': '", field, "' is not a finite number");
-  }
-  return value;
-}
 
 double of_feature(const std::vector<double>& values, std::size_t feature, double otherwise) {
   if (values.empty()) return otherwise;
@@ -37,95 +20,78 @@ void check_length(const char* name, const std::vector<double>& values, std::size
   }
 }
 
-Json::Array names_to_json(const std::vector<std::string>& names) { return {names.begin(), names.end()}; }
-
-std::vector<std::string> names_from_json(const Json& json) {
-  std::vector<std::string> names;
-  for (const Json& name : json.array()) names.push_back(name.string());
-  return names;
+// `what` of the names stands twice among them.
+void check_distinct(const std::string& what, std::vector<std::string_view> names) {
+  std::sort(names.begin(), names.end());
+  const auto twice = std::adjacent_find(names.begin(), names.end());
+  if (twice != names.end()) fail<ValueError>("preprocessing: ", what, " '", *twice, "' is there twice");
 }
 
-std::vector<double> numbers_from_json(const Json& json) {
-  std::vector<double> numbers;
-  for (const Json& number : json.array()) numbers.push_back(number.number());
-  return numbers;
+std::vector<std::string_view> views(const std::vector<std::string>& names) {
+  return {names.begin(), names.end()};
 }
 
-static_assert(std::endian::native == std::endian::little, "the mean image's floats are little-endian");
-
-// The mean image is too long for a list of numbers: its floats (size, size, 3) are base64.
-Json image_to_json(const ImageInput& image) {
-  const ImageStatistics& s = image.statistics;
-  const std::string_view mean(reinterpret_cast<const char*>(s.mean.data()), s.mean.size() * sizeof(float));
-  return Json::Object{{"size", s.size},
-                      {"crop", image.crop},
-                      {"centre_mean", image.centre_mean},
-                      {"mean", to_base64(mean)},
-                      {"eigenvalues", Json::Array(s.eigenvalues.begin(), s.eigenvalues.end())},
-                      {"eigenvectors", Json::Array(s.eigenvectors.begin(), s.eigenvectors.end())}};
-}
-
-template <std::size_t count>
-std::array<double, count> array_from_json(const Json& json, const char* name) {
-  const std::vector<double> numbers = numbers_from_json(json);
-  std::array<double, count> result;
-  if (numbers.size() != count) {
-    fail<FileFormatError>("preprocessing: ", name, " has ", numbers.size(), " numbers, ", count,
-                          " are needed");
+void check_numbers(const char* name, const std::vector<double>& values, bool positive) {
+  for (const double value : values) {
+    if (!std::isfinite(value) || (positive && !(value > 0))) {
+      fail<ValueError>("preprocessing: a ", name, " is ", value, ", ",
+                       positive ? "positive finite numbers are needed" : "finite numbers are needed");
+    }
   }
-  std::copy(numbers.begin(), numbers.end(), result.begin());
-  return result;
 }
 
-ImageInput image_from_json(const Json& d) {
-  ImageInput image;
-  image.statistics.size = d["size"].size();
-  image.crop = d["crop"].size();
-  image.centre_mean = d["centre_mean"].boolean();
-  const std::string bytes = from_base64(d["mean"].string());
-  if (bytes.size() % sizeof(float) != 0) {
-    fail<FileFormatError>("preprocessing: the mean image has ", bytes.size(), " bytes, a multiple of ",
-                          sizeof(float), " is needed");
+bool has_category(const Column& column, const std::string& name) {
+  return std::find(column.categories.begin(), column.categories.end(), name) != column.categories.end();
+}
+
+void check_fill(const Column& column) {
+  const bool filled =
+      column.missing == Missing::kFill || (column.missing == Missing::kCategory && column.is_number());
+  if (filled && column.is_number() && !(column.fill && std::isfinite(*column.fill))) {
+    fail<ValueError>("preprocessing: column '", column.name,
+                     "' is a number, a finite number to fill is needed");
   }
-  image.statistics.mean.resize(bytes.size() / sizeof(float));
-  std::copy_n(bytes.data(), bytes.size(), reinterpret_cast<char*>(image.statistics.mean.data()));
-  image.statistics.eigenvalues = array_from_json<3>(d["eigenvalues"], "eigenvalues");
-  image.statistics.eigenvectors = array_from_json<9>(d["eigenvectors"], "eigenvectors");
-  image.augmenter();  // for its checks
-  return image;
+  if (filled && !column.is_number() &&
+      !(column.fill_category && has_category(column, *column.fill_category))) {
+    fail<ValueError>("preprocessing: column '", column.name, "': the fill is none of the categories");
+  }
+  if (column.missing == Missing::kCategory && !column.is_number() && !has_category(column, "")) {
+    fail<ValueError>("preprocessing: column '", column.name,
+                     "': a missing value is a category, but '' is none of the categories");
+  }
+}
+
+void check_categories(const Column& column) {
+  check_distinct("a category of column '" + column.name + "',", views(column.categories));
+  for (const std::string& category : column.categories) {
+    if (stripped(category) != category) {
+      fail<ValueError>("preprocessing: column '", column.name, "': the category '", category,
+                       "' has blanks around it, which are stripped from fields");
+    }
+  }
+}
+
+void check_column(const Column& column) {
+  check_categories(column);
+  check_fill(column);
+  column.format.check();
 }
 
 }  // namespace
 
+std::size_t Column::feature_count() const {
+  if (!is_number()) return categories.size();
+  return missing == Missing::kCategory ? 2 : 1;
+}
+
 std::size_t Preprocessing::feature_count() const {
   std::size_t count = 0;
-  for (const Column& column : columns) count += std::max<std::size_t>(1, column.categories.size());
+  for (const Column& column : columns) count += column.feature_count();
   return count;
 }
 
-void Preprocessing::encode(const std::vector<std::string>& fields, double* out) const {
-  if (fields.size() != columns.size()) {
-    fail<ShapeError>("preprocessing: the row has ", fields.size(), " fields, the model expects ",
-                     columns.size());
-  }
-  double* to = out;
-  for (std::size_t c = 0; c < columns.size(); ++c) {
-    const std::vector<std::string>& categories = columns[c].categories;
-    if (categories.empty()) {
-      *to++ = parse_number(columns[c], fields[c]);
-      continue;
-    }
-    const auto found = std::find(categories.begin(), categories.end(), fields[c]);
-    if (found == categories.end()) {
-      fail<ValueError>("column '", columns[c].name, "': '", fields[c],
-                       "' was not among the categories the model was trained on");
-    }
-    std::fill_n(to, categories.size(), 0.0);
-    to[found - categories.begin()] = 1.0;
-    to += categories.size();
-  }
-  standardise(1, feature_count(), out);
-}
+double Preprocessing::mean_of(std::size_t feature) const { return of_feature(mean, feature, 0); }
+double Preprocessing::scale_of(std::size_t feature) const { return of_feature(scale, feature, 1); }
 
 void Preprocessing::standardise(std::size_t count, std::size_t features, double* x) const {
   check_length("mean", mean, features);
@@ -133,8 +99,53 @@ void Preprocessing::standardise(std::size_t count, std::size_t features, double*
   for (std::size_t r = 0; r < count; ++r) {
     for (std::size_t i = 0; i < features; ++i) {
       double& value = x[r * features + i];
-      value = (value - of_feature(mean, i, 0)) / of_feature(scale, i, 1);
+      value = (value - mean_of(i)) / scale_of(i);
     }
+  }
+}
+
+void Preprocessing::check() const {
+  std::vector<std::string_view> names;
+  for (const Column& column : columns) {
+    check_column(column);
+    names.push_back(column.name);
+  }
+  check_distinct("the column", names);
+  check_distinct("the class", views(classes));
+  check_numbers("mean", mean, false);
+  check_numbers("scale", scale, true);
+  check_numbers("target_mean", {target_mean}, false);
+  check_numbers("target_scale", {target_scale}, true);
+  target_format.check();
+  if (!columns.empty()) {
+    check_length("mean", mean, feature_count());
+    check_length("scale", scale, feature_count());
+  } else if (mean.size() > 1) {
+    check_length("scale", scale, mean.size());
+  }
+  if (image && !columns.empty())
+    fail<ValueError>("preprocessing: there are columns and photographs, one is needed");
+  if (output == OutputKind::kLogit && classes.size() != 2) {
+    fail<ShapeError>("preprocessing: a logit tells two classes apart, there are ", classes.size());
+  }
+}
+
+void Preprocessing::check_network(const Shape& input, const Shape& output_shape) const {
+  const std::size_t features = input.count(), outputs = output_shape.count();
+  if (image && !(input == Shape{3, image->crop, image->crop})) {
+    fail<ShapeError>("preprocessing: the photographs' windows have shape (3, ", image->crop, ", ",
+                     image->crop, "), the network's input has ", input);
+  }
+  if (!columns.empty() && feature_count() != features) {
+    fail<ShapeError>("preprocessing: the columns make ", feature_count(),
+                     " features, the network's input has ", features);
+  }
+  check_length("mean", mean, features);
+  check_length("scale", scale, features);
+  const std::size_t wanted = output == OutputKind::kLogit ? 1 : classes.size();
+  if ((output != OutputKind::kValues || !classes.empty()) && wanted != outputs) {
+    fail<ShapeError>("preprocessing: ", classes.size(), " classes need ", wanted,
+                     " outputs, the network has ", outputs);
   }
 }
 
@@ -143,43 +154,6 @@ ImageAugmenter ImageInput::augmenter() const {
   options.crop = crop;
   options.centre_mean = centre_mean;
   return {statistics, options};
-}
-
-Json Preprocessing::describe() const {
-  Json::Array table;
-  for (const Column& column : columns) {
-    table.push_back(Json::Object{{"name", column.name}, {"categories", names_to_json(column.categories)}});
-  }
-  Json out = Json::Object{{"columns", std::move(table)},
-                          {"mean", Json::Array(mean.begin(), mean.end())},
-                          {"scale", Json::Array(scale.begin(), scale.end())},
-                          {"target", target},
-                          {"output", output},
-                          {"classes", names_to_json(classes)},
-                          {"target_mean", target_mean},
-                          {"target_scale", target_scale}};
-  if (image) out.set("image", image_to_json(*image));
-  return out;
-}
-
-Preprocessing Preprocessing::from_json(const Json& d) {
-  Preprocessing result;
-  for (const Json& column : d["columns"].array()) {
-    result.columns.push_back({column["name"].string(), names_from_json(column["categories"])});
-  }
-  result.mean = numbers_from_json(d["mean"]);
-  result.scale = numbers_from_json(d["scale"]);
-  for (const double scale : result.scale) {
-    if (!(scale > 0)) fail<ValueError>("preprocessing: a scale is ", scale, ", positive numbers are needed");
-  }
-  result.target = d["target"].string();
-  result.output = d["output"].string();
-  result.classes = names_from_json(d["classes"]);
-  result.target_mean = d["target_mean"].number();
-  result.target_scale = d["target_scale"].number();
-  const Json* image = d.find("image");
-  if (image && !image->is_null()) result.image = image_from_json(*image);
-  return result;
 }
 
 }  // namespace bpnet

@@ -7,13 +7,39 @@
 #include <vector>
 
 #include "bpnet/core/json.h"
+#include "bpnet/core/number_text.h"
+#include "bpnet/core/shape.h"
 #include "bpnet/io/augmentation.h"
 
 namespace bpnet {
 
+// What a column's missing field becomes.
+enum class Missing {
+  kError,
+  kFill,     // the column's fill
+  kDrop,     // the row gets no answer
+  kCategory  // the category "" ; of a number its fill, and one more feature that is 1, else 0
+};
+
+// What a field becomes that is none of a column's categories.
+enum class Unknown {
+  kError,
+  kIgnore  // all the column's features are 0
+};
+
 struct Column {
   std::string name;
-  std::vector<std::string> categories;  // one feature each; none: a number, one feature
+  std::vector<std::string> categories = {};  // one feature each; none: a number, one feature
+  NumberFormat format = {};                  // of a number
+  Missing missing = Missing::kError;
+  std::optional<double> fill = {};                // of a number, before standardisation
+  std::optional<std::string> fill_category = {};  // one of the categories
+  Unknown unknown = Unknown::kError;
+
+  bool is_number() const { return categories.empty(); }
+  std::size_t feature_count() const;
+  // Whether a feature of this column says 0 or 1, and so is not standardised.
+  bool is_indicator(std::size_t feature) const { return !is_number() || feature > 0; }
 };
 
 // Of a network that takes photographs: what its training set measured, and the windows it is shown.
@@ -25,25 +51,41 @@ struct ImageInput {
   ImageAugmenter augmenter() const;  // for its middle and ten views
 };
 
+// What a network's outputs are.
+enum class OutputKind {
+  kValues,  // numbers; with classes, one score for each that is no logit
+  kLogits,  // one for each class, of a softmax
+  kLogit    // one, of the second of two classes
+};
+
 struct Preprocessing {
   std::vector<Column> columns;  // of a table; empty when the data is numbers already
+  std::vector<std::string> missing_words = default_missing_words();
   std::vector<double> mean,
-      scale;                      // x' = (x − mean) / scale, per feature; one number serves all; may be empty
-  std::string target;             // the target column's name
-  std::string output = "values";  // what the network gives: "values", "logits", or "logit" of two classes
+      scale;           // x' = (x − mean) / scale, per feature; one number serves all; may be empty
+  std::string target;  // the target column's name
+  NumberFormat target_format = {};  // of a regression's target
+  OutputKind output = OutputKind::kValues;
   std::vector<std::string> classes;          // names of the classes, in the order of the outputs
   double target_mean = 0, target_scale = 1;  // of a regression: y = output · scale + mean
   std::optional<ImageInput> image = {};
 
   std::size_t feature_count() const;  // of a table's encoded row
-  // out (feature_count(),) = one row of the table, encoded and standardised. Throws a ValueError that
-  // names the column.
-  void encode(const std::vector<std::string>& fields, double* out) const;
+  double mean_of(std::size_t feature) const;
+  double scale_of(std::size_t feature) const;
+
   // x (count, features), in place
   void standardise(std::size_t count, std::size_t features, double* x) const;
 
-  Json describe() const;
+  // Throws a ValueError or ShapeError where parts contradict each other, or the shapes of a network.
+  void check() const;
+  void check_network(const Shape& input, const Shape& output) const;
+
+  Json describe() const;  // options that have their default are left out
+  // Checked. Absent keys have their default, unknown ones are a FileFormatError.
   static Preprocessing from_json(const Json& description);
 };
+
+OutputKind output_kind_from_text(const std::string& text);
 
 }  // namespace bpnet

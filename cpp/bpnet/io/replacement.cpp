@@ -56,8 +56,8 @@ fs::path::string_type random_digits() {
 
 fs::path native_path(const std::string& path) { return fs::path(std::u8string(path.begin(), path.end())); }
 
-Replacement::Replacement(const char* operation, const std::string& path)
-    : operation_(operation), path_(path) {
+Replacement::Replacement(std::string operation, const std::string& path)
+    : operation_(std::move(operation)), path_(path) {
   std::error_code problem;
   target_ = follow_links(native_path(path), problem);
   if (problem) refuse(problem.value());
@@ -77,7 +77,7 @@ void Replacement::create(Readers readers) {
     temporary_ = target_.parent_path() / (prefix_of(target_) + random_digits());
     file_ = create_locked(temporary_, readers);
     if (file_ == kNoFile && (errno != EEXIST || attempt == kTries)) {
-      throw FileError(std::string(operation_) + ": no temporary file can be made beside it", errno, path_);
+      throw FileError(operation_ + ": no temporary file can be made beside it", errno, path_);
     }
   }
 }

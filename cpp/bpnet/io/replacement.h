@@ -19,7 +19,7 @@ std::filesystem::path native_path(const std::string& path);  // of UTF-8
 class Replacement {
  public:
   // `operation` begins the errors. Throws a FileError that names `path` where no file can be put.
-  Replacement(const char* operation, const std::string& path);
+  Replacement(std::string operation, const std::string& path);
   ~Replacement() { discard(); }
   Replacement(const Replacement&) = delete;
   Replacement& operator=(const Replacement&) = delete;
@@ -35,7 +35,7 @@ class Replacement {
   [[noreturn]] void refuse(int code) const;
   void create(Readers readers);
 
-  const char* operation_;
+  const std::string operation_;
   const std::string path_;  // as the caller gave it
   std::filesystem::path target_, temporary_;
   std::intptr_t file_ = -1;  // a descriptor, or Windows' handle

@@ -119,11 +119,13 @@ enum class LossKind : int {
   kMae,               // mean_j |x_j − y_j|, derivative 0 at 0
   kHuber,             // mean_j ½d² where |d| ≤ delta, else delta (|d| − ½ delta); parameter: delta
   kCrossEntropy,      // −Σ_c q_c log softmax(x)_c; parameter: label smoothing
-  kBinaryCrossEntropyWithLogits,  // Σ_j max(x_j, 0) − x_j y_j + log(1 + exp(−|x_j|))
+  // max(x_j, 0) − x_j y_j + log(1 + exp(−|x_j|)); parameter: 1 for its mean over the outputs j, 0 for its sum
+  kBinaryCrossEntropyWithLogits,
+  kCustom,  // a function of the user's, on the host: no kernel computes it
 };
 
-// What the steps of a slice add up to. The host reads it once a slice, so that a device need not be waited for at
-// every step: once a loss was not finite nothing is counted or updated any more.
+// What the steps of a slice add up to. The host reads it once a slice, so that a device need not be waited
+// for at every step: once a loss was not finite nothing is counted or updated any more.
 struct Sums {
   double loss;          // Σ weight · loss, each before its update
   double weight;        // Σ weight
@@ -133,8 +135,8 @@ struct Sums {
   double batch_weight;  // Σ of its samples' weights
   uint64_t batch_correct;
   uint64_t updates;      // whether the last batch is learned from: its loss is finite and its weight above 0
-  uint64_t stopped;      // 1 from a loss on that was not finite,
-  double stopping_loss;  // which was this
+  uint64_t stopped;      // 1 from a loss on, or a norm of the gradients, that was not finite,
+  double stopping_loss;  // where the loss was this
 };
 
 // What keys the random masks of a step, so that a recorded step can be run again.
@@ -181,6 +183,20 @@ struct LossArgs {
   const T* row_scale;     // (rows,)
   T* grad_output;         // (rows, columns) = d loss / d output; null when not wanted
   double* loss;           // (1,) the loss, written
+};
+
+struct Stretch {  // of a flat array
+  size_t offset, count;
+};
+
+// Gradients that are clipped before an update, in place: each element to −value … value first, then all by
+// min(1, norm / (‖g‖ + 10⁻⁶)), where ‖g‖ is the square root of the sum of all squares.
+template <class T>
+struct ClipArgs {
+  T* grad;
+  const Stretch* stretches;  // (count,) of grad, the host's: what is clipped, and makes up ‖g‖
+  size_t count;
+  double value, norm;  // 0: without this one
 };
 
 struct SgdArgs {
@@ -376,6 +392,10 @@ struct Kernels {
   // RMSprop: v = αv + (1−α)g²;  d = g / (√v + ε);  w −= η d, or with momentum b = μb + d, w −= η b
   void (*update)(Context&, const UpdateArgs&, const UpdateStep*, const uint64_t* updates, size_t count, T* w,
                  const T* grad, T* const* slots);
+  // Nothing is done where Sums::updates is 0. Where ‖g‖ is not finite training stops as at a loss that is
+  // not, with the batch's loss as the one that stopped.
+  size_t (*clip_workspace)(size_t longest);  // elements of a stretch
+  void (*clip)(Context&, const ClipArgs<T>&, Tally, Sums*);
   // y = x, unless `stopped` is not null and points to another number than 0
   void (*keep)(Context&, const uint64_t* stopped, size_t count, const T* x, T* y);
 

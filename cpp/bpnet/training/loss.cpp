@@ -29,6 +29,7 @@ LossKind loss_kind(const Loss& loss) { return static_cast<LossKind>(loss.index()
 double loss_parameter(const Loss& loss) {
   if (const auto* huber = std::get_if<Huber>(&loss)) return huber->delta;
   if (const auto* entropy = std::get_if<CrossEntropy>(&loss)) return entropy->label_smoothing;
+  if (const auto* binary = std::get_if<BinaryCrossEntropyWithLogits>(&loss)) return binary->mean_of_outputs;
   return 0;
 }
 
@@ -42,6 +43,17 @@ std::string loss_name(const Loss& loss) { return kNames[loss.index()]; }
 
 std::vector<std::string> loss_names() { return {std::begin(kNames), std::end(kNames)}; }
 
+// "outputs" is "mean", or "sum" as where there is none: older run files do not have it.
+static BinaryCrossEntropyWithLogits binary_from_json(const Json& description) {
+  const Json* outputs = description.find("outputs");
+  if (!outputs) return {.mean_of_outputs = false};
+  const std::string& over = outputs->string();
+  if (over != "mean" && over != "sum") {
+    fail<ValueError>("binary_cross_entropy_with_logits: outputs is '", over, "', 'mean' or 'sum' is needed");
+  }
+  return {.mean_of_outputs = over == "mean"};
+}
+
 Json describe(const Loss& loss) {
   Json out;
   out.set("name", loss_name(loss));
@@ -51,6 +63,8 @@ Json describe(const Loss& loss) {
     Json::Array weights(entropy->class_weight.begin(), entropy->class_weight.end());
     out.set("class_weight", std::move(weights));
   }
+  const auto* binary = std::get_if<BinaryCrossEntropyWithLogits>(&loss);
+  if (binary && binary->mean_of_outputs) out.set("outputs", "mean");
   return out;
 }
 
@@ -68,7 +82,7 @@ Loss loss_from_json(const Json& description) {
     }
     return loss;
   }
-  if (name == "binary_cross_entropy_with_logits") return BinaryCrossEntropyWithLogits{};
+  if (name == "binary_cross_entropy_with_logits") return binary_from_json(description);
   std::string known;
   for (const std::string& each : loss_names()) known += (known.empty() ? "" : ", ") + each;
   fail<ValueError>("loss: '", name, "' is not one of ", known);

@@ -1,5 +1,5 @@
-// The losses. Each is summed over a sample's outputs (mse, mae and huber: averaged, as PyTorch's) and
-// averaged over the batch: Σ weight · loss / Σ weight.
+// The losses. Each is averaged over a sample's outputs where PyTorch's is (mse, mae, huber, the binary
+// cross-entropy), else summed, and averaged over the batch: Σ weight · loss / Σ weight.
 #pragma once
 
 #include <string>
@@ -23,13 +23,15 @@ struct CrossEntropy {  // takes logits; class indices or probabilities as target
   double label_smoothing = 0;
   std::vector<double> class_weight = {};  // one per class, or empty
 };
-struct BinaryCrossEntropyWithLogits {};
+struct BinaryCrossEntropyWithLogits {
+  bool mean_of_outputs = true;  // false: their sum, as a run file has it that does not say which
+};
 
 using Loss =
     std::variant<HalfSquaredError, SquaredError, Mse, Mae, Huber, CrossEntropy, BinaryCrossEntropyWithLogits>;
 
 LossKind loss_kind(const Loss& loss);
-double loss_parameter(const Loss& loss);  // Huber's delta, cross-entropy's smoothing, else 0
+double loss_parameter(const Loss& loss);                         // what LossKind says of it, or 0
 const std::vector<double>& loss_class_weight(const Loss& loss);  // empty for all but cross-entropy
 std::string loss_name(const Loss& loss);                         // "cross_entropy"
 

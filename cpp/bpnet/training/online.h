@@ -17,6 +17,9 @@ class OnlineLoop {
   OnlineLoop(BasicNetwork<T>& network, const Loss& loss, const Optimizer& optimizer, const Chain& chain);
 
   const std::string& obstacle() const { return obstacle_; }  // why the network is no chain, or empty
+  // False: steps of one sample are made layer by layer. The kernel updates a layer at once, by gradients that
+  // nobody has clipped.
+  bool takes() const { return takes_; }
 
   // How many samples a call takes at most from `position` on, which counts from where blocks begin. Calls end
   // where blocks do: where a run was paused or resumed moves no block.
@@ -37,6 +40,7 @@ class OnlineLoop {
   UpdateArgs rule_;
   std::vector<ChainLink> links_;
   std::string obstacle_;
+  bool takes_;
   std::vector<OnlineLayer<T>> layers_;
   Arena order_;  // 0, 1, … where samples were gathered
   std::size_t counted_ = 0;

@@ -14,6 +14,16 @@ void check_range(const char* operation, const char* name, double value, double l
   }
 }
 
+// In the order of the variant.
+constexpr const char* kNames[] = {"sgd", "adam", "adamw", "rmsprop"};
+static_assert(std::size(kNames) == std::variant_size_v<Optimizer>);
+
+void check_clip(const char* operation, const char* name, const std::optional<double>& value) {
+  if (value && !(*value > 0 && std::isfinite(*value))) {
+    fail<ValueError>(operation, ": ", name, " is ", *value, ", a positive number is needed");
+  }
+}
+
 constexpr double kMost = 1e30;
 constexpr double kBelowOne = 1 - 1e-16;
 
@@ -31,14 +41,48 @@ AdamArgs adam_args(const AdamKind& adam, bool decay, bool decoupled) {
   return {0, adam.beta1, adam.beta2, adam.epsilon, decay ? adam.weight_decay : 0, decoupled, 1, 1};
 }
 
+Json number_or_null(const std::optional<double>& value) { return value ? Json(*value) : Json(); }
+
 template <class AdamKind>
-Json describe_adam(const char* name, const AdamKind& adam) {
-  return Json::Object{{"name", name},        {"lr", adam.learning_rate}, {"beta1", adam.beta1},
-                      {"beta2", adam.beta2}, {"eps", adam.epsilon},      {"weight_decay", adam.weight_decay}};
+Json describe_adam(const AdamKind& adam) {
+  return Json::Object{{"lr", adam.learning_rate},
+                      {"beta1", adam.beta1},
+                      {"beta2", adam.beta2},
+                      {"eps", adam.epsilon},
+                      {"weight_decay", adam.weight_decay}};
+}
+
+Json describe_options(const Adam& adam) { return describe_adam(adam); }
+Json describe_options(const AdamW& adam) { return describe_adam(adam); }
+Json describe_options(const Sgd& sgd) {
+  return Json::Object{{"lr", sgd.learning_rate},
+                      {"momentum", sgd.momentum},
+                      {"weight_decay", sgd.weight_decay},
+                      {"nesterov", sgd.nesterov},
+                      {"lr_in_velocity", sgd.lr_in_velocity},
+                      {"bias_lr", number_or_null(sgd.bias_learning_rate)},
+                      {"bias_lr_multiplier", sgd.bias_rate_multiplier},
+                      {"bias_decay", sgd.bias_decay}};
+}
+Json describe_options(const RmsProp& rms) {
+  return Json::Object{{"lr", rms.learning_rate},
+                      {"alpha", rms.alpha},
+                      {"eps", rms.epsilon},
+                      {"weight_decay", rms.weight_decay},
+                      {"momentum", rms.momentum}};
+}
+
+// Absent in a run file that was written before there was such an option.
+std::optional<double> optional_number(const Json& d, const char* key) {
+  const Json* value = d.find(key);
+  return value && !value->is_null() ? std::optional(value->number()) : std::nullopt;
 }
 
 Sgd sgd_from_json(const Json& d) {
-  Sgd sgd{d["lr"].number(), d["momentum"].number(), d["weight_decay"].number(), d["nesterov"].boolean()};
+  Sgd sgd{.learning_rate = d["lr"].number(),
+          .momentum = d["momentum"].number(),
+          .weight_decay = d["weight_decay"].number(),
+          .nesterov = d["nesterov"].boolean()};
   if (!d.find("lr_in_velocity")) return sgd;  // a run saved by bpnet 0.1 has none of what follows
   sgd.lr_in_velocity = d["lr_in_velocity"].boolean();
   if (!d["bias_lr"].is_null()) sgd.bias_learning_rate = d["bias_lr"].number();
@@ -49,14 +93,21 @@ Sgd sgd_from_json(const Json& d) {
 
 template <class AdamKind>
 AdamKind adam_from_json(const Json& d) {
-  return {d["lr"].number(), d["beta1"].number(), d["beta2"].number(), d["eps"].number(),
-          d["weight_decay"].number()};
+  return {.learning_rate = d["lr"].number(),
+          .beta1 = d["beta1"].number(),
+          .beta2 = d["beta2"].number(),
+          .epsilon = d["eps"].number(),
+          .weight_decay = d["weight_decay"].number()};
 }
 
 }  // namespace
 
 double learning_rate(const Optimizer& optimizer) {
   return std::visit([](const auto& each) { return each.learning_rate; }, optimizer);
+}
+
+Clipping clipping(const Optimizer& optimizer) {
+  return std::visit([](const auto& each) { return Clipping{each.clip_value, each.clip_norm}; }, optimizer);
 }
 
 std::vector<std::string> optimizer_slots(const Optimizer& optimizer) {
@@ -71,6 +122,9 @@ std::vector<std::string> optimizer_slots(const Optimizer& optimizer) {
 }
 
 void check_optimizer(const Optimizer& optimizer) {
+  const Clipping clips = clipping(optimizer);
+  check_clip(kNames[optimizer.index()], "clip_value", clips.value);
+  check_clip(kNames[optimizer.index()], "clip_norm", clips.norm);
   if (const auto* sgd = std::get_if<Sgd>(&optimizer)) {
     check_range("sgd", "lr", sgd->learning_rate, 0, kMost);
     check_range("sgd", "momentum", sgd->momentum, 0, kBelowOne);
@@ -150,38 +204,40 @@ UpdateStep update_step(const Optimizer& optimizer, double learning_rate, std::ui
 }
 
 Json describe(const Optimizer& optimizer) {
-  if (const auto* sgd = std::get_if<Sgd>(&optimizer)) {
-    return Json::Object{{"name", "sgd"},
-                        {"lr", sgd->learning_rate},
-                        {"momentum", sgd->momentum},
-                        {"weight_decay", sgd->weight_decay},
-                        {"nesterov", sgd->nesterov},
-                        {"lr_in_velocity", sgd->lr_in_velocity},
-                        {"bias_lr", sgd->bias_learning_rate ? Json(*sgd->bias_learning_rate) : Json()},
-                        {"bias_lr_multiplier", sgd->bias_rate_multiplier},
-                        {"bias_decay", sgd->bias_decay}};
-  }
-  if (const auto* rms = std::get_if<RmsProp>(&optimizer)) {
-    return Json::Object{
-        {"name", "rmsprop"},   {"lr", rms->learning_rate},          {"alpha", rms->alpha},
-        {"eps", rms->epsilon}, {"weight_decay", rms->weight_decay}, {"momentum", rms->momentum}};
-  }
-  if (const auto* adam = std::get_if<Adam>(&optimizer)) return describe_adam("adam", *adam);
-  return describe_adam("adamw", std::get<AdamW>(optimizer));
+  Json out;
+  out.set("name", kNames[optimizer.index()]);
+  const Json options = std::visit([](const auto& each) { return describe_options(each); }, optimizer);
+  for (const auto& [key, value] : options.object()) out.set(key, value);
+  const Clipping clips = clipping(optimizer);
+  out.set("clip_value", number_or_null(clips.value));
+  out.set("clip_norm", number_or_null(clips.norm));
+  return out;
 }
 
-Optimizer optimizer_from_json(const Json& d) {
+static Optimizer without_clipping(const Json& d) {
   const std::string& name = d["name"].string();
-  if (name == "sgd") {
-    return sgd_from_json(d);
-  }
+  if (name == "sgd") return sgd_from_json(d);
   if (name == "adam") return adam_from_json<Adam>(d);
   if (name == "adamw") return adam_from_json<AdamW>(d);
   if (name == "rmsprop") {
-    return RmsProp{d["lr"].number(), d["alpha"].number(), d["eps"].number(), d["weight_decay"].number(),
-                   d["momentum"].number()};
+    return RmsProp{.learning_rate = d["lr"].number(),
+                   .alpha = d["alpha"].number(),
+                   .epsilon = d["eps"].number(),
+                   .weight_decay = d["weight_decay"].number(),
+                   .momentum = d["momentum"].number()};
   }
   fail<ValueError>("optimizer: '", name, "' is not one of sgd, adam, adamw, rmsprop");
+}
+
+Optimizer optimizer_from_json(const Json& d) {
+  Optimizer optimizer = without_clipping(d);
+  std::visit(
+      [&](auto& each) {
+        each.clip_value = optional_number(d, "clip_value");
+        each.clip_norm = optional_number(d, "clip_norm");
+      },
+      optimizer);
+  return optimizer;
 }
 
 }  // namespace bpnet

@@ -1,4 +1,8 @@
 // The optimizers, with PyTorch's semantics and defaults; formulas stand in kernels.h.
+//
+// Each may clip the gradients before its update: every element to −clip_value … clip_value first, as
+// torch.nn.utils.clip_grad_value_ does; then all by min(1, clip_norm / (‖g‖ + 10⁻⁶)), ‖g‖ being the L2 norm
+// of all trained parameters' gradients together, as clip_grad_norm_ does.
 #pragma once
 
 #include <optional>
@@ -23,18 +27,21 @@ struct Sgd {
   std::optional<double> bias_learning_rate = {};
   double bias_rate_multiplier = 1;
   bool bias_decay = true;
+  std::optional<double> clip_value = {}, clip_norm = {};
 };
 struct Adam {  // Kingma and Ba 2015; weight_decay is added to the gradient
   double learning_rate = 1e-3;
   double beta1 = 0.9, beta2 = 0.999;
   double epsilon = 1e-8;
   double weight_decay = 0;
+  std::optional<double> clip_value = {}, clip_norm = {};
 };
 struct AdamW {  // Loshchilov and Hutter 2019; weight_decay shrinks the weights themselves
   double learning_rate = 1e-3;
   double beta1 = 0.9, beta2 = 0.999;
   double epsilon = 1e-8;
   double weight_decay = 1e-2;
+  std::optional<double> clip_value = {}, clip_norm = {};
 };
 struct RmsProp {
   double learning_rate = 1e-2;
@@ -42,6 +49,7 @@ struct RmsProp {
   double epsilon = 1e-8;
   double weight_decay = 0;
   double momentum = 0;
+  std::optional<double> clip_value = {}, clip_norm = {};
 };
 
 using Optimizer = std::variant<Sgd, Adam, AdamW, RmsProp>;
@@ -49,6 +57,12 @@ using Optimizer = std::variant<Sgd, Adam, AdamW, RmsProp>;
 double learning_rate(const Optimizer& optimizer);
 std::vector<std::string> optimizer_slots(const Optimizer& optimizer);  // names of its state arrays
 void check_optimizer(const Optimizer& optimizer);  // throws a ValueError for a number out of range
+
+struct Clipping {
+  std::optional<double> value, norm;
+  explicit operator bool() const { return value || norm; }
+};
+Clipping clipping(const Optimizer& optimizer);
 
 // How one parameter is updated.
 struct UpdateRule {

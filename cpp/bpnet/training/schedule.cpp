@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <numbers>
 
 #include "bpnet/core/error.h"
@@ -76,8 +77,9 @@ double schedule_factor(const Schedule& schedule, const ScheduleState& state, std
 void schedule_epoch_end(const Schedule& schedule, ScheduleState& state, double loss) {
   const auto* plateau = std::get_if<ReduceOnPlateau>(&schedule.decay);
   if (!plateau) return;
-  const double bar = state.plateau_best - std::fabs(state.plateau_best) * plateau->threshold;
-  if (!state.plateau_seen || !std::isfinite(state.plateau_best) || loss < bar) {
+  // PyTorch's comparison, also of losses that are negative or not finite: NaN improves nothing.
+  const double best = state.plateau_seen ? state.plateau_best : std::numeric_limits<double>::infinity();
+  if (loss < best * (1 - plateau->threshold)) {
     state.plateau_seen = true;
     state.plateau_best = loss;
     state.plateau_bad_epochs = 0;
@@ -148,8 +150,9 @@ Json describe(const ScheduleState& state) {
 }
 
 ScheduleState schedule_state_from_json(const Json& d) {
-  return {d["plateau_best"].number(), d["plateau_bad_epochs"].size(), d["plateau_factor"].number(),
-          d["plateau_seen"].boolean()};
+  const double best = d["plateau_best"].number();  // NaN in some older run files: none yet
+  return {best, d["plateau_bad_epochs"].size(), d["plateau_factor"].number(),
+          d["plateau_seen"].boolean() && !std::isnan(best)};
 }
 
 }  // namespace bpnet

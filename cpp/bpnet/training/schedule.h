@@ -29,7 +29,7 @@ struct CosineAnnealing {  // m + (1 − m) ½ (1 + cos(π epoch / epochs)), m = 
 struct ReduceOnPlateau {  // × factor when the watched loss has not improved for more than patience epochs
   double factor = 0.1;
   std::uint64_t patience = 10;
-  double threshold = 1e-4;  // an improvement is a loss below best (1 − threshold)
+  double threshold = 1e-4;  // an improvement is a loss below best · (1 − threshold)
   double minimum = 0;       // the smallest factor
 };
 

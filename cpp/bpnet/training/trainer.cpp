@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <limits>
 
 #include "bpnet/core/error.h"
@@ -102,8 +103,12 @@ Sums BasicTrainer<T>::close_slice() {
   const Sums sums = commit_slice();
   if (sums.stopped) {
     network_->undo_forward_training();
-    fail<NumericError>("training: the loss is ", sums.stopping_loss, " at step ", state_.step + 1, " (epoch ",
-                       state_.epoch + 1, "); lower the learning rate or check the data's scale");
+    const auto stop = [&](const auto&... what) {
+      fail<NumericError>("training: ", what..., " at step ", state_.step + 1, " (epoch ", state_.epoch + 1,
+                         "); lower the learning rate or check the data's scale");
+    };
+    if (std::isfinite(sums.stopping_loss)) stop("the norm of the gradients is not finite");
+    stop("the loss is ", sums.stopping_loss);
   }
   network_->forget_recorded();
   return sums;
@@ -122,7 +127,7 @@ template <class T>
 void BasicTrainer<T>::make_step(const Batch<T>& batch, Tally how) {
   complete_ = false;
   gradient_.run(batch, now(), how);
-  update_.apply(current_learning_rate(), state_.step + 1, &gradient_.loss().sums()->updates);
+  update_.apply(current_learning_rate(), state_.step + 1, how, gradient_.loss().sums());
   gradient_.loss().tally(how);
   ++state_.step;
   complete_ = true;
@@ -295,19 +300,31 @@ void BasicTrainer<T>::run_draws(const Dataset<T>& dataset, std::uint64_t steps, 
   const DatasetView<T>& data = dataset.view();
   check_data("run_draws", data, loss_, *network_);
   check_online_block("run_draws", online_block);
-  if (!runs_online(1)) {
+  if (!online_.obstacle().empty()) {
     fail<ValueError>("run_draws: a chain of linear layers and activations is needed; ", online_.obstacle());
   }
-  if (gradient_.reducer()) {
+  const bool online = runs_online(1);
+  if (online && gradient_.reducer()) {
     fail<ValueError>("run_draws: the online loop has no gradient to reduce; train without a reducer");
   }
+  if (!online) reserve(1);
   const Deadline deadline(seconds);
   const std::uint64_t end = state_.step + steps;
   while (state_.step < end) {
-    const std::uint64_t left = end - state_.step;
-    const std::size_t count = std::min<std::uint64_t>(left, online_samples(state_.step, online_block));
+    const std::size_t most =
+        online ? online_samples(state_.step, online_block) : network_->memory().steps_unread;
+    const std::size_t count = std::min<std::uint64_t>(end - state_.step, most);
+    const std::uint64_t* draws = order_.draws(seed(), state_.step, data.count, count);
     open_slice(0);
-    run_online(data, order_.draws(seed(), state_.step, data.count, count), count, online_block);
+    try {
+      if (online) run_online(data, draws, count, online_block);
+      for (std::size_t i = 0; !online && i < count; ++i) {
+        make_step(source_.gather(data, draws + i, 1), Tally::kTraining);
+      }
+    } catch (...) {
+      abandon_slice();
+      throw;
+    }
     close_slice();
     if (deadline.is_over()) break;
   }

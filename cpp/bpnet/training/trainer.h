@@ -56,9 +56,9 @@ class BasicTrainer {
 
   // Steps through the current epoch until its end or until options.seconds have passed; true at the
   // end. The data must be finite. batch_size 1 on a chain of linear layers and activations runs the online
-  // kernel. A NumericError names the step whose loss was not finite. Once an epoch has ended a ValueError
-  // asks for end_epoch(); a ShapeError says that the run stands beyond the data's end. After a NumericError
-  // the run stands before the step whose loss was not finite.
+  // kernel, unless gradients are clipped. A NumericError names the step whose loss was not finite. Once an
+  // epoch has ended a ValueError asks for end_epoch(); a ShapeError says that the run stands beyond the
+  // data's end. After a NumericError the run stands before the step whose loss was not finite.
   bool run(const Dataset<T>& data, const RunOptions& options);
 
   // A step as run() makes it, on a batch that the caller made of the epoch's next `visited` samples. Fewer
@@ -125,7 +125,7 @@ class BasicTrainer {
   bool holds(std::size_t batch) const;  // steps of so many samples take no memory
   T checked_step(const Batch<T>& host);
   T unchecked_step(const Batch<T>& host) noexcept;
-  bool runs_online(std::size_t batch_size) const { return batch_size == 1 && online_.obstacle().empty(); }
+  bool runs_online(std::size_t batch_size) const { return batch_size == 1 && online_.takes(); }
   void run_online(const DatasetView<T>& data, const std::uint64_t* order, std::size_t count,
                   std::size_t block);
   std::size_t online_samples(std::uint64_t position, std::size_t block) const;

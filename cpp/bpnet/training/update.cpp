@@ -1,5 +1,7 @@
 #include "bpnet/training/update.h"
 
+#include <algorithm>
+
 namespace bpnet {
 
 template <class T>
@@ -7,6 +9,7 @@ Update<T>::Update(BasicNetwork<T>& network, const Optimizer& optimizer)
     : network_(&network),
       optimizer_(optimizer),
       slot_names_(optimizer_slots(optimizer)),
+      clipping_(clipping(optimizer)),
       slots_(network.memory()),
       step_(network.memory()) {
   const Plan<T>& plan = network.plan();
@@ -26,6 +29,13 @@ Update<T>::Update(BasicNetwork<T>& network, const Optimizer& optimizer)
     }
     last = rule;
   }
+  if (!clipping_) return;
+  std::size_t longest = 0;
+  for (const Slot& slot : plan.parameters) {
+    gradients_.push_back({slot.offset, slot.shape.count()});
+    longest = std::max(longest, slot.shape.count());
+  }
+  network.reserve_scratch(network.kernels().clip_workspace(longest));
 }
 
 template <class T>
@@ -34,12 +44,21 @@ UpdateArgs Update<T>::args_of(std::size_t parameter) const {
 }
 
 template <class T>
-void Update<T>::apply(double learning_rate, std::uint64_t step, const std::uint64_t* updates) {
+void Update<T>::clip(Tally how, Sums* sums) {
+  network_->kernels().clip(network_->context(),
+                           {network_->gradient_data(), gradients_.data(), gradients_.size(),
+                            clipping_.value.value_or(0), clipping_.norm.value_or(0)},
+                           how, sums);
+}
+
+template <class T>
+void Update<T>::apply(double learning_rate, std::uint64_t step, Tally how, Sums* sums) {
+  if (clipping_) clip(how, sums);
   const UpdateStep now = update_step(optimizer_, learning_rate, step);
   write_to(network_->memory(), step_.at<UpdateStep>(0), &now, 1);
   for (const Segment& segment : segments_) {
     if (segment.args.rate == 0) continue;  // frozen, with its slots
-    network_->kernels().update(network_->context(), segment.args, step_.at<UpdateStep>(0), updates,
+    network_->kernels().update(network_->context(), segment.args, step_.at<UpdateStep>(0), &sums->updates,
                                segment.count, network_->parameter_data() + segment.offset,
                                network_->gradient_data() + segment.offset, segment.slots);
   }

@@ -1,4 +1,5 @@
-// Weights by their gradients: the optimizer's rule for each stretch of the flat arrays, and its state.
+// Weights by their gradients: what clips these, the optimizer's rule for each stretch of the flat arrays, and
+// its state.
 #pragma once
 
 #include <cstdint>
@@ -17,8 +18,8 @@ class Update {
   Update(BasicNetwork<T>& network, const Optimizer& optimizer);
 
   // One update of all weights, at the schedule's learning rate; `step` counts from 1. Nothing is done where
-  // `updates`, in the backend's memory, points to 0.
-  void apply(double learning_rate, std::uint64_t step, const std::uint64_t* updates);
+  // `sums`, in the backend's memory, say so. Gradients that are to be clipped are so afterwards.
+  void apply(double learning_rate, std::uint64_t step, Tally how, Sums* sums);
 
   // As kernels take it, for one parameter and without a step's rate and corrections.
   UpdateArgs args_of(std::size_t parameter) const;
@@ -29,6 +30,8 @@ class Update {
   T* slot_data() { return slots_.at<T>(0); }
 
  private:
+  void clip(Tally how, Sums* sums);
+
   struct Segment {  // neighbours in the flat arrays that are updated alike
     std::size_t offset, count;
     UpdateArgs args;
@@ -39,8 +42,10 @@ class Update {
   Optimizer optimizer_;
   std::vector<std::string> slot_names_;
   std::vector<Segment> segments_;
-  Arena slots_;  // one array of plan().parameter_size per slot
-  Arena step_;   // an UpdateStep
+  Clipping clipping_;
+  std::vector<Stretch> gradients_;  // that are clipped
+  Arena slots_;                     // one array of plan().parameter_size per slot
+  Arena step_;                      // an UpdateStep
 };
 
 extern template class Update<float>;

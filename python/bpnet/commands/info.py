@@ -5,13 +5,13 @@ from __future__ import annotations
 import argparse
 import os
 
-from bpnet.commands.model import Model, open_model
+from bpnet.model import Model, load_model
 from bpnet.training.progress import metrics_text
 
 
 def run(options: argparse.Namespace) -> int:
     """Print what a model file holds."""
-    model = open_model(options.model, None)
+    model = load_model(options.model)
     network = model.network
     kind = "a run" if model.trainer else "a model"
     print(f"{options.model}: {kind}, {os.path.getsize(options.model):,} bytes, {network.dtype.name}")

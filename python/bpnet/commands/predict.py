@@ -8,12 +8,8 @@ import os
 import sys
 from typing import Any, TextIO
 
-import numpy as np
-
-from bpnet.commands.model import open_model
-from bpnet.commands.prepare import features
-from bpnet.commands.source import open_source
-from bpnet.data.preprocessing import Preprocessing
+from bpnet.data.source import open_source
+from bpnet.model import Model, load_model
 from bpnet.network import Network
 
 # How many classes a photograph's line names, as the paper counts them.
@@ -22,13 +18,11 @@ _TOP = 5
 
 def run(options: argparse.Namespace) -> int:
     """Write one line per sample: the class, or the numbers; with --probabilities a column per class."""
-    model = open_model(options.model, options.backend)
+    model = load_model(options.model, options.backend)
     if model.preprocessing.image is not None:
         header, rows = _photographs(model.network, options.data, options.probabilities)
     else:
-        source = open_source(options.data)
-        outputs = model.network.predict(features(source, model.preprocessing))
-        header, rows = _answers(model.preprocessing, outputs, options.probabilities)
+        header, rows = _answers(model, options.data, options.probabilities)
     if options.output:
         with open(options.output, "w", encoding="utf-8", newline="") as file:
             _write(file, header, rows)
@@ -68,26 +62,22 @@ def _photographs(network: Network, data: str, all_classes: bool) -> tuple[list[s
     return ["photograph", *(name for k in places for name in (f"prediction{k}", f"p{k}"))], rows
 
 
-def _answers(
-    preprocessing: Preprocessing, outputs: np.ndarray, probabilities: bool
-) -> tuple[list[str], list[list[Any]]]:
-    name = preprocessing.target or "prediction"
-    if preprocessing.classes:
-        chosen = [preprocessing.classes[index] for index in preprocessing.decide(outputs)]
-        if not probabilities:
-            return [name], [[choice] for choice in chosen]
-        if preprocessing.output == "values":
-            raise ValueError(
-                "predict: the model was not trained with a cross-entropy and gives no probabilities"
-            )
-        table = preprocessing.probabilities(outputs)
-        header = [name, *(f"p({each})" for each in preprocessing.classes)]
-        return header, [[choice, *(f"{p:.6f}" for p in row)] for choice, row in zip(chosen, table)]
-    if probabilities:
+def _answers(model: Model, data: str, probabilities: bool) -> tuple[list[str], list[list[Any]]]:
+    source = open_source(data)
+    name = model.preprocessing.target or "prediction"
+    if not probabilities:
+        answers = model.predict(source)
+        if model.classes is not None:
+            return [name], [[answer] for answer in answers]
+        values = answers.reshape(len(answers), -1)
+        columns = [name] if values.shape[1] == 1 else [f"{name}{index}" for index in range(values.shape[1])]
+        return columns, [[f"{value:.9g}" for value in row] for row in values]
+    if model.classes is None:
         raise ValueError("predict: the model gives numbers, not classes; leave --probabilities out")
-    values = outputs.reshape(len(outputs), -1) * preprocessing.target_scale + preprocessing.target_mean
-    columns = [name] if values.shape[1] == 1 else [f"{name}{index}" for index in range(values.shape[1])]
-    return columns, [[f"{value:.9g}" for value in row] for row in values]
+    table = model.predict_proba(source)
+    chosen = model.classes[table.argmax(axis=1)]
+    header = [name, *(f"p({each})" for each in model.classes)]
+    return header, [[choice, *(f"{p:.6f}" for p in row)] for choice, row in zip(chosen, table)]
 
 
 def _write(file: TextIO, header: list[str], rows: list[list[Any]]) -> None:

@@ -1,6 +1,7 @@
 """Data from files: tables, arrays, IDX, digits, photographs; and the preprocessing that a model file remembers."""
 
-from bpnet.data.files import digits, read_idx, read_idx_pair, read_npz
+from bpnet.data.csv_file import names_from_csv, read_csv
+from bpnet.data.idx import read_idx, read_idx_pair
 from bpnet.data.images import (
     Augmentation,
     ImageAugmenter,
@@ -10,8 +11,10 @@ from bpnet.data.images import (
     PackedImages,
     pack_images,
 )
+from bpnet.data.npz import read_npz
 from bpnet.data.preprocessing import Preprocessing
-from bpnet.data.table import Table, read_csv
+from bpnet.data.source import digits
+from bpnet.data.table import Table
 
 __all__ = [
     "Augmentation",
@@ -23,6 +26,7 @@ __all__ = [
     "Preprocessing",
     "Table",
     "digits",
+    "names_from_csv",
     "pack_images",
     "read_csv",
     "read_idx",

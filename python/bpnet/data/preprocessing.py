@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,11 +22,41 @@ _MOST_CATEGORIES = 1000
 _ABSENT = ("na", "n/a", "null", "none", "?", "-")
 
 
+# A column's options that are not asked for; a model file leaves them out.
+_COLUMN: dict[str, Any] = {
+    "categories": [],
+    "decimal": ".",
+    "thousands": "",
+    "missing": "error",
+    "fill": None,
+    "unknown": "error",
+}
+# As well as those of a Preprocessing.
+_OPTIONAL: dict[str, Any] = {
+    "missing_words": None,
+    "target_decimal": ".",
+    "target_thousands": "",
+    "image": None,
+}
+
+
 class Preprocessing:
     """x' = (x − mean) / scale on numbers, one feature per category on text, and what the outputs mean.
 
+    A column is a dict:
+
+    - ``name``.
+    - ``categories``: one feature for each, 0 or 1; none for a column of numbers, one feature.
+    - ``decimal``, ``thousands``: of numbers, the decimal mark ("." or ",") and the thousands separator ("",
+      ",", ".", " " or "'").
+    - ``missing``: what a missing value becomes: ``"error"``; ``"fill"``, the column's ``fill``, a number or
+      one of the categories; ``"drop"``, the row gets no answer; ``"category"``, the category "", and of a
+      number its ``fill`` beside one more feature that is 1, else 0.
+    - ``unknown``: what a value that is none of the categories becomes: ``"error"``, or ``"ignore"``, all
+      features 0.
+
     Attributes:
-        columns: of a table, each {"name", "categories"}; a column without categories is a number.
+        columns: of a table, with all their options.
         mean, scale: one per feature, or one for all.
         target: the target column's name.
         output: what the network gives: "values", "logits" (one per class), or "logit" (of the second of
@@ -33,6 +64,8 @@ class Preprocessing:
         classes: the classes' names.
         target_mean, target_scale: of a regression, y = output · target_scale + target_mean.
         image: of a network that takes photographs, what bpnet.data.images keeps of them, or None.
+        missing_words: the fields that mean "no value", or None for bpnet's list.
+        target_decimal, target_thousands: how a regression's target is written.
     """
 
     def __init__(
@@ -46,8 +79,13 @@ class Preprocessing:
         target_mean: float = 0.0,
         target_scale: float = 1.0,
         image: Mapping[str, Any] | None = None,
+        missing_words: Sequence[str] | None = None,
+        target_decimal: str = ".",
+        target_thousands: str = "",
     ) -> None:
-        self.columns = [dict(column) for column in columns]
+        self.columns: list[dict[str, Any]] = [
+            {**_COLUMN, **column, "categories": list(column.get("categories", ()))} for column in columns
+        ]
         self.mean = [float(value) for value in mean]
         self.scale = [float(value) for value in scale]
         self.target = target
@@ -56,15 +94,33 @@ class Preprocessing:
         self.target_mean = float(target_mean)
         self.target_scale = float(target_scale)
         self.image = None if image is None else dict(image)
+        self.missing_words = None if missing_words is None else list(missing_words)
+        self.target_decimal = target_decimal
+        self.target_thousands = target_thousands
 
     def describe(self) -> dict[str, Any]:
-        """As ``network.preprocessing`` and the model file keep it."""
-        return {name: value for name, value in vars(self).items() if name != "image" or value is not None}
+        """As ``network.preprocessing`` and the model file keep it, without options that are not used."""
+        described = _without(vars(self), _OPTIONAL)
+        described["columns"] = [
+            {"name": column["name"], "categories": column["categories"], **_without(column, _COLUMN)}
+            for column in self.columns
+        ]
+        return described
 
     @classmethod
     def from_description(cls, description: Mapping[str, Any] | None) -> Preprocessing:
-        """What describe() said, read back; None is a network without any."""
+        """What describe() said, read back; None is a network without any.
+
+        Raises:
+            ValueError: an option that there is not, or parts that contradict each other.
+        """
+        if description:
+            _core.check_preprocessing(json.dumps(description))
         return cls(**(description or {}))
+
+    def check_network(self, input_shape: tuple[int, ...], output_shape: tuple[int, ...]) -> None:
+        """A ValueError where the columns, the photographs or the classes are not a network's of these shapes."""
+        _core.check_preprocessing(self._json(), input_shape, output_shape)
 
     # Inputs.
 
@@ -72,37 +128,84 @@ class Preprocessing:
         """Decide which columns are numbers and which are categories. Every row counts, so that no
         category is first met after training."""
         self.columns = [
-            {"name": name, "categories": _categories(table, name, name in categorical)} for name in features
+            {**_COLUMN, "name": name, "categories": _categories(table, name, name in categorical)}
+            for name in features
         ]
 
     def fit_scale(self, X: np.ndarray) -> None:
-        """mean and scale from the training rows (N, features); categories stay 0 and 1, a constant
-        column keeps scale 1."""
-        mean, scale = X.mean(axis=0), X.std(axis=0)
-        keep = np.concatenate(
-            [np.full(max(1, len(c["categories"])), bool(c["categories"])) for c in self.columns]
-            or [np.zeros(X.shape[1], bool)]
-        )
+        """mean and scale from the training rows (N, features); features that say 0 or 1 stay, a constant
+        one keeps scale 1.
+
+        Raises:
+            ValueError: a feature's numbers are so large that their deviation is infinite.
+        """
+        with np.errstate(over="ignore"):
+            mean, scale = X.mean(axis=0), X.std(axis=0)
+        finite = np.isfinite(mean) & np.isfinite(scale)
+        if not finite.all():
+            raise ValueError(
+                f"{self._feature_name(int(np.argmin(finite)))} has numbers too large to standardise"
+            )
+        keep = _core.indicators(self._json()) if self.columns else np.zeros(X.shape[1], bool)
         self.mean = np.where(keep, 0.0, mean).tolist()
         self.scale = np.where(keep | (scale <= 1e-12 * np.abs(mean)), 1.0, scale).tolist()
 
-    def encode(self, table: Table) -> np.ndarray:
-        """The table as numbers (N, features), standardised if mean and scale are known."""
-        rows = table.select([column["name"] for column in self.columns])
-        try:
-            return _core.encode_table(self._json(), rows)
-        except ValueError as error:
-            head, _, rest = str(error).partition(": ")
-            row = int(head.removeprefix("row ")) if head.startswith("row ") else None
-            raise ValueError(f"{table.where(row)}: {rest}" if row is not None else str(error)) from None
+    def encode(
+        self,
+        columns: Sequence[Sequence[str] | np.ndarray],
+        dtype: str | np.dtype[Any] = "float64",
+        where: Callable[[int], str] = "row {}".format,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """A table as numbers, standardised if mean and scale are known.
 
-    def standardise(self, X: np.ndarray) -> np.ndarray:
-        """(X − mean) / scale for X (N, …), in float64."""
+        Args:
+            columns: for each of ``self.columns`` its N fields: strings as a file writes them, or an array of
+                numbers (NaN: missing; in a column of categories 3.0 is the category "3").
+            dtype: the network's, in which every number must be finite.
+            where: tells an error's place from its row.
+
+        Returns:
+            (N, features) float64, and (N,) bool: False for a row that gets no answer, because a value is
+            missing and its column's ``missing`` is "drop".
+
+        Raises:
+            ValueError: with the row's place and the column's name.
+        """
+        with _rows_named(where):
+            return _core.encode_columns(self._json(), columns, np.dtype(dtype).name)
+
+    def encode_table(
+        self, table: Table, dtype: str | np.dtype[Any] = "float64"
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """encode() of the table's columns, found by name."""
+        columns = [table.column(column["name"]) for column in self.columns]
+        return self.encode(columns, dtype, table.where)
+
+    def standardise(
+        self,
+        X: np.ndarray,
+        dtype: str | np.dtype[Any] = "float64",
+        where: Callable[[int], str] = "row {}".format,
+    ) -> np.ndarray:
+        """(X − mean) / scale for X (N, …), in float64.
+
+        Raises:
+            ValueError: a number is not finite in the network's dtype; with the row's place.
+        """
         flat = np.ascontiguousarray(X, dtype=np.float64).reshape(len(X), -1)
-        return _core.standardise(self._json(), flat).reshape(X.shape)
+        with _rows_named(where):
+            return _core.standardise(self._json(), flat, np.dtype(dtype).name).reshape(X.shape)
 
     def _json(self) -> str:
         return json.dumps(self.describe())
+
+    def _feature_name(self, feature: int) -> str:
+        for column in self.columns:
+            width = len(_core.indicators(json.dumps({"columns": [_without(column, _COLUMN)]})))
+            if feature < width:
+                return f"column {column['name']!r}"
+            feature -= width
+        return f"feature {feature}"
 
     # Targets and answers.
 
@@ -121,17 +224,41 @@ class Preprocessing:
         return np.array(found, dtype=np.int64)
 
     def probabilities(self, outputs: np.ndarray) -> np.ndarray:
-        """(N, classes) from the raw outputs of a classifier."""
-        x = outputs.astype(np.float64)
-        if self.output == "logit":
-            second = 1 / (1 + np.exp(-np.clip(x[:, 0], -700, 700)))
-            return np.stack([1 - second, second], axis=1)
-        exponentials = np.exp(x - x.max(axis=1, keepdims=True))
-        return exponentials / exponentials.sum(axis=1, keepdims=True)
+        """(N, classes) float64 from the raw outputs (N, outputs) of a classifier.
+
+        Raises:
+            ValueError: it was not trained with a cross-entropy, or an output is not finite.
+        """
+        return _core.probabilities(self.output, _double(outputs))
 
     def decide(self, outputs: np.ndarray) -> np.ndarray:
-        """Class indices (N,) from the raw outputs of a classifier."""
-        return (outputs[:, 0] > 0).astype(np.int64) if self.output == "logit" else outputs.argmax(axis=1)
+        """Class indices (N,) int64 from the raw outputs (N, outputs) of a classifier."""
+        return _core.decide(self.output, _double(outputs))
+
+    def values(self, outputs: np.ndarray) -> np.ndarray:
+        """(N, outputs) float64 in the target's unit from the raw outputs (N, outputs) of a regression."""
+        return _core.rescale(self.target_mean, self.target_scale, _double(outputs))
+
+
+def _without(options: Mapping[str, Any], usual: Mapping[str, Any]) -> dict[str, Any]:
+    """The options that differ from the usual ones."""
+    return {name: value for name, value in options.items() if name not in usual or value != usual[name]}
+
+
+def _double(outputs: np.ndarray) -> np.ndarray:
+    return np.ascontiguousarray(outputs, dtype=np.float64).reshape(len(outputs), -1)
+
+
+@contextlib.contextmanager
+def _rows_named(where: Callable[[int], str]) -> Iterator[None]:
+    """An error of the core that begins with "row N: " begins with the row's place instead."""
+    try:
+        yield
+    except ValueError as error:
+        head, _, rest = str(error).partition(": ")
+        if not head.startswith("row "):
+            raise
+        raise type(error)(f"{where(int(head.removeprefix('row ')))}: {rest}") from None
 
 
 def _number(text: str) -> float | None:

@@ -1,103 +1,87 @@
-"""Tables: a CSV file with a header, read by the standard library."""
+"""A table: named columns of strings or numbers."""
 
 from __future__ import annotations
 
-import codecs
-import csv
-import io
-import os
-from collections.abc import Sequence
+import difflib
+from collections.abc import Iterable, Sequence
 
-__all__ = ["Table", "read_csv"]
+import numpy as np
+
+__all__ = ["Column", "Table"]
+
+Column = list[str] | np.ndarray
+
+# How many names an error lists.
+_MOST_NAMES = 20
 
 
 class Table:
-    """Rows of text under named columns.
+    """Named columns of equal length.
 
     Attributes:
-        path: where it was read from, for messages.
-        header: the columns' names.
-        rows: the fields of each row, in the header's order.
-        lines: the line of the file on which each row ends.
+        path: where it was read from, for messages; "" for rows in memory.
+        header: the columns' names; "" for a column without one.
+        columns: in the header's order, the fields of each: a list of strings, or an array of float64 in which
+            NaN is a missing value. An array of another dtype (dates, say) is refused where it is used.
+        lines: the line of the file on which each row ends, or None.
+        categorical: the names of the columns whose own dtype says that they are categories.
     """
 
-    def __init__(self, path: str, header: Sequence[str], rows: list[list[str]], lines: list[int]) -> None:
+    def __init__(
+        self,
+        path: str,
+        header: Sequence[str],
+        columns: Sequence[Column],
+        lines: Sequence[int] | None = None,
+        categorical: Iterable[str] = (),
+    ) -> None:
         self.path = path
         self.header = list(header)
-        self.rows = rows
+        self.columns = list(columns)
         self.lines = lines
+        self.categorical = frozenset(categorical)
+        self._index = {name: index for index, name in reversed(list(enumerate(self.header)))}
 
     def __len__(self) -> int:
-        return len(self.rows)
+        return len(self.columns[0])
 
-    def position(self, column: str) -> int:
-        """The place of a column; a ValueError that lists the columns there are."""
-        if column not in self.header:
-            raise ValueError(
-                f"{self.path}: there is no column {column!r}, there are {', '.join(self.header)}"
-            )
-        return self.header.index(column)
+    def __contains__(self, column: str) -> bool:
+        return column in self._index
 
-    def column(self, column: str) -> list[str]:
+    def index(self, column: str) -> int:
+        """The index of a column; a ValueError that names the columns there are."""
+        if column not in self._index:
+            raise ValueError(f"{self}: there is no column {column!r}{self._instead(column)}")
+        return self._index[column]
+
+    def column(self, column: str) -> Column:
         """The fields of one column."""
-        place = self.position(column)
-        return [row[place] for row in self.rows]
-
-    def select(self, columns: Sequence[str]) -> list[list[str]]:
-        """The rows with these columns only, in this order."""
-        places = [self.position(column) for column in columns]
-        return [[row[place] for place in places] for row in self.rows]
+        return self.columns[self.index(column)]
 
     def where(self, row: int) -> str:
-        """``data.csv, line 7``"""
-        return f"{self.path}, line {self.lines[row]}"
+        """``data.csv, line 7``, or ``row 7`` of rows in memory, counted from 0."""
+        return f"row {row}" if self.lines is None else f"{self.path}, line {self.lines[row]}"
+
+    def __str__(self) -> str:
+        return self.path or "the table"
+
+    def _instead(self, name: str) -> str:
+        close = difflib.get_close_matches(name, self.header, 1)
+        meant = f"; did you mean {close[0]!r}?" if close else ""
+        return f"{meant}; there are {shown_names(self.header)}"
 
 
-def read_csv(path: str | os.PathLike[str]) -> Table:
-    """Read a table: UTF-8, a header, fields separated by commas, semicolons or tabs (whichever the
-    header has most of), quoted as RFC 4180 has it.
-
-    Raises:
-        OSError: the file cannot be read.
-        ValueError: no header or rows, a row of another length (with its line), two columns of one name,
-            bytes that are not UTF-8.
-    """
-    name = os.fspath(path)
-    with open(path, "rb") as file:
-        data = file.read()
-    mark = len(codecs.BOM_UTF8) if data.startswith(codecs.BOM_UTF8) else 0
-    try:
-        text = data[mark:].decode("utf-8")
-    except UnicodeDecodeError as error:
-        place = mark + error.start
-        raise ValueError(f"{name}: not a UTF-8 text: byte {place} is 0x{data[place]:02x}") from None
-    first = text.partition("\n")[0]
-    return _read(
-        name, csv.reader(io.StringIO(text, newline=""), delimiter=max(",;\t", key=first.count), strict=True)
-    )
+def shown_names(names: Sequence[str]) -> str:
+    """The names, the first ones of many."""
+    more = len(names) - _MOST_NAMES
+    text = ", ".join(name or "one without a name" for name in names[:_MOST_NAMES])
+    return f"{text} and {more:,} more" if more > 0 else text
 
 
-def _read(name: str, reader: csv._reader) -> Table:  # type: ignore[name-defined]
-    rows: list[list[str]] = []
-    lines: list[int] = []
-    try:
-        header = [field.strip() for field in next(reader, [])]
-        if not any(header):
-            raise ValueError(f"{name}: the file is empty, a header and rows are needed")
-        for field in header:
-            if header.count(field) > 1:
-                raise ValueError(f"{name}, line 1: the header names {field!r} twice")
-        for row in reader:
-            if not row:  # a blank line
-                continue
-            if len(row) != len(header):
-                raise ValueError(
-                    f"{name}, line {reader.line_num}: the row has {len(row)} fields, the header has {len(header)}"
-                )
-            rows.append([field.strip() for field in row])
-            lines.append(reader.line_num)
-    except csv.Error as error:
-        raise ValueError(f"{name}, line {reader.line_num}: {error}") from None
-    if not rows:
-        raise ValueError(f"{name}: there are no rows below the header")
-    return Table(name, header, rows, lines)
+def distinct_names(where: str, names: Sequence[str]) -> None:
+    """No name twice; columns without a name are none."""
+    seen: set[str] = set()
+    for name in names:
+        if name and name in seen:
+            raise ValueError(f"{where}: the header names {name!r} twice")
+        seen.add(name)

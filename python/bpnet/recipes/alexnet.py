@@ -21,10 +21,10 @@ from bpnet.data.images import (
 from bpnet.data.images.batches import ImageBatches, ImageSource
 from bpnet.network import Network
 from bpnet.optimizers import SGD, Optimizer
+from bpnet.progress_bar import new_bar
 from bpnet.recipes.images import ImageRun, measuring_batches
 from bpnet.schedules import ReduceLROnPlateau
 from bpnet.training import Trainer
-from bpnet.training.progress import new_bar
 
 # What a run is begun with, where nothing else is said.
 DEFAULTS: dict[str, Any] = {

@@ -19,7 +19,7 @@ PathLike = str | os.PathLike[str]
 def classify(
     network: Network, photographs: PathLike | Iterable[PathLike], top: int = 5
 ) -> list[list[tuple[str, float]]]:
-    """The likeliest classes of JPEG and PNG files, by the mean softmax output of ten views of each.
+    """The likeliest classes of photographs, by the mean softmax output of ten views of each.
 
     >>> bp.recipes.classify(bp.load("alexnet.safetensors"), "cat.jpg")
     [[('tabby', 0.71), ('tiger cat', 0.22), ('Egyptian cat', 0.05), ('lynx', 0.01), ('Persian cat', 0.0)]]

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Mapping
 from contextlib import closing
 
 import numpy as np
@@ -13,19 +12,67 @@ from bpnet import _core
 from bpnet.data.images.augmentation import ImageAugmenter
 from bpnet.data.images.batches import ImageBatches, ImageSource
 from bpnet.data.images.folder import ImageProblem
-from bpnet.exclusive import Claim
+from bpnet.exclusive import alone
 from bpnet.network import Network
-from bpnet.training import History, Trainer
-from bpnet.training.progress import Progress, new_bar
+from bpnet.progress_bar import new_bar
+from bpnet.training import Callback, Checkpoint, History, Trainer
+from bpnet.training.callbacks import as_callback
+from bpnet.training.loop import Loop
+from bpnet.training.sources import Source
 
-# Photographs that are looked at together outside training: few, so that Ctrl-C is heard soon.
+# Photographs that are looked at together outside training: few, so that Ctrl-C is handled soon.
 _TEST_BATCH = 32
 _TEN_VIEW_BATCH = 8
 
 
+class PhotographSource(Source):
+    """Augmented batches of photographs, each made while the network works on the one before."""
+
+    unit = " images"
+
+    def __init__(self, trainer: Trainer, batches: ImageBatches) -> None:
+        self._core = trainer._core
+        self._batches = batches
+        self.samples = len(batches.source)
+        self.position = self._core.state["position"]
+
+    def train(self, epoch: int) -> Generator[int, None, None]:
+        """A batch at a time, from the trainer's position in the epoch."""
+        core = self._core
+        position = core.state["position"]
+        if position == 0:
+            core.begin_epoch()
+        order = _core.epoch_order(core.seed, epoch - 1, True, len(self._batches.source))
+        with closing(self._batches.training(order[position:], core.seed, epoch - 1)) as batches:
+            for batch in batches:
+                core.step_in_epoch(batch.x, batch.labels, batch.visited)
+                yield batch.visited
+        if core.epoch_sums[1] == 0:
+            raise ValueError(f"training: no photograph of {self._batches.source.path} could be read")
+
+    def counted(self) -> int:
+        """Those that could be read: each has weight 1."""
+        return round(self._core.epoch_sums[1])
+
+
+class _Drawing(Callback):
+    """Draws curves and filters after each epoch."""
+
+    def __init__(self, folder: str | os.PathLike[str]) -> None:
+        self.folder = folder
+
+    def on_epoch_end(self, trainer: Trainer, epoch: int, metrics: Mapping[str, float]) -> None:
+        from bpnet.plots import plot_filters
+
+        trainer.history.plot(os.path.join(self.folder, "curves.png"))
+        filters = next(iter(trainer.network.state_dict().values()))
+        if filters.ndim == 4 and filters.shape[1] == 3:
+            plot_filters(filters, os.path.join(self.folder, "filters.png"))
+
+
 class ImageRun:
     """Trains on photographs. The state after every step is that of the trainer: where it stands in the epoch,
-    and all numbers drawn, follow from seed, epoch and place, so that a saved run goes on bit-exactly.
+    and all numbers drawn, follow from seed, epoch and position, so that a saved run goes on bit-exactly.
 
     Args:
         trainer: of a float32 network for (3, crop, crop), with a cross-entropy.
@@ -77,46 +124,34 @@ class ImageRun:
         """Train until there are ``epochs`` epochs in all.
 
         Raises:
-            KeyboardInterrupt: after Ctrl-C, with the run saved as it stands amid the epoch.
+            KeyboardInterrupt: after Ctrl-C, with the run saved as it stands within the epoch.
             NumericError: the loss or the weights are not finite; the file keeps the last epoch's end.
         """
-        claims, claim = self.network._claims, Claim()
-        try:
-            claims[claim] = None
-            claim.check("training", claims)
-            return self._train(epochs)
-        finally:
-            claims.pop(claim, None)
+        return alone("training", self.network._claims, lambda: self._train(epochs))
 
     def _train(self, epochs: int) -> History:
-        state = self.trainer._core.state
-        samples = len(self.batches.source)
-        progress = Progress(
-            self.verbose,
-            epochs,
-            epochs * samples,
-            unit=" images",
-            initial=state["epoch"] * samples + state["position"],
-        )
+        source = PhotographSource(self.trainer, self.batches)
+        test = self.test
+        validation = None if test is None else lambda: _measure(self.network, test)
+        loop = Loop(self.trainer, source, epochs, validation, self._callbacks(), self.verbose, restores=False)
         try:
-            while self.trainer.epochs < epochs:
-                metrics = self._epoch(progress)
-                if self.path is not None:
-                    self.trainer.save(self.path)
-                self._draw()
-                if self.on_epoch_end and self.on_epoch_end(self.trainer.epochs, metrics):
-                    break
+            loop.run()
         except KeyboardInterrupt:
-            progress.close()
-            self.history.truncate(self.trainer.epochs)
             if self.path is not None:
                 self.trainer.save(self.path)
             raise KeyboardInterrupt(self._stopped()) from None
         except _core.NumericError as error:
             raise _core.NumericError(f"{error}; {self._kept()}") from None
-        finally:
-            progress.close()
         return self.history
+
+    def _callbacks(self) -> list[Callback]:
+        """In the order in which they are called after an epoch."""
+        callbacks: list[Callback] = [] if self.path is None else [Checkpoint(self.path)]
+        if self.plot is not None:
+            callbacks.append(_Drawing(self.plot))
+        if self.on_epoch_end is not None:
+            callbacks.append(as_callback(self.on_epoch_end))
+        return callbacks
 
     def _stopped(self) -> str:
         state = self.trainer._core.state
@@ -129,54 +164,6 @@ class ImageRun:
         if self.path is None or self.trainer.epochs == 0:
             return "nothing was saved"
         return f"{os.fspath(self.path)} holds the run as it stood after epoch {self.trainer.epochs}"
-
-    def _epoch(self, progress: Progress) -> dict[str, float]:
-        """What is left of the epoch that the trainer is in."""
-        core = self.trainer._core
-        start = time.perf_counter()
-        state = core.state
-        epoch, place = state["epoch"], state["position"]
-        progress.begin_epoch(epoch + 1)
-        if place == 0:
-            core.begin_epoch()
-        order = _core.epoch_order(core.seed, epoch, True, len(self.batches.source))
-        with closing(self.batches.training(order[place:], core.seed, epoch)) as batches:
-            for batch in batches:
-                core.step_in_epoch(batch.x, batch.labels, batch.visited)
-                loss_sum, count = core.epoch_sums
-                progress.show(f"loss {loss_sum / max(count, 1):.4f}")
-                progress.advance(batch.visited)
-        if core.epoch_sums[1] == 0:
-            raise ValueError(f"training: no photograph of {self.batches.source.path} could be read")
-        if not core.weights_are_finite():
-            raise _core.NumericError(
-                f"training: the weights are not finite after step {self.trainer.steps} (epoch {epoch + 1}); "
-                "lower the learning rate"
-            )
-        return self._end_epoch(epoch + 1, start, progress)
-
-    def _end_epoch(self, epoch: int, start: float, progress: Progress) -> dict[str, float]:
-        core = self.trainer._core
-        loss, accuracy = core.epoch_result(round(core.epoch_sums[1]))
-        metrics = {"epoch": epoch, "loss": loss, "accuracy": accuracy}
-        if self.test is not None:
-            metrics["val_loss"], metrics["val_accuracy"] = _measure(self.network, self.test)
-        metrics["lr"] = core.learning_rate
-        metrics["seconds"] = time.perf_counter() - start
-        self.history.add(metrics)  # first: an interrupt between the two is put right by truncate
-        core.end_epoch(metrics.get("val_loss", loss))
-        progress.end_epoch(epoch, metrics)
-        return metrics
-
-    def _draw(self) -> None:
-        if self.plot is None:
-            return
-        from bpnet.plots import plot_filters
-
-        self.history.plot(os.path.join(self.plot, "curves.png"))
-        filters = next(iter(self.network.state_dict().values()))
-        if filters.ndim == 4 and filters.shape[1] == 3:
-            plot_filters(filters, os.path.join(self.plot, "filters.png"))
 
     def ten_view_test(self) -> dict[str, float]:
         """The results on the test photographs; see :func:`ten_view_test`."""
@@ -207,7 +194,7 @@ def _log_softmax(outputs: np.ndarray) -> np.ndarray:
     return x - np.log(np.exp(x).sum(axis=1, keepdims=True))
 
 
-def _measure(network: Network, test: ImageBatches) -> tuple[float, float]:
+def _measure(network: Network, test: ImageBatches) -> dict[str, float]:
     """Mean loss and accuracy on the middle of each photograph."""
     loss, right, count = 0.0, 0, 0
     for batch in test.centre():
@@ -219,7 +206,7 @@ def _measure(network: Network, test: ImageBatches) -> tuple[float, float]:
         count += len(scores)
     if count == 0:
         raise ValueError(f"test: no photograph of {test.source.path} could be read")
-    return loss / count, right / count
+    return {"loss": loss / count, "accuracy": right / count}
 
 
 def measuring_batches(

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from bpnet import _core, checks
-from bpnet.network import _to_json
+from bpnet._bridge import to_json
 from bpnet.training.callbacks import check_state
 from bpnet.training.history import History
 
@@ -23,7 +23,7 @@ def write_notes(history: Any, states: list[dict[str, Any]], notes: dict[str, Any
     """The text; a ValueError for what read_notes would refuse."""
     check_notes("save", notes)
     try:
-        text = _to_json({"history": history, "callbacks": states, "notes": notes})
+        text = to_json({"history": history, "callbacks": states, "notes": notes})
     except (TypeError, ValueError, RecursionError) as error:
         raise ValueError(f"save: history and callbacks' states must be JSON: {error}") from None
     problem = _problem(json.loads(text))

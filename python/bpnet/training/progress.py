@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
-from typing import Any
+
+from bpnet.progress_bar import new_bar
 
 
 def metrics_text(metrics: Mapping[str, float]) -> str:
@@ -19,75 +19,33 @@ def metrics_text(metrics: Mapping[str, float]) -> str:
     return ", ".join(parts)
 
 
-class _Lines:
-    """Where there is no terminal, a bar cannot be drawn over: each of its states is a line."""
-
-    def __init__(self, file: Any) -> None:
-        self._file = file
-
-    def write(self, text: str) -> None:
-        if text.strip():
-            self._file.write(text.strip() + "\n")
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._file, name)
-
-
-def new_bar(verbose: int, total: int | None, unit: str, description: str = "", initial: int = 0) -> Any:
-    """A tqdm bar on standard error, or at verbose 0 or 2 one that does not show."""
-    from tqdm import tqdm
-
-    terminal = sys.stderr.isatty()
-    return tqdm(
-        desc=description or None,
-        total=total,
-        initial=initial,
-        unit=unit,
-        unit_scale=True,
-        leave=False,
-        file=sys.stderr if terminal else _Lines(sys.stderr),
-        mininterval=0.1 if terminal else 5.0,  # a log file wants fewer of them
-        disable=verbose != 1,
-    )
-
-
 class Progress:
-    """A tqdm bar over the samples of all epochs; verbose 2 prints lines only, 0 nothing."""
+    """A bar over the samples of all epochs; verbose 2 prints lines only, 0 nothing."""
 
     def __init__(
         self, verbose: int, epochs: int, total: int | None, unit: str = " samples", initial: int = 0
     ) -> None:
         self.verbose = verbose
         self.last_epoch = epochs
-        self.bar: Any = None
-        if verbose == 1:
-            self.bar = new_bar(verbose, total, unit, initial=initial)
+        self.bar = new_bar(verbose, total, unit, initial=initial)
 
     def begin_epoch(self, epoch: int) -> None:
         """Name the epoch before the bar."""
-        if self.bar is not None:
-            self.bar.set_description(f"epoch {epoch}/{self.last_epoch}", refresh=False)
+        self.bar.describe(f"epoch {epoch}/{self.last_epoch}")
 
     def advance(self, samples: int) -> None:
         """Move the bar by so many samples."""
-        if self.bar is not None:
-            self.bar.update(samples)
+        self.bar.update(samples)
 
     def show(self, text: str) -> None:
-        """Put a text behind the bar."""
-        if self.bar is not None:
-            self.bar.set_postfix_str(text, refresh=False)
+        """Show text behind the bar."""
+        self.bar.note(text)
 
     def end_epoch(self, epoch: int, metrics: Mapping[str, float]) -> None:
         """Print the epoch's line."""
         if self.verbose:
-            line = f"epoch {epoch}/{self.last_epoch}: {metrics_text(metrics)}"
-            if self.bar is not None:
-                self.bar.write(line, file=sys.stdout)
-            else:
-                print(line, flush=True)
+            self.bar.say(f"epoch {epoch}/{self.last_epoch}: {metrics_text(metrics)}")
 
     def close(self) -> None:
         """Take the bar away."""
-        if self.bar is not None:
-            self.bar.close()
+        self.bar.close()

@@ -4,30 +4,27 @@ from __future__ import annotations
 
 import json
 import os
-import time
 import weakref
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from bpnet import _core, arrays, checks
-from bpnet.exclusive import Claim
+from bpnet._bridge import TRAINERS, dataset, finite_dataset, to_json
+from bpnet.evaluation import evaluate
+from bpnet.exclusive import alone
 from bpnet.losses import Loss, as_loss, loss_from, with_class_weight
-from bpnet.network import Network, _to_json, check_finite, load
+from bpnet.network import Network, load
 from bpnet.optimizers import Optimizer, as_optimizer, optimizer_from
 from bpnet.training.callbacks import Callback, as_callback, kept_state, take_state
 from bpnet.training.history import History
+from bpnet.training.loop import Loop, Validation
 from bpnet.training.notes import check_notes, read_notes, write_notes
-from bpnet.training.progress import Progress
+from bpnet.training.sources import ArraySource, BatchSource, Source
 
 #: ``f(name, values)``, which changes ``values`` in place.
 Reducer = Callable[[str, np.ndarray], object]
-
-_CORES: dict[str, Any] = {"float32": _core.TrainerF32, "float64": _core.TrainerF64}
-
-# How long the core works before it returns to handle Ctrl-C and move the progress bar.
-_SLICE_SECONDS = 0.1
 
 
 class Trainer:
@@ -76,11 +73,11 @@ class Trainer:
         self._notes: dict[str, Any] = {}
         self._callbacks: list[Callback] = []
         self._callback_states: list[dict[str, Any]] = []
-        self._core = _CORES[network.dtype.name](
+        self._core = TRAINERS[network.dtype.name](
             network._core,
-            _to_json(self.loss.describe()),
-            _to_json(self.optimizer.describe()),
-            _to_json(self.optimizer.schedule.describe()),
+            to_json(self.loss.describe()),
+            to_json(self.optimizer.describe()),
+            to_json(self.optimizer.schedule.describe()),
             None if seed is None else checks.seed("trainer", seed),
         )
         self._set_reducer(reducer, first_row)
@@ -99,7 +96,7 @@ class Trainer:
 
     @property
     def notes(self) -> dict[str, Any]:
-        """A dictionary of the user's own that the run file keeps, of JSON: dictionaries with string keys, lists,
+        """Your own dictionary that the run file keeps, of JSON: dictionaries with string keys, lists,
         strings, finite numbers, booleans and None. Others are refused, when set and by :meth:`save`."""
         return self._notes
 
@@ -135,15 +132,8 @@ class Trainer:
             ValueError: sizes or labels that do not fit.
             NumericError: NaN or infinity in x, y or the loss; then nothing was updated.
         """
-        return self._core.step(self._batch("step", x, y, sample_weight))
-
-    def _batch(self, operation: str, x: Any, y: Any, sample_weight: Any) -> Any:
-        network = self.network
-        array = network._input(operation, x)
-        outputs = int(np.prod(network.output_shape))
-        dense_targets, labels = arrays.targets(operation, y, self.loss, len(array), outputs, network.dtype)
-        weight = arrays.weights(operation, sample_weight, len(array), network.dtype)
-        return network._dataset(array, outputs, dense_targets, labels, weight)
+        core = self.network._core
+        return self._core.step(dataset("step", core, x, y, self.loss, sample_weight, convert=True))
 
     def fit(
         self,
@@ -165,60 +155,51 @@ class Trainer:
         Raises:
             RuntimeError: another fit is training this network, in another thread or around this callback.
         """
-        claims, claim = self.network._claims, Claim()
-        try:
-            claims[claim] = None
-            claim.check("fit", claims)
-            return self._fit(
-                X,
-                y,
-                epochs,
-                batch_size,
-                shuffle,
-                validation_data,
-                sample_weight,
+        return alone(
+            "fit",
+            self.network._claims,
+            lambda: self._fit(
+                self._source(X, y, sample_weight, batch_size, shuffle, online_block),
+                checks.whole("fit", "epochs", epochs, least=0),
+                self._validation(validation_data),
                 callbacks,
                 verbose,
-                online_block,
-            )
-        finally:
-            claims.pop(claim, None)
+            ),
+        )
 
-    def _fit(
-        self,
-        X: Any,
-        y: Any,
-        epochs: int,
-        batch_size: int,
-        shuffle: bool,
-        validation_data: tuple[Any, ...] | None,
-        sample_weight: Any,
-        callbacks: Sequence[Callback | Any],
-        verbose: int,
-        online_block: int | None,
-    ) -> History:
-        epochs = checks.whole("fit", "epochs", epochs, least=0)
+    def _source(
+        self, X: Any, y: Any, sample_weight: Any, batch_size: int, shuffle: bool, online_block: int | None
+    ) -> Source:
         batch_size = checks.whole("fit", "batch_size", batch_size)
         if online_block is not None:
             checks.whole("fit", "online_block", online_block, most=_core.most_online_block)
-        source: _Source
-        if y is None and _is_iterable_of_batches(X):
-            if sample_weight is not None:
-                raise ValueError(
-                    "fit: X gives batches; give weights as each batch's third item, not sample_weight"
-                )
-            source = _Batches(self, X)
-        else:
-            data, _ = self.network._data("fit", X, y, self.loss, sample_weight)
-            source = _Arrays(self, data, batch_size, shuffle, online_block or 0)
-        validation = None
-        if validation_data is not None:
-            if not isinstance(validation_data, (tuple, list)) or len(validation_data) not in (2, 3):
-                raise ValueError("fit: validation_data must be (X, y) or (X, y, sample_weight)")
-            Xv, yv, *rest = validation_data
-            validation, _ = self.network._data(
-                "fit (validation_data)", Xv, yv, self.loss, rest[0] if rest else None
+        if y is not None or not _is_iterable_of_batches(X):
+            data = finite_dataset("fit", self.network._core, X, y, self.loss, sample_weight)
+            return ArraySource(self._core, data, batch_size, shuffle, online_block or 0)
+        if sample_weight is not None:
+            raise ValueError(
+                "fit: X gives batches; give weights as each batch's third item, not sample_weight"
             )
+        return BatchSource(self._core, self.network._core, self.loss, X)
+
+    def _validation(self, data: tuple[Any, ...] | None) -> Validation | None:
+        if data is None:
+            return None
+        if not isinstance(data, (tuple, list)) or len(data) not in (2, 3):
+            raise ValueError("fit: validation_data must be (X, y) or (X, y, sample_weight)")
+        X, y, *weight = data
+        core = self.network._core
+        held = finite_dataset("fit (validation_data)", core, X, y, self.loss, *weight)
+        return lambda: evaluate(core, held, self.loss)
+
+    def _fit(
+        self,
+        source: Source,
+        epochs: int,
+        validation: Validation | None,
+        callbacks: Sequence[Callback | Any],
+        verbose: int,
+    ) -> History:
         called = [as_callback(callback) for callback in checks.items("fit", "callbacks", callbacks)]
         called.sort(key=lambda callback: callback.last)
         states = list(self._callback_states)
@@ -227,70 +208,11 @@ class Trainer:
             if state is not None:
                 callback.load_state(state)
         self._callbacks, self._callback_states = called, []  # only when all have their states
-        return self._run(source, epochs, validation, verbose)
-
-    def _run(self, source: _Source, epochs: int, validation: Any, verbose: int) -> History:
-        core = self._core
-        self.network._trainer = self  # from here on: a call that was refused leaves the run before it alone
-        self.history.truncate(self.epochs)  # C++, or a user of the core, may have put the run back
-        history = History()
-        first, last = self.epochs + 1, self.epochs + epochs
-        snapshot = core.snapshot()
-        total = source.samples * epochs if source.samples else None
-        progress = Progress(verbose, last, total, initial=source.position if epochs else 0)
-        try:
-            for callback in self._callbacks:
-                callback.on_train_begin(self)
-            for epoch in range(first, last + 1):
-                metrics = self._run_epoch(source, epoch, validation, progress)
-                self.history.add(metrics)  # first: an interrupt between the two is put right by truncate
-                snapshot = core.snapshot()
-                history.add(metrics)
-                progress.end_epoch(epoch, metrics)
-                # A list, not any(): every callback hears of every epoch.
-                if any([callback.on_epoch_end(self, epoch, metrics) for callback in self._callbacks]):
-                    break
-        except BaseException:
-            core.restore(snapshot)
-            self.history.truncate(self.epochs)
-            raise
-        finally:
-            progress.close()
-        try:
-            for callback in self._callbacks:
-                callback.on_train_end(self)
-        finally:  # one of them may have put the run back before another raised
-            self.history.truncate(self.epochs)
-        return history
-
-    def _run_epoch(
-        self, source: _Source, epoch: int, validation: Any, progress: Progress
-    ) -> dict[str, float]:
-        core = self._core
-        start = time.perf_counter()
-        progress.begin_epoch(epoch)
-        samples = source.run(progress)
-        rate = core.learning_rate
-        loss, accuracy = core.epoch_result(samples)
-        if not core.weights_are_finite():
-            raise _core.NumericError(
-                f"training: the weights are not finite after step {self.steps} (epoch {epoch}); "
-                "lower the learning rate or check the data's scale"
-            )
-        metrics: dict[str, float] = {"epoch": epoch, "loss": loss}
-        if core.has_accuracy:
-            metrics["accuracy"] = accuracy
-        if validation is not None:
-            for name, value in self.network._evaluate(validation, self.loss).items():
-                metrics["val_" + name] = value
-        core.end_epoch(metrics.get("val_loss", loss))
-        metrics["lr"] = rate
-        metrics["seconds"] = time.perf_counter() - start
-        return metrics
+        return Loop(self, source, self.epochs + epochs, validation, called, verbose).run()
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the model and all that its training needs to go on bit-exactly: optimizer state,
-        schedule, place in the data order, history and notes. bpnet.load reads the model of it.
+        schedule, position in the data order, history and notes. bpnet.load reads the model of it.
 
         Raises:
             OSError: the file cannot be written; an old one stays as it was.
@@ -314,7 +236,7 @@ class Trainer:
         same reducer, which no file holds.
         """
         network = load(path, backend)
-        core, notes = _CORES[network.dtype.name].load(network._core, checks.path("load", path))
+        core, notes = TRAINERS[network.dtype.name].load(network._core, checks.path("load", path))
         trainer = cls.__new__(cls)
         trainer.network = network
         trainer._core = core
@@ -340,78 +262,6 @@ def _first_row(trainer: weakref.ref[Trainer], rows: int) -> int:
     return checks.whole(
         "trainer", "first_row", first_row(rows) if callable(first_row) else first_row, least=0
     )
-
-
-class _Source:
-    """Where an epoch's samples come from."""
-
-    samples: int | None = None
-    position = 0  # samples of the epoch that were visited before
-
-    def run(self, progress: Progress) -> int:
-        """Train through one epoch, or what is left of it; the number of its samples."""
-        raise NotImplementedError
-
-
-class _Arrays(_Source):
-    def __init__(
-        self, trainer: Trainer, data: Any, batch_size: int, shuffle: bool, online_block: int
-    ) -> None:
-        self.core = trainer._core
-        self.data = data
-        self.batch_size = batch_size
-        self.shuffle = shuffle
-        self.online_block = online_block
-        self.samples = len(data)
-        self.position = self.core.state["position"]
-        if self.position > len(data):
-            raise ValueError(
-                f"fit: the run stands after {self.position} samples of an epoch, the data has {len(data)}; "
-                "give the data it was begun with"
-            )
-        self.core.check_batches(len(data), batch_size)
-
-    def run(self, progress: Progress) -> int:
-        seen = self.core.state["position"]
-        while seen < len(self.data) and not self.core.run(
-            self.data, self.batch_size, self.shuffle, _SLICE_SECONDS, self.online_block
-        ):
-            position = self.core.state["position"]
-            progress.advance(position - seen)
-            seen = position
-        progress.advance(len(self.data) - seen)
-        return len(self.data)
-
-
-class _Batches(_Source):
-    def __init__(self, trainer: Trainer, batches: Iterable[Any]) -> None:
-        self.trainer = trainer
-        self.batches = batches
-
-    def run(self, progress: Progress) -> int:
-        self.trainer._core.begin_epoch()
-        samples = 0
-        for index, batch in enumerate(self.batches):
-            if not isinstance(batch, (tuple, list)) or len(batch) not in (2, 3):
-                raise ValueError(f"fit: batch {index} is no (X, y) or (X, y, sample_weight)")
-            x, y, *rest = batch
-            operation = f"fit (batch {index})"
-            try:
-                held = self.trainer._batch(operation, x, y, rest[0] if rest else None)
-            except ValueError as error:  # the core's own checks do not know which batch it is
-                if str(error).startswith(operation):
-                    raise
-                raise ValueError(f"{operation}: {error}") from None
-            check_finite(operation, held)
-            self.trainer._core.step(held)
-            samples += len(held)
-            progress.advance(len(held))
-        if samples == 0:
-            raise ValueError(
-                f"fit: X gave no batches in epoch {self.trainer.epochs + 1}; give something that can be "
-                "iterated anew each epoch, such as a list"
-            )
-        return samples
 
 
 def _is_iterable_of_batches(X: Any) -> bool:

@@ -92,11 +92,12 @@ inline double loss_row(const Loss& a, size_t row, real scale) {
         return size <= delta ? real(0.5) * d * d : delta * (size - real(0.5) * delta);
       });
     case LossKind::kBinaryCrossEntropyWithLogits:
-      return elementwise_row(a, row, scale, [](real x, real y, real& slope) {
+      return elementwise_row(a, row, a.parameter != 0 ? mean : scale, [](real x, real y, real& slope) {
         slope = sigmoid(x) - y;
         return (x > 0 ? x : real(0)) - x * y + log1p_of(exp_of(-abs_of(x)));
       });
     case LossKind::kCrossEntropy: return cross_entropy_row(a, row, scale);
+    case LossKind::kCustom: break;
   }
   return 0;
 }

@@ -7,6 +7,7 @@
 #include "bpnet/kernels/cpu/batch_norm.h"
 #include "bpnet/kernels/cpu/chain/batch.h"
 #include "bpnet/kernels/cpu/chain/online.h"
+#include "bpnet/kernels/cpu/clip.h"
 #include "bpnet/kernels/cpu/convolution/convolution.h"
 #include "bpnet/kernels/cpu/elementwise.h"
 #include "bpnet/kernels/cpu/layout.h"
@@ -58,6 +59,8 @@ constexpr bpnet::Kernels<real> kTable = {
     .judge = judge,
     .tally = tally,
     .update = update,
+    .clip_workspace = clip_workspace,
+    .clip = clip,
     .keep = keep,
     .first_not_finite = first_not_finite,
     .chain_workspace = chain_workspace,

@@ -76,6 +76,10 @@ void check(const Argument& is_ours, const OnlineArgs<T>& a) {
   is_ours("sums", a.sums);
 }
 template <class T>
+void check(const Argument& is_ours, const ClipArgs<T>& a) {
+  is_ours("grad", a.grad);
+}
+template <class T>
 void check(const Argument& is_ours, T* const* const& slots) {  // an update's two
   for (int s = 0; s < 2; ++s) is_ours("slots", slots[s]);
 }
@@ -141,6 +145,7 @@ Kernels<T> make_table(const Kernels<T>& from) {
   guard<T, &K::judge>("judge", from, to);
   guard<T, &K::tally>("tally", from, to);
   guard<T, &K::update>("update", from, to);
+  guard<T, &K::clip>("clip", from, to);
   guard<T, &K::keep>("keep", from, to);
   guard<T, &K::first_not_finite>("first_not_finite", from, to);
   guard<T, &K::online_sgd>("online_sgd", from, to);

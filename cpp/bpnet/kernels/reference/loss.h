@@ -28,18 +28,20 @@ inline LossTerm loss_term(LossKind kind, double parameter, double x, double y) {
       const double value = (x > 0 ? x : 0.0) - x * y + std::log1p(std::exp(-std::fabs(x)));
       return {value, sigmoid(x) - y};
     }
-    case LossKind::kCrossEntropy: break;
+    case LossKind::kCrossEntropy:
+    case LossKind::kCustom: break;
   }
   return {0, 0};
 }
 
-inline bool averages_outputs(LossKind kind) {
+inline bool averages_outputs(LossKind kind, double parameter) {
+  if (kind == LossKind::kBinaryCrossEntropyWithLogits) return parameter != 0;
   return kind == LossKind::kMse || kind == LossKind::kMae || kind == LossKind::kHuber;
 }
 
 template <class T>
 double elementwise_loss(const LossArgs<T>& a, size_t row, double scale) {
-  if (averages_outputs(a.kind)) scale /= double(a.columns);
+  if (averages_outputs(a.kind, a.parameter)) scale /= double(a.columns);
   double sum = 0;
   for (size_t c = 0; c < a.columns; ++c) {
     const size_t i = row * a.columns + c;

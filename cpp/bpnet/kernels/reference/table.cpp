@@ -1,6 +1,7 @@
 // The reference backend: plain loops with sums in double, written to be read. It is the oracle of
 // every kernel test. Formulas and shapes stand in kernels.h.
 #include "bpnet/kernels/reference/batch_norm.h"
+#include "bpnet/kernels/reference/clip.h"
 #include "bpnet/kernels/reference/convolution.h"
 #include "bpnet/kernels/reference/elementwise.h"
 #include "bpnet/kernels/reference/linear.h"
@@ -56,6 +57,8 @@ constexpr Kernels<T> kTable = {
     .judge = reference::judge<T>,
     .tally = reference::tally,
     .update = reference::update<T>,
+    .clip_workspace = reference::clip_workspace,
+    .clip = reference::clip<T>,
     .keep = reference::keep<T>,
     .first_not_finite = reference::first_not_finite<T>,
     .chain_workspace = nullptr,

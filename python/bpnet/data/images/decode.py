@@ -7,6 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from bpnet.data.images.rgb import BadImage, check_samples, to_rgb, transparent_colour
+
+# The containers that are read, by Pillow's names, recognised by their contents.
+FORMATS = ("JPEG", "PNG", "TIFF", "BMP", "WEBP", "GIF", "PPM")
+
 # A photograph narrower than this holds no picture.
 LEAST_SIDE = 8
 
@@ -27,10 +32,6 @@ _UPRIGHT = {
 _ORIENTATION = 0x0112
 
 
-class BadImage(Exception):
-    """Why a file is no photograph to learn from."""
-
-
 def require_pillow() -> Any:
     """PIL.Image; an ImportError that names the extra."""
     try:
@@ -46,27 +47,35 @@ def decode(path: str | os.PathLike[str], size: int = 256) -> np.ndarray:
     """The photograph as (size, size, 3) uint8: turned upright as EXIF says, its shortest side resized
     to ``size`` (a smaller one is enlarged), the middle square kept.
 
-    JPEG and PNG, of any mode: grey is repeated, CMYK and palettes are converted, 16 bits become the upper 8,
-    and what is transparent lies on white.
+    JPEG, PNG, TIFF, BMP, WebP, GIF and PPM (PBM, PGM), recognised by their contents, whatever the file is called.
+    The same picture gives the same pixels in every lossless one of them, in any bit depth and mode: grey is repeated,
+    palettes and CMYK are converted, 16 bits become the upper 8, and what is transparent is white, for α c + (1 − α) 255
+    is taken of each value c with opacity α. Colour profiles and gamma are ignored. Of several frames or pages the first
+    is taken.
 
     Raises:
-        BadImage: with the reason: unreadable, no JPEG or PNG, truncated, below 8 pixels, or more pixels
-            than Pillow's limit (``PIL.Image.MAX_IMAGE_PIXELS``).
+        BadImage: with the reason: unreadable, none of these, truncated, below 8 pixels, more pixels than
+            Pillow's limit (``PIL.Image.MAX_IMAGE_PIXELS``), or samples of which black and white are not known:
+            floating-point, signed, of 12 or 32 bits, LAB, YCbCr outside JPEG.
     """
     Image = require_pillow()
     if not os.path.isfile(path):  # a pipe would be waited for
         raise BadImage("it is no file that can be read")
     try:
-        with open(path, "rb") as file, Image.open(file, formats=("JPEG", "PNG")) as image:
+        with open(path, "rb") as file, Image.open(file, formats=FORMATS) as image:
             _check_pixels(image, Image.MAX_IMAGE_PIXELS)
             _check_sides(image)
             image.draft(None, (_SPARE * size, _SPARE * size))
+            check_samples(image)
+            transparent = transparent_colour(image)
             image.load()
-            return _middle_square(_as_rgb(_upright(image, Image), Image), size, Image)
+            upright = _upright(to_rgb(image, transparent, Image), _orientation(image), Image)
+            return _middle_square(upright, size, Image)
     except BadImage:
         raise
     except Image.UnidentifiedImageError:
-        raise BadImage("it is no JPEG or PNG image") from None
+        names = f"{', '.join(FORMATS[:-1])} or {FORMATS[-1]}"
+        raise BadImage(f"it is no {names} image that Pillow can read") from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise BadImage(_too_large(Image.MAX_IMAGE_PIXELS)) from None
     except OSError as error:
@@ -94,24 +103,19 @@ def _check_sides(image: Any) -> None:
         )
 
 
-def _upright(image: Any, Image: Any) -> Any:
+def _orientation(image: Any) -> Any:
+    """EXIF's number from 1 to 8, or whatever is there in its place."""
+    if image.format == "TIFF":  # Pillow turns it upright as it is loaded
+        return 1
     try:
-        orientation = image.getexif().get(_ORIENTATION, 1)
+        return image.getexif().get(_ORIENTATION, 1)
     except Exception:  # damaged EXIF data spoil no picture
-        return image
+        return 1
+
+
+def _upright(image: Any, orientation: Any, Image: Any) -> Any:
     method = _UPRIGHT.get(orientation)
     return image if method is None else image.transpose(getattr(Image.Transpose, method))
-
-
-def _as_rgb(image: Any, Image: Any) -> Any:
-    if image.mode.startswith("I"):  # 16 bits of grey
-        upper = np.asarray(image).astype(np.int64) >> 8
-        return Image.fromarray(np.clip(upper, 0, 255).astype(np.uint8)).convert("RGB")
-    if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
-        layer = image.convert("RGBA")
-        white = Image.new("RGBA", layer.size, (255, 255, 255, 255))
-        return Image.alpha_composite(white, layer).convert("RGB")
-    return image.convert("RGB")
 
 
 def _middle_square(image: Any, size: int, Image: Any) -> np.ndarray:

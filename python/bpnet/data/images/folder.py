@@ -42,6 +42,9 @@ class ImageFolder:
     """Photographs in class folders: ``FOLDER/class/photograph.jpg``, below which further folders are
     looked into. Names that begin with a dot are left out.
 
+    JPEG, PNG, TIFF, BMP, WebP, GIF and PPM files are read, recognised by their contents whatever they are called;
+    of several frames or pages the first. What else lies there is a bad file.
+
     Args:
         path: the folder.
         size: each photograph is resized to this shortest side, and its middle square kept.

@@ -18,10 +18,11 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from bpnet import _core, checks
+from bpnet import _core
 from bpnet.data.images.folder import ImageFolder, ImageProblem, check_on_error, fingerprint
 from bpnet.data.images.statistics import ImageStatistics, StatisticsSum
-from bpnet.training.progress import new_bar
+from bpnet.output_files import replacing
+from bpnet.progress_bar import new_bar
 
 _FORMAT = "2"
 _HEADER = 4096  # bytes before the images: the length and the header, padded with spaces
@@ -146,18 +147,9 @@ def pack_images(
     """
     if not isinstance(folder, ImageFolder):
         folder = ImageFolder(folder, size, threads, on_error)
-    replacement = _core.Replacement(checks.path("pack", path))
-    try:
-        _check_space(replacement.temporary, len(folder) * folder.size**2 * 3)
-        with open(replacement.temporary, "r+b") as file:
-            _write(file, folder, verbose)
-        replacement.commit()
-    except OSError as error:  # of the temporary file; a photograph's has another name, or no number
-        if error.errno is None or error.filename not in (None, replacement.temporary):
-            raise
-        raise OSError(error.errno, f"pack: {error.strerror}", os.fspath(path)) from None
-    finally:
-        replacement.discard()
+    with replacing("pack", path) as file:
+        _check_space(file.name, len(folder) * folder.size**2 * 3)
+        _write(file, folder, verbose)
     return PackedImages(path, folder.on_error)
 
 

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from bpnet import _core, checks
-from bpnet.commands.source import Source
 from bpnet.data.preprocessing import Preprocessing, holds_numbers
+from bpnet.data.source import Source
 
 # An integer target with at most this many different values names classes unless a loss says otherwise.
 _MOST_GUESSED_CLASSES = 20
@@ -25,6 +25,7 @@ class Prepared:
         preprocessing: what the model file remembers.
         loss: the loss's name.
         outputs: how many the network needs.
+        report: lines to print before training: what each column became, the target, warnings.
     """
 
     def __init__(
@@ -33,6 +34,7 @@ class Prepared:
         validation: tuple[Any, Any] | None,
         preprocessing: Preprocessing,
         loss: str,
+        report: Sequence[str] = (),
     ) -> None:
         self.X: np.ndarray = train[0]
         self.y: np.ndarray = train[1]
@@ -41,6 +43,7 @@ class Prepared:
         self.preprocessing = preprocessing
         self.loss = loss
         self.outputs = outputs_of(preprocessing, self.y)
+        self.report = list(report)
 
 
 def outputs_of(preprocessing: Preprocessing, y: np.ndarray) -> int:
@@ -75,7 +78,7 @@ def prepare(source: Source, config: Mapping[str, Any], known: Preprocessing | No
         loss = loss or _guess_loss(source, raw_target)
         _fit_target(preprocessing, source, raw_target, loss, train_rows)
         _fit_features(preprocessing, source, config, train_rows)
-    X = features(source, preprocessing)
+    X, _ = features(source, preprocessing)
     _check_features(source, preprocessing, X, config["dtype"])
     y = targets(raw_target, preprocessing, loss, source.where)
     validation = None
@@ -183,13 +186,13 @@ def _fit_features(
         preprocessing.target = config["target"]
         left_out = {config["target"], *config["drop"]}
         for name in (*config["drop"], *config["categorical"]):
-            source.table.position(name)
+            source.table.index(name)
         columns = [name for name in source.table.header if name not in left_out]
         if not columns:
             raise ValueError(f"{source.table.path}: no column is left beside the target")
         preprocessing.fit_table(source.table, columns, config["categorical"])
         if standardise:
-            preprocessing.fit_scale(preprocessing.encode(source.table)[train_rows])
+            preprocessing.fit_scale(preprocessing.encode_table(source.table)[0][train_rows])
     elif standardise and source.scale is not None:
         preprocessing.mean, preprocessing.scale = [0.0], [float(source.scale)]
     elif standardise:
@@ -198,12 +201,72 @@ def _fit_features(
         preprocessing.fit_scale(source.X[train_rows].astype(np.float64))
 
 
-def features(source: Source, preprocessing: Preprocessing) -> np.ndarray:
-    """The network's input (N, features)."""
+def check_options(source: Source, said: Mapping[str, Any]) -> None:
+    """Refuse options that the user gave (a subset of the config) and that have no effect with this data."""
+
+
+def features(
+    source: Source, preprocessing: Preprocessing, dtype: str | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """The network's input: X (kept rows, features) and kept (N,) bool, False where the model drops a row.
+
+    Args:
+        source: the data.
+        preprocessing: the model's.
+        dtype: the network's; numbers beyond it are refused with their row and column.
+    """
+    X = _encoded(source, preprocessing)
+    if dtype is not None:
+        _check_features(source, preprocessing, X, dtype)
+    return X, np.ones(len(source), bool)
+
+
+def examples(
+    source: Source,
+    preprocessing: Preprocessing,
+    loss: str,
+    *,
+    target: str | None = None,
+    part: str = "all",
+    settings: Mapping[str, Any] | None = None,
+    dtype: str | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """X (kept rows, features) and what the loss compares with, to measure a model.
+
+    Args:
+        source: the data.
+        preprocessing: the model's.
+        loss: the loss's name.
+        target: the table's target column, where it is not named as in training.
+        part: "all" (a validation part of the data's own included) or "validation".
+        settings: of the run, for its validation part.
+        dtype: the network's.
+    """
+    if source.table is not None:
+        raw: list[str] | np.ndarray = source.table.column(target or preprocessing.target)
+    elif source.y is not None:
+        raw = as_target(source.y)
+    else:
+        raise ValueError("evaluate: the data has no targets")
+    X, _ = features(source, preprocessing, dtype)
+    y = targets(raw, preprocessing, loss, source.where)
+    if part == "all":
+        return X, y
+    if settings is None:
+        raise ValueError("evaluate: the model does not say how its data was split")
+    if source.X_val is not None and source.y_val is not None:
+        return preprocessing.standardise(source.X_val), targets(as_target(source.y_val), preprocessing, loss)
+    if source.fingerprint() != settings["fingerprint"]:
+        raise ValueError("evaluate: the data is not what the model was trained on")
+    rows = split_rows(len(X), settings["validation"], settings["seed"])[1]
+    return X[rows], y[rows]
+
+
+def _encoded(source: Source, preprocessing: Preprocessing) -> np.ndarray:
     if source.table is not None:
         if not preprocessing.columns:
             raise ValueError(f"{source.table.path}: the model was trained on arrays, not on a table")
-        return preprocessing.encode(source.table)
+        return preprocessing.encode_table(source.table)[0]
     if preprocessing.columns:
         names = ", ".join(column["name"] for column in preprocessing.columns)
         raise ValueError(f"the model was trained on a table with the columns {names}, not on arrays")
@@ -233,8 +296,17 @@ def targets(
     preprocessing: Preprocessing,
     loss: str,
     where: Callable[[int], str] = "row {}".format,
+    kept: np.ndarray | None = None,
 ) -> np.ndarray:
-    """What the loss compares with: class indices, 0 and 1, one-hot rows, or standardised numbers."""
+    """What the loss compares with: class indices, 0 and 1, one-hot rows, or standardised numbers.
+
+    Args:
+        target: all targets, one per row.
+        preprocessing: the model's.
+        loss: the loss's name.
+        where: tells a row's place in the data, for errors.
+        kept: (N,) bool, the rows whose targets are needed; None for all.
+    """
     if preprocessing.classes:
         names = [_text(value) for value in target.tolist()] if isinstance(target, np.ndarray) else target
         labels = preprocessing.labels(names, where)

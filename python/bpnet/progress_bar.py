@@ -1,0 +1,133 @@
+"""The one progress bar, of trainings, of packing and of tests."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Any
+
+from bpnet.console import reader_has_left, say
+
+# Columns at a terminal's edge that the bar leaves free, for the ^C that the terminal itself writes there.
+_MARGIN = 4
+
+
+class Bar:
+    """A tqdm bar on standard error, of which nothing is left once it is closed; on a file or a pipe each of its
+    states is a line.
+
+    Args:
+        total: how many units there will be; None where nobody knows.
+        unit: what is counted, with a space before it.
+        initial: units that were done before.
+    """
+
+    def __init__(self, total: int | None, unit: str, description: str = "", initial: int = 0) -> None:
+        from tqdm import tqdm
+
+        self._columns = _columns()
+        self._bar = tqdm(
+            desc=description or None,
+            total=total,
+            initial=initial,
+            unit=unit,
+            unit_scale=True,
+            leave=False,
+            file=_Stream(sys.stderr, lines=self._columns is None),
+            ncols=None if self._columns is None else max(_MARGIN, self._columns - _MARGIN),
+            mininterval=5.0 if self._columns is None else 0.1,  # a log file wants fewer of them
+        )
+
+    def update(self, count: int) -> None:
+        """Move the bar by so many units."""
+        self._bar.update(count)
+
+    def describe(self, text: str) -> None:
+        """Put a text before the bar."""
+        self._bar.set_description(text, refresh=False)
+
+    def note(self, text: str) -> None:
+        """Put a text behind the bar."""
+        self._bar.set_postfix_str(text, refresh=False)
+
+    def say(self, text: str) -> None:
+        """Print a line on standard output, above the bar."""
+        self._clear()
+        say(text)
+        if self._columns is not None:
+            self._bar.refresh()
+
+    def close(self) -> None:
+        """Take the bar away."""
+        self._bar.close()
+        self._clear()
+
+    def _clear(self) -> None:
+        """Blank the terminal's line, with what was typed there."""
+        if self._columns is not None:
+            self._bar.fp.write("\r" + " " * (self._columns - 1) + "\r")
+            self._bar.fp.flush()
+
+
+class _NoBar(Bar):
+    """Where no bar is wanted."""
+
+    def __init__(self) -> None:
+        pass
+
+    def update(self, count: int) -> None:
+        pass
+
+    def describe(self, text: str) -> None:
+        pass
+
+    def note(self, text: str) -> None:
+        pass
+
+    def say(self, text: str) -> None:
+        say(text)
+
+    def close(self) -> None:
+        pass
+
+
+def new_bar(verbose: int, total: int | None, unit: str, description: str = "", initial: int = 0) -> Bar:
+    """A bar, or at verbose 0 or 2 one that does not show."""
+    if verbose != 1 or sys.stderr is None:
+        return _NoBar()
+    return Bar(total, unit, description, initial)
+
+
+def _columns() -> int | None:
+    """The width of the terminal that standard error is; None of a file or a pipe."""
+    try:
+        return os.get_terminal_size(sys.stderr.fileno()).columns or 80 if sys.stderr.isatty() else None
+    except (OSError, ValueError):  # standard error was replaced by an object that is no file
+        return None
+
+
+class _Stream:
+    """Standard error as tqdm writes to it: a reader that has left is no error, and without a terminal, where a bar
+    cannot be drawn over, each of its states is a line."""
+
+    def __init__(self, file: Any, lines: bool) -> None:
+        self._file = file
+        self._lines = lines
+
+    def write(self, text: str) -> None:
+        if self._lines:
+            text = text.strip() + "\n" if text.strip() else ""
+        self._unless_unread(lambda: self._file.write(text))
+
+    def flush(self) -> None:
+        self._unless_unread(self._file.flush)
+
+    def _unless_unread(self, action: Any) -> None:
+        try:
+            action()
+        except OSError as error:
+            if not reader_has_left(error):
+                raise
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._file, name)
