@@ -12,7 +12,9 @@ namespace {
 class Fields {
  public:
   Fields(const py::handle& sequence, const std::string& where) {
-    if (py::isinstance<py::str>(sequence)) throw py::type_error(where + ": a list of strings is needed");
+    if (py::isinstance<py::str>(sequence) || !PySequence_Check(sequence.ptr())) {
+      throw py::type_error(where + ": a list of strings is needed");
+    }
     kept_ = py::tuple(py::reinterpret_borrow<py::object>(sequence));
     views_.reserve(kept_.size());
     for (const py::handle field : kept_) {
@@ -49,21 +51,24 @@ class Fields {
 struct TableColumn {
   TableColumn(const py::handle& column, std::size_t index) {
     const std::string where = "column " + std::to_string(index);
-    if (py::isinstance<py::array>(column) &&
-        std::string_view("fiub").find(py::reinterpret_borrow<py::array>(column).dtype().kind()) !=
-            std::string_view::npos) {
-      values = Values::ensure(column);
-      if (!values) throw py::error_already_set();
-      if (values.ndim() != 1) throw py::value_error(where + ": an array with one axis is needed");
-      has_values = true;
-    } else {
+    if (!py::isinstance<py::array>(column)) {
       fields.emplace(column, where);
+      return;
+    }
+    const auto array = py::reinterpret_borrow<py::array>(column);
+    if (array.ndim() != 1) throw py::value_error(where + ": an array with one axis is needed");
+    if (std::string_view("OUT").find(array.dtype().kind()) != std::string_view::npos) {
+      fields.emplace(column, where);
+    } else if (py::isinstance<py::array_t<double>>(column)) {
+      values = Values::ensure(column);  // copies where it has gaps
+      if (!values) throw py::error_already_set();
+    } else {  // integers beyond 2^53 would become others
+      throw py::type_error(where + ": strings or an array of float64 are needed");
     }
   }
-  std::size_t size() const { return has_values ? static_cast<std::size_t>(values.size()) : fields->size(); }
+  std::size_t size() const { return fields ? fields->size() : static_cast<std::size_t>(values.size()); }
 
-  using Values = py::array_t<double, py::array::c_style | py::array::forcecast>;
-  bool has_values = false;
+  using Values = py::array_t<double, py::array::c_style>;
   Values values;
   std::optional<Fields> fields;
 };
@@ -92,9 +97,8 @@ Preprocessing parse(const std::string& description) {
 
 py::tuple parse_numbers(const py::handle& sequence, const std::string& decimal, const std::string& thousands,
                         const std::vector<std::string>& missing_words) {
-  if (decimal.size() != 1)
-    fail<ValueError>("number format: the decimal mark is '", decimal, "', '.' or ',' is needed");
-  const NumberFormat format{decimal[0], thousands};
+  const NumberFormat format{NumberFormat::decimal_from_text(decimal),
+                            NumberFormat::thousands_from_text(thousands)};
   format.check();
   const MissingWords missing(missing_words);
   const Fields fields(sequence, "numbers");
@@ -144,7 +148,7 @@ py::tuple encode_columns(const std::string& preprocessing, const py::sequence& s
     std::fill_n(keep, rows, true);
     for (std::size_t c = 0; c < columns.size(); ++c) {
       const TableColumn& column = columns[c];
-      const double* const values = column.has_values ? column.values.data() : nullptr;
+      const double* const values = column.fields ? nullptr : column.values.data();
       for (std::size_t r = 0; r < rows; ++r) {
         keep[r] &= in_row(r, [&] {
           double* const out = to + r * features;
@@ -183,15 +187,20 @@ py::array_t<double> standardise_rows(const std::string& preprocessing, const py:
   return out;
 }
 
-// For each feature of a table, whether it says 0 or 1.
-py::array_t<bool> indicators(const std::string& preprocessing) {
+// For each feature of a table the index of its column, and whether it says 0 or 1.
+py::tuple features_of(const std::string& preprocessing) {
   const Preprocessing p = parse(preprocessing);
-  py::array_t<bool> result(static_cast<py::ssize_t>(p.feature_count()));
-  bool* to = result.mutable_data();
-  for (const Column& column : p.columns) {
-    for (std::size_t i = 0; i < column.feature_count(); ++i) *to++ = column.is_indicator(i);
+  const auto count = static_cast<py::ssize_t>(p.feature_count());
+  py::array_t<std::int64_t> column_of(count);
+  py::array_t<bool> indicator(count);
+  py::ssize_t feature = 0;
+  for (std::size_t c = 0; c < p.columns.size(); ++c) {
+    for (std::size_t i = 0; i < p.columns[c].feature_count(); ++i, ++feature) {
+      column_of.mutable_at(feature) = static_cast<std::int64_t>(c);
+      indicator.mutable_at(feature) = p.columns[c].is_indicator(i);
+    }
   }
-  return result;
+  return py::make_tuple(column_of, indicator);
 }
 
 void check_preprocessing(const std::string& preprocessing,
@@ -205,11 +214,9 @@ void check_preprocessing(const std::string& preprocessing,
 struct Outputs {
   explicit Outputs(const py::array_t<double>& array)
       : rows(row_count(array)),
-        count(rows ? static_cast<std::size_t>(array.size()) / rows : 0),
+        count(array.ndim() == 2 ? static_cast<std::size_t>(array.shape(1)) : 0),
         data(numbers<double>(array, rows * count, "answers")) {
-    if (array.ndim() != 2 || array.shape(1) == 0) {
-      fail<ShapeError>("answers: outputs of shape (N, outputs) are needed");
-    }
+    if (count == 0) fail<ShapeError>("answers: outputs of shape (N, outputs) are needed");
   }
   const double* row(std::size_t r) const { return data + r * count; }
 
@@ -266,7 +273,7 @@ void register_tables(py::module_& module) {
   module.def("encode_columns", &encode_columns, py::arg("preprocessing"), py::arg("columns"),
              py::arg("dtype"));
   module.def("standardise", &standardise_rows, py::arg("preprocessing"), py::arg("x"), py::arg("dtype"));
-  module.def("indicators", &indicators, py::arg("preprocessing"));
+  module.def("features", &features_of, py::arg("preprocessing"));
   module.def("check_preprocessing", &check_preprocessing, py::arg("preprocessing"),
              py::arg("input_shape") = py::none(), py::arg("output_shape") = py::none());
   module.def("decide", &decide_rows, py::arg("output"), py::arg("outputs"));

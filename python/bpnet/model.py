@@ -3,23 +3,37 @@
 from __future__ import annotations
 
 import os
+import tempfile
+from collections.abc import Iterable, Mapping
+from contextlib import closing
 from typing import Any
 
 import numpy as np
 
-from bpnet import _core, checks
-from bpnet.data.prepare import as_target, features, targets
+from bpnet import _core, checks, photographs
+from bpnet.data.images.decode import BadImage
+from bpnet.data.images.folder import files_below
+from bpnet.data.prepare import examples, features
 from bpnet.data.preprocessing import Preprocessing
 from bpnet.data.source import Source, open_source
 from bpnet.losses import Loss, as_loss
-from bpnet.network import Network, load
+from bpnet.network import Network, load_network
+from bpnet.provenance import listed, trained_on
+from bpnet.scores import class_scores, confusion_matrix, number_scores
+from bpnet.settings import kept_settings
+from bpnet.summary import summary_text
 from bpnet.training import Trainer
+from bpnet.training.progress import metrics_text
 
 __all__ = ["Model", "load_model"]
 
 
 class Model:
     """A network, its preprocessing and its classes; and its run, where the file holds one.
+
+    Wherever rows are taken they are raw: a DataFrame (of pandas, polars or others), a list of dicts, a dict of
+    columns, an array, the path of a CSV, ``.npz`` or IDX file; for a model of photographs a path, a list of paths or a
+    folder. Columns are found by name, in whatever order; others are ignored. A single row is given as a list of one.
 
     Attributes:
         network: the network, which takes encoded rows and gives raw outputs.
@@ -45,24 +59,31 @@ class Model:
 
     @property
     def settings(self) -> dict[str, Any] | None:
-        """The arguments of the :func:`bpnet.train_model` that began the run, or None."""
-        return self.trainer.notes.get("command") if self.trainer else None
+        """The arguments of the :func:`bpnet.train_model` that began the run, or None.
+
+        Raises:
+            FileFormatError: the file's are not as it writes them.
+        """
+        return kept_settings("the model", self.trainer.notes) if self.trainer else None
 
     def predict(self, rows: Any) -> np.ndarray:
-        """The class (N,) of each row, or its value in the target's unit: (N,), or (N, outputs).
+        """The class of each row, (N,), or its value in the target's unit: (N,), or (N, outputs).
 
-        Args:
-            rows: the path of a file, a table, or an array.
+        A row with a missing value, where the model was trained with ``missing="drop"``, has None for a class and NaN
+        for a number; so has a file in a folder of photographs that is none.
+
+        Raises:
+            ValueError: rows that the model cannot take, with the row and the column.
         """
-        outputs = self._outputs(_source(rows))
+        outputs, kept = self._outputs(rows)
         p = self.preprocessing
         if p.classes:
-            return _labels(p.classes)[p.decide(outputs)]
-        values = outputs.reshape(len(outputs), -1).astype(np.float64) * p.target_scale + p.target_mean
-        return values[:, 0] if values.shape[1] == 1 else values
+            return _with_gaps(_labels(p.classes)[p.decide(outputs)], kept)
+        values = self._in_unit(outputs)
+        return _with_gaps(values[:, 0] if values.shape[1] == 1 else values, kept)
 
     def predict_proba(self, rows: Any) -> np.ndarray:
-        """(N, classes), the probability of each class.
+        """(N, classes), the probability of each class; NaN where :meth:`predict` gives None.
 
         Raises:
             ValueError: the model gives numbers, or was not trained with a cross-entropy.
@@ -74,49 +95,201 @@ class Model:
             raise ValueError(
                 "predict: the model was not trained with a cross-entropy and gives no probabilities"
             )
-        return p.probabilities(self._outputs(_source(rows)))
+        outputs, kept = self._outputs(rows)
+        return _with_gaps(outputs if p.image is not None else p.probabilities(outputs), kept)
 
-    def evaluate(self, rows: Any, y: Any = None, loss: Loss | str | None = None) -> dict[str, float]:
-        """``{"loss": …}`` with ``"accuracy"`` of a classifier, or ``"rmse"`` in the target's unit."""
-        source = _source(rows)
-        if y is not None:
-            raw: list[str] | np.ndarray = as_target(np.asarray(y))
-        elif source.table is not None:
-            raw = source.table.column(self.preprocessing.target)
-        elif source.y is not None:
-            raw = as_target(source.y)
-        else:
-            raise ValueError("evaluate: there are no targets; give y")
+    def evaluate(
+        self,
+        rows: Any,
+        y: Any = None,
+        *,
+        target: str | None = None,
+        labels: str | os.PathLike[str] | None = None,
+        loss: Loss | str | None = None,
+        part: str = "all",
+    ) -> dict[str, Any]:
+        """How good the answers are on rows whose right answers are known.
+
+        Args:
+            rows: as :meth:`predict` takes them; for a model of photographs a folder of class folders, or a packed
+                file.
+            y: the right answers, where the rows do not hold them.
+            target: the column of the right answers, where it is not named as in training.
+            labels: the file of an IDX file's labels.
+            loss: in place of the run's.
+            part: ``"validation"`` measures what the training held out.
+
+        Returns:
+            ``loss`` and ``count``; of classes ``accuracy``, ``recall`` and ``precision`` by class and the
+            ``confusion`` matrix, whose rows are the right classes (and ``top5`` of photographs); of numbers
+            ``rmse``, ``mae`` and ``r2`` in the target's unit.
+        """
+        if self.preprocessing.image is not None:
+            return self._evaluate_photographs(rows)
         chosen = self.loss if loss is None else as_loss("evaluate", loss)
         if chosen is None:
-            raise ValueError("evaluate: the file holds a model but no run; give the loss")
-        X, _ = features(source, self.preprocessing)
-        encoded = targets(raw, self.preprocessing, chosen.name, source.where)
+            raise ValueError("evaluate: the model holds no run; give the loss")
+        if y is not None and isinstance(rows, (str, os.PathLike)):
+            raise ValueError("evaluate: y goes with rows in memory; a file holds its own answers")
+        _check_rows("evaluate", rows)
+        source = open_source(rows if y is None else (rows, y), labels)
+        X, encoded = examples(
+            self._named(source),
+            self.preprocessing,
+            chosen.name,
+            target=target,
+            part=part,
+            settings=self.settings if part != "all" else None,
+            dtype=self.network.dtype.name,
+        )
         return self.measure(X, encoded, chosen)
 
-    def measure(self, X: np.ndarray, y: np.ndarray, loss: Loss) -> dict[str, float]:
-        """The metrics of encoded rows and targets."""
+    def measure(self, X: np.ndarray, y: np.ndarray, loss: Loss) -> dict[str, Any]:
+        """:meth:`evaluate` of encoded rows and targets."""
         p = self.preprocessing
-        metrics = {"loss": self.network.evaluate(X, y, loss)["loss"]}
+        metrics: dict[str, Any] = {"loss": self.network.evaluate(X, y, loss)["loss"], "count": len(X)}
         outputs = self.network.predict(X)
-        if p.classes:
-            labels = y if y.ndim == 1 else y.argmax(axis=1)
-            metrics["accuracy"] = float((p.decide(outputs) == labels).mean())
-        else:
-            errors = (outputs.reshape(y.shape) - y) * p.target_scale
-            metrics["rmse"] = float(np.sqrt((errors**2).mean()))
-        return metrics
+        if not p.classes:
+            answers = self._in_unit(outputs)
+            return metrics | number_scores(self._in_unit(y), answers)
+        labels = y.astype(np.int64) if y.ndim == 1 else y.argmax(axis=1)
+        confusion = confusion_matrix(labels, p.decide(outputs), len(p.classes))
+        return metrics | class_scores(confusion, _labels(p.classes).tolist())
 
     def summary(self) -> None:
-        """Print the layers."""
-        self.network.summary()
+        """Print the layers, and what the model was trained on: columns, target, classes, rows, loss and epochs."""
+        print("\n".join([summary_text(self.network._core), *self.data_lines(), *self.run_lines()]))
+
+    def data_lines(self) -> list[str]:
+        """What the model takes and gives, in lines."""
+        p = self.preprocessing
+        lines = []
+        for column in p.columns:
+            kind = f"one of {', '.join(column['categories'])}" if column["categories"] else "a number"
+            lines.append(f"column {column['name']}: {kind}")
+        if not p.columns and p.scale:
+            lines.append("input: standardised" if len(p.scale) > 1 else f"input: divided by {p.scale[0]:g}")
+        if p.image is not None:
+            size, crop = p.image["size"], p.image["crop"]
+            lines.append(
+                f"input: photographs of {size} x {size} pixels, windows of {crop} x {crop}, less their mean image"
+            )
+        if p.target:
+            lines.append(f"target: {p.target}")
+        if p.classes:
+            lines.append(f"classes: {', '.join(p.classes)}")
+        return lines
+
+    def run_lines(self) -> list[str]:
+        """What the model's run did, in lines; none where there is no run."""
+        trainer = self.trainer
+        if trainer is None:
+            return []
+        rows = (self.settings or {}).get("rows")
+        lines = [f"rows: {rows[0]:,} trained on, {rows[1]:,} held out"] if rows else []
+        lines += [
+            f"loss: {trainer.loss.name}",
+            f"optimizer: {trainer.optimizer!r}",
+            f"trained: {trainer.epochs} epochs, {trainer.steps} steps, seed {trainer.seed}",
+        ]
+        if trainer.history.get("epoch"):
+            last = {name: values[-1] for name, values in trainer.history.items()}
+            lines.append(f"last epoch: {metrics_text(last)}")
+        return lines
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the model, and its run if it has one."""
+        """Write the model, and its run if it has one; a file is replaced whole, never left half written."""
         (self.trainer or self.network).save(path)
 
-    def _outputs(self, source: Source) -> np.ndarray:
-        return self.network.predict(features(source, self.preprocessing)[0])
+    def __repr__(self) -> str:
+        p = self.preprocessing
+        gives = f"classes {listed(p.classes)}" if p.classes else "numbers"
+        run = f", {self.trainer.epochs} epochs" if self.trainer else ""
+        return f"<Model of {trained_on(self.network.preprocessing)}: {gives}{run}>"
+
+    def __getstate__(self) -> dict[str, Any]:
+        with tempfile.TemporaryDirectory() as folder:
+            path = os.path.join(folder, "model")
+            self.save(path)
+            with open(path, "rb") as file:
+                return {"file": file.read(), "backend": self.network.backend}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        here = state["backend"] in _core.backends()  # the other machine's may be missing
+        with tempfile.TemporaryDirectory() as folder:
+            path = os.path.join(folder, "model")
+            with open(path, "wb") as file:
+                file.write(state["file"])
+            loaded = load_model(path, state["backend"] if here else None)
+        vars(self).update(vars(loaded))
+
+    def _outputs(self, rows: Any) -> tuple[np.ndarray, np.ndarray]:
+        """The raw outputs of the rows that have an answer (probabilities, of photographs), and which these are."""
+        if self.preprocessing.image is not None:
+            return self._photograph_outputs(rows)
+        _check_rows("predict", rows)
+        source = self._named(open_source(rows, need_y=False))
+        X, kept = features(source, self.preprocessing, self.network.dtype.name)
+        if len(X) == 0:
+            return np.empty((0, *self.network.output_shape), self.network.dtype), kept
+        return self.network.predict(X), kept
+
+    def _named(self, source: Source) -> Source:
+        """Rows of an array under the names of the model's columns, where all of these are numbers."""
+        columns = self.preprocessing.columns
+        if source.table is not None or not columns or source.X is None:
+            return source
+        names = [column["name"] for column in columns]
+        if any(column["categories"] for column in columns):
+            raise ValueError(
+                f"predict: the model was trained on the columns {', '.join(names)}, of which some are categories; an "
+                "array does not say which is which: give a DataFrame, a list of dicts or a dict of columns"
+            )
+        if source.X.shape[1] != len(names):
+            raise ValueError(
+                f"predict: the array has {source.X.shape[1]} columns, the model has {len(names)}: {', '.join(names)}"
+            )
+        table = dict(zip(names, source.X.T))
+        return open_source(table if source.y is None else (table, source.y))
+
+    def _in_unit(self, standardised: np.ndarray) -> np.ndarray:
+        """(N, outputs) float64 in the target's unit."""
+        p = self.preprocessing
+        return standardised.reshape(len(standardised), -1).astype(np.float64) * p.target_scale + p.target_mean
+
+    def _photograph_outputs(self, rows: Any) -> tuple[np.ndarray, np.ndarray]:
+        one = isinstance(rows, (str, os.PathLike))
+        folder = one and os.path.isdir(rows)
+        if folder:
+            paths = [os.path.join(rows, name) for name in files_below(os.fspath(rows))]
+        else:
+            paths = [os.fspath(rows)] if one else _paths(rows)
+        answers = list(photographs.probabilities(self.network, paths))
+        for path, answer in zip(paths, answers):
+            if isinstance(answer, BadImage) and not folder:
+                raise ValueError(f"predict: {path}: {answer}")
+        kept = np.array([not isinstance(answer, BadImage) for answer in answers], bool)
+        sound = [answer for answer in answers if not isinstance(answer, BadImage)]
+        return np.array(sound).reshape(len(sound), len(self.preprocessing.classes)), kept
+
+    def _evaluate_photographs(self, rows: Any) -> dict[str, Any]:
+        classes = photographs.classes_of(self.network)
+        augmenter = photographs.augmenter_of(self.network)
+        source = photographs.open_images(rows, augmenter.size)
+        labels = photographs.labels_by_name(source, classes)
+        confusion = np.zeros((len(classes), len(classes)), np.int64)
+        loss, five = 0.0, 0
+        with closing(
+            photographs.ten_view_answers(self.network, source, augmenter, labels, verbose=0)
+        ) as batches:
+            for p, right in batches:
+                own = p[np.arange(len(p)), right]
+                confusion += confusion_matrix(right, p.argmax(axis=1), len(classes))
+                loss -= float(np.log(np.maximum(own, 1e-300)).sum())
+                five += int(((p > own[:, None]).sum(axis=1) < 5).sum())
+        count = int(confusion.sum())
+        metrics = {"loss": loss / count, "count": count, "top5": five / count}
+        return metrics | class_scores(confusion, _labels(classes).tolist())
 
 
 def load_model(path: str | os.PathLike[str], backend: str | None = None) -> Model:
@@ -130,15 +303,40 @@ def load_model(path: str | os.PathLike[str], backend: str | None = None) -> Mode
     if run:
         trainer = Trainer.load(path, backend)
         return Model(trainer.network, trainer)
-    return Model(load(path, backend))
+    return Model(load_network(path, backend))
 
 
-def _source(rows: Any) -> Source:
-    if isinstance(rows, Source):
-        return rows
-    if isinstance(rows, (str, os.PathLike)):
-        return open_source(os.fspath(rows))
-    return Source(X=np.asarray(rows))
+def _check_rows(operation: str, rows: Any) -> None:
+    """A row by itself is refused: it may be taken for a column."""
+    if isinstance(rows, Mapping):
+        one = bool(rows) and all(np.ndim(value) == 0 for value in rows.values())
+    else:
+        listed_numbers = (
+            isinstance(rows, (list, tuple)) and bool(rows) and all(np.ndim(each) == 0 for each in rows)
+        )
+        is_numbers = listed_numbers and not any(isinstance(each, (str, Mapping)) for each in rows)
+        one = is_numbers or (isinstance(rows, np.ndarray) and rows.ndim == 1 and rows.dtype.names is None)
+    if one:
+        raise ValueError(f"{operation}: this is a single row; give a list of one, [row]")
+
+
+def _paths(rows: Any) -> list[str]:
+    if isinstance(rows, Iterable):
+        listed_rows = list(rows)
+        if all(isinstance(each, (str, os.PathLike)) for each in listed_rows):
+            return [os.fspath(each) for each in listed_rows]
+    raise TypeError("predict: the model was trained on photographs; give a path, a list of paths or a folder")
+
+
+def _with_gaps(answers: np.ndarray, kept: np.ndarray) -> np.ndarray:
+    """The answers at the rows that have one; None or NaN at the others."""
+    if kept.all():
+        return answers
+    is_float = answers.dtype.kind == "f"
+    shape = (len(kept), *answers.shape[1:])
+    filled = np.full(shape, np.nan if is_float else None, answers.dtype if is_float else object)
+    filled[kept] = answers
+    return filled
 
 
 def _labels(names: list[str]) -> np.ndarray:

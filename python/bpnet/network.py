@@ -24,6 +24,7 @@ from bpnet.evaluation import evaluate, rows_at_once
 from bpnet.exclusive import Claim
 from bpnet.layers import Layer, as_layer
 from bpnet.losses import Loss, as_loss
+from bpnet.provenance import trained_on, warn_of_encoded_rows
 from bpnet.summary import summary_text, types_text
 from bpnet.trace import Trace, trace_sample
 
@@ -141,12 +142,17 @@ class Network:
 
     def __repr__(self) -> str:
         types = types_text(self.description["layers"])
-        return f"Network(input_shape={self.input_shape}, layers=[{types}], dtype={self.dtype.name!r})"
+        origin = trained_on(self.preprocessing)
+        origin = f", trained on {origin}" if origin else ""
+        return f"Network(input_shape={self.input_shape}, layers=[{types}], dtype={self.dtype.name!r}{origin})"
 
     def summary(self) -> None:
         """Print a table of the layers with their output shapes and parameters; what nests is indented, under
-        the line of the layer that holds it."""
+        the line of the layer that holds it. Below it, what the network was trained on, where its file says so."""
         print(summary_text(self._core))
+        origin = trained_on(self.preprocessing)
+        if origin:
+            print(f"trained on {origin}, by encoded rows; bpnet.load_model takes the rows as they are")
 
     # Its numbers.
 
@@ -338,10 +344,20 @@ class Network:
 def load(path: str | os.PathLike[str], backend: str | None = None) -> Network:
     """The network of a model file or a run file, in the dtype it was saved in.
 
+    It takes encoded rows. Of a file that keeps the preprocessing of raw data, which a UserWarning says once per
+    process, :func:`bpnet.load_model` takes the raw rows and gives answers.
+
     Raises:
         OSError: the file is not there or cannot be read.
         FileFormatError: it is not a whole bpnet file; nothing in it is executed or taken as a path.
     """
+    network = load_network(path, backend)
+    warn_of_encoded_rows(os.fsdecode(path), network.preprocessing)
+    return network
+
+
+def load_network(path: str | os.PathLike[str], backend: str | None = None) -> Network:
+    """:func:`load` for those who know what the network takes."""
     name, backend = checks.path("load", path), checks.backend("load", backend)
     dtype, _ = _core.inspect(name)
     core_class = NETWORKS.get(dtype)

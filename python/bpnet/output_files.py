@@ -50,13 +50,13 @@ def check_outputs(outputs: Mapping[str, Path | None], inputs: Mapping[str, Path 
 
 def check_folder(option: str, path: Path) -> None:
     """Raise a ValueError unless the path is a folder that can be written to, or one that can be made."""
-    name = os.path.realpath(_name(option, path))
-    if not os.path.lexists(name):
-        _check_parent(option, path, name)
-    elif not os.path.isdir(name):
-        raise ValueError(f"{option} {path}: this is no folder")
-    elif not os.access(name, os.W_OK | os.X_OK):
-        raise ValueError(f"{option} {path}: the folder cannot be written to")
+    there = os.path.realpath(_name(option, path))
+    while not os.path.lexists(there):
+        there = os.path.dirname(there)
+    if not os.path.isdir(there):
+        raise ValueError(f"{option} {path}: {there} is no folder")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise ValueError(f"{option} {path}: the folder {there} cannot be written to")
 
 
 def holds_model(path: Path) -> bool:

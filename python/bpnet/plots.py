@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from bpnet.output_files import replacing
+
 __all__ = ["plot_filters", "plot_gradient_norms", "plot_history", "require_matplotlib"]
 
 
@@ -22,9 +24,28 @@ def require_matplotlib() -> Any:
     return Figure
 
 
+def check_format(operation: str, path: str | os.PathLike[str]) -> str:
+    """The format that a picture's file name asks for.
+
+    Raises:
+        ImportError: matplotlib is not installed.
+        ValueError: it writes no pictures of such a name; the message lists those that it does.
+    """
+    known = require_matplotlib()().canvas.get_supported_filetypes()
+    ending = os.path.splitext(os.fspath(path))[1].lower().removeprefix(".")
+    if ending not in known:
+        raise ValueError(
+            f"{operation} {os.fspath(path)}: a picture's name ends in one of .{', .'.join(sorted(known))}"
+        )
+    return ending
+
+
 def _save(figure: Any, path: str | os.PathLike[str] | None) -> Any:
+    """Write the figure, if there is a path for it, whole or not at all."""
     if path is not None:
-        figure.savefig(path, dpi=120)
+        ending = check_format("plot", path)
+        with replacing("plot", path) as file:
+            figure.savefig(file, format=ending, dpi=120)
     return figure
 
 

@@ -20,6 +20,7 @@ import pytest
 import bpnet as bp
 from bpnet.__main__ import main
 from bpnet.data import Preprocessing, read_csv
+from bpnet.data.encoding import encode_table
 from ctrl_c import HANG, heeded
 from test_data_files import idx
 from test_files import tensors
@@ -92,7 +93,7 @@ def test_a_classifier_on_a_table(tmp_path: Path, data: Path, good: Callable[...,
     assert re.fullmatch(r"120 samples, loss \d\.\d{4}, accuracy \d+\.\d %", good("evaluate", model, data)[-1])
 
     # The same from the file alone, by hand: numbers standardised, a colour one-hot.
-    net = bp.load(model)
+    net = bp.load_model(model).network
     known = net.preprocessing
     assert known is not None
     with open(data, encoding="utf-8") as file:
@@ -108,7 +109,7 @@ def test_a_classifier_on_a_table(tmp_path: Path, data: Path, good: Callable[...,
 
     predicted = list(csv.reader(io.StringIO("\n".join(good("predict", model, data)))))
     assert predicted == [["kind"], *[[answer] for answer in answers]]
-    X, kept = Preprocessing.from_description(known).encode_table(read_csv(data))
+    X, kept = encode_table(read_csv(data), Preprocessing.from_description(known))
     assert kept.all() and np.array_equal(net.predict(X), scores)
 
     good("predict", model, data, "--probabilities", "--output", tmp_path / "out.csv")
@@ -134,10 +135,10 @@ def test_a_classifier_on_a_table(tmp_path: Path, data: Path, good: Callable[...,
 
 def test_only_the_training_rows_are_measured(tmp_path: Path, data: Path, good: Callable[..., list[str]]):
     """mean and scale must not know the validation rows."""
-    from bpnet.data.prepare import split_rows
+    from bpnet.data.split import split_rows
 
     good("train", data, *CLASSES, "--epochs", 1, "--seed", 3, "--save", tmp_path / "m")
-    known = bp.load(tmp_path / "m").preprocessing
+    known = bp.load_model(tmp_path / "m").network.preprocessing
     assert known is not None
     train, validation = split_rows(120, 0.2, 3)
     assert sorted([*train, *validation]) == list(range(120)) and len(validation) == 24
@@ -158,7 +159,7 @@ def test_a_regression_on_a_table(tmp_path: Path, data: Path, good: Callable[...,
     assert error < 0.2 * price.std(), "in the column's own units"
     told = good("evaluate", model, data)[-1]
     assert float(told.rpartition(" ")[2]) == pytest.approx(error, rel=1e-3)
-    assert "kind" not in (bp.load(model).preprocessing or {})["columns"]
+    assert "kind" not in (bp.load_model(model).network.preprocessing or {})["columns"]
 
 
 def test_columns_come_by_name_at_prediction(tmp_path: Path, data: Path, good: Callable[..., list[str]]):
@@ -227,13 +228,13 @@ def test_idx_file_and_folder(tmp_path: Path, good: Callable[..., list[str]], pac
             (tmp_path / f"{part}-{kind}-ubyte{end}").write_bytes(gzip.compress(raw) if packed else raw)
     file = tmp_path / f"train-images-idx3-ubyte{end}"
     for source in (file, tmp_path):
-        line = good("train", source, *FAST, "--save", tmp_path / "m")[-1]
+        line = good("train", source, *FAST, "--save", tmp_path / "m", "--overwrite")[-1]
         assert float(re.fullmatch(r"validation: .*accuracy (\d+\.\d) %", line)[1]) > 90  # type: ignore[index]
         assert "divided by 255" in "\n".join(good("info", tmp_path / "m"))
     assert "30 samples" in good("evaluate", tmp_path / "m", tmp_path, "--part", "validation")[-1]
     labels = tmp_path / f"train-labels-idx1-ubyte{end}"
     labels.rename(tmp_path / "answers")
-    good("train", file, *FAST, "--labels", tmp_path / "answers", "--save", tmp_path / "m")
+    good("train", file, *FAST, "--labels", tmp_path / "answers", "--save", tmp_path / "m", "--overwrite")
     assert len(good("predict", tmp_path / "m", file)) == 61, "without labels, too"
 
 
@@ -281,7 +282,7 @@ def test_a_run_that_a_cpp_program_went_on_with(tmp_path: Path, data: Path, good:
     """Trainer::load and Trainer::save keep what the command needs to go on."""
     run = tmp_path / "run"
     good("train", data, *CLASSES, "--epochs", 2, "--save", run)
-    network = bp.load(run)
+    network = bp.load_model(run).network
     core, notes = bp._core.TrainerF32.load(network._core, os.fsencode(run))
     inputs = network.input_shape[0]
     X, y = np.zeros((10, inputs), np.float32), np.zeros(10, np.int64)
@@ -321,7 +322,7 @@ def test_the_validation_part_is_that_of_the_data_trained_on(tmp_path: Path, data
     other = tmp_path / "other.csv"
     other.write_text("".join(data.read_text().splitlines(keepends=True)[:50]))
     status, _, err = bpnet("evaluate", tmp_path / "m", other, "--part", "validation")
-    assert status == 2 and "not the data" in err
+    assert status == 2 and "not what the model was trained on" in err
 
 
 @pytest.mark.parametrize("option", [("--threads", "1"), ("--threads", "2"), ("--threads", "7")])

@@ -37,7 +37,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ):
         arguments = ("train", *options, "--epochs", 1, "--quiet", "--save", folder / name)
         assert main([str(argument) for argument in arguments]) == 0
-    bp.load(folder / "kind").save(folder / "model")
+    bp.load_model(folder / "kind").network.save(folder / "model")
     raw = (folder / "kind").read_bytes()
     (folder / "cut off").write_bytes(raw[:-9])
     (folder / "changed").write_bytes(raw[:200] + b"!" + raw[201:])
@@ -119,7 +119,7 @@ ERRORS: dict[str, tuple[Make, tuple[str, ...]]] = {
     "layers of text": (train("--layers", "wide"), ("--layers", "wide", "64,64")),
     "layers of zero": (train("--layers", "8,0"), ("--layers", "8,0")),
     "layers beyond memory": (train("--layers", 2**62), (str(2**62),)),
-    "layers beyond 64 bits": (train("--layers", 2**70), ("out_features",)),
+    "layers beyond 64 bits": (train("--layers", 2**70), ("--layers", str(2**70))),
     "unknown activation": (train("--activation", "step"), ("--activation", "step", "tanh")),
     "dropout of 1": (train("--dropout", 1), ("--dropout", "1")),
     "dropout NaN": (train("--dropout", "nan"), ("--dropout", "nan")),
@@ -226,7 +226,10 @@ ERRORS: dict[str, tuple[Make, tuple[str, ...]]] = {
     "predict a typo": (use("predict", "kind", "typo.csv"), ("typo.csv, line 10", "'height'", "'O.1'")),
     "predict NaN": (use("predict", "kind", "nan.csv"), ("nan.csv, line 10", "'height'", "'nan'")),
     "predict an empty table": (use("predict", "kind", "empty.csv"), ("empty.csv",)),
-    "predict arrays": (use("predict", "kind", "data.npz"), ("weight, height, colour", "not on arrays")),
+    "predict arrays": (
+        use("predict", "kind", "data.npz"),
+        ("weight, height, colour", "an array does not say"),
+    ),
     "predict a table": (use("predict", "arrays"), ("data.csv", "not on a table")),
     "predict wider arrays": (use("predict", "arrays", "wider.npz"), ("7", "6")),
     "predict NaN in arrays": (use("predict", "arrays", "nan.npz"), ("row 9", "NaN")),
@@ -273,7 +276,9 @@ def test_a_loss_that_becomes_nan_says_what_was_kept(tmp_path: Path, bpnet: Run):
     options = (*PRICE[:-3], "--optimizer", "sgd", "--quiet")
     assert bpnet("train", data, *options, "--lr", "0.01", "--epochs", 2, "--save", path)[0] == 0
     old = path.read_bytes()
-    status, out, err = bpnet("train", data, *options, "--lr", "1e30", "--epochs", 2, "--save", path)
+    status, out, err = bpnet(
+        "train", data, *options, "--lr", "1e30", "--epochs", 2, "--save", path, "--overwrite"
+    )
     assert status == 2 and err.count("\n") == 1
     for text in ("step", "epoch 1", "learning rate", "nothing was saved"):
         assert text in err

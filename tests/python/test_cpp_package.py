@@ -30,7 +30,8 @@ def run(*command: str | os.PathLike[str], env: dict[str, str] | None = None) -> 
         [os.fspath(part) for part in command],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        text=True,
+        encoding="utf-8",
+        errors="replace",
         env=env,
         check=False,
     )
@@ -57,9 +58,10 @@ class Build:
         elif ninja := find("ninja"):
             self.options = ["-G", "Ninja", f"-DCMAKE_MAKE_PROGRAM={ninja}"]
 
-    def __call__(self, source: Path, build: Path, *definitions: str) -> None:
+    def __call__(self, source: Path, build: Path, *definitions: str, target: str = "all") -> None:
         run(self.cmake, "-S", source, "-B", build, "-DCMAKE_BUILD_TYPE=Release", *self.options, *definitions)
-        run(self.cmake, "--build", build, "--config", "Release", "--parallel", "2")
+        targets = [] if target == "all" else ["--target", target]  # Visual Studio has another name for all
+        run(self.cmake, "--build", build, "--config", "Release", "--parallel", "2", *targets)
 
     def install(self, build: Path, prefix: Path) -> None:
         run(self.cmake, "--install", build, "--config", "Release", "--prefix", prefix)
@@ -67,14 +69,16 @@ class Build:
     def consumers(self, folder: Path, *definitions: str) -> list[Path]:
         """Build the applications with bpnet where the definitions say; the finished programs."""
         self(CONSUMER, folder, *definitions)
-        programs = []
-        names = ["consumer", "contracts", "reducer"]
+        names = ["consumer", "contracts", "model", "reducer"]
         if "openmp" in LAYERS:  # an application with OpenMP of its own
             names.append("regions")
-        for name in names:
-            found = [path for path in folder.rglob(f"{name}*") if path.name in (name, f"{name}.exe")]
-            programs.append(next(path for path in found if path.is_file()))
-        return programs
+        return [program(folder, name) for name in names]
+
+
+def program(folder: Path, name: str) -> Path:
+    """An application that was built in this folder."""
+    found = [path for path in folder.rglob(f"{name}*") if path.name in (name, f"{name}.exe")]
+    return next(path for path in found if path.is_file())
 
 
 @pytest.fixture(scope="module")

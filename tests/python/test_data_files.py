@@ -276,9 +276,15 @@ BAD: dict[str, tuple[str | bytes, tuple[str, ...]]] = {
     "two columns of a name": ("a,b,a\n1,2,3\n", ("line 1", "'a' twice")),
     "an open quote": ('a,b\n1,"2\n3,4\n', ("line",)),
     "text behind a quote": ('a,b\n"1"2,3\n', ("line 2",)),
-    "Latin-1": ("größe,b\n1,2\n".encode("latin-1"), ("UTF-8", "byte 2", "0xf6")),
-    "UTF-16": ("a,b\n1,2\n".encode("utf-16"), ("UTF-8",)),
-    "a bad byte far down": (b"a,b\n" + b"1,2\n" * 9999 + b"3,\xff\n", ("UTF-8", "byte 40002", "0xff")),
+    "Latin-1": (
+        "größe,b\n1,2\n".encode("latin-1"),
+        ("line 1", "UTF-8", "byte 2", "0xf6", "--encoding latin-1"),
+    ),
+    "UTF-16 without a mark": ("a,b\n1,2\n".encode("utf-16-le"), ("line 1", "NUL", "--encoding utf-16")),
+    "a bad byte far down": (
+        b"a,b\n" + b"1,2\n" * 9999 + b"3,\xff\n",
+        ("line 10001", "UTF-8", "byte 40002", "0xff"),
+    ),
     "binary": (bytes(range(256)), ("",)),
     "a huge field": ("a,b\n1," + "x" * 200_000 + "\n", ("line 2",)),
 }

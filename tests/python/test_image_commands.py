@@ -82,7 +82,7 @@ def test_a_run_is_kept_where_no_file_was_named(
     assert (tmp_path / "alexnet.safetensors").read_bytes() == kept
     good("alexnet", "train", train, "--resume", "alexnet.safetensors", "--epochs", 4, "--quiet")
     assert bp.Trainer.load("alexnet.safetensors").epochs == 4
-    assert good(*begin, "--save", "alexnet.safetensors") == ["saved alexnet.safetensors"]
+    assert good(*begin, "--save", "alexnet.safetensors", "--overwrite") == ["saved alexnet.safetensors"]
     assert bp.Trainer.load("alexnet.safetensors").epochs == 3
 
 
@@ -111,7 +111,7 @@ def test_photographs_are_classified(good, bpnet: Run, train: Path, test: Path, m
     header, line = good("predict", path, photograph)
     assert header == "photograph,prediction1,p1,prediction2,p2,prediction3,p3"
     name, *answers = line.split(",")
-    net = bp.load(path)
+    net = bp.load_model(path).network
     (wanted,) = bp.recipes.classify(net, photograph)
     assert name == str(photograph)
     assert answers == [text for label, p in wanted for text in (label, f"{p:.6f}")]
@@ -181,7 +181,7 @@ def test_errors_are_one_line(bpnet: Run, train: Path, test: Path, model: Path, t
     assert "red/bad.jpg: it is no JPEG, PNG, " in error(
         "train", train, *options(model), "--on-error", "raise", "--quiet"
     )
-    assert "batch_size is 7 but the run was begun with 5" in (
+    assert "--batch-size is 7 but the run was begun with 5" in (
         bpnet("alexnet", "train", train, *options(model), "--save", tmp_path / "run", "--quiet")[1]
         + error("train", train, "--resume", tmp_path / "run", "--batch-size", 7)
     )

@@ -152,11 +152,9 @@ def test_a_run_of_the_older_spelling_goes_on(train: Path, tmp_path: Path):
     run = recipe(train, epochs=1, biases="as-weights")
     run.trainer.notes["alexnet"]["biases"] = "as weights"
     run.trainer.save(tmp_path / "run")
-    for name in ("as weights", "as-weights", None):
-        assert (
-            recipe(train, epochs=2, resume=tmp_path / "run", save=tmp_path / "on", biases=name).trainer.epochs
-            == 2
-        )
+    for number, name in enumerate(("as weights", "as-weights", None)):
+        goes_on = {"resume": tmp_path / "run", "save": tmp_path / f"on{number}", "biases": name}
+        assert recipe(train, epochs=2, **goes_on).trainer.epochs == 2
 
 
 def test_a_run_goes_on_as_it_was_begun(train: Path, test: Path, tmp_path: Path):
@@ -301,12 +299,12 @@ def test_test_classes_go_by_name(train: Path, tmp_path: Path):
 
 def test_the_model_file_keeps_names_and_mean(train: Path, tmp_path: Path):
     run = recipe(train, epochs=1, save=tmp_path / "run")
-    net = bp.load(tmp_path / "run")
+    net = bp.load_model(tmp_path / "run").network
     assert net.preprocessing is not None and net.preprocessing["classes"] == list(CLASSES)
     mean = ImageFolder(train, SIZE).statistics().mean
     assert augmenter_of(net)._core.mean.tobytes() == mean.tobytes()
     run.network.save(tmp_path / "model")
-    assert bp.load(tmp_path / "model").preprocessing == net.preprocessing
+    assert bp.load_model(tmp_path / "model").network.preprocessing == net.preprocessing
     with pytest.raises(ValueError, match="keeps no mean image"):
         augmenter_of(network())
 

@@ -28,14 +28,14 @@ std::size_t leading_digits(std::string_view text) {
 // The thousands separators, and the characters that are typeset for them: no-break spaces (U+00A0, U+202F)
 // and the typographic apostrophe (U+2019), in UTF-8.
 struct Separator {
-  std::string_view name;
+  char name;
   std::array<std::string_view, 3> forms;
 };
 constexpr Separator kSeparators[] = {
-    {",", {","}}, {".", {"."}}, {" ", {" ", "\xC2\xA0", "\xE2\x80\xAF"}}, {"'", {"'", "\xE2\x80\x99"}}};
+    {',', {","}}, {'.', {"."}}, {' ', {" ", "\xC2\xA0", "\xE2\x80\xAF"}}, {'\'', {"'", "\xE2\x80\x99"}}};
 
-// Null for a name that is none of them, the empty one included.
-const Separator* find_separator(std::string_view name) {
+// Null for a name that is none of them.
+const Separator* find_separator(char name) {
   const auto found = std::find_if(std::begin(kSeparators), std::end(kSeparators),
                                   [&](const Separator& separator) { return separator.name == name; });
   return found == std::end(kSeparators) ? nullptr : found;
@@ -114,16 +114,26 @@ std::string_view stripped(std::string_view field) {
   return field.substr(0, field.find_last_not_of(kBlanks) + 1);
 }
 
-void NumberFormat::check() const {
-  if (decimal != '.' && decimal != ',') {
-    fail<ValueError>("number format: the decimal mark is '", decimal, "', '.' or ',' is needed");
+char NumberFormat::decimal_from_text(std::string_view text) {
+  if (text != "." && text != ",") {
+    fail<ValueError>("number format: the decimal mark is '", text, "', '.' or ',' is needed");
   }
-  if (thousands.empty()) return;
-  if (!find_separator(thousands)) {
-    fail<ValueError>("number format: the thousands separator is '", thousands,
+  return text[0];
+}
+
+char NumberFormat::thousands_from_text(std::string_view text) {
+  if (text.empty()) return '\0';
+  if (text.size() != 1 || !find_separator(text[0])) {
+    fail<ValueError>("number format: the thousands separator is '", text,
                      "', none, ',', '.', a space or an apostrophe is needed");
   }
-  if (thousands[0] == decimal) {
+  return text[0];
+}
+
+void NumberFormat::check() const {
+  decimal_from_text({&decimal, 1});
+  thousands_from_text(thousands_text());
+  if (thousands == decimal) {
     fail<ValueError>("number format: '", decimal, "' is both the decimal mark and the thousands separator");
   }
 }

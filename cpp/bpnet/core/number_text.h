@@ -23,8 +23,13 @@ inline constexpr std::string_view kBlanks = " \t\n\v\f\r";
 std::string_view stripped(std::string_view field);
 
 struct NumberFormat {
-  char decimal = '.';          // the decimal mark: '.' or ','
-  std::string thousands = {};  // "" for none, ",", ".", " " (U+00A0 and U+202F too) or "'" (U+2019 too)
+  char decimal = '.';     // the decimal mark: '.' or ','
+  char thousands = '\0';  // 0 for none, ',', '.', ' ' (U+00A0 and U+202F too) or '\'' (U+2019 too)
+
+  // Of strings, "" for no separator.
+  static char decimal_from_text(std::string_view text);
+  static char thousands_from_text(std::string_view text);
+  std::string thousands_text() const { return std::string(thousands ? 1 : 0, thousands); }
 
   void check() const;  // throws a ValueError for any other
   bool operator==(const NumberFormat&) const = default;

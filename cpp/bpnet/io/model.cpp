@@ -33,10 +33,15 @@ TableEncoder encoder_for(const BasicNetwork<T>&, const Preprocessing& preprocess
   return TableEncoder(preprocessing, infinite_from<T>());
 }
 
+[[noreturn]] void refuse_photographs() {
+  fail<ValueError>(
+      "model: it was trained on photographs; preprocessing().image->augmenter() cuts its input from them");
+}
+
 }  // namespace
 
-Model::Model(AnyNetwork held, Preprocessing preprocessing)
-    : network(std::move(held)), preprocessing_(std::move(preprocessing)) {
+Model::Model(AnyNetwork network, Preprocessing preprocessing)
+    : network_(std::move(network)), preprocessing_(std::move(preprocessing)) {
   preprocessing_.check();
   const auto fit = [&](const auto& n) {
     preprocessing_.check_network(n.input_shape(), n.output_shape());
@@ -44,17 +49,19 @@ Model::Model(AnyNetwork held, Preprocessing preprocessing)
     output_count_ = n.output_shape().count();
     if (!preprocessing_.columns.empty()) encoder_ = encoder_for(n, preprocessing_);
   };
-  std::visit(fit, network);
+  std::visit(fit, network_);
 }
 
 bool Model::encode(const std::vector<std::string>& fields, double* x) const {
+  if (preprocessing_.image) refuse_photographs();
   if (!encoder_) {
     fail<ValueError>("model: it was trained on arrays of ", input_count_, " numbers, not on a table");
   }
   return encoder_->encode(fields, x);
 }
 
-void Model::encode(const std::vector<double>& numbers, double* x) const {
+void Model::encode(std::span<const double> numbers, double* x) const {
+  if (preprocessing_.image) refuse_photographs();
   if (encoder_) fail<ValueError>("model: it was trained on a table, fields of text are needed");
   if (numbers.size() != input_count_) {
     fail<ShapeError>("model: the sample has ", numbers.size(), " numbers, the network's input ",
@@ -65,7 +72,7 @@ void Model::encode(const std::vector<double>& numbers, double* x) const {
 }
 
 void Model::forward(const double* x, std::size_t rows, double* outputs) {
-  std::visit([&](auto& held) { forward_in(held, x, rows, outputs); }, network);
+  std::visit([&](auto& held) { forward_in(held, x, rows, outputs); }, network_);
 }
 
 std::size_t Model::decide(const double* outputs) const {
@@ -90,7 +97,7 @@ Prediction Model::predict(const std::vector<std::string>& fields) {
   return answer(x);
 }
 
-Prediction Model::predict(const std::vector<double>& numbers) {
+Prediction Model::predict(std::span<const double> numbers) {
   std::vector<double> x(input_count_);
   encode(numbers, x.data());
   return answer(x);

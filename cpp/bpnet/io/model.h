@@ -2,6 +2,7 @@
 #pragma once
 
 #include <optional>
+#include <span>
 #include <string>
 #include <variant>
 #include <vector>
@@ -28,7 +29,7 @@ class Model {
   // Throws a ShapeError where the preprocessing does not fit the network.
   Model(AnyNetwork network, Preprocessing preprocessing);
 
-  AnyNetwork network;  // a Network or a NetworkF64
+  AnyNetwork& network() { return network_; }
   const Preprocessing& preprocessing() const { return preprocessing_; }
   std::size_t input_count() const { return input_count_; }
   std::size_t output_count() const { return output_count_; }
@@ -38,7 +39,7 @@ class Model {
   // answer. Throws a ValueError that names the column.
   bool encode(const std::vector<std::string>& fields, double* x) const;
   // x (input_count(),) = numbers of a model that was trained on arrays, standardised.
-  void encode(const std::vector<double>& numbers, double* x) const;
+  void encode(std::span<const double> numbers, double* x) const;
 
   // outputs (rows, output_count()) of x (rows, input_count()), computed in the network's dtype.
   void forward(const double* x, std::size_t rows, double* outputs);
@@ -50,11 +51,12 @@ class Model {
   void values(const double* outputs, double* y) const;
 
   Prediction predict(const std::vector<std::string>& fields);
-  Prediction predict(const std::vector<double>& numbers);
+  Prediction predict(std::span<const double> numbers);
 
  private:
   Prediction answer(const std::vector<double>& x);
 
+  AnyNetwork network_;
   Preprocessing preprocessing_;
   std::optional<TableEncoder> encoder_;  // of a model of a table
   std::size_t input_count_, output_count_;

@@ -71,10 +71,18 @@ void check_categories(const Column& column) {
   }
 }
 
+void check_format(const std::string& what, const NumberFormat& format) {
+  try {
+    format.check();
+  } catch (const ValueError& error) {
+    fail<ValueError>("preprocessing: ", what, ": ", error.what());
+  }
+}
+
 void check_column(const Column& column) {
   check_categories(column);
   check_fill(column);
-  column.format.check();
+  check_format("column '" + column.name + "'", column.format);
 }
 
 }  // namespace
@@ -116,7 +124,7 @@ void Preprocessing::check() const {
   check_numbers("scale", scale, true);
   check_numbers("target_mean", {target_mean}, false);
   check_numbers("target_scale", {target_scale}, true);
-  target_format.check();
+  check_format("the target", target_format);
   if (!columns.empty()) {
     check_length("mean", mean, feature_count());
     check_length("scale", scale, feature_count());

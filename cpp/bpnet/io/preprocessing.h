@@ -28,7 +28,7 @@ enum class Unknown {
 };
 
 struct Column {
-  std::string name;
+  std::string name = {};
   std::vector<std::string> categories = {};  // one feature each; none: a number, one feature
   NumberFormat format = {};                  // of a number
   Missing missing = Missing::kError;

@@ -95,6 +95,8 @@ ImageInput image_from_json(const Json& d) {
   return image;
 }
 
+constexpr std::string_view kJson = "json: ";  // what errors of Json begin with
+
 // Calls take(key, value) for each key of an object; an error names the key, and so does one that take()
 // returns false for.
 template <class Take>
@@ -103,23 +105,19 @@ void for_each_key(const std::string& where, const Json& object, const Take& take
     bool known = false;
     try {
       known = take(key, value);
-    } catch (const FileFormatError& error) {
-      fail<FileFormatError>(where, key, ": ", error.what());
+    } catch (const Error& error) {
+      std::string_view what = error.what();
+      if (what.starts_with(kJson)) what.remove_prefix(kJson.size());
+      fail<FileFormatError>(where, key, ": ", what);
     }
     if (!known) fail<FileFormatError>(where, "there is no option '", key, "'");
   }
 }
 
-char decimal_from_json(const Json& json) {
-  const std::string& text = json.string();
-  if (text.size() != 1) fail<FileFormatError>("'", text, "' is no decimal mark, '.' or ',' is needed");
-  return text[0];
-}
-
 // "decimal" and "thousands", after a prefix.
 bool take_format(NumberFormat& format, std::string_view key, const Json& value) {
-  if (key == "decimal") format.decimal = decimal_from_json(value);
-  else if (key == "thousands") format.thousands = value.string();
+  if (key == "decimal") format.decimal = NumberFormat::decimal_from_text(value.string());
+  else if (key == "thousands") format.thousands = NumberFormat::thousands_from_text(value.string());
   else return false;
   return true;
 }
@@ -127,7 +125,7 @@ bool take_format(NumberFormat& format, std::string_view key, const Json& value) 
 void format_to_json(Json& out, const std::string& prefix, const NumberFormat& format) {
   const NumberFormat usual;
   if (format.decimal != usual.decimal) out.set(prefix + "decimal", std::string(1, format.decimal));
-  if (format.thousands != usual.thousands) out.set(prefix + "thousands", format.thousands);
+  if (format.thousands != usual.thousands) out.set(prefix + "thousands", format.thousands_text());
 }
 
 Json column_to_json(const Column& column) {

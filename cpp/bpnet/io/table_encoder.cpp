@@ -42,8 +42,9 @@ template <class... Parts>
 std::string format_text(const NumberFormat& format) {
   std::string text;
   if (format.decimal != '.') text += " with the decimal mark '" + std::string(1, format.decimal) + "'";
-  if (!format.thousands.empty()) {
-    text += (text.empty() ? " with" : " and") + (" the thousands separator '" + format.thousands + "'");
+  if (format.thousands) {
+    text +=
+        (text.empty() ? " with" : " and") + (" the thousands separator '" + format.thousands_text() + "'");
   }
   return text;
 }

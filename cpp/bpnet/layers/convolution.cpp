@@ -91,9 +91,11 @@ void Conv2d<T>::forward(Context& context, const ForwardArgs<T>& a) const {
 template <class T>
 void Conv2d<T>::backward(Context& context, const BackwardArgs<T>& a) const {
   const ConvolutionSizes s = sizes(a.input_shape[0], a.batch);
-  T* grad_bias = options_.bias ? a.grad_parameters[1] : nullptr;
-  a.kernels.convolution_backward_weight(context, s, a.x[0], a.grad_y, a.grad_parameters[0], grad_bias,
-                                        a.accumulate);
+  if (!a.frozen) {
+    T* grad_bias = options_.bias ? a.grad_parameters[1] : nullptr;
+    a.kernels.convolution_backward_weight(context, s, a.x[0], a.grad_y, a.grad_parameters[0], grad_bias,
+                                          a.accumulate);
+  }
   if (a.grad_x[0]) a.kernels.convolution_backward_input(context, s, a.grad_y, a.parameters[0], a.grad_x[0]);
 }
 

@@ -29,6 +29,8 @@ struct ParameterSpec {
   Fans fans;
   double rate = 1;    // multiplies the learning rate; 0: frozen
   bool decay = true;  // weight decay applies
+
+  bool frozen() const { return rate == 0; }
 };
 
 struct BufferSpec {  // saved with the model but not trained
@@ -45,6 +47,7 @@ struct ForwardArgs {
   const Shape* input_shape;
   std::size_t batch;
   bool training;
+  bool frozen;           // the layer is
   std::uint32_t number;  // of the layer: with `now` it keys its random masks
   const RandomStep* now;
   Activation activation;  // to apply to y; identity unless the layer takes_activation()
@@ -68,6 +71,7 @@ struct BackwardArgs {
   T* const* parameters;
   T* const* grad_parameters;  // overwritten, or added to with `accumulate`
   bool accumulate;
+  bool frozen;  // the layer is: nobody wants the gradients of its parameters
   const T* saved;
 };
 

@@ -58,9 +58,11 @@ void Linear<T>::forward(Context& context, const ForwardArgs<T>& a) const {
 template <class T>
 void Linear<T>::backward(Context& context, const BackwardArgs<T>& a) const {
   const LinearSizes sizes{a.batch, a.input_shape[0][0], out_features_};
-  T* grad_bias = options_.bias ? a.grad_parameters[1] : nullptr;
-  a.kernels.linear_backward_weight(context, sizes, a.x[0], a.grad_y, a.grad_parameters[0], grad_bias,
-                                   a.accumulate);
+  if (!a.frozen) {
+    T* grad_bias = options_.bias ? a.grad_parameters[1] : nullptr;
+    a.kernels.linear_backward_weight(context, sizes, a.x[0], a.grad_y, a.grad_parameters[0], grad_bias,
+                                     a.accumulate);
+  }
   if (a.grad_x[0]) a.kernels.linear_backward_input(context, sizes, a.grad_y, a.parameters[0], a.grad_x[0]);
 }
 

@@ -111,7 +111,7 @@ std::vector<BufferSpec> BatchNorm<T>::buffers(const Shape& input) const {
 
 template <class T>
 std::size_t BatchNorm<T>::saved_size(const Shape& input, std::size_t) const {
-  return 2 * input[0];  // the batch's mean and variance
+  return 2 * input[0];
 }
 
 template <class T>
@@ -144,12 +144,15 @@ void BatchNorm<T>::forward(Context& context, const ForwardArgs<T>& a) const {
   BatchNormArgs<T> norm = args(a.input_shape[0], a.batch, a.x[0], a.parameters);
   norm.mean = a.buffers[0];
   norm.variance = a.buffers[1];
-  if (a.training) {
+  T *mean = a.saved, *variance = a.saved + norm.columns;
+  if (a.training && a.frozen) {
+    a.kernels.scale(context, norm.columns, 0, a.buffers[0], mean);
+    a.kernels.scale(context, norm.columns, 1, a.buffers[1], variance);
+  } else if (a.training) {
     if (a.batch < least_batch(a.input_shape[0])) {
       fail<ShapeError>(operation_, ": the batch has one value per channel, training needs more than one: ",
                        "use a larger batch");
     }
-    T *mean = a.saved, *variance = a.saved + norm.columns;
     a.kernels.batch_norm_statistics(
         context, norm.rows, norm.columns, a.x[0], mean, variance,
         {options_.momentum.value_or(0), !options_.momentum, a.buffers[0], a.buffers[1], a.buffers[2]});
@@ -164,6 +167,13 @@ void BatchNorm<T>::backward(Context& context, const BackwardArgs<T>& a) const {
   BatchNormArgs<T> norm = args(a.input_shape[0], a.batch, a.x[0], a.parameters);
   norm.mean = a.saved;
   norm.variance = a.saved + norm.columns;
+  if (a.frozen) {
+    // y is linear in x: grad_x is the same of grad_y, without the shift.
+    norm.x = a.grad_y;
+    norm.bias = nullptr;
+    if (a.grad_x[0]) a.kernels.batch_norm_forward(context, norm, a.grad_x[0]);
+    return;
+  }
   T* grad_weight = options_.affine ? a.grad_parameters[0] : nullptr;
   T* grad_bias = options_.affine ? a.grad_parameters[1] : nullptr;
   a.kernels.batch_norm_backward(context, norm, a.grad_y, a.grad_x[0], grad_weight, grad_bias, a.accumulate);

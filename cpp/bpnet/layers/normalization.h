@@ -51,6 +51,7 @@ class BatchNorm : public Layer<T> {
   Shape output_shape(const Shape& input) const override;
   std::vector<ParameterSpec> parameters(const Shape& input) const override;
   std::vector<BufferSpec> buffers(const Shape& input) const override;
+  // The mean and variance that backward takes; of a frozen layer 0 and the running variance.
   std::size_t saved_size(const Shape& input, std::size_t batch) const override;
   std::size_t least_batch(const Shape& input) const override;
   bool mixes_samples() const override { return true; }  // more than one value per channel

@@ -13,6 +13,12 @@ LayerSpec LayerSpec::named(std::string given) const {
   return copy;
 }
 
+LayerSpec LayerSpec::frozen() const {
+  LayerSpec copy = *this;
+  copy.trainable = false;
+  return copy;
+}
+
 LayerSpec sequential(std::vector<LayerSpec> layers) {
   LayerSpec spec{kSequential, {}};
   spec.layers = std::move(layers);
@@ -59,6 +65,7 @@ static Json describe_one(const LayerSpec& spec) {
   Json out;
   out.set("type", spec.type);
   if (!spec.name.empty()) out.set("name", spec.name);
+  if (!spec.trainable) out.set("trainable", false);
   if (spec.options.is_object()) {
     for (const auto& [key, value] : spec.options.object()) out.set(key, value);
   }
@@ -83,6 +90,8 @@ static std::vector<LayerSpec> layers_from_json(const Json& description, int dept
       if (key == "type") continue;
       if (key == "name") {
         spec = spec.named(value.string());
+      } else if (key == "trainable") {
+        spec.trainable = value.boolean();
       } else if (nests && key == "layers") {
         spec.layers = layers_from_json(value, depth + 1);
       } else if (spec.type == kResidual && key == "shortcut") {

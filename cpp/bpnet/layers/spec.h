@@ -15,7 +15,11 @@ struct LayerSpec {
   std::string name = {};                 // stands in for its index in dotted names; empty: it has none
   std::vector<LayerSpec> layers = {};    // what a Sequential, Residual or Parallel holds
   std::vector<LayerSpec> shortcut = {};  // a Residual's other way
+  bool trainable = true;                 // false: frozen, with all layers within
 
+  // The layer frozen: its parameters stay as they are, neither updated nor decayed, and backward makes no
+  // gradient by them. A BatchNorm then normalises by its running statistics in training too, and these stay.
+  LayerSpec frozen() const;
   LayerSpec named(std::string given) const;  // residual({conv2d(64, {3, 3}).named("conv1"), …})
 };
 
@@ -37,7 +41,8 @@ constexpr const char* kResidual = "Residual";
 constexpr const char* kParallel = "Parallel";
 constexpr const char* kShortcutName = "downsample";
 
-// As a model file stores it: {"type": …, "name": …, options…, "layers": […], "shortcut": […]}.
+// As a model file stores it: {"type": …, "name": …, "trainable": false, options…, "layers": […], "shortcut":
+// […]}, where "trainable" is left out unless it is false.
 Json describe(const std::vector<LayerSpec>& layers);
 std::vector<LayerSpec> layers_from_json(const Json& description);
 

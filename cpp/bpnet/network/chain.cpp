@@ -9,6 +9,7 @@ Chain make_chain(const BasicNetwork<T>& network) {
   std::size_t width = network.input_shape().count();
   for (const Entry& entry : plan.entries) {
     if (entry.type == "Linear") {
+      chain.frozen |= entry.frozen;
       const std::size_t out = entry.output_shape.count();
       chain.links.push_back({width, out, entry.first_parameter, entry.parameter_count == 2});
       width = out;

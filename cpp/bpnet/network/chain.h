@@ -20,6 +20,7 @@ struct ChainLink {
 struct Chain {
   std::vector<ChainLink> links;
   bool has_views = false;  // Flatten: no link of its own
+  bool frozen = false;     // some layer is
   std::string obstacle;    // why the network is no chain, or empty
 };
 

@@ -76,8 +76,11 @@ std::vector<NamedTensor<T>> BasicNetwork<T>::parameters() {
 
 template <class T>
 std::vector<NamedTensor<T>> BasicNetwork<T>::gradients() {
-  std::vector<NamedTensor<T>> result = parameters();
-  for (std::size_t i = 0; i < result.size(); ++i) result[i].tensor.data = gradient_pointers_[i];
+  std::vector<NamedTensor<T>> result;
+  for (std::size_t i = 0; i < plan_.parameters.size(); ++i) {
+    if (plan_.parameter_specs[i].frozen()) continue;
+    result.push_back({plan_.parameters[i].name, {gradient_pointers_[i], plan_.parameters[i].shape}});
+  }
   return result;
 }
 
@@ -187,6 +190,7 @@ void BasicNetwork<T>::run_steps(const BatchMemory& memory, const T* x, std::size
                               step.input_shapes.data(),
                               batch,
                               training,
+                              step.frozen,
                               step.number,
                               now_.at<RandomStep>(0),
                               step.activation,
@@ -302,7 +306,7 @@ void BasicNetwork<T>::run_back_all(T* grad_x, bool accumulate, const GradientRea
     const Step& step = plan_.steps[i];
     if (!grad_x && !plan_.activations[step.output].trained) continue;
     run_back(i, grad_x, accumulate);
-    if (!ready || step.parameter_count == 0) continue;
+    if (!ready || step.parameter_count == 0 || step.frozen) continue;
     work.check();  // an interrupted layer's gradients are garbage
     report(step, *ready);
   }
@@ -345,7 +349,7 @@ void BasicNetwork<T>::run_back(std::size_t index, T* grad_x, bool accumulate) {
   layer.backward(context_, {*kernels_, step.input_shapes.data(), batch, inputs_.data(),
                             layer.backward_needs_y() ? y : nullptr, grad_y, input_gradients_.data(),
                             adds_.get(), parameter_pointers_.data() + step.first_parameter,
-                            gradient_pointers_.data() + step.first_parameter, accumulate,
+                            gradient_pointers_.data() + step.first_parameter, accumulate, step.frozen,
                             workspace_.template at<T>(training_.saved[index])});
   for (std::size_t k = step.inputs.size(); k-- > 0;) {
     const StepInput& input = step.inputs[k];

@@ -31,8 +31,8 @@ struct StepNumber {
   std::uint64_t first_row = 0;       // of the batch among the rows of all batches that make the step together
 };
 
-// Called by backward when all gradients of a layer's parameters are there, the last layer first: the layer's
-// name and its stretch of the flat gradients.
+// Called by backward when all gradients of a layer's parameters are there, the last layer first, frozen ones
+// left out: the layer's name and its stretch of the flat gradients.
 struct GradientReady {
   void (*call)(void* context, const std::string& layer, std::size_t offset, std::size_t count);
   void* context;
@@ -56,8 +56,8 @@ class BasicNetwork {
 
   std::vector<NamedTensor<T>> state();  // parameters and buffers in layer order
   std::vector<NamedTensor<T>> parameters();
-  std::vector<NamedTensor<T>> gradients();
-  std::size_t parameter_count() const;  // trainable numbers
+  std::vector<NamedTensor<T>> gradients();  // of the parameters that are not frozen
+  std::size_t parameter_count() const;      // numbers of all parameters, frozen ones too
 
   // Overwrites one tensor of state() by the host's values, which must be finite. There is nothing to go back
   // through then.

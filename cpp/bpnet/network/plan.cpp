@@ -58,6 +58,14 @@ class Builder {
 
   Value run_one(const LayerSpec& spec, const std::string& path, const Value& x, int depth) {
     check_nesting(depth);
+    const bool around = frozen_;
+    frozen_ = around || !spec.trainable;
+    Value y = add_one(spec, path, x, depth);
+    frozen_ = around;
+    return y;
+  }
+
+  Value add_one(const LayerSpec& spec, const std::string& path, const Value& x, int depth) {
     if (spec.type == kSequential) return add_sequential(spec, path, x, depth);
     if (spec.type == kResidual) return add_residual(spec, path, x, depth);
     if (spec.type == kParallel) return add_parallel(spec, path, x, depth);
@@ -139,7 +147,8 @@ class Builder {
       y.shape = plan_.layers.back()->output_shape(shapes[0]);
       y.id = add_step(plan_.layers.size() - 1, values, y.shape).output;
     }
-    plan_.entries.push_back({path, spec.type, std::nullopt, false, y.shape, plan_.parameters.size(), 0});
+    plan_.entries.push_back(
+        {path, spec.type, std::nullopt, false, y.shape, plan_.parameters.size(), 0, frozen_});
     return y;
   }
 
@@ -149,7 +158,11 @@ class Builder {
     const Layer<T>& layer = *plan_.layers.back();
     const std::uint32_t number = number_++;
     const Shape output = output_shape(layer, x.shape, path);
-    Entry entry{path, spec.type, layer.activation(), layer.is_view(), output, plan_.parameters.size(), 0};
+    if (!spec.trainable && layer.parameters(x.shape).empty() && layer.buffers(x.shape).empty()) {
+      fail<ValueError>("network: '", path, "' (", spec.type, ") has no parameters; leave trainable out");
+    }
+    Entry entry{path, spec.type, layer.activation(), layer.is_view(), output, plan_.parameters.size(),
+                0,    frozen_};
     x = converted(x, layer.layout());
     Value y{x.id, output, output.rank() >= 2 ? x.layout : Layout::kPlain};
     if (can_fuse(layer, x)) {
@@ -159,18 +172,23 @@ class Builder {
       step.number = number;
       step.path = path;
       add_parameters(layer, x.shape, path + ".");
-      const std::string described = "'" + path + "' (" + spec.type + ")";
-      if (layer.least_batch(x.shape) > plan_.least_batch.samples) {
-        plan_.least_batch = {layer.least_batch(x.shape), described};
-      }
-      if (layer.mixes_samples() && plan_.mixing_layer.empty()) plan_.mixing_layer = described;
+      step.frozen = frozen_;
+      if (!frozen_) note_batches(layer, x.shape, "'" + path + "' (" + spec.type + ")");
       entry.parameter_count = step.parameter_count = plan_.parameters.size() - step.first_parameter;
       step.buffer_count = plan_.buffers.size() - step.first_buffer;
-      plan_.activations.back().trained |= step.parameter_count > 0;
+      plan_.activations.back().trained |= step.parameter_count > 0 && !frozen_;
       y.id = step.output;
     }
     plan_.entries.push_back(std::move(entry));
     return y;
+  }
+
+  // What the layer asks of a batch to learn from.
+  void note_batches(const Layer<T>& layer, const Shape& input, const std::string& described) {
+    if (layer.least_batch(input) > plan_.least_batch.samples) {
+      plan_.least_batch = {layer.least_batch(input), described};
+    }
+    if (layer.mixes_samples() && plan_.mixing_layer.empty()) plan_.mixing_layer = described;
   }
 
   Shape output_shape(const Layer<T>& layer, const Shape& input, const std::string& path) const {
@@ -204,7 +222,8 @@ class Builder {
   // A step without parameters from the inputs to a new activation.
   Step& add_step(std::size_t layer, const std::vector<Value>& inputs, const Shape& output) {
     const std::size_t id = plan_.activations.size();
-    Step step{{}, layer, {}, {}, id, kIdentity, 0, plan_.parameters.size(), 0, plan_.buffers.size(), 0};
+    Step step{{}, layer, {}, {}, id, kIdentity, false, 0, plan_.parameters.size(), 0, plan_.buffers.size(),
+              0};
     bool trained = false;
     for (const Value& x : inputs) {
       step.inputs.push_back({x.id});
@@ -230,6 +249,7 @@ class Builder {
   void add_parameters(const Layer<T>& layer, const Shape& input, const std::string& prefix) {
     for (ParameterSpec& spec : layer.parameters(input)) {
       place(plan_.parameters, plan_.parameter_size, prefix + spec.name, spec.shape);
+      if (frozen_) spec.rate = 0;
       plan_.parameter_specs.push_back(std::move(spec));
     }
     for (BufferSpec& spec : layer.buffers(input)) {
@@ -267,6 +287,7 @@ class Builder {
 
   Plan<T> plan_;
   std::uint32_t number_ = 0;
+  bool frozen_ = false;                                 // the layer that is being added, or one around it
   std::vector<std::size_t> uses_;                       // by id: consumers so far, or known to come
   std::vector<std::optional<std::size_t>> conversion_;  // by id: the same in the other order
 };

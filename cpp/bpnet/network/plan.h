@@ -34,6 +34,7 @@ struct Step {
       input_shapes;             // as the layer sees them: others than the activations' own after a Flatten
   std::size_t output;           // id of an activation
   Activation activation;        // fused into this step, or identity
+  bool frozen;                  // the layer is
   std::uint32_t number;         // of the layer among the user's: keys its random masks
   std::size_t first_parameter;  // index into Plan::parameters, and how many
   std::size_t parameter_count;
@@ -56,6 +57,7 @@ struct Entry {
   Shape output_shape;
   std::size_t first_parameter;  // index into Plan::parameters, and how many
   std::size_t parameter_count;
+  bool frozen;
 };
 
 // The smallest batch that all layers can learn from, and the layer that asks for it.
@@ -67,7 +69,7 @@ struct LeastBatch {
 struct ActivationPlace {
   std::size_t count;                    // elements of one sample
   std::optional<std::size_t> producer;  // the step that makes it; none for the network's input
-  bool trained;                         // there are parameters before it: backward must come this far
+  bool trained;  // parameters that are not frozen are before it: backward must come this far
 };
 
 template <class T>

@@ -9,7 +9,9 @@ namespace bpnet {
 template <class T>
 ChainBatch<T>::ChainBatch(BasicNetwork<T>& network, const Chain& chain)
     : network_(&network), output_(network.memory()) {
-  if (!chain.obstacle.empty() || chain.links.empty() || !network.kernels().chain_workspace) return;
+  // The kernel makes the gradients of all layers.
+  if (!chain.obstacle.empty() || chain.links.empty() || chain.frozen) return;
+  if (!network.kernels().chain_workspace) return;
   const auto place = [&](T* data, std::size_t parameter) {
     return data + network.plan().parameters[parameter].offset;
   };

@@ -33,6 +33,15 @@ class Moved {
   double kept_;
 };
 
+// The parameters of gradients(), in its order.
+std::vector<NamedTensor<double>> trained(NetworkF64& network) {
+  std::vector<NamedTensor<double>> all = network.parameters(), result;
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    if (!network.plan().parameter_specs[i].frozen()) result.push_back(all[i]);
+  }
+  return result;
+}
+
 }  // namespace
 
 std::vector<std::pair<std::string, double>> check_gradients(NetworkF64& network, const Loss& loss,
@@ -62,7 +71,7 @@ std::vector<std::pair<std::string, double>> check_gradients(NetworkF64& network,
   };
   std::vector<Largest> largest;
   double largest_of_all = 0;
-  const auto parameters = network.parameters(), gradients = network.gradients();
+  const auto gradients = network.gradients(), parameters = trained(network);
   for (std::size_t p = 0; p < parameters.size(); ++p) {
     Largest& here = largest.emplace_back();
     HostMirror<double> gradient(network.memory(), gradients[p].tensor.data, gradients[p].tensor.count());

@@ -7,10 +7,10 @@
 namespace bpnet {
 
 // In each step a trainer calls, in this order: `number` for "weight_sum", the sum of its samples' weights,
-// before the loss; `number` for "loss", its part of the loss; `gradient` for each layer that has parameters,
-// the last layer first, as soon as backward has made its gradient. Each is to replace what it is given by the
-// sum over all trainers. What it throws ends the step, which updates nothing then. Every trainer makes the
-// same number of steps, with at least one sample in each: the others wait for it.
+// before the loss; `number` for "loss", its part of the loss; `gradient` for each layer that has parameters
+// and is not frozen, the last layer first, as soon as backward has made its gradient. Each is to replace what
+// it is given by the sum over all trainers. What it throws ends the step, which updates nothing then. Every
+// trainer makes the same number of steps, with at least one sample in each: the others wait for it.
 template <class T>
 struct Reducer {
   void (*number)(void* context, const char* name, double* value) = nullptr;

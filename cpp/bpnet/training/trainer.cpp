@@ -44,6 +44,11 @@ BasicTrainer<T>::BasicTrainer(BasicNetwork<T>& network, Loss loss, Optimizer opt
       update_(network, optimizer_),
       online_(network, loss_, optimizer_, make_chain(network)) {
   check_schedule(options_.schedule);
+  const auto& parameters = network.plan().parameter_specs;
+  const auto is_frozen = [](const ParameterSpec& parameter) { return parameter.frozen(); };
+  if (!parameters.empty() && std::all_of(parameters.begin(), parameters.end(), is_frozen)) {
+    fail<ValueError>("trainer: all layers of the network are frozen; leave one trainable");
+  }
 }
 
 template <class T>

@@ -56,9 +56,10 @@ class BasicTrainer {
 
   // Steps through the current epoch until its end or until options.seconds have passed; true at the
   // end. The data must be finite. batch_size 1 on a chain of linear layers and activations runs the online
-  // kernel, unless gradients are clipped. A NumericError names the step whose loss was not finite. Once an
-  // epoch has ended a ValueError asks for end_epoch(); a ShapeError says that the run stands beyond the
-  // data's end. After a NumericError the run stands before the step whose loss was not finite.
+  // kernel, unless gradients are clipped or a layer is frozen. A NumericError names the step whose loss was
+  // not finite. Once an epoch has ended a ValueError asks for end_epoch(); a ShapeError says that the run
+  // stands beyond the data's end. After a NumericError the run stands before the step whose loss was not
+  // finite.
   bool run(const Dataset<T>& data, const RunOptions& options);
 
   // A step as run() makes it, on a batch that the caller made of the epoch's next `visited` samples. Fewer

@@ -31,7 +31,9 @@ Update<T>::Update(BasicNetwork<T>& network, const Optimizer& optimizer)
   }
   if (!clipping_) return;
   std::size_t longest = 0;
-  for (const Slot& slot : plan.parameters) {
+  for (std::size_t i = 0; i < plan.parameters.size(); ++i) {
+    if (plan.parameter_specs[i].frozen()) continue;
+    const Slot& slot = plan.parameters[i];
     gradients_.push_back({slot.offset, slot.shape.count()});
     longest = std::max(longest, slot.shape.count());
   }

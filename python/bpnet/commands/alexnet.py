@@ -6,16 +6,86 @@ import argparse
 import os
 from collections.abc import Mapping, Sequence
 
-from bpnet.commands.train import check_writable
+from bpnet.commands.arguments import Commands, add_machine, integer, number
+from bpnet.console import say
 from bpnet.data.images import Augmentation, ImageFolder, ImageProblem, pack_images
-from bpnet.network import load
-from bpnet.recipes import alexnet, ten_view_test
-from bpnet.recipes.alexnet import augmenter_of, labels_by_name, open_images
+from bpnet.network import load_network
+from bpnet.output_files import check_outputs
+from bpnet.photographs import augmenter_of, labels_by_name, open_images, ten_view_test
+from bpnet.recipes.alexnet import BIASES, DEFAULTS, VARIANTS, alexnet
 
 _MOST_PROBLEMS = 20
 
 # Where a run is kept that was given no file: its hours of work are not to be lost.
 DEFAULT_FILE = "alexnet.safetensors"
+
+
+def add_parser(commands: Commands) -> None:
+    """The command's actions and their options."""
+    parser = commands.add_parser(
+        "alexnet",
+        help="train AlexNet on photographs",
+        description="AlexNet and its recipe of 2012, on folders of class folders of photographs.",
+    )
+    actions = parser.add_subparsers(dest="action", required=True, metavar="train|test|pack")
+    train = actions.add_parser("train", help="train, or go on with a run")
+    train.add_argument("folder", metavar="FOLDER", help="of class folders, or a packed file")
+    _add_training(train)
+    test = actions.add_parser("test", help="top-1 and top-5 on ten views of each photograph")
+    test.add_argument("model", metavar="MODEL")
+    test.add_argument("folder", metavar="FOLDER", help="of class folders, or a packed file")
+    pack = actions.add_parser("pack", help="decode a folder into one file")
+    pack.add_argument("folder", metavar="FOLDER")
+    pack.add_argument("file", metavar="FILE")
+    pack.add_argument(
+        "--size", type=integer, metavar="N", default=DEFAULTS["size"], help=f"({DEFAULTS['size']})"
+    )
+    for action in (train, test, pack):
+        action.add_argument(
+            "--on-error", choices=("skip", "raise"), default="skip", help="what to do at a bad file (skip)"
+        )
+        action.add_argument("--quiet", action="store_true", help="print the result only")
+        add_machine(action)
+
+
+def _add_training(train: argparse.ArgumentParser) -> None:
+    def add(name: str, text: str, **arguments: object) -> None:
+        default = DEFAULTS.get(name.replace("-", "_"))
+        shown = "" if default is None else f" ({default})"
+        train.add_argument(f"--{name}", help=f"{text}{shown}".strip(), **arguments)  # type: ignore[arg-type]
+
+    add("test", "measured after each epoch, and on ten views at the end", metavar="FOLDER")
+    add("packed", "decode FOLDER into this file once, and read it from there", metavar="FILE")
+    add("variant", "", choices=VARIANTS)
+    add("network", "begin with this model file's network and weights", metavar="MODEL")
+    add("epochs", "in all, those before a resume too", type=integer, metavar="N")
+    add("batch-size", "", type=integer, metavar="N")
+    add("lr", "", type=number, metavar="RATE")
+    add("momentum", "", type=number, metavar="M")
+    add("weight-decay", "", type=number, metavar="L")
+    add(
+        "biases",
+        "their rate and decay (the variant's own)",
+        type=lambda name: name.replace(" ", "-"),
+        choices=tuple(BIASES),
+    )
+    add(
+        "patience",
+        "divide the rate by 10 after more than N epochs without progress",
+        type=integer,
+        metavar="N",
+    )
+    train.add_argument("--no-augment", action="store_true", help="the middle of each photograph as it is")
+    add("size", "resize the shortest side to this", type=integer, metavar="N")
+    add("seed", "", type=integer, metavar="N")
+    add(
+        "save",
+        f"the model and its run, saved after every epoch and on Ctrl-C ({DEFAULT_FILE})",
+        metavar="FILE",
+    )
+    add("resume", "go on with a saved run, bit-exactly, within an epoch too", metavar="FILE")
+    train.add_argument("--overwrite", action="store_true", help="let the file be replaced if it is there")
+    add("plot", "draw curves.png and filters.png there", metavar="FOLDER")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -24,17 +94,15 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _train(options: argparse.Namespace) -> int:
-    path = options.save or options.resume or _new_file()
-    for written in (path, options.packed):
-        check_writable(written, options.folder)
-    if options.plot:
-        os.makedirs(options.plot, exist_ok=True)
+    path = options.save
+    if path is None and options.resume is None:
+        path = DEFAULT_FILE
     try:
         done = alexnet(
             options.folder,
             options.test,
             packed=options.packed,
-            network=load(options.network, options.backend) if options.network else None,
+            network=load_network(options.network, options.backend) if options.network else None,
             variant=options.variant,
             epochs=options.epochs,
             batch_size=options.batch_size,
@@ -48,6 +116,7 @@ def _train(options: argparse.Namespace) -> int:
             seed=options.seed,
             save=path,
             resume=options.resume,
+            overwrite=options.overwrite,
             plot=options.plot,
             on_error=options.on_error,
             threads=options.threads,
@@ -55,56 +124,47 @@ def _train(options: argparse.Namespace) -> int:
             verbose=0 if options.quiet else 1,
         )
     except KeyboardInterrupt as stop:
-        print(stop if stop.args else "stopped before the training began")
+        say(str(stop) if stop.args else "stopped before the training began")
         return 130
-    _report(done.problems)
-    print(f"saved {path}")
-    if options.plot:
-        print(f"plotted {options.plot}")
+    lines = [*_report(done.problems), f"saved {path if path is not None else options.resume}"]
+    if options.plot is not None:
+        lines.append(f"plotted {options.plot}")
     if done.results is not None:
-        print(_result_text(done.results))
+        lines.append(_result_text(done.results))
+    for line in lines:
+        say(line)
     return 0
 
 
-def _new_file() -> str:
-    if os.path.exists(DEFAULT_FILE):
-        raise ValueError(
-            f"alexnet: {DEFAULT_FILE} is there already; --resume {DEFAULT_FILE} goes on with it, --save FILE "
-            "begins anew and writes FILE"
-        )
-    return DEFAULT_FILE
-
-
 def _test(options: argparse.Namespace) -> int:
-    network = load(options.model, options.backend)
+    network = load_network(options.model, options.backend)
     augmenter = augmenter_of(network)
     source = open_images(options.folder, augmenter.size, options.threads, options.on_error)
     labels = labels_by_name(source, (network.preprocessing or {}).get("classes", []))
     results = ten_view_test(network, source, augmenter, labels, 0 if options.quiet else 1)
-    _report(source.problems)
-    print(_result_text(results))
+    print("\n".join([*_report(source.problems), _result_text(results)]))
     return 0
 
 
 def _pack(options: argparse.Namespace) -> int:
-    check_writable(options.file, options.folder)
+    check_outputs({"FILE": options.file}, {"FOLDER": options.folder})
     folder = ImageFolder(options.folder, options.size, options.threads, options.on_error)
     packed = pack_images(folder, options.file, verbose=0 if options.quiet else 1)
-    _report(packed.problems)
     size = os.path.getsize(options.file)
-    print(
+    done = (
         f"packed {len(packed):,} photographs of {len(packed.classes)} classes, {size:,} bytes: {options.file}"
     )
+    print("\n".join([*_report(packed.problems), done]))
     return 0
 
 
-def _report(problems: Sequence[ImageProblem]) -> None:
-    for problem in problems[:_MOST_PROBLEMS]:
-        print(f"passed over {problem}")
+def _report(problems: Sequence[ImageProblem]) -> list[str]:
+    lines = [f"passed over {problem}" for problem in problems[:_MOST_PROBLEMS]]
     if len(problems) > _MOST_PROBLEMS:
-        print(f"… and {len(problems) - _MOST_PROBLEMS:,} more")
+        lines.append(f"… and {len(problems) - _MOST_PROBLEMS:,} more")
     if problems:
-        print(f"{len(problems):,} files or folders were passed over")
+        lines.append(f"{len(problems):,} files or folders were passed over")
+    return lines
 
 
 def _result_text(results: Mapping[str, float]) -> str:

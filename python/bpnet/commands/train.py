@@ -3,64 +3,120 @@
 from __future__ import annotations
 
 import argparse
-import os
+from typing import Any
 
-from bpnet import plots
-from bpnet.recipes.tabular import DEFAULTS, TabularRun
-from bpnet.training.progress import metrics_text
+from bpnet import _core
+from bpnet.commands.arguments import Commands, add_machine, add_reading, integer, names, number, widths
+from bpnet.console import say
+from bpnet.recipes.tabular import TabularRun
+from bpnet.settings import ACTIVATIONS, DEFAULTS, DTYPES, MISSING, OPTIMIZERS, TASKS, UNKNOWN
+
+_LIST = {"type": names, "metavar": "NAME,NAME"}
+_SCHEDULES = (
+    "constant, step:EPOCHS[:FACTOR], multi_step:E,E[:FACTOR], exponential:FACTOR, cosine, "
+    "plateau[:FACTOR[:PATIENCE]]"
+)
+
+# argparse's arguments of each setting; the default stands behind the help.
+_OPTIONS: dict[str, dict[str, Any]] = {
+    "target": {"metavar": "NAME", "help": "the table's column to learn"},
+    "task": {"choices": TASKS, "help": "guessed from the target unless said"},
+    "drop": {**_LIST, "help": "columns to leave out"},
+    "numeric": {**_LIST, "help": "columns that are numbers"},
+    "categorical": {**_LIST, "help": "columns whose values are categories"},
+    "decimal": {"metavar": "CHARACTER", "help": "the decimal mark of a table's numbers (recognised)"},
+    "thousands": {"metavar": "CHARACTER", "help": "their thousands separator (recognised)"},
+    "missing": {"choices": MISSING, "help": "what a missing value is"},
+    "missing_values": {**_LIST, "help": "the fields that say that there is no value"},
+    "unknown": {"choices": UNKNOWN, "help": "what a category is that training did not have"},
+    "layers": {"type": widths, "metavar": "W,W", "help": "hidden widths, '' for none"},
+    "activation": {"choices": ACTIVATIONS, "help": "after each hidden layer"},
+    "dropout": {"type": number, "metavar": "P", "help": "after each activation"},
+    "loss": {"choices": _core.loss_names(), "help": "cross_entropy for classes, mse for numbers"},
+    "label_smoothing": {"type": number, "metavar": "E", "help": "for cross_entropy"},
+    "huber_delta": {"type": number, "metavar": "D", "help": "for huber"},
+    "class_weight": {
+        "choices": ("balanced",),
+        "help": "for cross_entropy, so that rare classes count as much",
+    },
+    "optimizer": {"choices": OPTIMIZERS, "help": ""},
+    "lr": {"type": number, "metavar": "RATE", "help": "the optimizer's own default"},
+    "momentum": {"type": number, "metavar": "M", "help": "for sgd and rmsprop (0)"},
+    "weight_decay": {"type": number, "metavar": "L", "help": "the optimizer's own default"},
+    "schedule": {"metavar": "NAME[:…]", "help": _SCHEDULES},
+    "warmup": {"type": integer, "metavar": "STEPS", "help": "let the rate rise over this many steps"},
+    "epochs": {"type": integer, "metavar": "N", "help": "in all, those before a resume too"},
+    "batch_size": {"type": integer, "metavar": "N", "help": "samples per update"},
+    "validation": {"type": number, "metavar": "FRACTION", "help": "of the rows, held out"},
+    "patience": {
+        "type": integer,
+        "metavar": "N",
+        "help": "stop after N epochs without improvement, keep the best",
+    },
+    "seed": {"type": integer, "metavar": "N", "help": "of weights, masks, order and split"},
+    "dtype": {"choices": DTYPES, "help": ""},
+}
+
+
+def add_parser(commands: Commands) -> None:
+    """The command's options."""
+    train = commands.add_parser(
+        "train", help="train a network", description="Train a fully connected network."
+    )
+    data = "digits, a .csv with a header, an .npz with X and y, an IDX images file or a folder of them"
+    train.add_argument("data", metavar="DATA", help=data)
+    add_reading(train)
+    for name, arguments in _OPTIONS.items():
+        train.add_argument(
+            "--" + name.replace("_", "-"), **{**arguments, "help": _help(name, arguments["help"])}
+        )
+    train.add_argument(
+        "--no-standardise",
+        dest="standardise",
+        action="store_false",
+        default=None,
+        help="take numbers as they are",
+    )
+    train.add_argument("--save", metavar="FILE", help="the model and its run, saved after every epoch")
+    train.add_argument("--resume", metavar="FILE", help="go on with a saved run, bit-exactly")
+    train.add_argument("--overwrite", action="store_true", help="let --save replace any other run or file")
+    train.add_argument("--plot", metavar="PNG", help="draw the curves")
+    train.add_argument("--quiet", action="store_true", help="print the result only")
+    add_machine(train)
+
+
+def _help(name: str, text: str) -> str:
+    """The help with the default, where that is a word or a number."""
+    default = DEFAULTS[name]
+    if default is None or default == []:
+        return text
+    shown = (
+        ",".join(map(str, default))
+        if isinstance(default, list)
+        else f"{default:g}"
+        if default != str(default)
+        else default
+    )
+    return f"{text} ({shown})".strip()
 
 
 def run(options: argparse.Namespace) -> int:
     """Train, or go on with a run; the exit status."""
-    if options.plot:
-        plots.require_matplotlib()
-    path = options.save or options.resume
-    for written in (path, options.plot):
-        check_writable(written, options.data)
     said = {name: getattr(options, name) for name in DEFAULTS if getattr(options, name) is not None}
-    if options.resume:
-        training = TabularRun.resume(options.data, options.resume, said, options.backend)
-    else:
-        training = TabularRun.begin(options.data, said, options.backend)
-        if not options.quiet:
-            training.announce()
+    training = TabularRun.open(
+        options.data,
+        said,
+        options.save,
+        options.resume,
+        options.overwrite,
+        options.plot,
+        backend=options.backend,
+    )
     try:
-        training.train(path, verbose=0 if options.quiet else 1)
+        training.train(verbose=0 if options.quiet else 1)
     except KeyboardInterrupt as stop:
-        print(stop if stop.args else "stopped before the training began")
+        say(str(stop) if stop.args else "stopped before the training began")
         return 130
-    if path:
-        print(f"saved {path}")
-    if options.plot:
-        training.trainer.history.plot(options.plot)
-        print(f"plotted {options.plot}")
-    print(_result(training))
+    for line in training.outcome():
+        say(line)
     return 0
-
-
-def check_writable(path: str | None, data: str) -> None:
-    """Before the work, not after it."""
-    if not path:
-        return
-    folder = os.path.dirname(path) or "."
-    if not os.path.isdir(folder):
-        raise ValueError(f"{path}: there is no folder {folder!r} to write to")
-    if os.path.isdir(path):
-        raise ValueError(f"{path}: this is a folder, a file's name is needed")
-    if os.path.exists(path) and os.path.exists(data) and os.path.samefile(path, data):
-        raise ValueError(f"{path}: this is the data; give another name to write to")
-    if not os.access(folder, os.W_OK):
-        raise ValueError(f"{path}: the folder {folder!r} cannot be written to")
-
-
-def _result(training: TabularRun) -> str:
-    """The last line: how good the model is that was kept."""
-    trainer, prepared = training.trainer, training.prepared
-    if prepared.X_val is None or prepared.y_val is None:
-        last = {name: values[-1] for name, values in trainer.history.items()}
-        return f"training: {metrics_text(last)}"
-    metrics = training.model.measure(prepared.X_val, prepared.y_val, trainer.loss)
-    text = f"validation: {metrics_text(metrics)}"
-    if "rmse" not in metrics:
-        return text
-    return f"{text} (of the standardised target), root mean square error {metrics['rmse']:.6g}"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shlex
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -13,8 +12,9 @@ import numpy as np
 from bpnet.data.fields import FORMATS, Fields, NumberFormat, missing_words
 from bpnet.data.kinds import number_kind, text_kind
 from bpnet.data.table import Table
+from bpnet.options import option
 
-__all__ = ["ColumnDecision", "describe_column", "describe_columns", "option", "report_lines"]
+__all__ = ["ColumnDecision", "describe_column", "describe_columns", "report_lines"]
 
 NUMBER, CATEGORIES, LEFT_OUT = "number", "categories", "left out"
 
@@ -44,6 +44,7 @@ class ColumnDecision:
         distinct: how many different values it has.
         rows: how many rows there are.
         missing: (rows,) bool, where it has no value.
+        treatment: what stands for a missing value.
         warnings: what is odd about it.
     """
 
@@ -56,6 +57,7 @@ class ColumnDecision:
         self.distinct = 0
         self.rows = rows
         self.missing = np.zeros(rows, bool)
+        self.treatment = ""
         self.warnings: list[str] = []
 
     @property
@@ -67,18 +69,16 @@ class ColumnDecision:
         """``age: number, 74 distinct values in 48,842 rows``"""
         if self.kind == LEFT_OUT:
             return f"{self.label}: left out, {self.reason}"
-        text = f"{self.label}: {self.kind}, {self.distinct:,} distinct values in {self.rows:,} rows"
+        values = "value" if self.distinct == 1 else "values"
+        text = f"{self.label}: {self.kind}, {self.distinct:,} distinct {values} in {self.rows:,} rows"
         if self.format.decimal != ".":
             text += f", decimal mark {self.format.decimal!r}"
         if self.format.thousands:
             text += f", thousands separator {self.format.thousands!r}"
         count = int(self.missing.sum())
-        return f"{text}, {count:,} missing" if count else text
-
-
-def option(name: str, column: str) -> str:
-    """``--drop age``, with the quotes that a shell needs."""
-    return f"--{name} {shlex.quote(column)}"
+        if count:
+            text += f", {count:,} missing"
+        return f"{text}: {self.treatment}" if count and self.treatment else text
 
 
 class _Options:
@@ -91,6 +91,7 @@ class _Options:
         self.categorical = _resolved(table, config.get("categorical"))
         self.format = NumberFormat.said(config.get("decimal"), config.get("thousands"))
         self.words = missing_words(config)
+        self.own_words = list(config.get("missing_values") or ())
         said: dict[str, str] = {}
         for name, names in (
             ("drop", self.drop),
@@ -100,11 +101,11 @@ class _Options:
             for column in names:
                 if said.setdefault(column, name) != name:
                     raise ValueError(
-                        f"{table}: column {column!r} is named by --{said[column]} and by --{name}"
+                        f"{table}: column {column!r} is named by {option(said[column])} and by {option(name)}"
                     )
         if self.target in self.drop:
             raise ValueError(
-                f"{table}: column {self.target!r} is the target, {option('drop', self.target)} leaves it out"
+                f"{table}: column {self.target!r} is the target, {option('drop', [self.target])} leaves it out"
             )
 
 
@@ -162,10 +163,9 @@ def describe_column(
         config: as for describe_columns.
         classes: whether its fields name classes, whatever they look like.
     """
-    said = {"missing_values": config.get("missing_values"), "decimal": config.get("decimal")}
-    said["thousands"] = config.get("thousands")
-    said["categorical"] = [name] if classes or name in (config.get("categorical") or ()) else []
-    return _decide(table, table.index(name), _Options(table, said))[0]
+    said = {key: config.get(key) for key in ("missing_values", "decimal", "thousands")}
+    said["categorical"] = [name] if name in (config.get("categorical") or ()) else []
+    return _decide(table, table.index(name), _Options(table, said), classes)[0]
 
 
 def report_lines(decisions: Sequence[ColumnDecision]) -> list[str]:
@@ -178,18 +178,20 @@ def report_lines(decisions: Sequence[ColumnDecision]) -> list[str]:
     return lines + [f"warning: {found.label} {text}" for found in decisions for text in found.warnings]
 
 
-def _decide(table: Table, index: int, options: _Options) -> tuple[ColumnDecision, Fields]:
+def _decide(
+    table: Table, index: int, options: _Options, classes: bool = False
+) -> tuple[ColumnDecision, Fields]:
     name = table.header[index]
     found = ColumnDecision(name, index, len(table))
-    fields = Fields(table, index, options.words)
+    fields = Fields(table, index, options.own_words if name in options.categorical else options.words)
     found.missing = fields.missing
     found.distinct = len(fields.counts)
     if name in options.drop:
         return _leave_out(found, "as asked"), fields
     asked = name in options.numeric or name in options.categorical
-    if found.missing.all() and not asked:
+    if found.missing.all():
         return _leave_out(found, "it has no value in any row"), fields
-    if name in options.categorical or (name in table.categorical and name not in options.numeric):
+    if classes or name in options.categorical or (name in table.categorical and name not in options.numeric):
         _check_categories(table, found, fields, asked=True)
         return found, fields
     number_format = _number_format(fields, found, options)
@@ -197,13 +199,13 @@ def _decide(table: Table, index: int, options: _Options) -> tuple[ColumnDecision
         _check_categories(table, found, fields, asked=False)
     else:
         found.format = number_format
-        _check_number(found, fields)
         if index == 0 and fields.counts_rows and _UNNAMED.fullmatch(name) and not asked:
-            return _leave_out(found, f"it counts the rows; {option('numeric', name)} keeps it"), fields
+            return _leave_out(found, f"it counts the rows; {option('numeric', [name])} keeps it"), fields
+        _check_number(found, fields)
     if not name and not asked:
         line = f"{table.path}, line 1: " if table.path else ""
         raise ValueError(
-            f"{line}column {index + 1} has no name; name it in the header, or leave it out with {option('drop', '')}"
+            f"{line}column {index + 1} has no name; name it in the header, or leave it out with {option('drop', [''])}"
         )
     return found, fields
 
@@ -215,6 +217,8 @@ def _leave_out(found: ColumnDecision, reason: str) -> ColumnDecision:
 
 def _number_format(fields: Fields, found: ColumnDecision, options: _Options) -> NumberFormat | None:
     """How the numbers are written, None for a column that holds none; an error where it cannot be told."""
+    if not fields.is_text:
+        return FORMATS[0]
     formats = FORMATS if options.format is None else (options.format,)
     if fields.is_numbers(formats[0]):
         return formats[0]
@@ -225,20 +229,15 @@ def _number_format(fields: Fields, found: ColumnDecision, options: _Options) -> 
     if complete:
         return complete[0]
     best = max(formats, key=fields.count_of_numbers)  # the first of equals
-    if fields.count_of_numbers(best) > _MOSTLY * fields.count or found.name in options.numeric:
+    if fields.count_in_any(formats) > _MOSTLY * fields.count or found.name in options.numeric:
         raise _strays(fields, best)
     for other in FORMATS:
         if fields.is_numbers(other):
             raise ValueError(
                 f"{fields.where()}: column {found.name!r} is {fields.first!r}, its numbers are written with "
-                f"{_words(other)}, not as --decimal and --thousands say"
+                f"{other.words()}, not as {option('decimal')} and {option('thousands')} say"
             )
     return None
-
-
-def _words(each: NumberFormat) -> str:
-    text = f"the decimal mark {each.decimal!r}"
-    return f"{text} and the thousands separator {each.thousands!r}" if each.thousands else text
 
 
 def _ambiguous(fields: Fields, one: NumberFormat, other: NumberFormat) -> ValueError:
@@ -255,8 +254,8 @@ def _strays(fields: Fields, read_as: NumberFormat) -> ValueError:
     more = f" and {len(strays) - _MOST_STRAYS} others" if len(strays) > _MOST_STRAYS else ""
     return ValueError(
         f"{fields.where(strays[0])}: column {fields.name!r} is {strays[0]!r}, where numbers are written as a rule: "
-        f"{named}{more}; mend them, or say --missing-values, {option('categorical', fields.name)} or "
-        f"{option('drop', fields.name)}"
+        f"{named}{more}; mend them, or say {option('missing_values')}, {option('categorical', [fields.name])} or "
+        f"{option('drop', [fields.name])}"
     )
 
 
@@ -267,23 +266,22 @@ def _check_number(found: ColumnDecision, fields: Fields) -> None:
         found.warnings.append("is the same number in every row")
     warning = number_kind(found.name, values, every_row=len(values) == found.rows)
     if warning:
-        found.warnings.append(f"{warning}; {option('drop', found.name)} leaves it out")
+        found.warnings.append(f"{warning}; {option('drop', [found.name])} leaves it out")
 
 
 def _check_categories(table: Table, found: ColumnDecision, fields: Fields, asked: bool) -> None:
     found.kind = CATEGORIES
     counts, rows = fields.counts, fields.count
-    ways = f"{option('drop', found.name)} leaves it out"
+    ways = f"{option('drop', [found.name])} leaves it out"
     if not asked:
-        ways += f", {option('categorical', found.name)} takes it as it is"
-        kind = text_kind(counts)
+        ways += f", {option('categorical', [found.name])} takes it as it is"
+        kind = text_kind(counts, fields.count_in_any(FORMATS))
         if kind is not None:
             raise ValueError(
                 f"{fields.where(kind[1])}: column {found.name!r} is {kind[1]!r}, it holds {kind[0]}; write them as "
                 f"plain numbers; {ways}"
             )
-        many = len(counts) > _NEARLY_UNIQUE * rows and rows >= _FEW_ROWS
-        if many:
+        if len(counts) > _NEARLY_UNIQUE * rows and rows >= _FEW_ROWS:
             words = sum(len(field.split()) * count for field, count in counts.items()) / rows
             what = "free text" if words >= _WORDS_OF_A_SENTENCE else "identifiers or free text"
             raise ValueError(
@@ -293,7 +291,7 @@ def _check_categories(table: Table, found: ColumnDecision, fields: Fields, asked
     if len(counts) > _MOST_CATEGORIES:
         raise ValueError(
             f"{table}: column {found.name!r} has {len(counts):,} distinct values, at most {_MOST_CATEGORIES:,} "
-            f"categories are possible; {option('drop', found.name)} leaves it out"
+            f"categories are possible; {option('drop', [found.name])} leaves it out"
         )
     if len(counts) == 1:
         found.warnings.append("is the same in every row")

@@ -11,8 +11,9 @@ import re
 import zlib
 from collections.abc import Iterator
 
-from bpnet.data.stand_in import number_statuses
+from bpnet import _core
 from bpnet.data.table import Table, distinct_names
+from bpnet.options import option
 
 __all__ = ["names_from_csv", "read_csv"]
 
@@ -39,7 +40,7 @@ def names_from_csv(text: str) -> list[str]:
         rows = list(csv.reader([text], skipinitialspace=True, strict=True))
     except csv.Error as error:
         raise ValueError(f"{text!r} is not a list of names like 'age,\"income, yearly\"': {error}") from None
-    return [name.strip() for name in (rows[0] if rows and rows[0] else [""])]
+    return [name.strip(_core.blanks) for name in (rows[0] if rows and rows[0] else [""])]
 
 
 def read_csv(
@@ -61,7 +62,7 @@ def read_csv(
         ValueError: no header or rows, a row of another length (with its line), two columns of one name,
             bytes that are not of the encoding, a delimiter that cannot be told.
     """
-    name = os.fspath(path)
+    name = os.fsdecode(path)
     text = _text(name, _bytes(name), encoding)
     first = 1
     said = _SEP_LINE.match(text)
@@ -99,7 +100,11 @@ def _text(name: str, data: bytes, encoding: str | None) -> str:
         mark = len(codecs.BOM_UTF8) if codec == "utf-8-sig" and data.startswith(codecs.BOM_UTF8) else 0
         offset = mark + error.start
         line = len(re.findall(rb"\r\n|\r|\n", data[:offset])) + 1
-        asked = "another --encoding" if encoding else "--encoding latin-1 (or cp1252, utf-16)"
+        asked = (
+            f"another {option('encoding')}"
+            if encoding
+            else f"{option('encoding', 'latin-1')} (or cp1252, utf-16)"
+        )
         raise ValueError(
             f"{name}, line {line}: not a {encoding or 'UTF-8'} text: byte {offset} is 0x{data[offset]:02x}; "
             f"say {asked}"
@@ -109,7 +114,7 @@ def _text(name: str, data: bytes, encoding: str | None) -> str:
     if "\0" in text:
         line = len(text[: text.index("\0")].splitlines()) or 1
         raise ValueError(
-            f"{name}, line {line}: a NUL character; is the text UTF-16? then say --encoding utf-16"
+            f"{name}, line {line}: a NUL character; is the text UTF-16? then say {option('encoding', 'utf-16')}"
         )
     return text
 
@@ -133,7 +138,7 @@ def _delimiter(name: str, text: str) -> str:
     fitting.sort(key=lambda each: -counts[each])
     if len(fitting) > 1 and counts[fitting[0]] == counts[fitting[1]]:
         raise ValueError(
-            f"{name}, line 1: {fitting[0]!r} or {fitting[1]!r} may separate the fields; say which with --delimiter"
+            f"{name}, line 1: {fitting[0]!r} or {fitting[1]!r} may separate the fields; say which with {option('delimiter')}"
         )
     return fitting[0]
 
@@ -156,7 +161,7 @@ def _rows(name: str, text: str, delimiter: str, first: int) -> Iterator[tuple[in
     try:
         for row in reader:
             if row:
-                yield reader.line_num + first - 1, [field.strip() for field in row]
+                yield reader.line_num + first - 1, [field.strip(_core.blanks) for field in row]
     except csv.Error as error:
         raise ValueError(f"{name}, line {reader.line_num + first - 1}: {error}") from None
 
@@ -188,10 +193,18 @@ def _fields(count: int) -> str:
 
 
 def _check_header(table: Table) -> None:
-    """A first line that looks like the others is data: each name a number, or a text that its column has too."""
-    numbers = number_statuses(table.header) == 0
-    if all(number or name in column for name, number, column in zip(table.header, numbers, table.columns)):
-        raise ValueError(
-            f"{table.path}, line 1: the first line is data ({', '.join(table.header[:3])}…), names of the "
-            "columns are needed; write a header above it"
-        )
+    """A first line that looks like the others is data: each name a number, or a string that its column has too."""
+    numbers = _core.parse_numbers(table.header, ".", "", [])[1] == _core.NUMBER
+    if not all(
+        number or name in column for name, number, column in zip(table.header, numbers, table.columns)
+    ):
+        return
+    again = next(
+        (row for row, fields in enumerate(zip(*table.columns)) if list(fields) == table.header), None
+    )
+    if again is not None and not numbers.any():
+        raise ValueError(f"{table.where(again)}: the header again; leave the line out")
+    raise ValueError(
+        f"{table.path}, line 1: the first line is data ({', '.join(table.header[:3])}…), names of the columns are "
+        "needed; write a header above it"
+    )

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from bpnet.data import stand_in
-from bpnet.data.frames import number_text
+from bpnet import _core
 from bpnet.data.table import Table
+from bpnet.options import option
 
 __all__ = ["FORMATS", "Fields", "NumberFormat", "missing_words"]
-
-# What _core.parse_numbers says of a field.
-_IS_NUMBER, _IS_MISSING = 0, 1
 
 _OTHER_DTYPES = {"M": "dates", "m": "times", "c": "complex numbers"}
 
@@ -33,16 +30,20 @@ class NumberFormat(NamedTuple):
 
     @classmethod
     def said(cls, decimal: str | None, thousands: str | None) -> NumberFormat | None:
-        """What --decimal and --thousands name, None where neither is given."""
+        """What the options name, None where neither is given."""
         if decimal is None and thousands is None:
             return None
         return cls(decimal or ("," if thousands == "." else "."), thousands or "")
 
+    def words(self) -> str:
+        """``the decimal mark ',' and the thousands separator '.'``"""
+        text = f"the decimal mark {self.decimal!r}"
+        return f"{text} and the thousands separator {self.thousands!r}" if self.thousands else text
+
     def arguments(self) -> str:
-        """``--decimal , --thousands .``"""
-        thousands = f"--thousands {self.thousands}" if self.thousands else ""
-        decimal = f"--decimal {self.decimal}" if self.decimal != "." or not thousands else ""
-        return " ".join(filter(None, (decimal, thousands)))
+        """``--decimal , and --thousands .``"""
+        said = [option("decimal", self.decimal)] if self.decimal != "." or not self.thousands else []
+        return " and ".join(said + ([option("thousands", self.thousands)] if self.thousands else []))
 
 
 # What is recognised; others, a space between thousands say, are asked for.
@@ -51,7 +52,7 @@ FORMATS = (NumberFormat(), NumberFormat(",", ""), NumberFormat(".", ","), Number
 
 def missing_words(config: Mapping[str, Any]) -> list[str]:
     """The fields that mean "no value": the usual ones, and the user's."""
-    return [*stand_in.missing_words(), *(config.get("missing_values") or ())]
+    return [*_core.missing_words(), *(config.get("missing_values") or ())]
 
 
 class Fields:
@@ -79,8 +80,8 @@ class Fields:
 
     def _take_strings(self, column: list[str]) -> None:
         counts = Counter(column)
-        statuses = stand_in.parse_numbers(list(counts), ".", "", self._words)[1]
-        absent = {field for field, status in zip(counts, statuses) if status == _IS_MISSING}
+        statuses = _core.parse_numbers(list(counts), ".", "", self._words)[1]
+        absent = {field for field, status in zip(counts, statuses) if status == _core.MISSING}
         self.counts = {field: count for field, count in counts.items() if field not in absent}
         self.missing = np.zeros(len(column), bool)
         if absent:
@@ -91,7 +92,7 @@ class Fields:
             what = _OTHER_DTYPES.get(column.dtype.kind, "neither numbers nor strings")
             raise ValueError(
                 f"{self._table}: column {self.name!r} holds {what} ({column.dtype}); give them as numbers or strings, "
-                f"or leave it out with --drop {self.name}"
+                f"or leave it out with {option('drop', [self.name])}"
             )
         self.missing = np.isnan(column)
         infinite = np.isinf(column)
@@ -102,16 +103,16 @@ class Fields:
             )
         values, first, counts = np.unique(column[~self.missing], return_index=True, return_counts=True)
         order = first.argsort()
-        texts = [number_text(value) for value in values[order].tolist()]
+        texts = _core.number_texts(values[order])
         self.counts = dict(zip(texts, counts[order].tolist()))
-        self._read[FORMATS[0]] = values[order], np.zeros(len(values), np.uint8)
+        self._read[FORMATS[0]] = values[order], np.full(len(values), _core.NUMBER)
 
     def _numbers(self, each: NumberFormat) -> tuple[np.ndarray, np.ndarray]:
         """Of each different field: its number, NaN where it is none, and its status."""
         if each not in self._read:
             if not self.is_text:
                 return self._read[FORMATS[0]]
-            self._read[each] = stand_in.parse_numbers(
+            self._read[each] = _core.parse_numbers(
                 list(self.counts), each.decimal, each.thousands, self._words
             )
         return self._read[each]
@@ -122,12 +123,17 @@ class Fields:
 
     def is_numbers(self, each: NumberFormat) -> bool:
         """Whether every field is a number in this format."""
-        return bool((self._numbers(each)[1] == _IS_NUMBER).all())
+        return bool((self._numbers(each)[1] == _core.NUMBER).all())
 
     def count_of_numbers(self, each: NumberFormat) -> int:
         """How many rows have a number."""
         counts = np.fromiter(self.counts.values(), np.int64, len(self.counts))
-        return int(counts[self._numbers(each)[1] == _IS_NUMBER].sum())
+        return int(counts[self._numbers(each)[1] == _core.NUMBER].sum())
+
+    def count_in_any(self, formats: Sequence[NumberFormat]) -> int:
+        """How many rows have a number in one of the formats."""
+        counts = np.fromiter(self.counts.values(), np.int64, len(self.counts))
+        return int(counts[np.any([self._numbers(each)[1] == _core.NUMBER for each in formats], axis=0)].sum())
 
     def same_numbers(self, one: NumberFormat, other: NumberFormat) -> bool:
         """Whether the fields are the same numbers in both formats."""
@@ -135,7 +141,7 @@ class Fields:
 
     def strays(self, each: NumberFormat) -> list[str]:
         """The fields that are no numbers in this format."""
-        return [field for field, status in zip(self.counts, self._numbers(each)[1]) if status != _IS_NUMBER]
+        return [field for field, status in zip(self.counts, self._numbers(each)[1]) if status != _core.NUMBER]
 
     def first_read_differently(self, one: NumberFormat, other: NumberFormat) -> str:
         """The first field that is another number in the other format."""

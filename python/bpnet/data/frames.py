@@ -10,9 +10,10 @@ from typing import Any
 
 import numpy as np
 
+from bpnet import _core
 from bpnet.data.table import Column, Table, distinct_names
 
-__all__ = ["number_text", "to_column", "to_rows", "to_target"]
+__all__ = ["to_column", "to_rows", "to_target"]
 
 # Integers beyond are not all doubles.
 _EXACT = 2**53
@@ -56,7 +57,7 @@ def to_target(y: Any) -> np.ndarray:
     if names is not None and len(names) == 1:
         y = _column_of(y, 0, names[0])
     array = np.asarray(y)
-    if array.ndim != 1 or array.dtype.kind in "iufb" and isinstance(y, np.ndarray):
+    if array.ndim != 1 or array.dtype.kind in "iufb" and isinstance(y, (np.ndarray, list, tuple)):
         return array
     column = to_column("y", y if isinstance(y, (list, tuple, np.ma.MaskedArray)) else array)
     return np.array(column, dtype=str) if isinstance(column, list) else column
@@ -85,19 +86,14 @@ def to_column(name: str, values: Any) -> Column:
     if kind == "b":
         return [str(value) for value in array.tolist()]
     if kind == "U":
-        return array.tolist()
+        return [value.strip(_core.blanks) for value in array.tolist()]
     if kind == "S":
-        return [_decoded(name, value) for value in array.tolist()]
+        return [_decoded(name, value).strip(_core.blanks) for value in array.tolist()]
     return array if kind in "cmMV" else _objects(name, array.tolist())
 
 
-def number_text(value: float) -> str:
-    """The shortest digits that read back as the same number: ``3``, ``0.1``."""
-    return repr(float(value) + 0.0).removesuffix(".0")
-
-
 def _name(name: Any) -> str:
-    return str(name).strip()
+    return str(name).strip(_core.blanks)
 
 
 def _names(rows: Any) -> list[Any] | None:
@@ -166,7 +162,8 @@ def _integers(array: np.ndarray) -> Column:
 
 def _strings(column: Column) -> Column:
     if isinstance(column, np.ndarray) and column.dtype == np.float64:
-        return ["" if value != value else number_text(value) for value in column.tolist()]
+        texts = _core.number_texts(column)
+        return ["" if missing else text for text, missing in zip(texts, np.isnan(column))]
     return column
 
 
@@ -203,11 +200,15 @@ def _is_missing(value: Any) -> bool:
 
 def _string(name: str, value: Any) -> str:
     if isinstance(value, str):
-        return str(value)
+        return value.strip(_core.blanks)
     if isinstance(value, bytes):
-        return _decoded(name, value)
+        return _decoded(name, value).strip(_core.blanks)
     if _is_number(value):
-        return str(value) if isinstance(value, numbers.Integral) else number_text(value)
+        return (
+            str(value)
+            if isinstance(value, numbers.Integral)
+            else _core.number_texts(np.array([float(value)]))[0]
+        )
     if isinstance(value, (bool, np.bool_, datetime.date, datetime.time, datetime.timedelta, np.datetime64)):
         return str(value)
     raise ValueError(

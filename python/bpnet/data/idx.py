@@ -10,6 +10,7 @@ import zlib
 import numpy as np
 
 from bpnet import _core
+from bpnet.options import option
 
 __all__ = ["find_idx", "labels_beside", "no_labels", "read_idx", "read_idx_pair"]
 
@@ -74,7 +75,7 @@ def no_labels(images: str) -> str:
     """What is said of an images file that has no labels file."""
     parts = _NAME.fullmatch(os.path.basename(images))
     wanted = f"{parts['start']}labels-idx1-ubyte" if parts else "a name with labels in place of images"
-    return f"{images}: no labels file beside it; looked for {wanted}, gzipped or not; --labels names another"
+    return f"{images}: no labels file beside it; looked for {wanted}, gzipped or not; {option('labels')} names another"
 
 
 def find_idx(folder: str, start: str, kind: str) -> str | None:

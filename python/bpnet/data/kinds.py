@@ -19,7 +19,7 @@ _DATE = "|".join(
         rf"\d{{4}}([-/.]){_MONTH}\1{_DAY}",
         rf"{_DAY}([-/.]){_MONTH}\2{_YEAR}",
         rf"{_MONTH}([-/.]){_DAY}\3{_YEAR}",
-        rf"(?:19|20)\d{{2}}-(?:0[1-9]|1[0-2])",
+        r"(?:19|20)\d{2}-(?:0[1-9]|1[0-2])",
         rf"{_DAY}\.?[- ]{_MONTH_NAME}(?:[- ,]+{_YEAR})?",
         rf"{_MONTH_NAME}[- ]{_DAY},? {_YEAR}",
     )
@@ -31,7 +31,7 @@ _KINDS = {
     "amounts of money": rf"[+-]?{_CURRENCY} ?[+-]?{_AMOUNT}[kmb]?|[+-]?{_AMOUNT}{_CURRENCY}",
     "dates": rf"(?:{_DATE})(?:[t ] ?{_TIME})?",
     "times": _TIME,
-    "numbers with a unit": rf"[+-]?{_AMOUNT}(?!(?:st|nd|rd|th)$)[a-zµμ°ω\"][a-z0-9µμ°ω²³/%·\"^-]*",
+    "numbers with a unit": rf"[+-]?{_AMOUNT}(?!(?:st|nd|rd|th)$)[a-zµμ°ω'\"][a-z0-9µμ°ω²³/%·\"^-]*",
 }
 _PATTERNS = {kind: re.compile(pattern, re.IGNORECASE) for kind, pattern in _KINDS.items()}
 _IDENTIFIER = re.compile(r"(?:^|[ _.-])(?i:id|key|index)$|(?<=[a-z])I[dD]$")
@@ -39,16 +39,19 @@ _IDENTIFIER = re.compile(r"(?:^|[ _.-])(?i:id|key|index)$|(?<=[a-z])I[dD]$")
 _FIRST_DATE, _LAST_DATE = 19000101, 21001231
 
 
-def text_kind(counts: Mapping[str, int]) -> tuple[str, str] | None:
-    """What at least half of the fields are, "dates" say, and the first that is one; None for any other text.
+def text_kind(counts: Mapping[str, int], numbers: int) -> tuple[str, str] | None:
+    """What the fields are, "dates" say, and the first that is one; None for any other text.
+
+    At least half of the fields are this, or numbers beside it.
 
     Args:
         counts: how often each different field occurs.
+        numbers: how many fields are numbers.
     """
     rows = sum(counts.values())
     for kind, pattern in _PATTERNS.items():
         found = [field for field in counts if pattern.fullmatch(field)]
-        if found and 2 * sum(counts[field] for field in found) >= rows:
+        if found and 2 * (numbers + sum(counts[field] for field in found)) >= rows:
             return kind, found[0]
     return None
 

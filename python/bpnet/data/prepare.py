@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from bpnet import _core, checks
-from bpnet.data.preprocessing import Preprocessing, holds_numbers
+from bpnet.data.encoding import TableColumns, category_names, encode_table
+from bpnet.data.fields import NumberFormat
+from bpnet.data.preprocessing import Preprocessing
 from bpnet.data.source import Source
+from bpnet.data.split import Split
+from bpnet.data.table import shown_names
+from bpnet.data.targets import Target, encode_target, fit_target, read_target
+from bpnet.options import option
 
-# An integer target with at most this many different values names classes unless a loss says otherwise.
-_MOST_GUESSED_CLASSES = 20
+__all__ = ["Prepared", "check_options", "examples", "features", "prepare"]
 
-CLASSIFIERS = ("cross_entropy", "binary_cross_entropy_with_logits")
+# What has no effect where the data is arrays.
+_OF_TABLES = ("target", "drop", "numeric", "categorical", "missing", "missing_values", "unknown")
 
 
 class Prepared:
@@ -30,24 +35,22 @@ class Prepared:
 
     def __init__(
         self,
-        train: tuple[Any, Any],
-        validation: tuple[Any, Any] | None,
+        train: tuple[np.ndarray, np.ndarray],
+        validation: tuple[np.ndarray, np.ndarray] | None,
         preprocessing: Preprocessing,
         loss: str,
         report: Sequence[str] = (),
     ) -> None:
-        self.X: np.ndarray = train[0]
-        self.y: np.ndarray = train[1]
+        self.X, self.y = train
         self.X_val: np.ndarray | None = validation[0] if validation else None
         self.y_val: np.ndarray | None = validation[1] if validation else None
         self.preprocessing = preprocessing
         self.loss = loss
-        self.outputs = outputs_of(preprocessing, self.y)
+        self.outputs = _outputs(preprocessing, self.y)
         self.report = list(report)
 
 
-def outputs_of(preprocessing: Preprocessing, y: np.ndarray) -> int:
-    """How many outputs a network for this target has."""
+def _outputs(preprocessing: Preprocessing, y: np.ndarray) -> int:
     if preprocessing.output == "logit":
         return 1
     if preprocessing.classes:
@@ -55,170 +58,194 @@ def outputs_of(preprocessing: Preprocessing, y: np.ndarray) -> int:
     return 1 if y.ndim == 1 else y.shape[1]
 
 
-def split_rows(count: int, fraction: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """The training rows and the validation rows, drawn from the seed alone."""
-    held_out = round(count * fraction)
-    if fraction > 0:
-        held_out = min(max(1, held_out), count - 1)
-    order = _core.split_order(checks.seed("train", seed), count).astype(np.int64)
-    return np.sort(order[held_out:]), np.sort(order[:held_out])
+def check_options(source: Source, said: Mapping[str, Any]) -> None:
+    """Refuse options that the user gave and that can have no effect with this data.
+
+    Args:
+        source: the data.
+        said: what the user gave of prepare's config.
+    """
+    given = [name for name in said if said[name] not in (None, [], ())]
+    for name in given:
+        if name in _OF_TABLES and source.table is None:
+            raise ValueError(f"{source}: {option(name)} is for tables, the data is arrays")
+    if "validation" in given and source.X_val is not None:
+        raise ValueError(
+            f"{source}: {option('validation')} has no effect, the data has its own validation part, {source.validation}"
+        )
 
 
 def prepare(source: Source, config: Mapping[str, Any], known: Preprocessing | None = None) -> Prepared:
-    """Split, preprocess and encode. ``known`` is the preprocessing of a run that goes on."""
+    """Split, preprocess and encode.
+
+    Args:
+        source: the data.
+        config: target, task, loss, drop, numeric, categorical, missing ("error", "mean", "median",
+            "most-frequent", "drop" or "category"), missing_values, unknown ("error" or "ignore"), decimal,
+            thousands, standardise, validation, seed, dtype.
+        known: the preprocessing of a run that goes on.
+
+    Raises:
+        ValueError: the data cannot be trained on; with the line and the column, where it is a table.
+    """
     if len(source) < 2:
         raise ValueError(f"train: the data has {len(source)} row, at least 2 are needed")
-    own_validation = source.X_val is not None
-    fraction = 0.0 if own_validation else config["validation"]
-    train_rows, validation_rows = split_rows(len(source), fraction, config["seed"])
-    raw_target = _raw_target(source, config)
-    preprocessing, loss = known, config["loss"]
-    if preprocessing is None:
-        preprocessing = Preprocessing()
-        loss = loss or _guess_loss(source, raw_target)
-        _fit_target(preprocessing, source, raw_target, loss, train_rows)
-        _fit_features(preprocessing, source, config, train_rows)
-    X, _ = features(source, preprocessing)
-    _check_features(source, preprocessing, X, config["dtype"])
-    y = targets(raw_target, preprocessing, loss, source.where)
-    validation = None
-    if own_validation:
-        assert source.X_val is not None and source.y_val is not None
-        validation = (
-            preprocessing.standardise(source.X_val),
-            targets(as_target(source.y_val), preprocessing, loss),
-        )
-    elif len(validation_rows):
-        validation = (X[validation_rows], y[validation_rows])
-    return Prepared((X[train_rows], y[train_rows]), validation, preprocessing, loss)
+    report: list[str] = []
+    if known is None:
+        target = fit_target(source, config)
+        loss = config.get("loss") or ("cross_entropy" if target.names is not None else "mse")
+        preprocessing, split = _fit(source, target, loss, config, report)
+    else:
+        target, loss, preprocessing = read_target(source, known), config["loss"], known
+        split = _known_split(source, known, target, config)
+    X, _ = _encoded(source, preprocessing, config.get("dtype", "float32"))
+    y = [
+        encode_target(target, preprocessing, loss, rows, source.where)
+        for rows in (split.train, split.validation)
+    ]
+    validation = (X[split.validation], y[1]) if len(split.validation) else None
+    held_out = source.validation_part()
+    if held_out is not None:
+        validation = examples(held_out, preprocessing, loss, dtype=config.get("dtype", "float32"))
+    return Prepared((X[split.train], y[0]), validation, preprocessing, loss, report)
 
 
-def _raw_target(source: Source, config: Mapping[str, Any]) -> list[str] | np.ndarray:
+def _fraction(source: Source, config: Mapping[str, Any]) -> float:
+    return 0.0 if source.X_val is not None else config["validation"]
+
+
+def _fit(
+    source: Source, target: Target, loss: str, config: Mapping[str, Any], report: list[str]
+) -> tuple[Preprocessing, Split]:
+    fraction, seed = _fraction(source, config), config["seed"]
+    names: list[Sequence[str | None]] = [] if target.names is None else [target.names]
     if source.table is not None:
-        if not config["target"]:
-            raise ValueError(
-                f"train: --target is missing; {source.table.path} has the columns {', '.join(source.table.header)}"
-            )
-        column = source.table.column(config["target"])
-        if config["target"] not in config["categorical"]:
-            holds_numbers(source.table, config["target"])  # for its errors
-        return column
-    if source.y is None:
-        raise ValueError("train: the data has no targets; an .npz needs an array y, images a labels file")
-    return as_target(source.y)
+        columns = TableColumns(source.table, config)
+        kept = columns.kept() & target.known
+        split = Split(kept, fraction, seed, [*columns.names(), *names])
+        preprocessing = columns.fit(split.train)
+        report += columns.report()
+    else:
+        split = Split(target.known, fraction, seed, names)
+        preprocessing = Preprocessing()
+        report.append(_input_line(source, config.get("standardise", True)))
+    report += target.lines + source.notes + _split_lines(split, len(source), fraction)
+    _fit_output(preprocessing, target, loss, split.train)
+    if config.get("standardise", True):
+        _fit_scale(source, preprocessing, split.train)
+    return preprocessing, split
 
 
-def as_target(y: np.ndarray) -> list[str] | np.ndarray:
-    """An array of text as a list, as a table gives it; any other as it is."""
-    return [str(value) for value in y.tolist()] if y.dtype.kind in "US" else y
+def _known_split(
+    source: Source, preprocessing: Preprocessing, target: Target, settings: Mapping[str, Any]
+) -> Split:
+    """The rows that a run was begun with."""
+    kept = target.known
+    names: list[Sequence[str | None]] = [] if target.names is None else [target.names]
+    if source.table is not None:
+        kept = kept & _encoded(source, preprocessing, "float64")[1]
+        names = [*category_names(source.table, preprocessing), *names]
+    return Split(kept, _fraction(source, settings), settings["seed"], names)
 
 
-def _numbers(target: Sequence[str] | np.ndarray) -> np.ndarray | None:
-    """The target as numbers, or None when it is text."""
-    if isinstance(target, np.ndarray):
-        return target if target.dtype.kind in "fiub" else None
-    try:
-        return np.array([float(value) for value in target])
-    except ValueError:
-        return None
+def _input_line(source: Source, standardised: bool) -> str:
+    assert source.X is not None
+    rows, features = source.X.shape
+    scaled = "taken as they are" if not standardised else "standardised"
+    if standardised and source.scale is not None:
+        scaled = f"divided by {source.scale:g}"
+    return f"X: {features:,} numbers in each of {rows:,} rows, {scaled}"
 
 
-def _guess_loss(source: Source, target: Sequence[str] | np.ndarray) -> str:
-    numbers = _numbers(target)
-    if numbers is None or source.has_classes:
-        return "cross_entropy"
-    if numbers.ndim > 1:
-        return "mse"
-    distinct = np.unique(numbers)
-    whole = bool(np.isfinite(distinct).all() and (distinct == np.round(distinct)).all())
-    return "cross_entropy" if whole and len(distinct) <= _MOST_GUESSED_CLASSES else "mse"
+def _split_lines(split: Split, rows: int, fraction: float) -> list[str]:
+    lines = []
+    if fraction and not len(split.validation):
+        lines.append("warning: no row is held out to validate")
+    left_out = rows - len(split.train) - len(split.validation)
+    if left_out:
+        lines.append(f"{left_out:,} of {rows:,} rows are left out, for a value is missing")
+    if split.moved:
+        lines.append(
+            f"{split.moved:,} rows are trained on and not held out: no other row has their category or class"
+        )
+    return lines
 
 
-def class_names(target: Sequence[str] | np.ndarray) -> list[str]:
-    """The different targets as text, sorted as numbers where they are numbers."""
-    if isinstance(target, np.ndarray):
-        return [_text(value) for value in np.unique(target).tolist()]
-    distinct = set(target)
-    try:
-        return sorted(distinct, key=float)
-    except ValueError:
-        return sorted(distinct)
-
-
-def _text(value: Any) -> str:
-    return str(int(value)) if isinstance(value, (bool, float)) and value == int(value) else str(value)
-
-
-def _fit_target(
-    preprocessing: Preprocessing,
-    source: Source,
-    target: Sequence[str] | np.ndarray,
-    loss: str,
-    train_rows: np.ndarray,
-) -> None:
-    numbers = _numbers(target)
-    if numbers is not None and not np.isfinite(numbers).all():
-        row = int(np.argmin(np.isfinite(numbers).reshape(len(numbers), -1).all(axis=1)))
-        raise ValueError(f"{source.where(row)}: the target is {numbers[row]}, a finite number is needed")
-    dense = numbers is not None and numbers.ndim > 1
-    if (loss in CLASSIFIERS and not dense) or numbers is None or source.has_classes:
-        preprocessing.classes = class_names(target)
-        if len(preprocessing.classes) < 2:
-            raise ValueError(f"train: the target has one class only, {preprocessing.classes[0]!r}")
+def _fit_output(preprocessing: Preprocessing, target: Target, loss: str, train: np.ndarray) -> None:
+    preprocessing.classes = list(target.classes)
     if loss == "binary_cross_entropy_with_logits":
-        if len(preprocessing.classes) != 2:
-            raise ValueError(f"train: {loss} needs two classes, the target has {len(preprocessing.classes)}")
+        if len(target.classes) != 2:
+            raise ValueError(f"train: {loss} needs two classes, the target has {len(target.classes)}")
         preprocessing.output = "logit"
     elif loss == "cross_entropy":
         preprocessing.output = "logits"
-    elif not preprocessing.classes and not dense:
-        assert numbers is not None
-        part = numbers[train_rows].astype(np.float64)
-        preprocessing.target_mean = float(part.mean())
-        preprocessing.target_scale = float(part.std()) or 1.0
+    elif target.values is not None and target.values.ndim == 1:
+        preprocessing.target_decimal, preprocessing.target_thousands = target.format
+        part = target.values[train].astype(np.float64)
+        with np.errstate(over="ignore"):
+            mean, scale = float(part.mean()), float(part.std()) or 1.0
+        if not np.isfinite([mean, scale]).all():
+            raise ValueError(f"train: the target has numbers too large to standardise, {abs(part).max():g}")
+        preprocessing.target_mean, preprocessing.target_scale = mean, scale
 
 
-def _fit_features(
-    preprocessing: Preprocessing, source: Source, config: Mapping[str, Any], train_rows: np.ndarray
-) -> None:
-    standardise = config["standardise"]
-    if source.table is not None:
-        preprocessing.target = config["target"]
-        left_out = {config["target"], *config["drop"]}
-        for name in (*config["drop"], *config["categorical"]):
-            source.table.index(name)
-        columns = [name for name in source.table.header if name not in left_out]
-        if not columns:
-            raise ValueError(f"{source.table.path}: no column is left beside the target")
-        preprocessing.fit_table(source.table, columns, config["categorical"])
-        if standardise:
-            preprocessing.fit_scale(preprocessing.encode_table(source.table)[0][train_rows])
-    elif standardise and source.scale is not None:
+def _fit_scale(source: Source, preprocessing: Preprocessing, train: np.ndarray) -> None:
+    if source.scale is not None:
         preprocessing.mean, preprocessing.scale = [0.0], [float(source.scale)]
-    elif standardise:
+    elif source.table is not None:
+        _fit_to(source, preprocessing, _encoded(source, preprocessing, "float64")[0][train], train)
+    else:
         assert source.X is not None
-        _check_features(source, preprocessing, source.X, "float64")
-        preprocessing.fit_scale(source.X[train_rows].astype(np.float64))
+        preprocessing.standardise(source.X, where=source.where)  # an error if a number is not finite
+        _fit_to(source, preprocessing, source.X[train].astype(np.float64), train)
 
 
-def check_options(source: Source, said: Mapping[str, Any]) -> None:
-    """Refuse options that the user gave (a subset of the config) and that have no effect with this data."""
+def _fit_to(source: Source, preprocessing: Preprocessing, X: np.ndarray, train: np.ndarray) -> None:
+    """Preprocessing.fit_scale of the training rows; an error names the row with the largest number."""
+    try:
+        preprocessing.fit_scale(X)
+    except ValueError as error:
+        with np.errstate(over="ignore"):
+            feature = int(np.isfinite(X.std(axis=0)).argmin())
+        row = int(train[abs(X[:, feature]).argmax()])
+        raise ValueError(f"{source.where(row)}: {error}") from None
+
+
+def _encoded(source: Source, preprocessing: Preprocessing, dtype: str) -> tuple[np.ndarray, np.ndarray]:
+    """The features of all rows, and which rows are kept."""
+    if source.table is not None:
+        if not preprocessing.columns:
+            raise ValueError(f"{source}: the model was trained on arrays, not on a table")
+        said = NumberFormat.said(source.decimal, source.thousands)
+        return encode_table(source.table, preprocessing, dtype, said)
+    if preprocessing.columns:
+        names = shown_names([column["name"] for column in preprocessing.columns])
+        raise ValueError(
+            f"{source}: the model was trained on a table with the columns {names}, not on arrays"
+        )
+    assert source.X is not None
+    expected = len(preprocessing.mean)
+    if expected > 1 and source.X.shape[1] != expected:
+        raise ValueError(f"{source}: X has {source.X.shape[1]} features, the model was trained on {expected}")
+    X = preprocessing.standardise(source.X, dtype, source.where)
+    return X, np.ones(len(X), bool)
 
 
 def features(
-    source: Source, preprocessing: Preprocessing, dtype: str | None = None
+    source: Source, preprocessing: Preprocessing, dtype: str = "float64"
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The network's input: X (kept rows, features) and kept (N,) bool, False where the model drops a row.
+    """The network's input: X (kept rows, features) and kept (N,) bool, False for a row that gets no answer.
 
     Args:
         source: the data.
         preprocessing: the model's.
         dtype: the network's; numbers beyond it are refused with their row and column.
+
+    Raises:
+        ValueError: the data does not fit the model; with the line and the column, where it is a table.
     """
-    X = _encoded(source, preprocessing)
-    if dtype is not None:
-        _check_features(source, preprocessing, X, dtype)
-    return X, np.ones(len(source), bool)
+    X, kept = _encoded(source, preprocessing, dtype)
+    return (X if kept.all() else X[kept]), kept
 
 
 def examples(
@@ -229,93 +256,55 @@ def examples(
     target: str | None = None,
     part: str = "all",
     settings: Mapping[str, Any] | None = None,
-    dtype: str | None = None,
+    dtype: str = "float64",
 ) -> tuple[np.ndarray, np.ndarray]:
-    """X (kept rows, features) and what the loss compares with, to measure a model.
+    """X (rows, features) and what the loss compares with, to measure a model. Rows that get no answer are left out.
 
     Args:
         source: the data.
         preprocessing: the model's.
         loss: the loss's name.
         target: the table's target column, where it is not named as in training.
-        part: "all" (a validation part of the data's own included) or "validation".
-        settings: of the run, for its validation part.
+        part: "all" (with the validation part that the data has of its own) or "validation".
+        settings: of the run, for the rows that it held out.
         dtype: the network's.
+
+    Raises:
+        ValueError: the data does not fit the model; there is no such part.
     """
-    if source.table is not None:
-        raw: list[str] | np.ndarray = source.table.column(target or preprocessing.target)
-    elif source.y is not None:
-        raw = as_target(source.y)
+    held_out = source.validation_part()
+    if part == "validation" and held_out is not None:
+        return examples(held_out, preprocessing, loss, dtype=dtype)
+    found = read_target(source, preprocessing, target)
+    X, kept = _encoded(source, preprocessing, dtype)
+    if part == "validation":
+        rows = _held_out(source, preprocessing, found, settings)
     else:
-        raise ValueError("evaluate: the data has no targets")
-    X, _ = features(source, preprocessing, dtype)
-    y = targets(raw, preprocessing, loss, source.where)
-    if part == "all":
-        return X, y
+        rows = np.flatnonzero(kept & _answered(source, preprocessing, found))
+        if len(rows) == 0:
+            raise ValueError(f"evaluate: {source}: every row has a missing value")
+    y = encode_target(found, preprocessing, loss, rows, source.where)
+    if part == "validation" or held_out is None:
+        return X[rows], y
+    X_val, y_val = examples(held_out, preprocessing, loss, dtype=dtype)
+    return np.concatenate([X[rows], X_val]), np.concatenate([y, y_val])
+
+
+def _answered(source: Source, preprocessing: Preprocessing, found: Target) -> np.ndarray:
+    """The rows whose target is known; the others are an error unless the model drops rows."""
+    if not found.known.all() and not any(column["missing"] == "drop" for column in preprocessing.columns):
+        row = int(np.argmin(found.known))
+        raise ValueError(f"{source.where(row)}: the target is missing; fill it in or leave the row out")
+    return found.known
+
+
+def _held_out(
+    source: Source, preprocessing: Preprocessing, found: Target, settings: Mapping[str, Any] | None
+) -> np.ndarray:
     if settings is None:
         raise ValueError("evaluate: the model does not say how its data was split")
-    if source.X_val is not None and source.y_val is not None:
-        return preprocessing.standardise(source.X_val), targets(as_target(source.y_val), preprocessing, loss)
     if source.fingerprint() != settings["fingerprint"]:
-        raise ValueError("evaluate: the data is not what the model was trained on")
-    rows = split_rows(len(X), settings["validation"], settings["seed"])[1]
-    return X[rows], y[rows]
-
-
-def _encoded(source: Source, preprocessing: Preprocessing) -> np.ndarray:
-    if source.table is not None:
-        if not preprocessing.columns:
-            raise ValueError(f"{source.table.path}: the model was trained on arrays, not on a table")
-        return preprocessing.encode_table(source.table)[0]
-    if preprocessing.columns:
-        names = ", ".join(column["name"] for column in preprocessing.columns)
-        raise ValueError(f"the model was trained on a table with the columns {names}, not on arrays")
-    assert source.X is not None
-    return preprocessing.standardise(source.X)
-
-
-def _check_features(source: Source, preprocessing: Preprocessing, X: np.ndarray, dtype: str) -> None:
-    """Every number must be finite in the network's dtype; here its row in the file is still known."""
-    with np.errstate(over="ignore"):
-        finite = np.isfinite(X.astype(dtype))
-    if finite.all():
-        return
-    row, feature = (int(place) for place in np.argwhere(~finite)[0])
-    name = "X"
-    for column in preprocessing.columns:
-        width = max(1, len(column["categories"]))
-        if feature < width:
-            name = f"column {column['name']!r}"
-            break
-        feature -= width
-    raise ValueError(f"{source.where(row)}: {name} has NaN or infinity, or a number beyond {dtype}")
-
-
-def targets(
-    target: Sequence[str] | np.ndarray,
-    preprocessing: Preprocessing,
-    loss: str,
-    where: Callable[[int], str] = "row {}".format,
-    kept: np.ndarray | None = None,
-) -> np.ndarray:
-    """What the loss compares with: class indices, 0 and 1, one-hot rows, or standardised numbers.
-
-    Args:
-        target: all targets, one per row.
-        preprocessing: the model's.
-        loss: the loss's name.
-        where: tells a row's place in the data, for errors.
-        kept: (N,) bool, the rows whose targets are needed; None for all.
-    """
-    if preprocessing.classes:
-        names = [_text(value) for value in target.tolist()] if isinstance(target, np.ndarray) else target
-        labels = preprocessing.labels(names, where)
-        if loss == "cross_entropy":
-            return labels
-        if preprocessing.output == "logit":
-            return labels.astype(np.float64)
-        return np.eye(len(preprocessing.classes))[labels]
-    numbers = _numbers(target)
-    if numbers is None:
-        raise ValueError("the target holds text, the model gives numbers")
-    return (numbers - preprocessing.target_mean) / preprocessing.target_scale
+        raise ValueError(f"evaluate: {source} is not the data that the model was trained on")
+    if not settings["validation"]:
+        raise ValueError(f"evaluate: the run held out no rows to validate, its {option('validation')} was 0")
+    return _known_split(source, preprocessing, found, settings).validation

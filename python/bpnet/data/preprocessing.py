@@ -11,16 +11,8 @@ from typing import Any
 import numpy as np
 
 from bpnet import _core
-from bpnet.data.table import Table
 
 __all__ = ["Preprocessing"]
-
-# A column of text that is mostly numbers is a column of numbers with mistakes in it.
-_MOSTLY = 0.9
-_MOST_CATEGORIES = 1000
-# How tables say that there is no number.
-_ABSENT = ("na", "n/a", "null", "none", "?", "-")
-
 
 # A column's options that are not asked for; a model file leaves them out.
 _COLUMN: dict[str, Any] = {
@@ -124,14 +116,6 @@ class Preprocessing:
 
     # Inputs.
 
-    def fit_table(self, table: Table, features: Sequence[str], categorical: Sequence[str]) -> None:
-        """Decide which columns are numbers and which are categories. Every row counts, so that no
-        category is first met after training."""
-        self.columns = [
-            {**_COLUMN, "name": name, "categories": _categories(table, name, name in categorical)}
-            for name in features
-        ]
-
     def fit_scale(self, X: np.ndarray) -> None:
         """mean and scale from the training rows (N, features); features that say 0 or 1 stay, a constant
         one keeps scale 1.
@@ -146,7 +130,7 @@ class Preprocessing:
             raise ValueError(
                 f"{self._feature_name(int(np.argmin(finite)))} has numbers too large to standardise"
             )
-        keep = _core.indicators(self._json()) if self.columns else np.zeros(X.shape[1], bool)
+        keep = _core.features(self._json())[1] if self.columns else np.zeros(X.shape[1], bool)
         self.mean = np.where(keep, 0.0, mean).tolist()
         self.scale = np.where(keep | (scale <= 1e-12 * np.abs(mean)), 1.0, scale).tolist()
 
@@ -174,13 +158,6 @@ class Preprocessing:
         with _rows_named(where):
             return _core.encode_columns(self._json(), columns, np.dtype(dtype).name)
 
-    def encode_table(
-        self, table: Table, dtype: str | np.dtype[Any] = "float64"
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """encode() of the table's columns, found by name."""
-        columns = [table.column(column["name"]) for column in self.columns]
-        return self.encode(columns, dtype, table.where)
-
     def standardise(
         self,
         X: np.ndarray,
@@ -192,36 +169,19 @@ class Preprocessing:
         Raises:
             ValueError: a number is not finite in the network's dtype; with the row's place.
         """
-        flat = np.ascontiguousarray(X, dtype=np.float64).reshape(len(X), -1)
         with _rows_named(where):
-            return _core.standardise(self._json(), flat, np.dtype(dtype).name).reshape(X.shape)
+            return _core.standardise(self._json(), _rows(X), np.dtype(dtype).name).reshape(X.shape)
 
     def _json(self) -> str:
         return json.dumps(self.describe())
 
     def _feature_name(self, feature: int) -> str:
-        for column in self.columns:
-            width = len(_core.indicators(json.dumps({"columns": [_without(column, _COLUMN)]})))
-            if feature < width:
-                return f"column {column['name']!r}"
-            feature -= width
-        return f"feature {feature}"
+        if not self.columns:
+            return f"feature {feature}"
+        column_of, _ = _core.features(self._json())
+        return f"column {self.columns[column_of[feature]]['name']!r}"
 
     # Targets and answers.
-
-    def labels(
-        self, values: Sequence[str] | np.ndarray, where: Callable[[int], str] = "row {}".format
-    ) -> np.ndarray:
-        """Class indices (N,) of class names; ``where`` tells an error's place from its row."""
-        index = {name: place for place, name in enumerate(self.classes)}
-        found = []
-        for row, value in enumerate(values):
-            if str(value) not in index:
-                raise ValueError(
-                    f"{where(row)}: the class {str(value)!r} is not one of {', '.join(self.classes)}"
-                )
-            found.append(index[str(value)])
-        return np.array(found, dtype=np.int64)
 
     def probabilities(self, outputs: np.ndarray) -> np.ndarray:
         """(N, classes) float64 from the raw outputs (N, outputs) of a classifier.
@@ -229,15 +189,15 @@ class Preprocessing:
         Raises:
             ValueError: it was not trained with a cross-entropy, or an output is not finite.
         """
-        return _core.probabilities(self.output, _double(outputs))
+        return _core.probabilities(self.output, _rows(outputs))
 
     def decide(self, outputs: np.ndarray) -> np.ndarray:
         """Class indices (N,) int64 from the raw outputs (N, outputs) of a classifier."""
-        return _core.decide(self.output, _double(outputs))
+        return _core.decide(self.output, _rows(outputs))
 
     def values(self, outputs: np.ndarray) -> np.ndarray:
         """(N, outputs) float64 in the target's unit from the raw outputs (N, outputs) of a regression."""
-        return _core.rescale(self.target_mean, self.target_scale, _double(outputs))
+        return _core.rescale(self.target_mean, self.target_scale, _rows(outputs))
 
 
 def _without(options: Mapping[str, Any], usual: Mapping[str, Any]) -> dict[str, Any]:
@@ -245,8 +205,9 @@ def _without(options: Mapping[str, Any], usual: Mapping[str, Any]) -> dict[str, 
     return {name: value for name, value in options.items() if name not in usual or value != usual[name]}
 
 
-def _double(outputs: np.ndarray) -> np.ndarray:
-    return np.ascontiguousarray(outputs, dtype=np.float64).reshape(len(outputs), -1)
+def _rows(array: np.ndarray) -> np.ndarray:
+    """(N, …) as (N, numbers) float64."""
+    return np.ascontiguousarray(array, dtype=np.float64).reshape(len(array), math.prod(array.shape[1:]))
 
 
 @contextlib.contextmanager
@@ -259,54 +220,3 @@ def _rows_named(where: Callable[[int], str]) -> Iterator[None]:
         if not head.startswith("row "):
             raise
         raise type(error)(f"{where(int(head.removeprefix('row ')))}: {rest}") from None
-
-
-def _number(text: str) -> float | None:
-    try:
-        return float(text)
-    except ValueError:
-        return None
-
-
-def holds_numbers(table: Table, name: str) -> bool:
-    """True for a column of finite numbers, False for one of text. A hole, a number that is not finite,
-    and a text among numbers are errors, with their line."""
-    fields = table.column(name)
-    numbers = [_number(field) for field in fields]
-    wrong = [row for row, number in enumerate(numbers) if number is None]
-    absent = [row for row in wrong if fields[row].lower() in _ABSENT]
-    if absent and len(absent) == len(wrong) < len(fields):
-        raise ValueError(
-            f"{table.where(absent[0])}: column {name!r} is {fields[absent[0]]!r}, a number is missing; "
-            f"fill it in or leave the row out, or say --categorical {name}"
-        )
-    for row, field in enumerate(fields):
-        if field == "":
-            raise ValueError(f"{table.where(row)}: column {name!r} is empty; fill it in or leave the row out")
-    if len(wrong) > (1 - _MOSTLY) * len(fields):
-        return False
-    if wrong:
-        raise ValueError(
-            f"{table.where(wrong[0])}: column {name!r} is {fields[wrong[0]]!r}, but nearly all others are "
-            f"numbers; mend it, or say --categorical {name}"
-        )
-    for row, number in enumerate(numbers):
-        if number is not None and not math.isfinite(number):
-            raise ValueError(
-                f"{table.where(row)}: column {name!r} is {fields[row]!r}, a finite number is needed"
-            )
-    return True
-
-
-def _categories(table: Table, name: str, categorical: bool) -> list[str]:
-    """The sorted categories of a column of text, or [] for a column of numbers."""
-    if not categorical and holds_numbers(table, name):
-        return []
-    fields = table.column(name)
-    categories = sorted(set(fields))
-    if len(categories) > _MOST_CATEGORIES:
-        raise ValueError(
-            f"{table.path}: column {name!r} has {len(categories)} different texts, at most {_MOST_CATEGORIES} "
-            f"categories are possible; leave it out with --drop {name}"
-        )
-    return categories

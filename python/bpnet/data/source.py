@@ -14,6 +14,7 @@ from bpnet.data.frames import to_rows, to_target
 from bpnet.data.idx import find_idx, labels_beside, no_labels, read_idx, read_idx_pair
 from bpnet.data.npz import check_samples, check_targets, read_npz_parts
 from bpnet.data.table import Table
+from bpnet.options import option
 
 # What bytes of images are divided by, and the digits' grey levels.
 _BYTES, _DIGITS = 255, 16
@@ -79,9 +80,12 @@ class Source:
             return self.table.where(row)
         return f"{self.path}, row {row}" if self.path else f"row {row}"
 
-    def where_in_validation(self, row: int) -> str:
-        """The place of a row of the validation part, for messages."""
-        return f"{self}, {self.validation or 'validation'} row {row}"
+    def validation_part(self) -> Source | None:
+        """The data's own validation part, or None."""
+        if self.X_val is None or self.y_val is None:
+            return None
+        where = f"{self.path}, {self.validation}" if self.validation else self.path
+        return Source(X=self.X_val, y=self.y_val, has_classes=self.has_classes, path=where)
 
     def fingerprint(self) -> str:
         """A checksum of all the data, so that a resumed run is given what it was begun with."""
@@ -123,22 +127,22 @@ def open_source(
         return data
     source = _open(data, labels, encoding, delimiter, need_y)
     if source.table is None:
-        for option, value in (("--decimal", decimal), ("--thousands", thousands)):
+        for name, value in (("decimal", decimal), ("thousands", thousands)):
             if value is not None:
-                raise ValueError(f"{source}: {option} is for tables, the data is arrays")
+                raise ValueError(f"{source}: {option(name)} is for tables, the data is arrays")
     source.decimal, source.thousands = decimal, thousands
     return source
 
 
 def _open(data: Any, labels: Any, encoding: str | None, delimiter: str | None, need_y: bool) -> Source:
-    is_path = isinstance(data, (str, os.PathLike))
-    name = os.fspath(data) if is_path else ""
+    is_path = isinstance(data, (str, bytes, os.PathLike))
+    name = os.fsdecode(data) if is_path else ""
     kind = _kind(name) if is_path else "rows"
     if labels is not None and kind != "idx":
-        raise ValueError(f"{name or 'the rows'}: --labels is for IDX images")
-    for option, value in (("--encoding", encoding), ("--delimiter", delimiter)):
+        raise ValueError(f"{name or 'the rows'}: {option('labels')} is for IDX images")
+    for given, value in (("encoding", encoding), ("delimiter", delimiter)):
         if value is not None and kind != "csv":
-            raise ValueError(f"{name or 'the rows'}: {option} is for CSV files")
+            raise ValueError(f"{name or 'the rows'}: {option(given)} is for CSV files")
     if kind == "rows":
         return _rows(data)
     if kind == "csv":
@@ -148,6 +152,7 @@ def _open(data: Any, labels: Any, encoding: str | None, delimiter: str | None, n
     if kind == "digits":
         X, y = digits()
         return Source(X=X, y=y, scale=_DIGITS, has_classes=True)
+    labels = None if labels is None else os.fsdecode(labels)
     return _idx_folder(name, labels, need_y) if os.path.isdir(name) else _idx(name, labels, need_y)
 
 

@@ -7,22 +7,23 @@ import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import numpy as np
-
 from bpnet import checks
+from bpnet.console import escaped, say
 from bpnet.data.images import (
     Augmentation,
     ImageAugmenter,
     ImageFolder,
-    ImageStatistics,
     PackedImages,
     pack_images,
 )
 from bpnet.data.images.batches import ImageBatches, ImageSource
 from bpnet.network import Network
 from bpnet.optimizers import SGD, Optimizer
+from bpnet.options import option
+from bpnet.output_files import check_folder, check_outputs
+from bpnet.photographs import augmenter_of, labels_by_name, open_images
 from bpnet.progress_bar import new_bar
-from bpnet.recipes.images import ImageRun, measuring_batches
+from bpnet.recipes.images import PICTURES, ImageRun, measuring_batches
 from bpnet.schedules import ReduceLROnPlateau
 from bpnet.training import Trainer
 
@@ -40,6 +41,9 @@ DEFAULTS: dict[str, Any] = {
     "seed": 0,
     "size": 256,
 }
+
+# The networks that models.alexnet makes.
+VARIANTS = ("paper", "krizhevsky", "caffe", "caffenet", "torchvision")
 
 # How the biases are updated, as options of SGD.
 BIASES: dict[str, dict[str, Any]] = {
@@ -70,6 +74,7 @@ def alexnet(
     seed: int | None = None,
     save: str | os.PathLike[str] | None = None,
     resume: str | os.PathLike[str] | None = None,
+    overwrite: bool = False,
     plot: str | os.PathLike[str] | None = None,
     on_error: str = "skip",
     threads: int | None = None,
@@ -99,6 +104,7 @@ def alexnet(
         save: the run's file, written after each epoch and on Ctrl-C.
         resume: a run's file to go on with, bit-exactly, amid an epoch too; it is ``save`` as well unless
             that is given. The run goes on as it was begun; only ``epochs`` may change.
+        overwrite: let ``save`` replace a file that is there, with its hours of work.
         plot: a folder for ``curves.png`` and ``filters.png`` (matplotlib, the extra ``plots``).
         on_error: ``"raise"`` makes the first bad file an error; else they are passed over, and listed by the
             sources' ``problems``.
@@ -126,11 +132,9 @@ def alexnet(
         "size": size,
     }
     said = {name: value for name, value in said.items() if value is not None}
-    if plot is not None:
-        from bpnet.plots import require_matplotlib
-
-        require_matplotlib()
+    path = save if save is not None else resume
     _check_company(said, network, optimizer, resume)
+    _check_files(train, test, packed, path, resume, overwrite, plot)
     if resume is not None:
         trainer = Trainer.load(resume, backend)
         settings = _known_settings(resume, trainer, said)
@@ -148,11 +152,13 @@ def alexnet(
     else:
         trainer, augmenter = _begin(source, settings, network, optimizer, backend, verbose)
     labels = None if measured is None else labels_by_name(measured, source.classes)
+    if plot is not None:
+        os.makedirs(plot, exist_ok=True)
     run = ImageRun(
         trainer,
         ImageBatches(source, augmenter, settings["batch_size"]),
         None if measured is None else measuring_batches(measured, augmenter, labels),
-        save if save is not None else resume,
+        path,
         plot,
         verbose,
         on_epoch_end,
@@ -165,13 +171,45 @@ def alexnet(
     return run
 
 
+def _check_files(
+    train: Any, test: Any, packed: Any, path: Any, resume: Any, overwrite: bool, plot: Any
+) -> None:
+    """Every file that is written, before work begins."""
+    goes_on = resume is not None and os.path.realpath(path) == os.path.realpath(resume)
+    inputs = {"the training photographs": train, "the test photographs": test}
+    inputs = {name: value for name, value in inputs.items() if isinstance(value, (str, os.PathLike))}
+    if not goes_on:
+        inputs[option("resume")] = resume
+    outputs = {option("save"): path}
+    if packed is not None and os.path.exists(packed):
+        inputs[option("packed")] = packed
+    else:
+        outputs[option("packed")] = packed
+    if plot is not None:
+        from bpnet.plots import require_matplotlib
+
+        require_matplotlib()
+        check_folder(option("plot"), plot)
+        if os.path.isdir(plot):
+            outputs |= {f"{name} of {option('plot')}": os.path.join(plot, name) for name in PICTURES}
+    check_outputs(outputs, inputs)
+    if overwrite and (path is None or goes_on):
+        raise ValueError(
+            f"alexnet: {option('overwrite')} is for {option('save')}, which replaces no other file"
+        )
+    if path is not None and os.path.exists(path) and not goes_on and not overwrite:
+        raise ValueError(
+            f"alexnet: {os.fspath(path)} is there already; {option('resume', os.fspath(path))} goes on with it, "
+            f"{option('overwrite', True)} replaces it"
+        )
+
+
 def _announce(run: ImageRun, source: ImageSource, measured: ImageSource | None) -> None:
     test = "" if measured is None else f", testing on {len(measured):,}"
-    print(
+    say(
         f"training on {len(source):,} photographs of {len(source.classes)} classes{test}; "
         f"{run.network.parameter_count:,} parameters, batches of {run.batches.batch_size}, "
-        f"rate {run.trainer.learning_rate:g}",
-        flush=True,
+        f"rate {run.trainer.learning_rate:g}"
     )
 
 
@@ -188,9 +226,9 @@ def _check_company(said: Mapping[str, Any], network: Any, optimizer: Any, resume
 
 def _check(settings: dict[str, Any]) -> None:
     for name in ("epochs", "batch_size", "size"):
-        settings[name] = checks.whole("alexnet", name, settings[name])
+        settings[name] = checks.whole("alexnet", option(name), settings[name])
     settings["seed"] = checks.seed("alexnet", settings["seed"])
-    settings["patience"] = checks.whole("alexnet", "patience", settings["patience"], least=0)
+    settings["patience"] = checks.whole("alexnet", option("patience"), settings["patience"], least=0)
     if settings["biases"] is None:
         settings["biases"] = _BIASES_OF.get(settings["variant"], "as-weights")
     if settings["biases"] not in BIASES:
@@ -215,23 +253,9 @@ def _known_settings(path: Any, trainer: Trainer, said: Mapping[str, Any]) -> dic
             settings[name] = value
         elif value != settings[name]:
             raise ValueError(
-                f"alexnet: {name} is {value} but the run was begun with {settings[name]}; a run goes on as it was"
+                f"alexnet: {option(name)} is {value} but the run was begun with {settings[name]}; a run goes on as it was"
             )
     return settings
-
-
-def open_images(
-    source: ImageSource | str | os.PathLike[str],
-    size: int,
-    threads: int | None = None,
-    on_error: str = "skip",
-) -> ImageSource:
-    """The source itself, a folder, or a packed file."""
-    if isinstance(source, (ImageFolder, PackedImages)):
-        return source
-    if os.path.isdir(source):
-        return ImageFolder(source, size, threads, on_error)
-    return PackedImages(source, on_error)
 
 
 def _open_training(
@@ -267,7 +291,8 @@ def _packed_before(folder: ImageFolder, packed: PackedImages) -> PackedImages:
 
 def _same_photographs(path: Any, source: ImageSource, settings: Mapping[str, Any]) -> None:
     if isinstance(source, ImageFolder):
-        source.leave_out(settings["left_out"])
+        left_out = set(settings["left_out"])
+        source.leave_out([file for file in source.files if escaped(file) in left_out])
     if source.fingerprint() != settings["fingerprint"]:
         raise ValueError(
             f"alexnet: {source.path} does not hold the photographs that the run in {os.fspath(path)} was begun with"
@@ -301,7 +326,7 @@ def _begin(
     network.preprocessing = augmenter.preprocessing(source.classes)
     trainer = Trainer(network, "cross_entropy", optimizer or _optimizer(settings), settings["seed"])
     kept = set(source.files)
-    settings["left_out"] = [file for file in before if file not in kept]
+    settings["left_out"] = [escaped(file) for file in before if file not in kept]
     settings["fingerprint"] = source.fingerprint()
     trainer.notes["alexnet"] = settings
     return trainer, augmenter
@@ -322,26 +347,3 @@ def _optimizer(settings: Mapping[str, Any]) -> SGD:
         lr_in_velocity=True,
         **BIASES[settings["biases"]],
     )
-
-
-def augmenter_of(network: Network, augmentation: Augmentation | None = None) -> ImageAugmenter:
-    """The augmenter that a model's preprocessing describes."""
-    image = (network.preprocessing or {}).get("image")
-    if image is None:
-        raise ValueError("alexnet: the model was not trained on photographs; it keeps no mean image")
-    return ImageAugmenter(
-        ImageStatistics.from_description(image), image["crop"], augmentation, image["centre_mean"]
-    )
-
-
-def labels_by_name(source: ImageSource, classes: list[str]) -> np.ndarray:
-    """The source's labels as indices of ``classes``."""
-    places = {name: index for index, name in enumerate(classes)}
-    present = set(source.labels.tolist())
-    unknown = [name for index, name in enumerate(source.classes) if name not in places and index in present]
-    if unknown:
-        raise ValueError(
-            f"test: the class {unknown[0]!r} of {source.path} is not one of the model's, {', '.join(classes)}"
-        )
-    table = np.array([places.get(name, -1) for name in source.classes], dtype=np.int64)
-    return table[source.labels]

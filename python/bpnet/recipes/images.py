@@ -14,7 +14,7 @@ from bpnet.data.images.batches import ImageBatches, ImageSource
 from bpnet.data.images.folder import ImageProblem
 from bpnet.exclusive import alone
 from bpnet.network import Network
-from bpnet.progress_bar import new_bar
+from bpnet.photographs import log_softmax, ten_view_test
 from bpnet.training import Callback, Checkpoint, History, Trainer
 from bpnet.training.callbacks import as_callback
 from bpnet.training.loop import Loop
@@ -22,7 +22,9 @@ from bpnet.training.sources import Source
 
 # Photographs that are looked at together outside training: few, so that Ctrl-C is handled soon.
 _TEST_BATCH = 32
-_TEN_VIEW_BATCH = 8
+
+# What is drawn in a run's folder of plots.
+PICTURES = CURVES, FILTERS = "curves.png", "filters.png"
 
 
 class PhotographSource(Source):
@@ -64,10 +66,10 @@ class _Drawing(Callback):
     def on_epoch_end(self, trainer: Trainer, epoch: int, metrics: Mapping[str, float]) -> None:
         from bpnet.plots import plot_filters
 
-        trainer.history.plot(os.path.join(self.folder, "curves.png"))
+        trainer.history.plot(os.path.join(self.folder, CURVES))
         filters = next(iter(trainer.network.state_dict().values()))
         if filters.ndim == 4 and filters.shape[1] == 3:
-            plot_filters(filters, os.path.join(self.folder, "filters.png"))
+            plot_filters(filters, os.path.join(self.folder, FILTERS))
 
 
 class ImageRun:
@@ -188,19 +190,13 @@ def _check_network(network: Network, augmenter: ImageAugmenter, classes: int) ->
         )
 
 
-def _log_softmax(outputs: np.ndarray) -> np.ndarray:
-    x = outputs.reshape(len(outputs), -1).astype(np.float64)
-    x = x - x.max(axis=1, keepdims=True)
-    return x - np.log(np.exp(x).sum(axis=1, keepdims=True))
-
-
 def _measure(network: Network, test: ImageBatches) -> dict[str, float]:
     """Mean loss and accuracy on the middle of each photograph."""
     loss, right, count = 0.0, 0, 0
     for batch in test.centre():
         if len(batch.labels) == 0:
             continue
-        scores = _log_softmax(network.forward(batch.x))
+        scores = log_softmax(network.forward(batch.x))
         loss -= float(scores[np.arange(len(scores)), batch.labels].sum())
         right += int((scores.argmax(axis=1) == batch.labels).sum())
         count += len(scores)
@@ -214,45 +210,3 @@ def measuring_batches(
 ) -> ImageBatches:
     """Batches of a size that suits measuring."""
     return ImageBatches(source, augmenter, _TEST_BATCH, labels)
-
-
-def ten_view_outputs(network: Network, views: np.ndarray) -> np.ndarray:
-    """(N, classes), the mean of the softmax outputs of views (N · 10, 3, crop, crop)."""
-    outputs = np.exp(_log_softmax(network.forward(views)))
-    return outputs.reshape(len(views) // 10, 10, -1).mean(axis=1)
-
-
-def ten_view_test(
-    network: Network,
-    source: ImageSource,
-    augmenter: ImageAugmenter,
-    labels: np.ndarray | None = None,
-    verbose: int = 1,
-) -> dict[str, float]:
-    """The test of Krizhevsky, Sutskever and Hinton 2012, section 4.1: the softmax outputs of ten views of each
-    photograph (four corners and the middle, and their mirror images) are averaged.
-
-    Returns:
-        ``top1`` and ``top5``, the fractions of photographs whose class is the likeliest, and among the five
-        likeliest; ``loss``, the mean −log of the averaged probability; ``count``, the photographs.
-    """
-    loss, first, five, count = 0.0, 0, 0, 0
-    batches = ImageBatches(source, augmenter, _TEN_VIEW_BATCH, labels)
-    bar = new_bar(verbose, len(source), " images", "testing")
-    try:
-        for batch in batches.ten_views():
-            bar.update(batch.visited)
-            if len(batch.labels) == 0:
-                continue
-            mean = ten_view_outputs(network, batch.x)
-            own = mean[np.arange(len(mean)), batch.labels]
-            better = (mean > own[:, None]).sum(axis=1)
-            loss -= float(np.log(np.maximum(own, 1e-300)).sum())
-            first += int((better < 1).sum())
-            five += int((better < 5).sum())
-            count += len(mean)
-    finally:
-        bar.close()
-    if count == 0:
-        raise ValueError(f"test: no photograph of {source.path} could be read")
-    return {"top1": first / count, "top5": five / count, "loss": loss / count, "count": count}

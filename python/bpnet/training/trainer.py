@@ -15,7 +15,7 @@ from bpnet._bridge import TRAINERS, dataset, finite_dataset, to_json
 from bpnet.evaluation import evaluate
 from bpnet.exclusive import alone
 from bpnet.losses import Loss, as_loss, loss_from, with_class_weight
-from bpnet.network import Network, load
+from bpnet.network import Network, load_network
 from bpnet.optimizers import Optimizer, as_optimizer, optimizer_from
 from bpnet.training.callbacks import Callback, as_callback, kept_state, take_state
 from bpnet.training.history import History
@@ -235,7 +235,7 @@ class Trainer:
         To go on as the run would have, fit with the same data, batch_size, shuffle and callbacks, and give the
         same reducer, which no file holds.
         """
-        network = load(path, backend)
+        network = load_network(path, backend)
         core, notes = TRAINERS[network.dtype.name].load(network._core, checks.path("load", path))
         trainer = cls.__new__(cls)
         trainer.network = network

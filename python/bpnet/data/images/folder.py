@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from bpnet import _core, checks
+from bpnet.console import escaped
 from bpnet.data.images.decode import BadImage, decode, require_pillow
 from bpnet.data.images.statistics import ImageStatistics, StatisticsSum
 
@@ -53,7 +54,7 @@ class ImageFolder:
             first an error.
 
     Attributes:
-        classes: the class folders' names, sorted: class k is the k-th.
+        classes: the class folders' names, sorted: class k is the k-th. Bytes that are not UTF-8 are escaped.
         files: paths below the folder, with ``/``, sorted within each class.
         labels: (N,) int64.
         problems: what was passed over so far.
@@ -88,7 +89,7 @@ class ImageFolder:
             if not found:
                 self._report(name, "the class folder holds no files")
             labels += [len(self.classes)] * len(found)
-            self.classes.append(name)
+            self.classes.append(escaped(name))
             self.files += found
         self.labels = np.array(labels, dtype=np.int64)
         if not self.classes:

@@ -19,6 +19,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from bpnet import _core
+from bpnet.console import escaped
 from bpnet.data.images.folder import ImageFolder, ImageProblem, check_on_error, fingerprint
 from bpnet.data.images.statistics import ImageStatistics, StatisticsSum
 from bpnet.output_files import replacing
@@ -278,4 +279,4 @@ def _read_names(path: str, text: np.ndarray) -> tuple[list[str], list[str], list
         sound = False
     if not sound:
         raise _core.FileFormatError(f"{path}: the names of its images are damaged")
-    return classes, files, problems
+    return [escaped(name) for name in classes], files, problems

@@ -1,0 +1,84 @@
+"""What commands share: types of options, and the parser that speaks in one line."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+from bpnet import _core
+
+
+class Parser(argparse.ArgumentParser):
+    """One whose errors are one line."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"bpnet: {message} ({self.prog} --help lists the options)\n")
+
+
+class Print(argparse.Action):
+    """Prints its text as it is, unlike argparse's "version", which folds long paths."""
+
+    def __init__(self, option_strings: Sequence[str], dest: str, const: str, help: str) -> None:
+        super().__init__(option_strings, dest=argparse.SUPPRESS, nargs=0, const=const, help=help)
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
+        print(self.const, flush=True)
+        parser.exit(0)
+
+
+def names(text: str) -> list[str]:
+    """Names as fields of a CSV line."""
+    return next(csv.reader([text], skipinitialspace=True), [])
+
+
+def widths(text: str) -> list[int]:
+    """``64,64``; nothing for none."""
+    try:
+        found = [int(width) for width in text.split(",")] if text else []
+    except ValueError:
+        found = [0]
+    if any(width < 1 for width in found):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a list of widths like 64,64")
+    return found
+
+
+def integer(text: str) -> int:
+    """An integer; its range is checked where it is used."""
+    try:
+        return int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not an integer") from None
+
+
+def number(text: str) -> float:
+    """A number; its range is checked where it is used."""
+    try:
+        return float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number") from None
+
+
+def at_least_one(text: str) -> int:
+    """An integer from 1."""
+    value = integer(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not an integer of at least 1")
+    return value
+
+
+def add_reading(parser: argparse.ArgumentParser) -> None:
+    """How files are read."""
+    parser.add_argument("--labels", metavar="FILE", help="the IDX labels, if not beside the images")
+    parser.add_argument("--encoding", metavar="NAME", help="of a CSV file (UTF-8)")
+    parser.add_argument("--delimiter", metavar="CHARACTER", help="of a CSV's fields (recognised)")
+
+
+def add_machine(parser: argparse.ArgumentParser) -> None:
+    """What computes."""
+    parser.add_argument("--threads", type=at_least_one, metavar="N", help="the result does not depend on it")
+    parser.add_argument("--backend", choices=_core.backends(), help="the best this processor runs")
+
+
+Commands = Any  # argparse's own type of sub-parsers is private

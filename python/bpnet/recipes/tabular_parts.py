@@ -1,0 +1,134 @@
+"""The layers, loss, optimizer and callbacks that a training's settings describe."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from bpnet import optimizers, schedules
+from bpnet.layers import ACTIVATIONS, Dropout, Layer, Linear
+from bpnet.losses import CrossEntropy, Huber, Loss, as_loss, with_class_weight
+from bpnet.optimizers import Optimizer
+from bpnet.options import option
+from bpnet.schedules import Schedule
+
+
+def hidden_and_output_layers(settings: Mapping[str, Any], outputs: int) -> list[Layer]:
+    """Linear, activation and dropout for each width, then Linear(outputs)."""
+    chain: list[Layer] = []
+    for width in settings["layers"]:
+        chain += [Linear(width), ACTIVATIONS.named("train", settings["activation"])]
+        if settings["dropout"]:
+            chain.append(Dropout(settings["dropout"]))
+    return [*chain, Linear(outputs)]
+
+
+def loss_settings(loss: Loss) -> dict[str, Any]:
+    """The settings that describe a loss object."""
+    described = loss.describe()
+    found = {"loss": described["name"]}
+    if described["name"] == "huber":
+        found["huber_delta"] = described["delta"]
+    if described["name"] == "cross_entropy":
+        found["label_smoothing"] = described["label_smoothing"]
+        found["class_weight"] = list(described["class_weight"]) or None
+    return found
+
+
+def loss_of(settings: Mapping[str, Any], classes: list[str], y: np.ndarray) -> Loss:
+    """The loss.
+
+    Args:
+        settings: of the training.
+        classes: the classes' names.
+        y: the training rows' targets, which balanced class weights count.
+    """
+    if settings["loss"] == "huber":
+        return Huber(delta=settings["huber_delta"])
+    if settings["loss"] != "cross_entropy":
+        return as_loss("train", settings["loss"])
+    loss = CrossEntropy(label_smoothing=settings["label_smoothing"])
+    weight = settings["class_weight"]
+    if weight is None:
+        return loss
+    labels = y if y.ndim == 1 else y.argmax(axis=1)
+    count = len(classes) or y.shape[-1]
+    if isinstance(weight, Mapping):
+        weight = _by_index(weight, classes)
+    elif not isinstance(weight, str) and len(weight) != count:
+        raise ValueError(
+            f"train: {option('class_weight')} has {len(weight)} weights, there are {count} classes"
+        )
+    return with_class_weight("train", loss, weight, labels, count)
+
+
+def _by_index(weight: Mapping[str, float], classes: list[str]) -> dict[int, float]:
+    index = {name: place for place, name in enumerate(classes)}
+    for name in weight:
+        if name not in index:
+            raise ValueError(
+                f"train: {option('class_weight')} names the class {name!r}, there are {', '.join(classes)}"
+            )
+    return {index[name]: value for name, value in weight.items()}
+
+
+def optimizer_of(settings: Mapping[str, Any], schedule: Schedule | None) -> Optimizer:
+    """The optimizer of the settings' name, with the options that were given."""
+    given = {
+        name: settings[name] for name in ("lr", "momentum", "weight_decay") if settings[name] is not None
+    }
+    make: Any = optimizers.FAMILY.classes[settings["optimizer"]]
+    return make(**given, schedule=schedule)
+
+
+def describe_optimizer(optimizer: Optimizer) -> dict[str, Any]:
+    """An optimizer object as a run file's settings keep it."""
+    return {**optimizer.describe(), "schedule": optimizer.schedule.describe()}
+
+
+def schedule_of(settings: Mapping[str, Any], given: Schedule | None = None) -> Schedule | None:
+    """``step:30:0.1``, ``multi_step:30,60:0.1``, ``exponential:0.95``, ``cosine``, ``plateau:0.1:10``, or the given
+    object; after the warm-up, where there is one."""
+    schedule = given if given is not None else _written(str(settings["schedule"]), settings["epochs"])
+    warmup = settings["warmup"]
+    return schedules.LinearWarmup(warmup, after=schedule) if warmup else schedule
+
+
+# What stands between the colons after a schedule's name.
+_PARTS: dict[str, tuple[tuple[str, Callable[[str], Any]], ...]] = {
+    "step": (("step_size", int), ("gamma", float)),
+    "multi_step": (("milestones", lambda part: [int(epoch) for epoch in part.split(",")]), ("gamma", float)),
+    "exponential": (("gamma", float),),
+    "cosine": (("T_max", int),),
+    "plateau": (("factor", float), ("patience", int)),
+}
+
+
+def _written(text: str, epochs: int) -> Schedule | None:
+    name, *parts = text.split(":")
+    if text == "constant":
+        return None
+    try:
+        return _named(name, parts, epochs)
+    except (KeyError, TypeError):
+        raise ValueError(
+            f"train: {option('schedule')} {text!r} is not one of constant, step:EPOCHS[:FACTOR], "
+            "multi_step:EPOCH,EPOCH…[:FACTOR], exponential:FACTOR, cosine[:EPOCHS], plateau[:FACTOR[:PATIENCE]]"
+        ) from None
+
+
+def _named(name: str, parts: list[str], epochs: int) -> Schedule:
+    """The schedule; a KeyError or TypeError for a name or parts that there are not, a ValueError of its own for
+    numbers that it does not take."""
+    if len(parts) > len(_PARTS[name]):
+        raise TypeError(parts)
+    options = {"T_max": epochs} if name == "cosine" else {}
+    for (key, read), part in zip(_PARTS[name], parts):
+        try:
+            options[key] = read(part)
+        except ValueError:
+            raise TypeError(part) from None
+    make: Any = schedules.FAMILY.classes[name]
+    return make(**options)
