@@ -43,7 +43,7 @@ def main(path: str) -> None:
     }
     for name, values in norms.items():
         print(f"{name}: first layer {values[0]:.2e}, last {values[-1]:.2e}")
-    plot_gradient_norms(norms, path)
+    plot_gradient_norms(norms, path=path)
     print(f"drawn in {path}")
 
 

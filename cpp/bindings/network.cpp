@@ -173,6 +173,7 @@ void register_one(py::module_& module, const char* name) {
       .def_property_readonly("input_shape", [](Self& s) { return to_tuple(s.network.input_shape()); })
       .def_property_readonly("output_shape", [](Self& s) { return to_tuple(s.network.output_shape()); })
       .def_property_readonly("parameter_count", [](Self& s) { return s.network.parameter_count(); })
+      .def_property_readonly("trained_count", [](Self& s) { return s.network.trained_count(); })
       .def_property_readonly("backend", [](Self& s) { return s.network.backend().name; })
       .def(
           "training_bytes", [](Self& s, std::size_t batch) { return s.network.training_bytes(batch); },

@@ -4,11 +4,12 @@ checked and held for it."""
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from bpnet import _core, arrays
+from bpnet import _core, arrays, frames
 from bpnet.losses import Loss
 
 #: A network and a data set of the core.
@@ -80,22 +81,47 @@ def dataset(
 
 
 def finite_dataset(
-    operation: str, core: CoreNetwork, X: Any, y: Any, loss: Loss, sample_weight: Any = None
+    operation: str,
+    core: CoreNetwork,
+    X: Any,
+    y: Any,
+    loss: Loss,
+    sample_weight: Any = None,
+    convert: bool = False,
 ) -> Dataset:
-    """A data set for whole epochs, whose numbers the core does not check again."""
-    data = dataset(operation, core, X, y, loss, sample_weight)
-    check_finite(operation, data)
+    """:func:`dataset` of finite numbers, which the core does not check again in whole epochs."""
+    names = frames.column_names(X)
+    if names is not None:  # once: a DataFrame is copied column by column
+        X = arrays.numeric(operation, "X", X, objects=True)
+    data = dataset(operation, core, X, y, loss, sample_weight, convert)
+    check_finite(operation, data, 0, X if names else None, names)
     return data
 
 
-def check_finite(operation: str, data: Dataset, first: int = 0) -> None:
-    """Raise a NumericError that names the first row of X or y that holds NaN or infinity; ``first`` is the number
-    of row 0."""
+def check_finite(
+    operation: str,
+    data: Dataset,
+    first: int = 0,
+    x: np.ndarray | None = None,
+    names: Sequence[Any] | None = None,
+) -> None:
+    """Raise a NumericError that names the first row of X or y that holds NaN or infinity.
+
+    Args:
+        first: the number of row 0.
+        x, names: X and the names of its columns, if it was a DataFrame; the column is named too then.
+    """
     for name, row in zip("Xy", data.bad_rows()):
-        if row is not None:
-            raise _core.NumericError(f"{operation}: {name} has NaN or infinity in row {first + row}")
+        if row is None:
+            continue
+        column = ""
+        if name == "X" and x is not None and names is not None:
+            column = f", column {names[int(np.argmin(np.isfinite(x[row])))]!r}"
+        raise _core.NumericError(f"{operation}: {name} has NaN or infinity in row {first + row}{column}")
 
 
-def check_finite_inputs(operation: str, x: np.ndarray, first: int = 0) -> None:
+def check_finite_inputs(
+    operation: str, x: np.ndarray, first: int = 0, names: Sequence[Any] | None = None
+) -> None:
     """check_finite for inputs (N, …) in the network's dtype that have no answers."""
-    check_finite(operation, _DATASETS[x.dtype.name](x, 1), first)
+    check_finite(operation, _DATASETS[x.dtype.name](x, 1), first, x, names)

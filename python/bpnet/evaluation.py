@@ -1,9 +1,14 @@
-"""A network's loss and accuracy over a data set, in evaluation mode."""
+"""A network in evaluation mode over many samples: its outputs, and its loss and accuracy."""
 
 from __future__ import annotations
 
-from bpnet._bridge import CoreNetwork, Dataset, to_json
+from collections.abc import Callable
+
+import numpy as np
+
+from bpnet._bridge import CoreNetwork, Dataset, inputs, to_json
 from bpnet.losses import Loss
+from bpnet.metrics import has_accuracy
 
 # predict and evaluate return to the interpreter, which handles Ctrl-C, after about this many multiply-adds of
 # linear layers, a tenth of a second on a slow machine; image layers, which use a weight many times, return within
@@ -15,6 +20,19 @@ def rows_at_once(core: CoreNetwork) -> int:
     """How many samples the core is given in one call."""
     least = 16 if len(core.input_shape) == 3 else 256
     return max(least, _PIECE // max(1, core.parameter_count))
+
+
+def in_pieces(core: CoreNetwork, X: np.ndarray, apply: Callable[[np.ndarray, int], np.ndarray]) -> np.ndarray:
+    """apply(rows, number of the first) over pieces of X, so that Ctrl-C is handled between them."""
+    rows = rows_at_once(core)
+    if X.ndim == 0 or len(X) <= rows:
+        return apply(X, 0)
+    return np.concatenate([apply(X[i : i + rows], i) for i in range(0, len(X), rows)])
+
+
+def outputs(operation: str, core: CoreNetwork, X: np.ndarray) -> np.ndarray:
+    """(N, *output_shape) for X (N, *input_shape), in the network's dtype."""
+    return in_pieces(core, X, lambda piece, _: core.forward(inputs(operation, core, piece)))
 
 
 def evaluate(core: CoreNetwork, data: Dataset, loss: Loss) -> dict[str, float]:
@@ -29,6 +47,6 @@ def evaluate(core: CoreNetwork, data: Dataset, loss: Loss) -> dict[str, float]:
         weight_sum += piece[1]
         correct += piece[2]
     result = {"loss": loss_sum / weight_sum if weight_sum else 0.0}
-    if loss.name in ("cross_entropy", "binary_cross_entropy_with_logits"):
+    if has_accuracy(loss):
         result["accuracy"] = correct / len(data)
     return result

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Iterable, Mapping
-from typing import Any, TypeVar
+from collections.abc import Iterable
+from typing import Any
 
-from bpnet import _core, checks
+from bpnet import checks
 from bpnet.arguments import by_position
-from bpnet.described import Described, Family, plain
+from bpnet.described import Family
 from bpnet.initializers import FAMILY as INITIALIZERS
-from bpnet.initializers import Initializer, initializer_from
+from bpnet.initializers import Initializer
+from bpnet.layer import FAMILY, Layer, as_layer
 
 __all__ = [
     "AdaptiveAvgPool2d",
@@ -38,85 +38,11 @@ __all__ = [
 ]
 
 
-_L = TypeVar("_L", bound="Layer")
-
-# The options that are one number, or (height, width).
-_EXTENTS = ("kernel_size", "stride", "padding", "dilation", "output_size")
-
-# The options that hold layers in a description.
-_WAYS = ("layers", "shortcut")
-
 # As deep as the core lets layers nest.
 _MOST_NESTING = 16
 
 #: Height and width: one number, or (height, width).
 Extent = int | tuple[int, int]
-
-
-class Layer(Described):
-    """A layer's description. It holds options and no numbers; the network holds those."""
-
-    name: str | None = None
-    _check = staticmethod(_core.check_layer)
-    # What a description leaves out where it is None or empty.
-    _optional = ("init", "bias_init", "shortcut")
-
-    def _set(self, **options: Any) -> None:
-        super()._set(**{name: _one_form(self.operation, name, value) for name, value in options.items()})
-
-    def named(self: _L, name: str) -> _L:
-        """The same layer with a name, which stands in for its index in the names of its parameters.
-
-        >>> bp.Network(2, [bp.Linear(1).named("fc")]).state_dict().keys()
-        dict_keys(['fc.weight', 'fc.bias'])
-
-        Raises:
-            ValueError: an empty name, or one with a dot. That no two layers side by side share a name is
-                the network's to check.
-        """
-        if not isinstance(name, str):
-            raise TypeError(f"layer: name is {name!r}, a string is needed")
-        if not name or "." in name:
-            raise ValueError(f"layer: name is {name!r}, a string without dots is needed")
-        named = copy.copy(self)
-        named.__dict__["name"] = name
-        return named
-
-    def describe(self) -> dict[str, Any]:
-        """The layer as a model file stores it."""
-        name = {} if self.name is None else {"name": self.name}
-        options = super().describe()
-        kept = {key: value for key, value in options.items() if value or key not in self._optional}
-        return {"type": type(self).__name__} | name | kept
-
-    @classmethod
-    def _from(cls: type[_L], options: Mapping[str, Any]) -> _L:
-        others = dict(options)
-        name = others.pop("name", None)
-        layer = super()._from({key: _option_from(key, value) for key, value in others.items()})
-        return layer if name is None else layer.named(name)
-
-    def __repr__(self) -> str:
-        return super().__repr__() + ("" if self.name is None else f".named({self.name!r})")
-
-    def _value(self) -> tuple[Any, ...]:
-        return (*super()._value(), self.name)
-
-
-def as_layer(operation: str, name: str, layer: Any) -> Layer:
-    """The layer, which was given as ``name``; an error for anything else."""
-    return FAMILY.given(operation, layer, name)
-
-
-def _one_form(operation: str, name: str, value: Any) -> Any:
-    """One number for two, and two for four, that mean the same, so that layers which compute the same are equal."""
-    value = plain(operation, name, value)
-    if name not in _EXTENTS or not isinstance(value, tuple) or any(type(each) is not int for each in value):
-        return value
-    if len(value) == 4 and operation == "conv2d":  # (top, bottom, left, right)
-        top, bottom, left, right = value
-        value = (top, left) if (top, left) == (bottom, right) else value
-    return value[0] if len(value) == 2 and value[0] == value[1] else value
 
 
 def _nested(operation: str, name: str, layers: Iterable[Layer]) -> list[Layer]:
@@ -144,13 +70,14 @@ class Sequential(Layer):
 
     Args:
         layers: at least one.
+        trainable: False freezes all layers within; see :class:`Layer`.
     """
 
     operation = "sequential"
 
     @by_position("one list: Sequential([Linear(8), Tanh()])")
-    def __init__(self, layers: Iterable[Layer]) -> None:
-        self._set(layers=_nested("sequential", "layers", layers))
+    def __init__(self, layers: Iterable[Layer], *, trainable: bool = True) -> None:
+        self._set(layers=_nested("sequential", "layers", layers), **_trainable("sequential", trainable))
 
 
 class Residual(Layer):
@@ -163,6 +90,7 @@ class Residual(Layer):
     Args:
         layers: at least one.
         shortcut: the other way, whose output must have the same shape.
+        trainable: False freezes all layers within; see :class:`Layer`.
 
     Raises:
         ValueError: the two ways give different shapes (from the network, which shows both).
@@ -171,10 +99,13 @@ class Residual(Layer):
     operation = "residual"
 
     @by_position()
-    def __init__(self, layers: Iterable[Layer], shortcut: Iterable[Layer] = ()) -> None:
+    def __init__(
+        self, layers: Iterable[Layer], shortcut: Iterable[Layer] = (), *, trainable: bool = True
+    ) -> None:
         self._set(
             layers=_nested("residual", "layers", layers),
             shortcut=_nested("residual", "shortcut", shortcut),
+            **_trainable("residual", trainable),
         )
 
 
@@ -198,6 +129,7 @@ class Parallel(Layer):
     Args:
         branches: at least one.
         merge: "sum" or "concat".
+        trainable: False freezes all layers within; see :class:`Layer`.
 
     Raises:
         ValueError: another ``merge``, or branches whose outputs do not fit together (from the network, which
@@ -208,14 +140,18 @@ class Parallel(Layer):
     _stored = {"branches": "layers"}
 
     @by_position()
-    def __init__(self, branches: Iterable[Layer | Iterable[Layer]], merge: str = "sum") -> None:
+    def __init__(
+        self, branches: Iterable[Layer | Iterable[Layer]], merge: str = "sum", *, trainable: bool = True
+    ) -> None:
         layers = [
             _branch(f"branches[{index}]", branch)
             for index, branch in enumerate(checks.items("parallel", "branches", branches))
         ]
         if not layers:
             raise ValueError("parallel: no branches given, at least one is needed")
-        self._set(branches=_nested("parallel", "branches", layers), merge=merge)
+        self._set(
+            branches=_nested("parallel", "branches", layers), merge=merge, **_trainable("parallel", trainable)
+        )
 
 
 def _branch(name: str, branch: Any) -> Layer:
@@ -234,6 +170,7 @@ class Linear(Layer):
         bias: whether there is a b.
         init: how W is drawn; ``None`` is PyTorch's U(−1/√in_features, 1/√in_features).
         bias_init: how b is drawn; ``None`` is the same.
+        trainable: False leaves W and b as they are; see :class:`Layer`.
 
     The input is flat, of shape (in_features,); put a :class:`Flatten` before it otherwise.
     """
@@ -248,9 +185,10 @@ class Linear(Layer):
         bias: bool = True,
         init: Initializer | None = None,
         bias_init: Initializer | None = None,
+        trainable: bool = True,
     ) -> None:
         inits = _initializers("linear", init=init, bias_init=bias_init)
-        self._set(out_features=out_features, bias=bias, **inits)
+        self._set(out_features=out_features, bias=bias, **inits, **_trainable("linear", trainable))
 
 
 class Conv2d(Layer):
@@ -271,6 +209,7 @@ class Conv2d(Layer):
         init: how W is drawn; ``None`` is PyTorch's U(−1/√fan_in, 1/√fan_in), where fan_in is
             channels / groups · kernel height · kernel width.
         bias_init: how b is drawn; ``None`` is the same.
+        trainable: False leaves W and b as they are; see :class:`Layer`.
 
     Raises:
         ValueError: from the network, for channels that groups does not divide and for a kernel larger than
@@ -292,6 +231,7 @@ class Conv2d(Layer):
         bias: bool = True,
         init: Initializer | None = None,
         bias_init: Initializer | None = None,
+        trainable: bool = True,
     ) -> None:
         self._set(
             out_channels=out_channels,
@@ -302,7 +242,12 @@ class Conv2d(Layer):
             groups=groups,
             bias=bias,
             **_initializers("conv2d", init=init, bias_init=bias_init),
+            **_trainable("conv2d", trainable),
         )
+
+
+def _trainable(operation: str, trainable: bool) -> dict[str, bool]:
+    return {"trainable": checks.flag(operation, "trainable", trainable)}
 
 
 def _initializers(operation: str, **given: Initializer | None) -> dict[str, Initializer | None]:
@@ -439,13 +384,22 @@ class BatchNorm1d(Layer):
         momentum: from 0 to 1; ``None`` is 1 / the number of batches so far, which makes the running ones
             the mean of all batches'.
         affine: whether there are a weight, 1 at first, and a bias, 0 at first, of shape (features,).
+        trainable: False takes the running mean and variance in training too, and leaves them, weight and bias
+            as they are; see :class:`Layer`.
     """
 
     operation = "batch_norm1d"
 
     @by_position("the number of features is inferred: BatchNorm1d(), not BatchNorm1d(64)")
-    def __init__(self, *, eps: float = 1e-5, momentum: float | None = 0.1, affine: bool = True) -> None:
-        self._set(eps=eps, momentum=momentum, affine=affine)
+    def __init__(
+        self,
+        *,
+        eps: float = 1e-5,
+        momentum: float | None = 0.1,
+        affine: bool = True,
+        trainable: bool = True,
+    ) -> None:
+        self._set(eps=eps, momentum=momentum, affine=affine, **_trainable("batch_norm1d", trainable))
 
 
 class BatchNorm2d(Layer):
@@ -454,8 +408,15 @@ class BatchNorm2d(Layer):
     operation = "batch_norm2d"
 
     @by_position("the number of channels is inferred: BatchNorm2d(), not BatchNorm2d(64)")
-    def __init__(self, *, eps: float = 1e-5, momentum: float | None = 0.1, affine: bool = True) -> None:
-        self._set(eps=eps, momentum=momentum, affine=affine)
+    def __init__(
+        self,
+        *,
+        eps: float = 1e-5,
+        momentum: float | None = 0.1,
+        affine: bool = True,
+        trainable: bool = True,
+    ) -> None:
+        self._set(eps=eps, momentum=momentum, affine=affine, **_trainable("batch_norm2d", trainable))
 
 
 class Tanh(Layer):
@@ -550,18 +511,13 @@ class Flatten(Layer):
     operation = "flatten"
 
 
-FAMILY: Family[Layer] = Family(
-    "layer",
-    Layer,
-    {
-        cls.__name__: cls
-        for cls in (
-            *(Sequential, Residual, Parallel, Linear, Conv2d, MaxPool2d, AvgPool2d, AdaptiveAvgPool2d),
-            *(LocalResponseNorm, BatchNorm1d, BatchNorm2d, Tanh, ReLU, LeakyReLU, Sigmoid, Softplus, GELU),
-            *(SiLU, Softmax, Dropout, Flatten),
-        )
-    },
-    by_name=False,
+FAMILY.classes.update(
+    (cls.__name__, cls)
+    for cls in (
+        *(Sequential, Residual, Parallel, Linear, Conv2d, MaxPool2d, AvgPool2d, AdaptiveAvgPool2d),
+        *(LocalResponseNorm, BatchNorm1d, BatchNorm2d, Tanh, ReLU, LeakyReLU, Sigmoid, Softplus, GELU),
+        *(SiLU, Softmax, Dropout, Flatten),
+    )
 )
 
 #: The activations that commands, recipes and the lecture's algorithm take by name.
@@ -571,20 +527,3 @@ ACTIVATIONS: Family[Layer] = Family(
     {cls.operation: cls for cls in (Tanh, ReLU, LeakyReLU, Sigmoid, Softplus, GELU, SiLU)},
     by_name=True,
 )
-
-
-def layer_from(description: Mapping[str, Any]) -> Layer:
-    """The layer that describe() said, with the layers and initializers that it holds."""
-    options = dict(description)
-    kind = options.pop("type")
-    if kind == "Sequential":
-        options.setdefault("layers", [])  # the core leaves the list of an identity out
-    return FAMILY.from_description(kind, options)
-
-
-def _option_from(key: str, value: Any) -> Any:
-    if key in _WAYS:
-        return [layer_from(each) for each in value]
-    if key in ("init", "bias_init"):
-        return None if value is None else initializer_from(value)
-    return value

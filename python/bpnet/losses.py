@@ -1,7 +1,7 @@
 """The losses, as names or as objects that carry options.
 
-A loss is summed over a sample's outputs (mse, mae, huber: averaged, as PyTorch's) and averaged over the
-batch: Σ weight · loss / Σ weight.
+A loss is averaged over a sample's outputs where PyTorch's is (mse, mae, huber, the binary cross-entropy), else
+summed, and averaged over the batch: Σ weight · loss / Σ weight.
 """
 
 from __future__ import annotations
@@ -102,9 +102,24 @@ class CrossEntropy(Loss):
 
 
 class BinaryCrossEntropyWithLogits(Loss):
-    """Σ_j max(x_j, 0) − x_j y_j + log(1 + exp(−|x_j|)) on logits x, targets y in [0, 1]."""
+    """mean_j of max(x_j, 0) − x_j y_j + log(1 + exp(−|x_j|)) on logits x, targets y in [0, 1].
+
+    Args:
+        outputs: ``"mean"``, or ``"sum"`` for Σ_j. A run file that does not say which is from before there was a
+            mean, and goes on with the sum.
+    """
 
     name = "binary_cross_entropy_with_logits"
+
+    @by_position('outputs goes by name: BinaryCrossEntropyWithLogits(outputs="mean")')
+    def __init__(self, *, outputs: str = "mean") -> None:
+        if outputs not in ("mean", "sum"):
+            raise ValueError(f"{self.name}: outputs is {outputs!r}, 'mean' or 'sum' is needed")
+        self._set(outputs=outputs)
+
+    @classmethod
+    def _from(cls, options: Mapping[str, Any]) -> BinaryCrossEntropyWithLogits:
+        return super()._from({"outputs": "sum", **options})
 
 
 FAMILY: Family[Loss] = Family(

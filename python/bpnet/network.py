@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from bpnet import _core, arrays, checks
+from bpnet import _core, arrays, checks, frames
 from bpnet._bridge import (
     NETWORKS,
     CoreNetwork,
@@ -20,10 +20,11 @@ from bpnet._bridge import (
     inputs,
     to_json,
 )
-from bpnet.evaluation import evaluate, rows_at_once
+from bpnet.evaluation import evaluate, in_pieces, outputs, rows_at_once
 from bpnet.exclusive import Claim
-from bpnet.layers import Layer, as_layer
+from bpnet.layer import Layer, as_layer, layer_from
 from bpnet.losses import Loss, as_loss
+from bpnet.metrics import Function, as_metrics, measure
 from bpnet.provenance import trained_on, warn_of_encoded_rows
 from bpnet.summary import summary_text, types_text
 from bpnet.trace import Trace, trace_sample
@@ -32,14 +33,25 @@ if TYPE_CHECKING:
     from bpnet.optimizers import Optimizer
     from bpnet.training import Callback, History, Trainer
 
-# Finds or makes the trainer of a fit. bpnet.training, which is above this module, sets it.
-_find_trainer: Callable[..., Trainer]
+# Trains a network; bpnet.training, which is above this module, sets it.
+_fit: Callable[..., History]
+
+# Where a model file keeps the names of the columns: in the preprocessing, whose other keys are the user's.
+_NAMES_KEY = "input_names"
 
 
-def set_trainer_finder(find: Callable[..., Trainer]) -> None:
-    """Let :meth:`Network.fit` take its trainers from ``find``, as bpnet.training does when it is imported."""
-    global _find_trainer
-    _find_trainer = find
+def set_fit(fit: Callable[..., History]) -> None:
+    """Let :meth:`Network.fit` call ``fit(network, X, y, **options)``, as bpnet.training does when it is imported."""
+    global _fit
+    _fit = fit
+
+
+class StateDictKeys(NamedTuple):
+    """What :meth:`Network.load_state_dict` did not load: names of the network's that the state has not, and names of
+    the state's that the network has not."""
+
+    missing_keys: list[str]
+    unexpected_keys: list[str]
 
 
 class Network:
@@ -110,8 +122,18 @@ class Network:
 
     @property
     def parameter_count(self) -> int:
-        """How many numbers are trained."""
+        """How many numbers the parameters hold, those of frozen layers too."""
         return self._core.parameter_count
+
+    @property
+    def layers(self) -> list[Layer]:
+        """The layers, in order, as they were given, with their names. They hold no weights: see state_dict()."""
+        return [layer_from(layer) for layer in self.description["layers"]]
+
+    @property
+    def trainer(self) -> Trainer | None:
+        """The trainer of the last :meth:`fit`, with its epochs, history and rate; None before there was one."""
+        return self._trainer
 
     def training_memory(self, batch_size: int) -> int:
         """Bytes that training on batches of this size takes: weights, gradients, activations and scratch.
@@ -133,12 +155,54 @@ class Network:
         JSON: dictionaries with string keys, lists, strings, finite numbers (integers of 64 bits), booleans and
         None, in up to 64 levels. A ValueError refuses what a file would not give back as it is.
         """
-        return json.loads(self._core.preprocessing)
+        value = json.loads(self._core.preprocessing)
+        if isinstance(value, dict) and value.pop(_NAMES_KEY, None) is not None:
+            return value or None
+        return value
 
     @preprocessing.setter
     def preprocessing(self, value: dict[str, Any] | None) -> None:
         checks.plain("preprocessing", value)
-        self._core.preprocessing = to_json(value)
+        if isinstance(value, dict) and _NAMES_KEY in value:
+            raise ValueError(f"preprocessing: {_NAMES_KEY!r} is the network's own, set network.{_NAMES_KEY}")
+        self._keep(value, self.input_names)
+
+    @property
+    def input_names(self) -> tuple[str, ...] | None:
+        """The names of X's columns, if the network was fitted on a DataFrame; None otherwise.
+
+        Each DataFrame must have these columns in this order; arrays have no names and are taken as they are. They
+        are kept in the model file, in copies too. Set them, or set None to fit the network on other columns.
+        """
+        value = json.loads(self._core.preprocessing)
+        names = value.get(_NAMES_KEY) if isinstance(value, dict) else None
+        return None if names is None else tuple(names)
+
+    @input_names.setter
+    def input_names(self, names: Sequence[str] | None) -> None:
+        if names is not None:
+            names = checks.items("input_names", "the value", names)
+            if self.input_shape != (len(names),) or not all(isinstance(name, str) for name in names):
+                raise ValueError(
+                    f"input_names: {frames.listed(names)} was given, {self.input_shape[0]} strings are needed"
+                    if len(self.input_shape) == 1
+                    else f"input_names: the inputs have shape {self.input_shape} and no columns"
+                )
+        self._keep(self.preprocessing, names)
+
+    def _keep(self, preprocessing: dict[str, Any] | None, names: Sequence[str] | None) -> None:
+        if names is not None:
+            preprocessing = (preprocessing or {}) | {_NAMES_KEY: list(names)}
+        self._core.preprocessing = to_json(preprocessing)
+
+    def _check_columns(self, operation: str, X: Any) -> list[Any] | None:
+        """The names of X's columns if it is a DataFrame; a ValueError unless they are those of the fit."""
+        if type(X) is np.ndarray:
+            return None
+        names = frames.text_names(X)
+        if names is not None and (known := self.input_names) is not None:
+            frames.check_names(operation, names, known)
+        return frames.column_names(X)
 
     def __repr__(self) -> str:
         types = types_text(self.description["layers"])
@@ -147,8 +211,9 @@ class Network:
         return f"Network(input_shape={self.input_shape}, layers=[{types}], dtype={self.dtype.name!r}{origin})"
 
     def summary(self) -> None:
-        """Print a table of the layers with their output shapes and parameters; what nests is indented, under
-        the line of the layer that holds it. Below it, what the network was trained on, where its file says so."""
+        """Print a table of the layers with their output shapes and parameters, and which are frozen; what nests is
+        indented, under the line of the layer that holds it. Below it, what the network was trained on, where its
+        file says so."""
         print(summary_text(self._core))
         origin = trained_on(self.preprocessing)
         if origin:
@@ -161,19 +226,30 @@ class Network:
         bias. They follow the weights as these change; copy one to keep it."""
         return self._core.state()
 
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Overwrite the weights and buffers: the names must be those of state_dict(), the shapes too,
-        the values finite. Nothing is changed unless all fit."""
+    def load_state_dict(self, state: Mapping[str, Any], strict: bool = True) -> StateDictKeys:
+        """Overwrite the weights and buffers. Nothing is changed unless all fit.
+
+        Args:
+            state: arrays under the names of state_dict(), of its shapes, finite.
+            strict: the names must be all those of state_dict(). Otherwise those that both have are loaded.
+
+        Returns:
+            ``missing_keys`` and ``unexpected_keys``, which are empty with ``strict``.
+
+        Raises:
+            ValueError: other names (with ``strict``), or a wrong shape.
+            NumericError: NaN or infinity.
+        """
         if not isinstance(state, Mapping):
             raise TypeError(f"load_state_dict: state is {state!r}, a mapping of names to arrays is needed")
         own = self.state_dict()
         missing = [name for name in own if name not in state]
-        unknown = [name for name in state if name not in own]
-        if missing or unknown:
-            raise ValueError(f"load_state_dict: missing {missing}, unknown {unknown}")
+        unexpected = [name for name in state if name not in own]
+        if strict and (missing or unexpected):
+            raise ValueError(f"load_state_dict: missing {missing}, unexpected {unexpected}")
         converted = {}
-        for name, value in state.items():
-            array = arrays.dense(arrays.numeric("load_state_dict", repr(name), value), self.dtype)
+        for name in (name for name in own if name in state):
+            array = arrays.dense(arrays.numeric("load_state_dict", repr(name), state[name]), self.dtype)
             if array.shape != own[name].shape:
                 raise ValueError(
                     f"load_state_dict: {name!r} has shape {array.shape}, the network's has {own[name].shape}"
@@ -183,9 +259,11 @@ class Network:
             converted[name] = array
         for name, array in converted.items():
             self._core.set_state(name, array)
+        return StateDictKeys(missing, unexpected)
 
     def gradients(self) -> dict[str, np.ndarray]:
-        """Read-only views of the gradients of the last backward, under the parameters' names."""
+        """Read-only views of the gradients of the last backward or step, under the parameters' names. After a step
+        they are as the optimizer has clipped them. Those of frozen layers are left out: nobody makes them."""
         return self._core.gradients()
 
     # Forward and backward.
@@ -196,9 +274,10 @@ class Network:
         With ``training`` dropout is on and what :meth:`backward` needs is kept. NaN goes through, as in
         NumPy; :meth:`predict` reports it.
         """
+        self._check_columns("forward", X)
         x = inputs("forward", self._core, X)
         if not training:
-            return self._in_pieces(x, lambda piece, _: self._core.forward(piece))
+            return outputs("forward", self._core, x)
         out = self._core.forward_training(x, self._training_calls)
         self._training_calls += 1
         return out
@@ -221,36 +300,68 @@ class Network:
         return self._core.backward(gradient, accumulate)
 
     def predict(self, X: Any) -> np.ndarray:
-        """Raw outputs (N, *output_shape) in evaluation mode, in the network's dtype.
+        """Raw outputs (N, *output_shape) in evaluation mode, in the network's dtype; ``net(X)`` is the same.
+
+        Args:
+            X: (N, *input_shape), an array, or a DataFrame whose columns are those of the fit.
 
         Raises:
-            ValueError: a wrong shape, or no samples.
-            NumericError: NaN or infinity in X, with its row.
+            ValueError: a wrong shape, no samples, or other columns than those of the fit.
+            NumericError: NaN, infinity or a missing value in X, with its row, and its column in a DataFrame.
         """
         if type(X) is np.ndarray and X.ndim and len(X) <= self._rows_at_once:
             out = self._core.predict(X)
             if out is not None:
                 return out
-        X = arrays.numeric("predict", "X", X)
-        return self._in_pieces(X, self._predict_piece)
+        names = self._check_columns("predict", X)
 
-    def _in_pieces(self, X: np.ndarray, apply: Callable[[np.ndarray, int], np.ndarray]) -> np.ndarray:
-        """apply(rows, number of the first) over pieces of X, so that Ctrl-C is handled between them."""
-        rows = self._rows_at_once
-        if X.ndim == 0 or len(X) <= rows:
-            return apply(X, 0)
-        return np.concatenate([apply(X[i : i + rows], i) for i in range(0, len(X), rows)])
+        def predict_piece(piece: np.ndarray, first: int) -> np.ndarray:
+            x = inputs("predict", self._core, piece)
+            check_finite_inputs("predict", x, first, names)
+            return self._core.forward(x)
 
-    def _predict_piece(self, X: np.ndarray, first: int) -> np.ndarray:
-        x = inputs("predict", self._core, X)
-        check_finite_inputs("predict", x, first)
-        return self._core.forward(x)
+        return in_pieces(self._core, arrays.numeric("predict", "X", X, objects=True), predict_piece)
 
-    def evaluate(self, X: Any, y: Any, loss: Loss | str, sample_weight: Any = None) -> dict[str, float]:
-        """``{"loss": …}``, with ``"accuracy"`` (0 to 1) for the cross-entropies, in evaluation mode."""
+    def __call__(self, X: Any) -> np.ndarray:
+        """:meth:`predict`: evaluation mode, without what :meth:`backward` needs, which ``forward(X, training=True)``
+        keeps."""
+        return self.predict(X)
+
+    def evaluate(
+        self,
+        X: Any,
+        y: Any,
+        loss: Loss | str | None = None,
+        sample_weight: Any = None,
+        metrics: Mapping[str, Function] | Sequence[str | Function] = (),
+    ) -> dict[str, float]:
+        """The network's loss on data, in evaluation mode.
+
+        Args:
+            X, y, sample_weight: as in :meth:`fit`.
+            loss: a name or a loss object; the one that the network was fitted with by default.
+            metrics: what is measured besides, as in :meth:`fit`.
+
+        Returns:
+            ``{"loss": …}``, with ``"accuracy"`` (0 to 1) for the cross-entropies, and the metrics.
+
+        Raises:
+            ValueError: data that does not fit, or no loss for a network that was not fitted.
+            NumericError: NaN or infinity in X or y, with its row.
+        """
+        if loss is None:
+            if self._trainer is None:
+                raise ValueError("evaluate: the network has not been fitted here; give the loss")
+            loss = self._trainer.loss
         loss = as_loss("evaluate", loss)
+        chosen = as_metrics("evaluate", metrics, loss, int(np.prod(self.output_shape)))
+        self._check_columns("evaluate", X)
         data = finite_dataset("evaluate", self._core, X, y, loss, sample_weight)
-        return evaluate(self._core, data, loss)
+        result = evaluate(self._core, data, loss)
+        if chosen:
+            predicted = outputs("evaluate", self._core, arrays.numeric("evaluate", "X", X, objects=True))
+            result |= measure("evaluate", chosen, arrays.answers("evaluate", y), predicted)
+        return result
 
     def trace(self, x: Any, y: Any, loss: Loss | str = "half_squared_error") -> Trace:
         """Every s, x, δ and gradient of the lecture's derivation for one sample; see bpnet.Trace."""
@@ -262,58 +373,82 @@ class Network:
         self,
         X: Any,
         y: Any = None,
+        *,
         loss: Loss | str = "cross_entropy",
         optimizer: Optimizer | str = "sgd",
         epochs: int = 1,
         batch_size: int = 32,
         shuffle: bool = True,
         validation_data: tuple[Any, ...] | None = None,
+        validation_split: float = 0.0,
         sample_weight: Any = None,
         class_weight: Any = None,
+        metrics: Mapping[str, Function] | Sequence[str | Function] = (),
         callbacks: Sequence[Callback | Any] = (),
         verbose: int = 1,
         seed: int | None = None,
+        restart: bool = False,
         online_block: int | None = None,
     ) -> History:
         """Train for ``epochs`` more epochs.
 
+        The network keeps its trainer. Called again with the same loss and optimizer, by value, fit goes on: with the
+        optimizer's running averages, the next epoch's order and the masks after it, as if it had not returned. With
+        another loss, optimizer or seed, and with ``restart``, a new run begins with epoch 1 on the weights as they
+        are, and a line says so unless verbose is 0.
+
         Args:
-            X: (N, *input_shape), an array or memory map; or, with y ``None``, an iterable of batches
-                (X, y) or (X, y, sample_weight), iterated anew each epoch.
-            y: class indices (N,) or targets (N, outputs); see :mod:`bpnet.losses`.
+            X: (N, *input_shape), an array, memory map or DataFrame, whose columns :attr:`input_names` keeps; or, with
+                y ``None``, an iterable of batches (X, y) or (X, y, sample_weight), iterated anew each epoch.
+            y: class indices (N,) or targets (N, outputs), an array, Series or DataFrame; see :mod:`bpnet.losses`.
             loss: a name or a loss object.
-            optimizer: a name or an optimizer object. The network keeps its trainer: calling again with
-                the same object goes on (momentum, epoch count); a new object starts afresh.
+            optimizer: a name or an optimizer object.
+            epochs: how many more, beside those of earlier calls.
             batch_size: samples per update. 1 on linear layers and activations runs in one kernel; with plain
                 SGD it is the lecture's algorithm.
             shuffle: visit the samples in a new order each epoch, drawn from seed and epoch alone.
             validation_data: (X, y) or (X, y, sample_weight), evaluated after each epoch.
+            validation_split: the fraction of the samples, drawn from the seed alone, that are held out and
+                evaluated after each epoch in place of validation_data: 0.2 holds out a fifth.
             sample_weight: (N,), multiplies each sample's loss; a batch's sum is divided by its weights'.
             class_weight: for cross_entropy: {class: weight}, one weight per class, or "balanced".
+            metrics: what the history has besides, of the training data and, as ``val_…``, of the validation data:
+                names among ``"accuracy"``, ``"top5_accuracy"`` (or another number), ``"mae"``, ``"mse"``,
+                ``"rmse"`` and ``"r2"``, and functions f(y_true, y_pred), where y_pred are the raw outputs, in
+                y_true's shape where that has as many numbers; or a mapping of names to functions. They are measured
+                after the epoch, in evaluation mode, without weights: of the training data in a pass of their own.
             callbacks: bpnet callbacks, or functions called with (epoch, metrics) after each epoch.
             verbose: 0 nothing, 1 a progress bar and a line per epoch, 2 lines only.
-            seed: of masks and data order; the network's own by default.
+            seed: of masks, data order and validation_split; the network's own by default.
+            restart: begin a new run, with the same loss and optimizer too.
             online_block: with batch_size 1 and plain SGD, how many updates of the large layers are made
                 together by matrix products: the same in real arithmetic and much faster. 1 makes them one
                 by one, 1024 is the most; None lets bpnet choose. In blocks the loss becomes infinite where
                 inputs or gradients are so large that their squares are (some 1e19 in float32).
 
         Returns:
-            The metrics of each epoch.
+            The metrics of each epoch of this call; ``network.trainer.history`` has those of the whole run.
 
         Raises:
             NumericError: NaN or infinity in the data (with the row), or a loss that became so (with the
                 step). The network then holds the weights of the last epoch's end, as after Ctrl-C.
         """
-        trainer = _find_trainer(self, X, y, loss, optimizer, class_weight, seed)
-        return trainer.fit(
+        return _fit(
+            self,
             X,
             y,
+            loss=loss,
+            optimizer=optimizer,
+            class_weight=class_weight,
+            seed=seed,
+            restart=restart,
             epochs=epochs,
             batch_size=batch_size,
             shuffle=shuffle,
             validation_data=validation_data,
+            validation_split=validation_split,
             sample_weight=sample_weight,
+            metrics=metrics,
             callbacks=callbacks,
             verbose=verbose,
             online_block=online_block,
@@ -330,6 +465,7 @@ class Network:
             "description": self.description,
             "backend": self.backend,
             "preprocessing": self.preprocessing,
+            "input_names": self.input_names,
             "state": {name: array.copy() for name, array in self.state_dict().items()},
         }
 
@@ -337,7 +473,7 @@ class Network:
         description = state["description"]
         here = state["backend"] in _core.backends()  # the other machine's may be missing
         self._set_core(NETWORKS[description["dtype"]](to_json(description), state["backend"] if here else ""))
-        self.preprocessing = state["preprocessing"]
+        self._keep(state["preprocessing"], state.get("input_names"))
         self.load_state_dict(state["state"])
 
 

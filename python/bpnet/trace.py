@@ -54,7 +54,7 @@ def trace_sample(core: CoreNetwork, x: Any, y: Any, loss: Loss | str) -> Trace:
     """
     loss = as_loss("trace", loss)
     dtype, shape = dtype_of(core), core.input_shape
-    sample = arrays.dense(arrays.numeric("trace", "x", x), dtype)
+    sample = arrays.dense(arrays.numeric("trace", "x", x, objects=True), dtype)
     if sample.shape == (1, *shape):
         sample = sample[0]
     if sample.shape != shape:
@@ -67,7 +67,7 @@ def trace_sample(core: CoreNetwork, x: Any, y: Any, loss: Loss | str) -> Trace:
             f"trace: x has NaN or infinity at element {int(np.argmin(np.isfinite(sample)))}"
         )
     outputs = int(np.prod(core.output_shape))
-    wanted = arrays.numeric("trace", "y", y).reshape(-1)
+    wanted = arrays.numeric("trace", "y", y, objects=True).reshape(-1)
     target, label = None, None
     if loss.name == "cross_entropy" and wanted.size == 1 and wanted.dtype.kind in "iu":
         label = int(wanted[0])

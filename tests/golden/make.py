@@ -137,14 +137,14 @@ def run_of(name: str) -> tuple[bp.Trainer, dict[str, Any]]:
     trainer = bp.Trainer(net, loss, OPTIMIZERS[name](), seed=9)
     options = {"batch_size": 1 if name == "online" else 7, "verbose": 0}
     trainer.notes["mine"] = {"ünïcode": [1, 2.5, None, True]}
-    callbacks = [bp.EarlyStopping(patience=5, monitor="loss")] if name == "sgd" else []
+    callbacks = [bp.EarlyStopping("loss", patience=5)] if name == "sgd" else []
     trainer.fit(numbers(40, 4), np.arange(40) % 3, epochs=2, callbacks=callbacks, **options)
     return trainer, options
 
 
 def later(trainer: bp.Trainer, options: dict[str, Any]) -> list[np.ndarray]:
     """Its weights two epochs on."""
-    callbacks = [bp.EarlyStopping(patience=5, monitor="loss")] if trainer._callback_states else []
+    callbacks = [bp.EarlyStopping("loss", patience=5)] if trainer._callback_states else []
     trainer.fit(numbers(40, 4), np.arange(40) % 3, epochs=2, callbacks=callbacks, **options)
     return [array.copy() for array in trainer.network.state_dict().values()]
 

@@ -35,8 +35,8 @@ def _packed_rows(samples: np.ndarray, bits: int, order: str) -> list[bytes]:
         return [row.astype(f"{order}u2").tobytes() for row in samples]
     if bits == 8:
         return [row.astype(np.uint8).tobytes() for row in samples]
-    places = 1 << np.arange(bits)[::-1]
-    return [np.packbits((row.reshape(-1, 1) & places) != 0).tobytes() for row in samples]
+    masks = 1 << np.arange(bits)[::-1]
+    return [np.packbits((row.reshape(-1, 1) & masks) != 0).tobytes() for row in samples]
 
 
 def write_png(

@@ -326,7 +326,10 @@ def test_fits_that_cannot_be(name: str):
 
 CALLS: dict[str, tuple[Callable[[bp.Network], Any], tuple[str, ...]]] = {
     "state missing": (lambda n: n.load_state_dict({"0.weight": np.zeros((5, 4))}), ("missing", "0.bias")),
-    "state unknown": (lambda n: n.load_state_dict({**n.state_dict(), "9.bias": [0]}), ("unknown", "9.bias")),
+    "state unknown": (
+        lambda n: n.load_state_dict({**n.state_dict(), "9.bias": [0]}),
+        ("unexpected", "9.bias"),
+    ),
     "state None": (lambda n: n.load_state_dict(None), ("load_state_dict", "None")),
     "state shape": (lambda n: load(n, "2.bias", np.zeros(4)), ("2.bias", "(4,)", "(3,)")),
     "state scalar": (lambda n: load(n, "2.bias", 0.0), ("2.bias", "()", "(3,)")),

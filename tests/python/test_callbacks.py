@@ -26,40 +26,274 @@ def test_functions_as_callbacks():
     assert seen[1][1] == {name: values[1] for name, values in history.items()}
 
 
-def test_callback_objects_hear_of_everything():
-    class Diary(bp.Callback):
-        def __init__(self) -> None:
-            self.lines: list[str] = []
+class Diary(bp.Callback):
+    """Writes down what it is told."""
 
-        def on_train_begin(self, trainer: bp.Trainer) -> None:
-            self.lines.append(f"begin {trainer.epochs}")
+    def __init__(self) -> None:
+        self.lines: list[str] = []
 
-        def on_epoch_end(self, trainer: bp.Trainer, epoch: int, metrics: Any) -> None:
-            self.lines.append(f"epoch {epoch} step {trainer.steps}")
+    def on_train_begin(self, trainer: bp.Trainer) -> None:
+        self.lines.append(f"begin {trainer.epochs}")
 
-        def on_train_end(self, trainer: bp.Trainer) -> None:
-            self.lines.append("end")
+    def on_epoch_begin(self, trainer: bp.Trainer, epoch: int) -> None:
+        self.lines.append(f"epoch {epoch} begins at step {trainer.steps}")
 
+    def on_epoch_end(self, trainer: bp.Trainer, epoch: int, metrics: Any) -> None:
+        self.lines.append(f"epoch {epoch} ends at step {trainer.steps}")
+
+    def on_train_end(self, trainer: bp.Trainer) -> None:
+        self.lines.append("end")
+
+
+def test_callback_objects_are_told_of_everything():
     diary, last = Diary(), Diary()
     trainer = bp.Trainer(small(), "mse", "sgd")
-    stop = bp.EarlyStopping(patience=0, monitor="loss", min_delta=100)
+    stop = bp.EarlyStopping("loss", patience=0, min_delta=100)
     trainer.fit(SMALL_X, SMALL_Y, epochs=5, batch_size=10, callbacks=[diary, stop, last], verbose=0)
-    assert diary.lines == last.lines == ["begin 0", "epoch 1 step 3", "epoch 2 step 6", "end"]
+    epochs = [
+        f"epoch {e} {what} at step {s}"
+        for e in (1, 2)
+        for what, s in (("begins", 3 * e - 3), ("ends", 3 * e))
+    ]
+    assert diary.lines == last.lines == ["begin 0", *epochs, "end"]
+
+
+class Batches(bp.Callback):
+    """Writes down the batches."""
+
+    def __init__(self) -> None:
+        self.seen: list[tuple[int, int, float]] = []
+
+    def on_batch_end(self, trainer: bp.Trainer, batch: int, metrics: Any) -> None:
+        self.seen.append((batch, trainer.steps, metrics["loss"]))
+
+
+@pytest.mark.parametrize("way", ["arrays", "batches"])
+def test_on_batch_end_is_called_after_every_update(way: str):
+    """To the same bits as without it; the loss is the epoch's so far."""
+    told, straight = small(), small()
+    batches = Batches()
+    options: dict[str, Any] = {"loss": "mse", "optimizer": bp.Adam(), "epochs": 2, "verbose": 0}
+    data: tuple[Any, ...] = (SMALL_X, SMALL_Y)
+    if way == "arrays":
+        options["batch_size"] = 7
+    else:
+        data = ([(SMALL_X[i : i + 7], SMALL_Y[i : i + 7]) for i in range(0, 30, 7)],)
+    history = told.fit(*data, callbacks=[batches], **options)
+    assert straight.fit(*data, **options)["loss"] == history["loss"]
+    assert bits(told) == bits(straight)
+    assert [seen[:2] for seen in batches.seen] == [(b, 5 * e + b) for e in range(2) for b in range(1, 6)]
+    assert [batches.seen[4][2], batches.seen[9][2]] == history["loss"]
+    assert len({loss for *_, loss in batches.seen}) == 10
+
+
+def test_on_batch_end_has_the_accuracy_so_far():
+    seen: list[Any] = []
+
+    class Accuracy(bp.Callback):
+        def on_batch_end(self, trainer: bp.Trainer, batch: int, metrics: Any) -> None:
+            seen.append(dict(metrics))
+
+    history = small().fit(
+        SMALL_X, np.arange(30) % 2, batch_size=8, callbacks=[Accuracy()], verbose=0, optimizer=bp.SGD(0.5)
+    )
+    assert seen[-1] == {"loss": history["loss"][0], "accuracy": history["accuracy"][0]}
+    assert all((each["accuracy"] * n).is_integer() for each, n in zip(seen, (8, 16, 24, 30)))
+
+
+def test_an_epoch_that_is_resumed_in_its_middle_goes_on_with_its_batches(tmp_path: Path):
+    class Stop(Batches):
+        def on_batch_end(self, trainer: bp.Trainer, batch: int, metrics: Any) -> None:
+            trainer.save(tmp_path / f"{batch}")
+            super().on_batch_end(trainer, batch, metrics)
+
+    whole = Stop()
+    net = small()
+    net.fit(SMALL_X, SMALL_Y, loss="mse", batch_size=7, callbacks=[whole], verbose=0)
+    resumed = Batches()
+    trainer = bp.Trainer.load(tmp_path / "2")
+    trainer.fit(SMALL_X, SMALL_Y, batch_size=7, callbacks=[resumed], verbose=0)
+    assert resumed.seen == whole.seen[2:] and bits(trainer.network) == bits(net)
+
+
+def test_on_batch_end_at_batch_size_1_is_refused():
+    with pytest.raises(
+        ValueError, match="^fit: on_batch_end .* batch_size of at least 2, or use on_epoch_end"
+    ):
+        small().fit(SMALL_X, SMALL_Y, loss="mse", batch_size=1, callbacks=[Batches()], verbose=0)
+
+
+@pytest.mark.parametrize("raises", ["on_epoch_begin", "on_batch_end"])
+def test_what_a_callback_raises_puts_the_run_back(raises: str):
+    class Raising(bp.Callback):
+        pass
+
+    def fail(self: Any, trainer: bp.Trainer, *arguments: Any) -> None:
+        if trainer.steps in (5, 6):
+            raise RuntimeError("no more")
+
+    setattr(Raising, raises, fail)
+    net, straight = small(), small()
+    with pytest.raises(RuntimeError, match="no more"):
+        net.fit(SMALL_X, SMALL_Y, loss="mse", epochs=9, batch_size=10, callbacks=[Raising()], verbose=0)
+    epochs = 2 if raises == "on_epoch_begin" else 1
+    straight.fit(SMALL_X, SMALL_Y, loss="mse", epochs=epochs, batch_size=10, verbose=0)
+    assert net.trainer is not None and net.trainer.epochs == epochs
+    assert bits(net) == bits(straight)
+
+
+WORSE: dict[str, Any] = {"loss": "mse", "validation_data": (SMALL_X, -SMALL_Y)}
 
 
 @pytest.mark.parametrize("restore", [True, False])
-def test_early_stopping_keeps_the_best_epoch(restore: bool):
-    """The validation data contradict the training data, so that every epoch makes it worse."""
+@pytest.mark.parametrize("patience", [0, 1, 2, 3])
+def test_early_stopping_is_kerass(patience: int, restore: bool):
+    """The validation data contradict the training data, so that every epoch makes it worse: the first is the best,
+    and the patience's number of epochs follow."""
     net, first = small(), small()
-    stop = bp.EarlyStopping(patience=2, restore_best=restore)
-    options: dict[str, Any] = {"loss": "mse", "verbose": 0, "validation_data": (SMALL_X, -SMALL_Y)}
-    history = net.fit(SMALL_X, SMALL_Y, optimizer=bp.SGD(0.5), epochs=50, callbacks=[stop], **options)
-    best = int(np.argmin(history["val_loss"])) + 1
-    assert stop.best_epoch == best
-    assert history["epoch"][-1] == best + 3, "more than two epochs without improvement"
-    first.fit(SMALL_X, SMALL_Y, optimizer=bp.SGD(0.5), epochs=best if restore else best + 3, **options)
+    stop = bp.EarlyStopping(patience=patience, restore_best=restore)
+    history = net.fit(
+        SMALL_X, SMALL_Y, optimizer=bp.SGD(0.5), epochs=50, callbacks=[stop], verbose=0, **WORSE
+    )
+    ran = 1 + max(patience, 1)
+    whole = first.fit(SMALL_X, SMALL_Y, optimizer=bp.SGD(0.5), epochs=ran, verbose=0, **WORSE)
+    assert int(np.argmin(whole["val_loss"])) == 0
+    assert net.trainer is not None
+    for each in (history, net.trainer.history):
+        assert each["epoch"] == list(range(1, 2 if restore else ran + 1))
+        assert each["val_loss"] == whole["val_loss"][: len(each["epoch"])]
+        assert each.best_epoch == stop.best_epoch == 1
+        undone = each.undone
+        assert (undone is None) == (not restore)
+        if undone is not None:
+            assert undone["epoch"] == list(range(2, ran + 1)) and undone["val_loss"] == whole["val_loss"][1:]
+    if restore:
+        first = small()
+        first.fit(SMALL_X, SMALL_Y, optimizer=bp.SGD(0.5), epochs=1, verbose=0, **WORSE)
     assert bits(net) == bits(first)
-    assert net._trainer.epochs == (best if restore else best + 3)
+    assert net.trainer.epochs == history["epoch"][-1]
+    assert net.evaluate(*WORSE["validation_data"])["loss"] == history["val_loss"][-1]
+
+
+def scripted(stop: bp.Callback, values: list[float], monitor: str = "val_loss") -> list[bool]:
+    """What the callback answers, epoch after epoch, up to its first True."""
+    trainer = bp.Trainer(small(), "mse", "sgd")
+    stop.on_train_begin(trainer)
+    answers: list[bool] = []
+    for epoch, value in enumerate(values, 1):
+        answers.append(bool(stop.on_epoch_end(trainer, epoch, {"loss": 0.0, monitor: value})))
+        if answers[-1]:
+            break
+    return answers
+
+
+NAN, INF = float("nan"), float("inf")
+# values, patience, after how many epochs it stops (None: it does not), the best epoch: by Keras's rules.
+SCRIPTS: dict[str, tuple[list[float], int, int | None, int | None]] = {
+    "one worse": ([1, 2], 1, 2, 1),
+    "as good is no better": ([1, 1], 1, 2, 1),
+    "better in between": ([3, 4, 2, 3, 3, 1, 5, 5, 5], 3, 9, 6),
+    "patience 0 is 1": ([2, 1, 3], 0, 3, 2),
+    "never worse": ([5, 4, 3, 2, 1], 1, None, 5),
+    "NaN is no improvement": ([2, NAN, NAN, 1], 2, 3, 1),
+    "NaN first": ([NAN, 2, 3, 3], 2, 4, 2),
+    "NaN first does not stop": ([NAN, NAN], 1, 2, None),
+    "NaN always": ([NAN] * 5, 3, 3, None),
+    "infinite first": ([INF, INF, 1, 2], 3, None, 3),
+    "infinitely good": ([1, -INF, 0], 1, 3, 2),
+}
+
+
+@pytest.mark.parametrize("what", SCRIPTS)
+def test_patience(what: str):
+    values, patience, stops, best = SCRIPTS[what]
+    stop = bp.EarlyStopping(patience=patience)
+    answers = scripted(stop, values)
+    assert answers == [False] * (len(values) if stops is None else stops - 1) + [True] * (stops is not None)
+    assert stop.best_epoch == best
+
+
+@pytest.mark.parametrize(
+    "monitor, mode, best",
+    [
+        ("val_accuracy", "auto", 2),
+        ("val_top5_accuracy", "auto", 2),
+        ("r2", "auto", 2),
+        ("val_rmse", "auto", 3),
+        ("val_loss", "max", 2),
+        ("mine", "max", 2),
+        ("mine", "min", 3),
+    ],
+)
+def test_which_way_a_metric_improves(monitor: str, mode: str, best: int):
+    stop = bp.EarlyStopping(monitor, patience=9, mode=mode)
+    scripted(stop, [0.5, 0.9, 0.1], monitor)
+    assert stop.best_epoch == best
+
+
+@pytest.mark.parametrize("make", [bp.EarlyStopping, lambda *a, **k: bp.Checkpoint("run", monitor=a[0], **k)])
+def test_a_metric_of_which_that_is_not_known(make: Any):
+    with pytest.raises(
+        ValueError, match="whether a better 'mine' is larger or smaller .* mode='max' or mode='min'"
+    ):
+        make("mine")
+    with pytest.raises(ValueError, match="mode is 'largest', 'auto', 'min' or 'max' is needed"):
+        make("val_loss", mode="largest")
+
+
+LINES: dict[str, tuple[dict[str, Any], int, str | None]] = {
+    "stopped and back": (
+        {"patience": 3},
+        9,
+        "stopped: val_loss has not improved for 3 epochs; back to epoch 1",
+    ),
+    "stopped": ({"patience": 1, "restore_best": False}, 9, "stopped: val_loss has not improved for 1 epoch"),
+    "back at the end": ({"patience": 9}, 3, "back to epoch 1"),
+    "neither": ({"patience": 9}, 1, None),
+}
+
+
+@pytest.mark.parametrize("what", LINES)
+@pytest.mark.parametrize("verbose", [0, 1, 2])
+def test_early_stopping_says_so(what: str, verbose: int, capsys: pytest.CaptureFixture[str]):
+    options, epochs, said = LINES[what]
+    stop = bp.EarlyStopping(**options)
+    small().fit(
+        SMALL_X, SMALL_Y, optimizer=bp.SGD(0.5), epochs=epochs, callbacks=[stop], verbose=verbose, **WORSE
+    )
+    lines = [line for line in capsys.readouterr().out.splitlines() if not line.startswith("epoch")]
+    assert lines == ([said] if said and verbose else [])
+
+
+def test_a_run_that_was_put_back_goes_on_from_there():
+    """The epochs that were undone are counted anew, in a history without a gap."""
+    net = small()
+    options: dict[str, Any] = {"optimizer": bp.SGD(0.5), "verbose": 0, **WORSE}
+    net.fit(SMALL_X, SMALL_Y, epochs=9, callbacks=[bp.EarlyStopping(patience=2)], **options)
+    assert net.fit(SMALL_X, SMALL_Y, epochs=2, **options)["epoch"] == [2, 3]
+    assert net.trainer is not None
+    history = net.trainer.history
+    assert history["epoch"] == [1, 2, 3] and history.undone is None and history.best_epoch is None
+
+
+def test_a_callbacks_line_stands_among_the_epochs(capsys: pytest.CaptureFixture[str]):
+    class Saying(bp.Callback):
+        def on_epoch_begin(self, trainer: bp.Trainer, epoch: int) -> None:
+            trainer.say(f"now {epoch}")
+
+    saying = Saying()
+    net = small()
+    net.fit(SMALL_X, SMALL_Y, loss="mse", epochs=2, callbacks=[saying], verbose=2)
+    assert [line[:7] for line in capsys.readouterr().out.splitlines()] == [
+        "now 1",
+        "epoch 1",
+        "now 2",
+        "epoch 2",
+    ]
+    net.fit(SMALL_X, SMALL_Y, loss="mse", epochs=2, callbacks=[saying], verbose=0)
+    assert net.trainer is not None
+    net.trainer.say("nothing, outside a fit")
+    assert capsys.readouterr().out == ""
 
 
 def test_checkpoint_writes_a_run(tmp_path: Path):
@@ -94,6 +328,20 @@ def test_checkpoint_of_the_best_only(tmp_path: Path):
         verbose=0,
     )
     assert bp.Trainer.load(path).epochs == int(np.argmin(history["val_loss"])) + 1
+
+
+@pytest.mark.parametrize("values, saved", [([NAN, 2, 3], [2]), ([2, NAN, 1], [1, 3]), ([NAN] * 3, [])])
+def test_a_checkpoint_of_the_best_only_takes_no_nan(tmp_path: Path, values: list[float], saved: list[int]):
+    path = tmp_path / "best"
+    best = bp.Checkpoint(path, save_best_only=True)
+    written = []
+    trainer = bp.Trainer(small(), "mse", "sgd")
+    best.on_train_begin(trainer)
+    for epoch, value in enumerate(values, 1):
+        path.unlink(missing_ok=True)
+        best.on_epoch_end(trainer, epoch, {"val_loss": value})
+        written += [epoch] if path.exists() else []
+    assert written == saved
 
 
 def test_early_stopping_begins_anew_with_another_trainer():

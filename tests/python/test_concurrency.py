@@ -196,7 +196,7 @@ def test_a_training_is_looked_at_from_other_threads():
                 now >= last and 0 <= state["position"] <= len(X) and state["step"] * 50 >= state["position"]
             )
             last = now
-            assert trainer.learning_rate in [0.05 * 0.5**epoch for epoch in range(9)]
+            assert trainer.lr in [0.05 * 0.5**epoch for epoch in range(9)]
             assert all(np.isfinite(trainer._core.epoch_sums)) and trainer._core.weights_are_finite()
 
     assert together(fit, look, look) == [None, None, None]

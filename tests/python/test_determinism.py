@@ -47,7 +47,7 @@ def table(samples: int = 50) -> tuple[np.ndarray, np.ndarray]:
 def run_bits(net: bp.Network, trainer: bp.Trainer) -> tuple:
     """All that later training depends on, and what was measured; `seconds` alone may differ."""
     history = {name: values for name, values in trainer.history.items() if name != "seconds"}
-    return bits(net), history, trainer.steps, trainer.epochs, trainer.learning_rate
+    return bits(net), history, trainer.steps, trainer.epochs, trainer.lr
 
 
 # Threads.

@@ -35,7 +35,7 @@ def tiny(dtype: str = "float32") -> bp.Network:
 
 def a_run() -> bp.Trainer:
     trainer = bp.Trainer(tiny(), "cross_entropy", bp.SGD(lr=0.1, momentum=0.9))
-    trainer.fit(X, LABELS, epochs=2, verbose=0, callbacks=[bp.EarlyStopping(patience=5, monitor="loss")])
+    trainer.fit(X, LABELS, epochs=2, verbose=0, callbacks=[bp.EarlyStopping("loss", patience=5)])
     return trainer
 
 
@@ -175,11 +175,11 @@ def test_a_run_goes_on_exactly(tmp_path: Path, optimizer: Any, schedule: Any):
     trainers[1].notes["mine"] = {"ä": [1, None]}
     trainers[1].save(tmp_path / "run")
     again = bp.Trainer.load(tmp_path / "run")
-    assert (again.steps, again.epochs, again.seed, again.learning_rate) == (
+    assert (again.steps, again.epochs, again.seed, again.lr) == (
         trainers[1].steps,
         2,
         9,
-        trainers[1].learning_rate,
+        trainers[1].lr,
     )
     assert again.notes == {"mine": {"ä": [1, None]}} and again.history == trainers[1].history
     assert again.optimizer == optimizer and again.loss == loss
@@ -193,7 +193,7 @@ def test_a_run_goes_on_exactly(tmp_path: Path, optimizer: Any, schedule: Any):
 def test_fit_goes_on_with_a_loaded_run(tmp_path: Path):
     trainer = a_run()
     trainer.save(tmp_path / "run")
-    trainer.fit(X, LABELS, epochs=2, verbose=0, callbacks=[bp.EarlyStopping(patience=5, monitor="loss")])
+    trainer.fit(X, LABELS, epochs=2, verbose=0, callbacks=[bp.EarlyStopping("loss", patience=5)])
     again = bp.Trainer.load(tmp_path / "run")
     net = again.network
     history = net.fit(X, LABELS, optimizer=again.optimizer, epochs=2, verbose=0)
@@ -207,7 +207,7 @@ def test_a_run_may_go_on_with_other_callbacks(run: Path):
     for callbacks in (
         [],
         [print],
-        [lambda *_: None, bp.EarlyStopping(patience=3, monitor="loss")],
+        [lambda *_: None, bp.EarlyStopping("loss", patience=3)],
         [bp.Checkpoint(run.parent / "c")],
     ):
         trainer = bp.Trainer.load(run)
@@ -219,7 +219,7 @@ def test_a_run_may_go_on_with_other_callbacks(run: Path):
     other.fit(X, LABELS, verbose=0, callbacks=[lambda *_: None])
     other.save(run.parent / "other")
     again = bp.Trainer.load(run.parent / "other")
-    again.fit(X, LABELS, verbose=0, callbacks=[bp.EarlyStopping(patience=3, monitor="loss")])
+    again.fit(X, LABELS, verbose=0, callbacks=[bp.EarlyStopping("loss", patience=3)])
     assert again.epochs == 2
 
 
@@ -482,7 +482,7 @@ def test_a_run_that_a_cpp_program_went_on_with(tmp_path: Path):
     )  # what C++'s save does: it writes the notes that load read
     again = bp.Trainer.load(tmp_path / "run")
     assert again.epochs == 3 and again.history["epoch"] == [1, 2] and again.notes == {"mine": "kept"}
-    again.fit(X, LABELS, verbose=0, callbacks=[bp.EarlyStopping(patience=5, monitor="loss")])
+    again.fit(X, LABELS, verbose=0, callbacks=[bp.EarlyStopping("loss", patience=5)])
     assert again.history["epoch"] == [1, 2, 4]
 
 

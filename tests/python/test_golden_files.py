@@ -37,6 +37,7 @@ def close(found: np.ndarray, expected: np.ndarray, operations: int) -> bool:
     return found.dtype == expected.dtype and float(np.abs(found - expected).max()) <= tolerance
 
 
+@pytest.mark.filterwarnings("ignore:load. the network in:UserWarning")
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("kind", ["dense", "image"])
 def test_a_model(kind: str, dtype: str, tmp_path: Path):

@@ -380,11 +380,10 @@ def test_pictures(train: Path, test: Path, tmp_path: Path):
     pytest.importorskip("matplotlib")
     recipe(train, test, epochs=2, plot=tmp_path)
     assert (tmp_path / "curves.png").read_bytes().startswith(b"\x89PNG")
-    filters = np.random.default_rng(0).normal(size=(10, 3, 5, 4)).astype(np.float32)
-    bp.plots.plot_filters(filters, tmp_path / "filters.png")
+    assert not (tmp_path / "filters.png").exists()  # of a network without convolutions
+    layers = [bp.Conv2d(4, 5), bp.ReLU(), bp.Flatten(), bp.Linear(3)]
+    recipe(train, epochs=1, plot=tmp_path, network=bp.Network((3, CROP, CROP), layers))
     assert (tmp_path / "filters.png").read_bytes().startswith(b"\x89PNG")
-    with pytest.raises(ValueError, match=r"\(out, 3, rows, columns\) is needed"):
-        bp.plots.plot_filters(filters[:, :1])
 
 
 def test_the_next_batch_is_made_while_one_is_used(train: Path):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import re
 from pathlib import Path
 from typing import Any
 
@@ -94,30 +96,83 @@ def test_the_online_kernel_is_the_lectures_update():
         assert abs(found - wanted).max() < 1e-12
 
 
-def test_the_same_optimizer_object_goes_on_and_a_new_one_starts_afresh():
-    def fitted(*optimizers: Any) -> tuple[bytes, list[list[float]]]:
-        net = small()
-        histories = [
-            net.fit(SMALL_X, SMALL_Y, loss="mse", optimizer=optimizer, epochs=2, verbose=0)["epoch"]
-            for optimizer in optimizers
-        ]
-        return bits(net), histories
+ADAMS: dict[str, tuple[Any, Any]] = {
+    "objects": (bp.Adam(1e-2), bp.Adam(1e-2)),
+    "numbers of NumPy": (bp.Adam(1e-2), bp.Adam(np.float64(1e-2), betas=[0.9, 0.999])),
+    "a name and an object": ("adam", bp.Adam()),
+    "names": ("adam", "adam"),
+    "schedules": (bp.Adam(schedule=bp.StepLR(1)), bp.Adam(schedule=bp.StepLR(1, 0.1))),
+}
 
-    def adam() -> bp.Adam:
-        return bp.Adam(1e-2)
 
+@pytest.mark.parametrize("pair", ADAMS)
+def test_the_same_loss_and_optimizer_go_on(pair: str):
+    """By value: order, masks, averages, schedule and epoch count go on as if fit had not returned."""
+    first, second = ADAMS[pair]
+    layers = [bp.Linear(8), bp.Tanh(), bp.Dropout(0.3), bp.Linear(2)]
+    straight, twice = (bp.Network(3, layers, seed=1) for _ in range(2))
+    options: dict[str, Any] = {"batch_size": 7, "verbose": 0}
+    whole = straight.fit(SMALL_X, SMALL_Y, loss="mse", optimizer=first, epochs=4, **options)
+    one = twice.fit(SMALL_X, SMALL_Y, loss="mse", optimizer=first, epochs=1, **options)
+    two = twice.fit(SMALL_X, SMALL_Y, loss=bp.MSE(), optimizer=second, epochs=3, **options)
+    assert bits(twice) == bits(straight)
+    assert (one["epoch"], two["epoch"]) == ([1], [2, 3, 4])
+    assert one["loss"] + two["loss"] == whole["loss"]
+    assert twice.trainer is not None and twice.trainer.history["loss"] == whole["loss"]
+
+
+NEW_RUNS: dict[str, tuple[dict[str, Any], str]] = {
+    "another optimizer": (
+        {"optimizer": bp.SGD(0.1)},
+        r"the optimizer is SGD\(lr=0\.1.*, it was Adam\(",
+    ),
+    "another rate": ({"optimizer": bp.Adam(0.5)}, r"the optimizer is Adam\(lr=0\.5.*, it was Adam\("),
+    "another schedule": (
+        {"optimizer": bp.Adam(1e-2, schedule=bp.ExponentialLR(0.9))},
+        r"the optimizer is Adam\(.*, it was Adam\(",
+    ),
+    "another loss": ({"loss": "mae"}, r"the loss is MAE\(\), it was MSE\(\)"),
+    "another seed": ({"seed": 5}, "the seed is 5, it was 0"),
+    "two things": ({"loss": "mae", "seed": 5}, r"the loss is MAE\(\), it was MSE\(\) and the seed is 5"),
+}
+
+
+@pytest.mark.parametrize("what", NEW_RUNS)
+def test_another_loss_optimizer_or_seed_begins_a_new_run_and_says_so(
+    what: str, capsys: pytest.CaptureFixture[str]
+):
+    changed, said = NEW_RUNS[what]
     net = small()
-    net.fit(SMALL_X, SMALL_Y, loss="mse", optimizer=adam(), epochs=4, verbose=0)
-    one = adam()
-    went_on, epochs = fitted(one, one)
-    assert went_on == bits(net) and epochs == [[1, 2], [3, 4]]
-    afresh, epochs = fitted(adam(), adam())
-    assert afresh != went_on and epochs == [[1, 2], [1, 2]]
-    by_name, epochs = fitted("adam", "adam")
-    assert epochs == [[1, 2], [1, 2]]
-    other = adam()
-    back, epochs = fitted(one, other, one)
-    assert epochs == [[1, 2], [1, 2], [1, 2]], "the object holds options, the network its last run"
+    options: dict[str, Any] = {"loss": "mse", "optimizer": bp.Adam(1e-2)}
+    net.fit(SMALL_X, SMALL_Y, **options, epochs=2, verbose=0)
+    other = copy.deepcopy(net)
+    history = net.fit(SMALL_X, SMALL_Y, **options | changed, epochs=2, verbose=2)
+    lines = capsys.readouterr().out.splitlines()
+    assert re.fullmatch(f"fit: a new run on the weights as they are, for {said}.*", lines[0]), lines[0]
+    assert len(lines) == 3 and history["epoch"] == [1, 2]
+    other.fit(SMALL_X, SMALL_Y, **options | changed, epochs=2, verbose=2)
+    assert bits(net) == bits(other), "as a network without a run"
+    assert len(capsys.readouterr().out.splitlines()) == 2, "there is nothing to say of a first run"
+
+
+def test_restart_begins_a_new_run_of_the_same():
+    net = small()
+    options: dict[str, Any] = {"loss": "mse", "optimizer": "adam", "verbose": 0}
+    net.fit(SMALL_X, SMALL_Y, **options)
+    before, other = net.trainer, copy.deepcopy(net)
+    assert net.fit(SMALL_X, SMALL_Y, **options, restart=True)["epoch"] == [1]
+    assert net.trainer is not before
+    other.fit(SMALL_X, SMALL_Y, **options)
+    assert bits(net) == bits(other)
+
+
+def test_a_fit_that_is_refused_leaves_the_run_alone():
+    net = small()
+    net.fit(SMALL_X, SMALL_Y, loss="mse", verbose=0)
+    before = net.trainer
+    with pytest.raises(ValueError, match="batch_size is 0"):
+        net.fit(SMALL_X, SMALL_Y, loss="mae", batch_size=0, verbose=0)
+    assert net.trainer is before
 
 
 def test_an_optimizer_object_may_serve_many_networks():

@@ -145,10 +145,11 @@ LOSSES = [
     ("huber", functional.huber_loss, "targets"),
     (bp.Huber(delta=0.4), lambda x, y: functional.huber_loss(x, y, delta=0.4), "targets"),
     (
-        "binary_cross_entropy_with_logits",
+        bp.BinaryCrossEntropyWithLogits(outputs="sum"),
         lambda x, y: functional.binary_cross_entropy_with_logits(x, y, reduction="sum") / len(x),
         "shares",
     ),
+    ("binary_cross_entropy_with_logits", functional.binary_cross_entropy_with_logits, "shares"),
     *(
         (
             bp.CrossEntropy(label_smoothing=smoothing, class_weight=weight),
@@ -267,7 +268,7 @@ def test_schedules(schedule: bp.schedules.Schedule, theirs: Callable):
     scheduler = theirs(torch_optimizer)
     numbers = np.random.default_rng(2)
     for _ in range(12):
-        assert trainer.learning_rate == pytest.approx(torch_optimizer.param_groups[0]["lr"], rel=1e-12)
+        assert trainer.lr == pytest.approx(torch_optimizer.param_groups[0]["lr"], rel=1e-12)
         rows = numbers.integers(0, 11, 4)  # other data each epoch, so that the loss goes up and down
         history = trainer.fit(x[rows], labels[rows], verbose=0)
         torch_optimizer.step()

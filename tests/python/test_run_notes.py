@@ -112,10 +112,10 @@ class EarlyStopping(Checkpoint):
 
 def test_callbacks_of_bpnets_names_are_the_users_own(tmp_path: Path):
     run = trainer()
-    own = bp.EarlyStopping(patience=9, monitor="loss")
+    own = bp.EarlyStopping("loss", patience=9)
     fit(run, 3, [Checkpoint(), EarlyStopping(), own, bp.Checkpoint(tmp_path / "other")])
     run.save(tmp_path / "run")
-    first, second, again = Checkpoint(), EarlyStopping(), bp.EarlyStopping(patience=9, monitor="loss")
+    first, second, again = Checkpoint(), EarlyStopping(), bp.EarlyStopping("loss", patience=9)
     fit(bp.Trainer.load(tmp_path / "run"), 0, [bp.Checkpoint(tmp_path / "other"), again, first, second])
     assert first.loaded == second.loaded == {"count": 3}
     assert again.best_epoch == own.best_epoch is not None
@@ -133,21 +133,21 @@ def test_a_class_that_has_moved_to_another_module_finds_its_state(tmp_path: Path
 
 def test_the_states_of_before_modules_were_written_are_read(tmp_path: Path):
     run = trainer()
-    fit(run, 3, [bp.EarlyStopping(patience=9, monitor="loss")])
+    fit(run, 3, [bp.EarlyStopping("loss", patience=9)])
     run.save(tmp_path / "run")
     head, data = opened(tmp_path / "run")
     kept = head["__metadata__"]["bpnet.notes"]
     assert '"module": "bpnet", ' in kept
     head["__metadata__"]["bpnet.notes"] = kept.replace('"module": "bpnet", ', "")
     write(tmp_path / "run", head, data)
-    again = bp.EarlyStopping(patience=9, monitor="loss")
+    again = bp.EarlyStopping("loss", patience=9)
     fit(bp.Trainer.load(tmp_path / "run"), 0, [again])
     assert again.best_epoch is not None
 
 
 def test_a_run_that_is_loaded_and_saved_keeps_its_callbacks_states(tmp_path: Path):
     run = trainer()
-    fit(run, 3, [bp.EarlyStopping(patience=9, monitor="loss"), Checkpoint()])
+    fit(run, 3, [bp.EarlyStopping("loss", patience=9), Checkpoint()])
     run.save(tmp_path / "run")
     bp.Trainer.load(tmp_path / "run").save(tmp_path / "again")
     assert (tmp_path / "again").read_bytes() == (tmp_path / "run").read_bytes()
@@ -290,4 +290,4 @@ def test_the_bar_of_an_epoch_that_is_resumed_in_its_middle_ends_full(monkeypatch
     data = finite_dataset("test", run.network._core, X, LABELS, run.loss)
     assert not run._core.run(data, 10, True, 0.0), "one batch only"
     run.fit(X, LABELS, epochs=2, batch_size=10, verbose=1)
-    assert bars[0].n == bars[0].total == 40
+    assert bars[0]._bar.n == bars[0]._bar.total == 40

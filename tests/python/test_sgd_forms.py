@@ -40,7 +40,7 @@ def plain_loop(
     memory: dict[str, dict] = {name: {} for name in wanted}
     worst = 0.0
     for n in range(STEPS):
-        rate = trainer.learning_rate
+        rate = trainer.lr
         trainer.step(X[n : n + 1], y[n : n + 1])
         for name, g in net.gradients().items():
             wanted[name] = update(name, wanted[name], g, rate, memory[name])
@@ -130,7 +130,7 @@ def test_the_online_kernel_knows_the_rules(
     X, y = data()
     nets = [network(backend), network(backend)]
     optimizers = [bp.SGD(0.1, weight_decay=0.05, schedule=schedule(), **options) for _ in nets]
-    nets[0].fit(X, y, "mse", optimizers[0], epochs=3, batch_size=1, shuffle=False, verbose=0)
+    nets[0].fit(X, y, loss="mse", optimizer=optimizers[0], epochs=3, batch_size=1, shuffle=False, verbose=0)
     trainer = bp.Trainer(nets[1], "mse", optimizers[1])
     for _ in range(3):
         for n in range(STEPS):
@@ -164,9 +164,9 @@ def test_a_saved_run_keeps_the_form(tmp_path: Path):
         0.1, 0.9, weight_decay=0.05, lr_in_velocity=True, bias_lr=0.02, bias_decay=False, schedule=schedule()
     )
     whole = network()
-    whole.fit(X, y, "mse", optimizer, epochs=4, batch_size=5, verbose=0)
+    whole.fit(X, y, loss="mse", optimizer=optimizer, epochs=4, batch_size=5, verbose=0)
     part = network()
-    part.fit(X, y, "mse", optimizer, epochs=2, batch_size=5, verbose=0)
+    part.fit(X, y, loss="mse", optimizer=optimizer, epochs=2, batch_size=5, verbose=0)
     assert part._trainer is not None
     part._trainer.save(tmp_path / "run.safetensors")
     trainer = bp.Trainer.load(tmp_path / "run.safetensors")

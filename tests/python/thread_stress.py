@@ -43,7 +43,7 @@ def go_through() -> None:
 
 def look() -> None:
     for _ in range(20):
-        _ = (trainer.steps, trainer.epochs, trainer.learning_rate, trainer._core.epoch_sums)
+        _ = (trainer.steps, trainer.epochs, trainer.lr, trainer._core.epoch_sums)
         _ = (trainer._core.weights_are_finite(), net.preprocessing, net.description, net.training_memory(32))
         net.predict(X)
         net.evaluate(X, y, "cross_entropy")

@@ -173,6 +173,8 @@ bool take_option(Preprocessing& p, const std::string& key, const Json& value) {
     p.target_mean = value.number();
   } else if (key == "target_scale") {
     p.target_scale = value.number();
+  } else if (key == "input_names") {
+    names_from_json(value);  // of a DataFrame's columns, which Python's Network keeps here and checks
   } else if (key == "image") {
     if (!value.is_null()) p.image = image_from_json(value);
   } else {

@@ -107,6 +107,13 @@ std::size_t BasicNetwork<T>::parameter_count() const {
 }
 
 template <class T>
+std::size_t BasicNetwork<T>::trained_count() const {
+  std::size_t count = 0;
+  for (const ParameterSpec& spec : plan_.parameter_specs) count += spec.frozen() ? 0 : spec.shape.count();
+  return count;
+}
+
+template <class T>
 void BasicNetwork<T>::set_state(const std::string& name, const Shape& shape, const T* values) {
   forget_recorded();  // what undoes a forward would put old buffers over these
   for (NamedTensor<T>& item : state()) {
@@ -302,9 +309,9 @@ template <class T>
 void BasicNetwork<T>::run_back_all(T* grad_x, bool accumulate, const GradientReady* ready) {
   Interruptible work(interrupted);
   for (std::size_t i = plan_.steps.size(); i-- > 0;) {
-    work.check();
     const Step& step = plan_.steps[i];
     if (!grad_x && !plan_.activations[step.output].trained) continue;
+    work.check();
     run_back(i, grad_x, accumulate);
     if (!ready || step.parameter_count == 0 || step.frozen) continue;
     work.check();  // an interrupted layer's gradients are garbage

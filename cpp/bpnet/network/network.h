@@ -58,6 +58,7 @@ class BasicNetwork {
   std::vector<NamedTensor<T>> parameters();
   std::vector<NamedTensor<T>> gradients();  // of the parameters that are not frozen
   std::size_t parameter_count() const;      // numbers of all parameters, frozen ones too
+  std::size_t trained_count() const;        // without these
 
   // Overwrites one tensor of state() by the host's values, which must be finite. There is nothing to go back
   // through then.

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import csv
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from bpnet import _core
+from bpnet.data.csv_file import names_from_csv
 
 
 class Parser(argparse.ArgumentParser):
@@ -30,7 +30,10 @@ class Print(argparse.Action):
 
 def names(text: str) -> list[str]:
     """Names as fields of a CSV line."""
-    return next(csv.reader([text], skipinitialspace=True), [])
+    try:
+        return names_from_csv(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def widths(text: str) -> list[int]:

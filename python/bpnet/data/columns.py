@@ -142,8 +142,10 @@ def describe_columns(table: Table, config: Mapping[str, Any]) -> list[ColumnDeci
     fields: dict[int, Fields] = {}
     for index in range(len(table.header)):
         if index != target:
-            found, fields[index] = _decide(table, index, options)
+            found, held = _decide(table, index, options)
             decisions.append(found)
+            if held is not None:
+                fields[index] = held
     if options.format is None:
         _agree_on_decimals(table, decisions, fields)
     names = Counter(found.name for found in decisions if found.kind != LEFT_OUT)
@@ -180,14 +182,14 @@ def report_lines(decisions: Sequence[ColumnDecision]) -> list[str]:
 
 def _decide(
     table: Table, index: int, options: _Options, classes: bool = False
-) -> tuple[ColumnDecision, Fields]:
+) -> tuple[ColumnDecision, Fields | None]:
     name = table.header[index]
     found = ColumnDecision(name, index, len(table))
+    if name in options.drop:
+        return _leave_out(found, "as asked"), None
     fields = Fields(table, index, options.own_words if name in options.categorical else options.words)
     found.missing = fields.missing
     found.distinct = len(fields.counts)
-    if name in options.drop:
-        return _leave_out(found, "as asked"), fields
     asked = name in options.numeric or name in options.categorical
     if found.missing.all():
         return _leave_out(found, "it has no value in any row"), fields

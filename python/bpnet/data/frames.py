@@ -12,6 +12,7 @@ import numpy as np
 
 from bpnet import _core
 from bpnet.data.table import Column, Table, distinct_names
+from bpnet.frames import column_names, column_of
 
 __all__ = ["to_column", "to_rows", "to_target"]
 
@@ -42,7 +43,7 @@ def to_rows(rows: Any) -> Table | np.ndarray:
     names = _names(rows)
     if names is not None:
         distinct_names("the table", [_name(name) for name in names])
-        columns = {_name(name): _column_of(rows, index, name) for index, name in enumerate(names)}
+        columns = {_name(name): column_of(rows, index, name) for index, name in enumerate(names)}
         return _table(columns, len(names))
     return _array(rows)
 
@@ -55,7 +56,7 @@ def to_target(y: Any) -> np.ndarray:
     """
     names = _names(y)
     if names is not None and len(names) == 1:
-        y = _column_of(y, 0, names[0])
+        y = column_of(y, 0, names[0])
     array = np.asarray(y)
     if array.ndim != 1 or array.dtype.kind in "iufb" and isinstance(y, (np.ndarray, list, tuple)):
         return array
@@ -70,8 +71,9 @@ def to_column(name: str, values: Any) -> Column:
     among strings.
     """
     if isinstance(values, np.ma.MaskedArray):
-        array: np.ndarray = np.ma.filled(values.astype(object), None)
-    elif isinstance(values, (list, tuple)):
+        masked = np.ma.getmaskarray(values).ravel().tolist()
+        values = [None if gone else value for value, gone in zip(values.data.ravel().tolist(), masked)]
+    if isinstance(values, (list, tuple)):
         array = np.empty(len(values), object)
         array[:] = values
     else:
@@ -100,15 +102,7 @@ def _names(rows: Any) -> list[Any] | None:
     """The names of a DataFrame's columns, or of a structured array's fields."""
     if isinstance(rows, np.ndarray):
         return list(rows.dtype.names) if rows.dtype.names and rows.ndim == 1 else None
-    for attribute in ("column_names", "columns"):
-        names = getattr(rows, attribute, None)
-        if names is not None and not callable(names):
-            return list(names)
-    return None
-
-
-def _column_of(rows: Any, index: int, name: Any) -> Any:
-    return rows.iloc[:, index] if hasattr(rows, "iloc") else rows[name]
+    return column_names(rows)
 
 
 def _table(columns: Mapping[str, Any], count: int) -> Table:
@@ -146,7 +140,7 @@ def _array(rows: Any) -> Table | np.ndarray:
     if isinstance(rows, np.ma.MaskedArray) and np.ma.is_masked(rows):
         raise ValueError("X has masked entries, which hold no number; fill them in")
     array = np.asarray(rows)
-    if array.dtype.kind in "fiub" or array.ndim != 2 or array.size == 0:
+    if array.dtype.kind in "fiubcmMV" or array.ndim != 2 or array.size == 0:
         return array
     columns = [to_column(str(index), column) for index, column in enumerate(array.T)]
     if all(isinstance(column, np.ndarray) and column.dtype == np.float64 for column in columns):

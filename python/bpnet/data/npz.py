@@ -11,7 +11,7 @@ import numpy as np
 
 from bpnet import _core
 
-__all__ = ["NpzParts", "check_samples", "check_targets", "read_npz", "read_npz_parts"]
+__all__ = ["NpzParts", "check_same_dtype", "check_samples", "check_targets", "read_npz", "read_npz_parts"]
 
 
 class NpzParts(NamedTuple):
@@ -100,7 +100,16 @@ def read_npz_parts(path: str, need_y: bool = True) -> NpzParts:
         raise ValueError(
             f"{path}: {x} has samples of shape {X.shape[1:]}, {validation[0]} of {X_val.shape[1:]}"
         )
+    check_same_dtype(path, (x, X), (validation[0], X_val))
     return NpzParts(X, targets, X_val, y_val, validation, notes)
+
+
+def check_same_dtype(where: str, one: tuple[str, np.ndarray], other: tuple[str, np.ndarray]) -> None:
+    """Bytes, which are divided by 255, beside other numbers are refused."""
+    if (one[1].dtype == np.uint8) != (other[1].dtype == np.uint8):
+        raise ValueError(
+            f"{where}: {one[0]} has dtype {one[1].dtype}, {other[0]} has {other[1].dtype}; give both as bytes, or neither"
+        )
 
 
 def _other(part: tuple[str, str], there: list[str]) -> str:

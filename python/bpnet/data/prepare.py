@@ -227,8 +227,26 @@ def _encoded(source: Source, preprocessing: Preprocessing, dtype: str) -> tuple[
     expected = len(preprocessing.mean)
     if expected > 1 and source.X.shape[1] != expected:
         raise ValueError(f"{source}: X has {source.X.shape[1]} features, the model was trained on {expected}")
+    _check_unscaled(source, preprocessing)
     X = preprocessing.standardise(source.X, dtype, source.where)
     return X, np.ones(len(X), bool)
+
+
+def _check_unscaled(source: Source, preprocessing: Preprocessing) -> None:
+    """Refuse pixels that were divided before, for a model that divides them."""
+    X, scale = source.X, preprocessing.scale
+    if (
+        len(scale) == 1
+        and scale[0] > 1
+        and X is not None
+        and X.dtype.kind == "f"
+        and 0 < X.max() <= 1
+        and X.min() >= 0
+    ):
+        raise ValueError(
+            f"{source}: X has numbers from 0 to {X.max():g}, the model was trained on 0 to {scale[0]:g} and divides "
+            "them itself; give them undivided"
+        )
 
 
 def features(

@@ -12,7 +12,7 @@ import numpy as np
 from bpnet.data.csv_file import read_csv
 from bpnet.data.frames import to_rows, to_target
 from bpnet.data.idx import find_idx, labels_beside, no_labels, read_idx, read_idx_pair
-from bpnet.data.npz import check_samples, check_targets, read_npz_parts
+from bpnet.data.npz import check_same_dtype, check_samples, check_targets, read_npz_parts
 from bpnet.data.table import Table
 from bpnet.options import option
 
@@ -157,7 +157,7 @@ def _open(data: Any, labels: Any, encoding: str | None, delimiter: str | None, n
 
 
 def _kind(path: str) -> str:
-    name = path.lower()
+    name = os.path.basename(path).lower()
     if path == "digits" and not os.path.exists(path):
         return "digits"
     if os.path.isdir(path):
@@ -245,6 +245,8 @@ def _idx_folder(folder: str, labels: str | None, need_y: bool) -> Source:
         if held_out.y is None:
             source.notes.append(f"{test} is not used, its labels are not there")
         else:
+            assert source.X is not None and held_out.X is not None
+            check_same_dtype(folder, (images, source.X), (test, held_out.X))
             source.X_val, source.y_val = held_out.X, held_out.y
             source.validation = test
             source.notes.append(f"{test} is the validation part")

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from bpnet import _core, checks
+from bpnet.arrays import split_rows
 
 __all__ = ["Split", "split_rows"]
 
@@ -45,12 +45,3 @@ class Split:
                 self.moved += len(new)
         self.train = np.array(sorted(training), np.int64)
         self.validation = np.array(validation, np.int64)
-
-
-def split_rows(count: int, fraction: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """The training rows and the validation rows, drawn from the seed alone."""
-    held_out = round(count * fraction)
-    if fraction > 0:
-        held_out = min(max(1, held_out), count - 1)
-    order = _core.split_order(checks.seed("train", seed), count).astype(np.int64)
-    return np.sort(order[held_out:]), np.sort(order[:held_out])

@@ -209,7 +209,7 @@ def _announce(run: ImageRun, source: ImageSource, measured: ImageSource | None) 
     say(
         f"training on {len(source):,} photographs of {len(source.classes)} classes{test}; "
         f"{run.network.parameter_count:,} parameters, batches of {run.batches.batch_size}, "
-        f"rate {run.trainer.learning_rate:g}"
+        f"rate {run.trainer.lr:g}"
     )
 
 

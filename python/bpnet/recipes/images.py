@@ -18,7 +18,7 @@ from bpnet.photographs import log_softmax, ten_view_test
 from bpnet.training import Callback, Checkpoint, History, Trainer
 from bpnet.training.callbacks import as_callback
 from bpnet.training.loop import Loop
-from bpnet.training.sources import Source
+from bpnet.training.sources import Progressed, Source
 
 # Photographs that are looked at together outside training: few, so that Ctrl-C is handled soon.
 _TEST_BATCH = 32
@@ -38,7 +38,7 @@ class PhotographSource(Source):
         self.samples = len(batches.source)
         self.position = self._core.state["position"]
 
-    def train(self, epoch: int) -> Generator[int, None, None]:
+    def train(self, epoch: int) -> Generator[Progressed, None, None]:
         """A batch at a time, from the trainer's position in the epoch."""
         core = self._core
         position = core.state["position"]
@@ -48,7 +48,7 @@ class PhotographSource(Source):
         with closing(self._batches.training(order[position:], core.seed, epoch - 1)) as batches:
             for batch in batches:
                 core.step_in_epoch(batch.x, batch.labels, batch.visited)
-                yield batch.visited
+                yield Progressed(batch.visited, -(-core.state["position"] // self._batches.batch_size))
         if core.epoch_sums[1] == 0:
             raise ValueError(f"training: no photograph of {self._batches.source.path} could be read")
 
@@ -69,7 +69,7 @@ class _Drawing(Callback):
         trainer.history.plot(os.path.join(self.folder, CURVES))
         filters = next(iter(trainer.network.state_dict().values()))
         if filters.ndim == 4 and filters.shape[1] == 3:
-            plot_filters(filters, os.path.join(self.folder, FILTERS))
+            plot_filters(filters, path=os.path.join(self.folder, FILTERS))
 
 
 class ImageRun:
@@ -133,9 +133,9 @@ class ImageRun:
 
     def _train(self, epochs: int) -> History:
         source = PhotographSource(self.trainer, self.batches)
-        test = self.test
-        validation = None if test is None else lambda: _measure(self.network, test)
-        loop = Loop(self.trainer, source, epochs, validation, self._callbacks(), self.verbose, restores=False)
+        loop = Loop(
+            self.trainer, source, epochs, self._measures(), self._callbacks(), self.verbose, restores=False
+        )
         try:
             loop.run()
         except KeyboardInterrupt:
@@ -145,6 +145,10 @@ class ImageRun:
         except _core.NumericError as error:
             raise _core.NumericError(f"{error}; {self._kept()}") from None
         return self.history
+
+    def _measures(self) -> list[Callable[[], Mapping[str, float]]]:
+        test = self.test
+        return [] if test is None else [lambda: _measure(self.network, test)]
 
     def _callbacks(self) -> list[Callback]:
         """In the order in which they are called after an epoch."""
@@ -190,7 +194,7 @@ def _check_network(network: Network, augmenter: ImageAugmenter, classes: int) ->
         )
 
 
-def _measure(network: Network, test: ImageBatches) -> dict[str, float]:
+def _measure(network: Network, test: ImageBatches) -> Mapping[str, float]:
     """Mean loss and accuracy on the middle of each photograph."""
     loss, right, count = 0.0, 0, 0
     for batch in test.centre():
@@ -202,7 +206,7 @@ def _measure(network: Network, test: ImageBatches) -> dict[str, float]:
         count += len(scores)
     if count == 0:
         raise ValueError(f"test: no photograph of {test.source.path} could be read")
-    return {"loss": loss / count, "accuracy": right / count}
+    return {"val_loss": loss / count, "val_accuracy": right / count}
 
 
 def measuring_batches(

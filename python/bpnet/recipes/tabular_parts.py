@@ -96,39 +96,32 @@ def schedule_of(settings: Mapping[str, Any], given: Schedule | None = None) -> S
     return schedules.LinearWarmup(warmup, after=schedule) if warmup else schedule
 
 
-# What stands between the colons after a schedule's name.
-_PARTS: dict[str, tuple[tuple[str, Callable[[str], Any]], ...]] = {
-    "step": (("step_size", int), ("gamma", float)),
-    "multi_step": (("milestones", lambda part: [int(epoch) for epoch in part.split(",")]), ("gamma", float)),
-    "exponential": (("gamma", float),),
-    "cosine": (("T_max", int),),
-    "plateau": (("factor", float), ("patience", int)),
-}
-
-
 def _written(text: str, epochs: int) -> Schedule | None:
     name, *parts = text.split(":")
-    if text == "constant":
-        return None
     try:
-        return _named(name, parts, epochs)
-    except (KeyError, TypeError):
+        make, arguments = _named(name, parts, epochs)
+    except ValueError:
         raise ValueError(
             f"train: {option('schedule')} {text!r} is not one of constant, step:EPOCHS[:FACTOR], "
             "multi_step:EPOCH,EPOCH…[:FACTOR], exponential:FACTOR, cosine[:EPOCHS], plateau[:FACTOR[:PATIENCE]]"
         ) from None
+    return make(**arguments)
 
 
-def _named(name: str, parts: list[str], epochs: int) -> Schedule:
-    """The schedule; a KeyError or TypeError for a name or parts that there are not, a ValueError of its own for
-    numbers that it does not take."""
-    if len(parts) > len(_PARTS[name]):
-        raise TypeError(parts)
-    options = {"T_max": epochs} if name == "cosine" else {}
-    for (key, read), part in zip(_PARTS[name], parts):
-        try:
-            options[key] = read(part)
-        except ValueError:
-            raise TypeError(part) from None
-    make: Any = schedules.FAMILY.classes[name]
-    return make(**options)
+def _named(name: str, parts: list[str], epochs: int) -> tuple[Callable[..., Schedule | None], dict[str, Any]]:
+    """What makes the schedule, and its arguments; a ValueError for anything that is not written so."""
+    gamma = {"gamma": float(parts[1])} if len(parts) == 2 else {}
+    if name == "constant" and not parts:
+        return lambda: None, {}
+    if name == "step" and len(parts) in (1, 2):
+        return schedules.StepLR, {"step_size": int(parts[0]), **gamma}
+    if name == "multi_step" and len(parts) in (1, 2):
+        return schedules.MultiStepLR, {"milestones": [int(epoch) for epoch in parts[0].split(",")], **gamma}
+    if name == "exponential" and len(parts) == 1:
+        return schedules.ExponentialLR, {"gamma": float(parts[0])}
+    if name == "cosine" and len(parts) < 2:
+        return schedules.CosineAnnealingLR, {"T_max": int(parts[0]) if parts else epochs}
+    if name == "plateau" and len(parts) < 3:
+        factor, patience = [*parts, *("0.1", "10")[len(parts) :]]
+        return schedules.ReduceLROnPlateau, {"factor": float(factor), "patience": int(patience)}
+    raise ValueError(name)

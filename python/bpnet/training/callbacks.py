@@ -1,4 +1,4 @@
-"""What happens at an epoch's end."""
+"""What happens during a training: at its ends, at those of its epochs, after its batches."""
 
 from __future__ import annotations
 
@@ -27,6 +27,17 @@ class Callback:
     def on_train_begin(self, trainer: Trainer) -> None:
         """Before the first epoch of a fit."""
 
+    def on_epoch_begin(self, trainer: Trainer, epoch: int) -> None:
+        """Before epoch number ``epoch``, counted from 1 over all fits, or what is left of it."""
+
+    def on_batch_end(self, trainer: Trainer, batch: int, metrics: Mapping[str, float]) -> None:
+        """After the update by batch number ``batch`` of the epoch, counted from 1.
+
+        ``metrics`` holds the epoch's ``loss`` so far, and its ``accuracy`` where the loss has one. A callback that
+        overrides this makes the trainer return to Python after each batch of arrays, to the same bits, which takes
+        longer. It cannot be called for arrays at batch_size 1, where one kernel makes many updates.
+        """
+
     def on_epoch_end(self, trainer: Trainer, epoch: int, metrics: Mapping[str, float]) -> bool | None:
         """After epoch number ``epoch``, counted from 1 over all fits; True stops the training."""
 
@@ -41,6 +52,11 @@ class Callback:
         """Take up what state() gave."""
 
 
+def wants_batches(callback: Callback) -> bool:
+    """Whether the callback overrides on_batch_end."""
+    return type(callback).on_batch_end is not Callback.on_batch_end
+
+
 def watched(metrics: Mapping[str, float], monitor: str) -> float:
     """The monitored metric; an error that lists the metrics there are."""
     if monitor not in metrics:
@@ -49,42 +65,56 @@ def watched(metrics: Mapping[str, float], monitor: str) -> float:
     return metrics[monitor]
 
 
-class _Best:
-    """Remembers the best value of a metric: largest for accuracies, else least."""
+# The last word of a metric's name says which way it improves.
+_GROWING = ("accuracy", "r2")
+_FALLING = ("loss", "mae", "mse", "rmse")
 
-    def __init__(self, monitor: str, min_delta: float = 0.0) -> None:
-        self.monitor = monitor
-        self.min_delta = min_delta
-        self.sign = -1.0 if monitor.endswith("accuracy") else 1.0
-        self.value = math.inf
 
-    def improved(self, metrics: Mapping[str, float]) -> bool:
-        value = self.sign * watched(metrics, self.monitor)
-        if not value < self.value - self.min_delta:
-            return False
-        self.value = value
-        return True
+def _grows(operation: str, monitor: str, mode: str) -> bool:
+    """Whether the metric improves by growing."""
+    if mode not in ("auto", "min", "max"):
+        raise ValueError(f"{operation}: mode is {mode!r}, 'auto', 'min' or 'max' is needed")
+    if mode != "auto":
+        return mode == "max"
+    word = monitor.split("_")[-1]
+    if word in _GROWING or word in _FALLING:
+        return word in _GROWING
+    raise ValueError(
+        f"{operation}: whether a better {monitor!r} is larger or smaller is not known; give mode='max' or mode='min'"
+    )
 
 
 class _Watching(Callback):
-    """A callback that remembers a best value: of one run, so another trainer makes it begin anew."""
+    """A callback that remembers the best value of a metric: of one run, so another trainer makes it begin anew.
+
+    ``best`` is that value, negated where larger is better, so that less is better; infinite before there is one.
+    """
 
     operation = ""  # what its errors begin with
 
-    def __init__(self, monitor: str, min_delta: float = 0.0) -> None:
+    def __init__(self, monitor: str, mode: str, min_delta: float = 0.0) -> None:
         if not isinstance(monitor, str):
             raise TypeError(
                 f"{self.operation}: monitor is {monitor!r}, a metric's name is needed, such as 'val_loss'; "
                 "the other options go by name"
             )
-        self._monitor = monitor
+        self.monitor = monitor
+        self._sign = -1.0 if _grows(self.operation, monitor, mode) else 1.0
         self._min_delta = min_delta
         self._owner: weakref.ref[Trainer] | None = None
         self._loaded = False
         self._reset()
 
     def _reset(self) -> None:
-        self._best = _Best(self._monitor, self._min_delta)
+        self._best = math.inf
+
+    def _improved(self, metrics: Mapping[str, float]) -> bool:
+        """Whether the metric is better than ever before; NaN never is, nor is the first value if it is infinite."""
+        value = self._sign * watched(metrics, self.monitor)
+        if not value < self._best - self._min_delta:
+            return False
+        self._best = value
+        return True
 
     def on_train_begin(self, trainer: Trainer) -> None:
         if not self._loaded and (self._owner is None or self._owner() is not trainer):
@@ -94,13 +124,21 @@ class _Watching(Callback):
 
 
 class EarlyStopping(_Watching):
-    """Stop when a metric has not improved for more than ``patience`` epochs.
+    """Stop when a metric has not improved for ``patience`` epochs.
+
+    As Keras's: with a patience of 3 the third epoch in a row that is no better than the best is the last. NaN is no
+    improvement, and the first epoch never stops the training.
 
     Args:
-        monitor: ``"val_loss"``, ``"loss"``, ``"val_accuracy"`` or ``"accuracy"``.
-        patience: epochs without improvement that are tolerated.
-        min_delta: the least change that counts.
-        restore_best: put the run back to the end of its best epoch when the training ends.
+        monitor: the name of a metric in the history, such as ``"val_loss"``, ``"loss"`` or ``"val_accuracy"``.
+        patience: epochs in a row without improvement that stop the training; 0 is 1.
+        min_delta: the least change that counts as an improvement.
+        restore_best: put the run back to the end of its best epoch when the training ends. The history then ends
+            with that epoch, and has the others as ``history.undone``.
+        mode: ``"min"`` or ``"max"``, what is better; ``"auto"`` knows it of losses, errors, accuracies and r2.
+
+    Attributes:
+        best_epoch: the number of the best epoch, or None before there is one.
     """
 
     operation = "early stopping"
@@ -113,10 +151,11 @@ class EarlyStopping(_Watching):
         patience: int = 5,
         min_delta: float = 0.0,
         restore_best: bool = True,
+        mode: str = "auto",
     ) -> None:
         self.patience = checks.whole("early stopping", "patience", patience, least=0)
         self.restore_best = restore_best
-        super().__init__(monitor, checks.number("early stopping", "min_delta", min_delta))
+        super().__init__(monitor, mode, checks.number("early stopping", "min_delta", min_delta))
 
     def _reset(self) -> None:
         super()._reset()
@@ -125,24 +164,34 @@ class EarlyStopping(_Watching):
 
     def on_epoch_end(self, trainer: Trainer, epoch: int, metrics: Mapping[str, float]) -> bool | None:
         """Keep an epoch that improved; True once the patience is at its end."""
-        if self._best.improved(metrics):
+        if self._improved(metrics):
             self._waited = 0
             self.best_epoch = epoch
             if self.restore_best:
                 trainer._core.keep_best()
             return None
         self._waited += 1
-        return self._waited > self.patience
+        is_first = self.best_epoch is None and self._waited == 1
+        return self._waited >= self.patience and not is_first
 
     def on_train_end(self, trainer: Trainer) -> None:
-        """Put the run back to its best epoch, with ``restore_best``."""
+        """Put the run back to its best epoch, with ``restore_best``, and say what was done."""
+        said = []
+        if self._waited >= max(self.patience, 1):
+            epochs = f"{self._waited} epoch" + "s" * (self._waited > 1)
+            said.append(f"stopped: {self.monitor} has not improved for {epochs}")
         if self.restore_best and self.best_epoch is not None:
+            if self.best_epoch < trainer.epochs:
+                said.append(f"back to epoch {self.best_epoch}")
             trainer._core.restore_best()
+        trainer.history.best_epoch = self.best_epoch
         self._waited = 0
+        if said:
+            trainer.say("; ".join(said))
 
     def state(self) -> dict[str, Any]:
         """The best value, its epoch, and the epochs waited since."""
-        return {"best": self._best.value, "waited": self._waited, "best_epoch": self.best_epoch}
+        return {"best": self._best, "waited": self._waited, "best_epoch": self.best_epoch}
 
     def load_state(self, state: Mapping[str, Any]) -> None:
         """Go on waiting from what state() gave; a ValueError for anything else."""
@@ -152,7 +201,7 @@ class EarlyStopping(_Watching):
         if best_epoch is not None and (type(best_epoch) is not int or best_epoch < 1):
             raise ValueError(f"early stopping: the best epoch is {best_epoch!r}, a number from 1 is needed")
         self._loaded = True
-        self._best.value = float(best)
+        self._best = float(best)
         self._waited = waited
         self.best_epoch = best_epoch
 
@@ -163,7 +212,8 @@ class Checkpoint(_Watching):
     Args:
         path: the run file; it is replaced whole, never left half written.
         every: save after each epoch whose number this divides.
-        save_best_only: save only when ``monitor`` improved.
+        save_best_only: save only when ``monitor`` improved; NaN is no improvement.
+        monitor, mode: which metric, and what of it is better, as in :class:`EarlyStopping`.
     """
 
     last = True
@@ -177,28 +227,29 @@ class Checkpoint(_Watching):
         every: int = 1,
         save_best_only: bool = False,
         monitor: str = "val_loss",
+        mode: str = "auto",
     ) -> None:
         self.path = os.fspath(path)
         self.every = checks.whole("checkpoint", "every", every)
         self.save_best_only = save_best_only
-        super().__init__(monitor)
+        super().__init__(monitor, mode)
 
     def on_epoch_end(self, trainer: Trainer, epoch: int, metrics: Mapping[str, float]) -> bool | None:
         """Save the run if the epoch's number or its metric asks for it; never stops the training."""
-        if epoch % self.every == 0 and (not self.save_best_only or self._best.improved(metrics)):
+        if epoch % self.every == 0 and (not self.save_best_only or self._improved(metrics)):
             trainer.save(self.path)
         return None
 
     def state(self) -> dict[str, Any]:
         """The best value so far."""
-        return {"best": self._best.value}
+        return {"best": self._best}
 
     def load_state(self, state: Mapping[str, Any]) -> None:
         """Take up the best value that state() gave; a ValueError for anything else."""
         if not _is_number(state["best"]):
             raise ValueError(f"checkpoint: the best value is {state['best']!r}, a number is needed")
         self._loaded = True
-        self._best.value = float(state["best"])
+        self._best = float(state["best"])
 
 
 def _is_number(value: Any) -> bool:

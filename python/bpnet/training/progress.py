@@ -9,14 +9,18 @@ from bpnet.progress_bar import new_bar
 
 def metrics_text(metrics: Mapping[str, float]) -> str:
     """``loss 0.312, accuracy 91.2 %, validation loss 0.335, accuracy 90.8 %``"""
-    parts = [f"loss {metrics['loss']:.4f}"]
-    if "accuracy" in metrics:
-        parts.append(f"accuracy {metrics['accuracy']:.1%}".replace("%", " %"))
-    if "val_loss" in metrics:
-        parts.append(f"validation loss {metrics['val_loss']:.4f}")
-    if "val_accuracy" in metrics:
-        parts.append(f"accuracy {metrics['val_accuracy']:.1%}".replace("%", " %"))
-    return ", ".join(parts)
+    own = [name for name in metrics if not name.startswith("val_") and name not in ("epoch", "lr", "seconds")]
+    parts = [_part(name, metrics[name]) for name in own]
+    held_out = [_part(name[4:], value) for name, value in metrics.items() if name.startswith("val_")]
+    if held_out:
+        parts.append("validation " + held_out[0])
+    return ", ".join(parts + held_out[1:])
+
+
+def _part(name: str, value: float) -> str:
+    if name.endswith("accuracy"):
+        return f"{name} {value:.1%}".replace("%", " %")
+    return f"{name} {value:.4f}"
 
 
 class Progress:
@@ -45,6 +49,11 @@ class Progress:
         """Print the epoch's line."""
         if self.verbose:
             self.bar.say(f"epoch {epoch}/{self.last_epoch}: {metrics_text(metrics)}")
+
+    def line(self, text: str) -> None:
+        """Print another line."""
+        if self.verbose:
+            self.bar.say(text)
 
     def close(self) -> None:
         """Take the bar away."""

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable
-from typing import Any
+from collections.abc import Callable, Generator, Iterable
+from typing import Any, NamedTuple
 
-from bpnet._bridge import CoreNetwork, Dataset, check_finite, dataset
+from bpnet._bridge import CoreNetwork, Dataset, finite_dataset
 from bpnet.losses import Loss
 
 # How long the core works before it returns to handle Ctrl-C and move the progress bar.
 SLICE_SECONDS = 0.1
+
+
+class Progressed(NamedTuple):
+    """How many samples were visited since the last time, and the number of the last batch, counted from 1."""
+
+    samples: int
+    batch: int
 
 
 class Source:
@@ -25,9 +32,8 @@ class Source:
     position = 0
     unit = " samples"
 
-    def train(self, epoch: int) -> Generator[int, None, None]:
-        """Train through what is left of epoch number ``epoch``, counted from 1; between updates yields how many
-        samples were visited since the last time."""
+    def train(self, epoch: int) -> Generator[Progressed, None, None]:
+        """Train through what is left of epoch number ``epoch``, counted from 1; between updates yields where it is."""
         raise NotImplementedError
 
     def counted(self) -> int:
@@ -40,14 +46,29 @@ class ArraySource(Source):
 
     Args:
         core: the core's trainer.
+        by_batch: come back after each batch, not after each slice of the work; to the same bits.
     """
 
-    def __init__(self, core: Any, data: Dataset, batch_size: int, shuffle: bool, online_block: int) -> None:
+    def __init__(
+        self,
+        core: Any,
+        data: Dataset,
+        batch_size: int,
+        shuffle: bool,
+        online_block: int,
+        by_batch: bool = False,
+    ) -> None:
+        if by_batch and batch_size == 1:
+            raise ValueError(
+                "fit: on_batch_end is called after each batch, and at batch_size 1 one kernel makes many updates; "
+                "choose a batch_size of at least 2, or use on_epoch_end"
+            )
         self._core = core
         self._data = data
         self._batch_size = batch_size
         self._shuffle = shuffle
         self._online_block = online_block
+        self._seconds = 0.0 if by_batch else None
         self.samples = len(data)
         self.position = core.state["position"]
         if self.position > len(data):
@@ -57,15 +78,14 @@ class ArraySource(Source):
             )
         core.check_batches(len(data), batch_size)
 
-    def train(self, epoch: int) -> Generator[int, None, None]:
-        """A slice of some batches at a time."""
+    def train(self, epoch: int) -> Generator[Progressed, None, None]:
+        """A batch, or a slice of some batches, at a time."""
+        seconds = SLICE_SECONDS if self._seconds is None else self._seconds
         visited, ended = self._core.state["position"], False
         while visited < len(self._data) and not ended:
-            ended = self._core.run(
-                self._data, self._batch_size, self._shuffle, SLICE_SECONDS, self._online_block
-            )
+            ended = self._core.run(self._data, self._batch_size, self._shuffle, seconds, self._online_block)
             before, visited = visited, self._core.state["position"]
-            yield visited - before
+            yield Progressed(visited - before, -(-visited // self._batch_size))
 
     def counted(self) -> int:
         """All up to the run's position."""
@@ -77,16 +97,25 @@ class BatchSource(Source):
 
     Args:
         core: the core's trainer.
+        check_columns: raises a ValueError for a DataFrame of other columns than the network was fitted on.
     """
 
-    def __init__(self, core: Any, network: CoreNetwork, loss: Loss, batches: Iterable[Any]) -> None:
+    def __init__(
+        self,
+        core: Any,
+        network: CoreNetwork,
+        loss: Loss,
+        batches: Iterable[Any],
+        check_columns: Callable[[str, Any], Any],
+    ) -> None:
         self._core = core
         self._network = network
         self._loss = loss
         self._batches = batches
+        self._check_columns = check_columns
         self._counted = 0
 
-    def train(self, epoch: int) -> Generator[int, None, None]:
+    def train(self, epoch: int) -> Generator[Progressed, None, None]:
         """A batch at a time."""
         self._core.begin_epoch()
         self._counted = 0
@@ -94,7 +123,7 @@ class BatchSource(Source):
             held = self._held(f"fit (batch {index})", index, batch)
             self._core.step(held)
             self._counted += len(held)
-            yield len(held)
+            yield Progressed(len(held), index + 1)
         if self._counted == 0:
             raise ValueError(
                 f"fit: X gave no batches in epoch {epoch}; give something that can be iterated anew each "
@@ -106,14 +135,13 @@ class BatchSource(Source):
             raise ValueError(f"fit: batch {index} is no (X, y) or (X, y, sample_weight)")
         x, y, *rest = batch
         weight = rest[0] if rest else None
+        self._check_columns(operation, x)
         try:
-            held = dataset(operation, self._network, x, y, self._loss, weight, convert=True)
+            return finite_dataset(operation, self._network, x, y, self._loss, weight, convert=True)
         except ValueError as error:  # the core's own checks do not know which batch it is
             if str(error).startswith(operation):
                 raise
             raise ValueError(f"{operation}: {error}") from None
-        check_finite(operation, held)
-        return held
 
     def counted(self) -> int:
         """Those of the batches so far."""

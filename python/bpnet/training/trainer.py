@@ -5,23 +5,23 @@ from __future__ import annotations
 import json
 import os
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from bpnet import _core, arrays, checks
-from bpnet._bridge import TRAINERS, dataset, finite_dataset, to_json
-from bpnet.evaluation import evaluate
+from bpnet import checks
+from bpnet._bridge import TRAINERS, dataset, to_json
 from bpnet.exclusive import alone
-from bpnet.losses import Loss, as_loss, loss_from, with_class_weight
+from bpnet.losses import Loss, as_loss, loss_from
+from bpnet.metrics import Function
 from bpnet.network import Network, load_network
 from bpnet.optimizers import Optimizer, as_optimizer, optimizer_from
 from bpnet.training.callbacks import Callback, as_callback, kept_state, take_state
+from bpnet.training.fit_data import FitOptions, source_of
 from bpnet.training.history import History
-from bpnet.training.loop import Loop, Validation
+from bpnet.training.loop import Loop
 from bpnet.training.notes import check_notes, read_notes, write_notes
-from bpnet.training.sources import ArraySource, BatchSource, Source
 
 #: ``f(name, values)``, which changes ``values`` in place.
 Reducer = Callable[[str, np.ndarray], object]
@@ -38,8 +38,8 @@ class Trainer:
         reducer: several trainers make each step together, each on its part of every batch. ``f(name, values)``
             replaces what is in ``values``, in place, by its sum over all trainers. It is called in each step for
             ``"weight_sum"``, the sum of the samples' weights, and ``"loss"``, this part of the loss, both float64
-            of shape (1,); then for each layer that has parameters, the last layer first and as soon as its
-            gradient is there, with the layer's name (``"features.0"``) and a flat array of the network's dtype:
+            of shape (1,); then for each layer that has parameters and is not frozen, the last layer first and as
+            soon as its gradient is there, with the layer's name (``"features.0"``) and a flat array of the network's dtype:
             its parameters' gradients one after another, between which there may be elements of none. Layers run
             one by one then. Losses are those of the whole batch, accuracies of this part. All trainers make the same
             number of steps, with a sample in each. What it raises ends the step, which updates nothing. It may not
@@ -73,6 +73,8 @@ class Trainer:
         self._notes: dict[str, Any] = {}
         self._callbacks: list[Callback] = []
         self._callback_states: list[dict[str, Any]] = []
+        self._say: Callable[[str], None] = _say_nothing
+        self._opening = ""  # a line that begins the next fit's
         self._core = TRAINERS[network.dtype.name](
             network._core,
             to_json(self.loss.describe()),
@@ -116,9 +118,9 @@ class Trainer:
         return self._core.state["epoch"]
 
     @property
-    def learning_rate(self) -> float:
+    def lr(self) -> float:
         """The rate of the next step, as the schedule has it."""
-        return self._core.learning_rate
+        return self._core.lr
 
     @property
     def seed(self) -> int:
@@ -132,83 +134,76 @@ class Trainer:
             ValueError: sizes or labels that do not fit.
             NumericError: NaN or infinity in x, y or the loss; then nothing was updated.
         """
+        self.network._check_columns("step", x)
         core = self.network._core
         return self._core.step(dataset("step", core, x, y, self.loss, sample_weight, convert=True))
+
+    def say(self, text: str) -> None:
+        """Print a line among those of the fit that is running, unless it is silent: for callbacks, whose print would
+        break the progress bar."""
+        self._say(text)
 
     def fit(
         self,
         X: Any,
         y: Any = None,
+        *,
         epochs: int = 1,
         batch_size: int = 32,
         shuffle: bool = True,
         validation_data: tuple[Any, ...] | None = None,
+        validation_split: float = 0.0,
         sample_weight: Any = None,
+        metrics: Mapping[str, Function] | Sequence[str | Function] = (),
         callbacks: Sequence[Callback | Any] = (),
         verbose: int = 1,
         online_block: int | None = None,
     ) -> History:
         """Train for ``epochs`` more epochs; the arguments are those of :meth:`bpnet.Network.fit`.
 
-        A run that was saved during an epoch first finishes that epoch.
+        A run that was saved during an epoch first finishes that epoch, the first of the ``epochs``.
 
         Raises:
             RuntimeError: another fit is training this network, in another thread or around this callback.
         """
+        options = FitOptions(epochs, batch_size, shuffle, validation_split, metrics, verbose, online_block)
         return alone(
             "fit",
             self.network._claims,
-            lambda: self._fit(
-                self._source(X, y, sample_weight, batch_size, shuffle, online_block),
-                checks.whole("fit", "epochs", epochs, least=0),
-                self._validation(validation_data),
-                callbacks,
-                verbose,
-            ),
+            lambda: self._fit(X, y, sample_weight, validation_data, callbacks, options),
         )
-
-    def _source(
-        self, X: Any, y: Any, sample_weight: Any, batch_size: int, shuffle: bool, online_block: int | None
-    ) -> Source:
-        batch_size = checks.whole("fit", "batch_size", batch_size)
-        if online_block is not None:
-            checks.whole("fit", "online_block", online_block, most=_core.most_online_block)
-        if y is not None or not _is_iterable_of_batches(X):
-            data = finite_dataset("fit", self.network._core, X, y, self.loss, sample_weight)
-            return ArraySource(self._core, data, batch_size, shuffle, online_block or 0)
-        if sample_weight is not None:
-            raise ValueError(
-                "fit: X gives batches; give weights as each batch's third item, not sample_weight"
-            )
-        return BatchSource(self._core, self.network._core, self.loss, X)
-
-    def _validation(self, data: tuple[Any, ...] | None) -> Validation | None:
-        if data is None:
-            return None
-        if not isinstance(data, (tuple, list)) or len(data) not in (2, 3):
-            raise ValueError("fit: validation_data must be (X, y) or (X, y, sample_weight)")
-        X, y, *weight = data
-        core = self.network._core
-        held = finite_dataset("fit (validation_data)", core, X, y, self.loss, *weight)
-        return lambda: evaluate(core, held, self.loss)
 
     def _fit(
         self,
-        source: Source,
-        epochs: int,
-        validation: Validation | None,
+        X: Any,
+        y: Any,
+        sample_weight: Any,
+        validation_data: tuple[Any, ...] | None,
         callbacks: Sequence[Callback | Any],
-        verbose: int,
+        options: FitOptions,
     ) -> History:
         called = [as_callback(callback) for callback in checks.items("fit", "callbacks", callbacks)]
         called.sort(key=lambda callback: callback.last)
+        epochs = checks.whole("fit", "epochs", options.epochs, least=0)
+        names = self.network._check_columns("fit", X)
+        source, measures = source_of(self, X, y, sample_weight, validation_data, called, options)
         states = list(self._callback_states)
         for callback in called:
             state = take_state(states, callback)
             if state is not None:
                 callback.load_state(state)
         self._callbacks, self._callback_states = called, []  # only when all have their states
-        return Loop(self, source, self.epochs + epochs, validation, called, verbose).run()
+        if names is not None and all(isinstance(name, str) for name in names):
+            self.network.input_names = names
+        loop = Loop(self, source, self.epochs + epochs, measures, called, options.verbose)
+        try:
+            self._say = loop.progress.line
+            if self._opening:
+                self.say(self._opening)
+                self._opening = ""
+            return loop.run()
+        finally:
+            self._say = _say_nothing
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the model and all that its training needs to go on bit-exactly: optimizer state,
@@ -243,6 +238,8 @@ class Trainer:
         trainer.loss = loss_from(json.loads(core.loss))
         trainer.optimizer = optimizer_from(json.loads(core.optimizer), json.loads(core.schedule))
         trainer._callbacks = []
+        trainer._say = _say_nothing
+        trainer._opening = ""
         trainer.history, trainer._notes, trainer._callback_states = read_notes(notes)
         trainer.history.truncate(trainer.epochs)  # a C++ program may have put the run back
         trainer._set_reducer(reducer, first_row)
@@ -264,31 +261,5 @@ def _first_row(trainer: weakref.ref[Trainer], rows: int) -> int:
     )
 
 
-def _is_iterable_of_batches(X: Any) -> bool:
-    return hasattr(X, "__iter__") and not hasattr(X, "__array__")
-
-
-def trainer_for(
-    network: Network,
-    X: Any,
-    y: Any,
-    loss: Loss | str,
-    optimizer: Optimizer | str,
-    class_weight: Any,
-    seed: int | None,
-) -> Trainer:
-    """The network's trainer if it has this very optimizer, else a new one."""
-    loss = as_loss("fit", loss)
-    if class_weight is not None:
-        labels = None if y is None else arrays.numeric("fit", "y", y)
-        labels = labels if labels is not None and labels.ndim == 1 else None
-        loss = with_class_weight("fit", loss, class_weight, labels, int(np.prod(network.output_shape)))
-    kept = network._trainer
-    if (
-        kept is not None
-        and kept.optimizer is optimizer
-        and kept.loss == loss
-        and (seed is None or seed == kept.seed)
-    ):
-        return kept
-    return Trainer(network, loss, optimizer, seed)
+def _say_nothing(text: str) -> None:
+    """Outside a fit."""

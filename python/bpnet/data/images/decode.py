@@ -105,7 +105,7 @@ def _check_sides(image: Any) -> None:
 
 def _orientation(image: Any) -> Any:
     """EXIF's number from 1 to 8, or whatever is there in its place."""
-    if image.format == "TIFF":  # Pillow turns it upright as it is loaded
+    if image.format == "TIFF":  # Pillow applies it when it loads the pixels
         return 1
     try:
         return image.getexif().get(_ORIENTATION, 1)

@@ -33,7 +33,7 @@ def check_samples(image: Any) -> None:
     check = _CHECKS.get(str(image.format))
     if check is not None:
         check(image)
-    _way(image)
+    _conversion(image)
 
 
 def transparent_colour(image: Any) -> Colour | None:
@@ -58,7 +58,7 @@ def to_rgb(image: Any, transparent: Colour | None, Image: Any) -> Any:
     Raises:
         BadImage: a mode of which black and white are not known.
     """
-    converted = _way(image)(image, Image)
+    converted = _conversion(image)(image, Image)
     if transparent is None:
         return converted
     pixels = np.array(converted)
@@ -86,7 +86,7 @@ def _premultiplied_grey(image: Any, Image: Any) -> Any:
 
 
 # How each mode becomes RGB. Pillow has further ones, such as F, LAB, YCbCr and HSV.
-_WAYS: dict[str, Callable[[Any, Any], Any]] = {
+_CONVERSIONS: dict[str, Callable[[Any, Any], Any]] = {
     **dict.fromkeys(("1", "L", "RGB", "CMYK"), _opaque),
     **dict.fromkeys(("I;16", "I;16B", "I"), _deep_grey),
     **dict.fromkeys(("P", "PA", "LA", "RGBA"), _on_white),
@@ -94,13 +94,13 @@ _WAYS: dict[str, Callable[[Any, Any], Any]] = {
 }
 
 
-def _way(image: Any) -> Callable[[Any, Any], Any]:
-    way = _WAYS.get(image.mode)
-    if way is None:
+def _conversion(image: Any) -> Callable[[Any, Any], Any]:
+    conversion = _CONVERSIONS.get(image.mode)
+    if conversion is None:
         raise BadImage(
             f"its pixels have Pillow's mode {image.mode!r}, of which black and white are not known"
         )
-    return way
+    return conversion
 
 
 def _has_colour(image: Any, colour: Colour) -> np.ndarray:
