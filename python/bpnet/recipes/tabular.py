@@ -337,7 +337,8 @@ class TabularRun:
             last = {name: values[-1] for name, values in trainer.history.items()}
             return f"training: {metrics_text(last)}"
         metrics = self.model.measure(prepared.X_val, prepared.y_val, trainer.loss)
-        text = f"validation: {metrics_text(metrics)}"
+        shown = {name: metrics[name] for name in ("loss", "accuracy") if name in metrics}
+        text = f"validation: {metrics_text(shown)}"
         if "rmse" not in metrics:
             return text
         return f"{text} (of the standardised target), root mean square error {metrics['rmse']:.6g}"
