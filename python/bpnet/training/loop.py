@@ -118,7 +118,7 @@ class Loop:
             )
         for measure in self._measures:
             metrics |= measure()
-        metrics["lr"] = core.learning_rate
+        metrics["lr"] = core.lr
         metrics["seconds"] = time.perf_counter() - start
         self._trainer.history.add(metrics)  # first: an interrupt between the two is put right by truncate
         core.end_epoch(metrics.get("val_loss", metrics["loss"]))
