@@ -47,6 +47,17 @@ py::array_t<T> forward(Held<T>& self, const py::array& x) {
   return out;
 }
 
+template <class T>
+py::array_t<T> forward_upto(Held<T>& self, const py::array& x, const std::string& upto) {
+  const T* from = batch_of<T>(x, self.network.input_shape(), "forward");
+  const Shape shape = in_turn(self, [&] { return self.network.output_shape(upto); });
+  const std::size_t rows = row_count(x);
+  py::array_t<T> out = new_batch<T>(rows, shape);
+  T* to = out.mutable_data();
+  in_turn(self, [&] { self.network.forward(from, rows, to, upto); });
+  return out;
+}
+
 // The whole of predict for an array that needs no conversion; None for any other, which Python converts.
 template <class T>
 py::object predict(Held<T>& self, const py::array& x) {
@@ -204,6 +215,7 @@ void register_one(py::module_& module, const char* name) {
           },
           py::arg("name"), py::arg("values"))
       .def("forward", &forward<T>, py::arg("x"))
+      .def("forward_upto", &forward_upto<T>, py::arg("x"), py::arg("upto"))
       .def("predict", &predict<T>, py::arg("x"))
       .def("forward_training", &forward_training<T>, py::arg("x"), py::arg("step"))
       .def("backward", &backward<T>, py::arg("grad_out"), py::arg("accumulate"))

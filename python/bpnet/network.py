@@ -269,14 +269,32 @@ class Network:
 
     # Forward and backward.
 
-    def forward(self, X: Any, training: bool = False) -> np.ndarray:
-        """The outputs (N, *output_shape) for X (N, *input_shape).
+    def forward(self, X: Any, training: bool = False, *, upto: str | None = None) -> np.ndarray:
+        """The outputs (N, *output_shape) for X (N, *input_shape). NaN goes through, as in NumPy;
+        :meth:`predict` reports it.
 
-        With ``training`` dropout is on and what :meth:`backward` needs is kept. NaN goes through, as in
-        NumPy; :meth:`predict` reports it.
+        Args:
+            training: dropout is on, and what :meth:`backward` needs is kept.
+            upto: the name of a layer, as it begins the names of its parameters: "fc1", "features.3",
+                "layer1.0.conv1". Its output, in evaluation mode, is returned instead, (N, *its shape): that of a
+                network which ends there. ``upto="0"`` of a Linear before a Tanh is s, ``upto="1"`` tanh(s).
+
+        Raises:
+            ValueError: no layer has the name ``upto``; the message lists them. Or it is given with ``training``.
+
+        >>> net = bp.Network(2, [bp.Linear(3).named("fc1"), bp.Tanh(), bp.Linear(1)])
+        >>> net.forward(np.zeros((5, 2)), upto="fc1").shape
+        (5, 3)
         """
         self._check_columns("forward", X)
         x = inputs("forward", self._core, X)
+        if upto is not None:
+            if not isinstance(upto, str):
+                raise TypeError(f"forward: upto is {upto!r}, the name of a layer is needed, such as '0'")
+            if training:
+                raise ValueError("forward: upto is for evaluation; leave training out")
+            name = upto
+            return in_pieces(self._core, x, lambda piece, _: self._core.forward_upto(piece, name))
         if not training:
             return outputs("forward", self._core, x)
         out = self._core.forward_training(x, self._training_calls)
