@@ -92,9 +92,7 @@ void register_one(py::module_& module, const char* name, const char* snapshot_na
       .def_property_readonly("schedule",
                              [](Self<T>& s) { return describe(s.trainer.options().schedule).dump(); })
       .def_property_readonly("seed", [](Self<T>& s) { return s.trainer.seed(); })
-      .def_property_readonly(
-          "learning_rate",
-          [](Self<T>& s) { return read(s, [](const auto& t) { return t.current_learning_rate(); }); })
+      .def_property_readonly("lr", [](Self<T>& s) { return read(s, [](const auto& t) { return t.lr(); }); })
       .def_property_readonly("has_accuracy", [](Self<T>& s) { return has_accuracy(s.trainer.loss()); })
       .def_property_readonly("state", &state<T>)
       .def_property_readonly("epoch_sums",

@@ -44,6 +44,7 @@ class Model:
     def __init__(self, network: Network, trainer: Trainer | None = None) -> None:
         self.network = network
         self.preprocessing = Preprocessing.from_description(network.preprocessing)
+        self.preprocessing.check_network(network.input_shape, network.output_shape)
         self.trainer = trainer
 
     @property
@@ -297,25 +298,25 @@ def load_model(path: str | os.PathLike[str], backend: str | None = None) -> Mode
 
     Raises:
         OSError: the file cannot be read.
-        FileFormatError: it is not a whole bpnet file.
+        FileFormatError: it is not a whole bpnet file, or its preprocessing does not fit its network.
     """
     _, run = _core.inspect(checks.path("load", path))
-    if run:
-        trainer = Trainer.load(path, backend)
-        return Model(trainer.network, trainer)
-    return Model(load_network(path, backend))
+    trainer = Trainer.load(path, backend) if run else None
+    network = trainer.network if trainer else load_network(path, backend)
+    try:
+        return Model(network, trainer)
+    except ValueError as error:
+        raise _core.FileFormatError(f"load: {error}") from None
 
 
 def _check_rows(operation: str, rows: Any) -> None:
     """A row by itself is refused: it may be taken for a column."""
     if isinstance(rows, Mapping):
         one = bool(rows) and all(np.ndim(value) == 0 for value in rows.values())
+    elif isinstance(rows, (list, tuple)):
+        one = bool(rows) and all(np.ndim(each) == 0 and not isinstance(each, (str, Mapping)) for each in rows)
     else:
-        listed_numbers = (
-            isinstance(rows, (list, tuple)) and bool(rows) and all(np.ndim(each) == 0 for each in rows)
-        )
-        is_numbers = listed_numbers and not any(isinstance(each, (str, Mapping)) for each in rows)
-        one = is_numbers or (isinstance(rows, np.ndarray) and rows.ndim == 1 and rows.dtype.names is None)
+        one = getattr(rows, "ndim", 2) == 1 and getattr(getattr(rows, "dtype", None), "names", None) is None
     if one:
         raise ValueError(f"{operation}: this is a single row; give a list of one, [row]")
 

@@ -27,11 +27,10 @@ class OnlineLoop {
 
   // The samples of `order`, whose steps follow `step`, into the sums of `loss`; `block` as RunOptions has it.
   void run(const DatasetView<T>& data, const std::uint64_t* order, std::size_t count, std::size_t block,
-           std::uint64_t step, double learning_rate, BatchSource<T>& source, BatchLoss<T>& loss,
-           Update<T>& update);
+           std::uint64_t step, double lr, BatchSource<T>& source, BatchLoss<T>& loss, Update<T>& update);
 
  private:
-  void set_layers(double learning_rate, Update<T>& update);
+  void set_layers(double lr, Update<T>& update);
   const std::uint64_t* count_up(std::size_t count);
 
   BasicNetwork<T>* network_;

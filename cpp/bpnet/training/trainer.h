@@ -79,7 +79,7 @@ class BasicTrainer {
   EpochResult epoch_result(std::size_t samples) const { return bpnet::epoch_result(state_, samples); }
   void end_epoch(double watched_loss);
 
-  double current_learning_rate() const;
+  double lr() const;
   bool weights_are_finite();
   TrainerSnapshot<T> snapshot();
   void restore(const TrainerSnapshot<T>& snapshot);  // a ShapeError for that of another network or optimizer

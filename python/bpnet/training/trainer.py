@@ -120,7 +120,7 @@ class Trainer:
     @property
     def lr(self) -> float:
         """The rate of the next step, as the schedule has it."""
-        return self._core.learning_rate
+        return self._core.lr
 
     @property
     def seed(self) -> int:
