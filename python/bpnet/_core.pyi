@@ -58,9 +58,21 @@ class NetworkF32:
     def forward_training(self, x: np.ndarray, step: int) -> np.ndarray: ...
     def backward(self, grad_out: np.ndarray, accumulate: bool) -> np.ndarray: ...
     def trace(
-        self, loss: str, x: np.ndarray, target: np.ndarray | None, label: int | None
+        self,
+        loss: str,
+        x: np.ndarray,
+        target: np.ndarray | None,
+        label: int | None,
+        function: Callable[..., tuple[float, np.ndarray]] | None = None,
     ) -> tuple[list[np.ndarray], list[np.ndarray], list[np.ndarray], list[np.ndarray], float]: ...
-    def evaluate(self, loss: str, data: Any, begin: int, end: int) -> tuple[float, float, int]: ...
+    def evaluate(
+        self,
+        loss: str,
+        data: Any,
+        begin: int,
+        end: int,
+        function: Callable[..., tuple[float, np.ndarray]] | None = None,
+    ) -> tuple[float, float, int]: ...
     def save(self, path: bytes) -> None: ...
     @staticmethod
     def load(path: bytes, backend: str) -> NetworkF32: ...
@@ -90,9 +102,21 @@ class NetworkF64:
     def forward_training(self, x: np.ndarray, step: int) -> np.ndarray: ...
     def backward(self, grad_out: np.ndarray, accumulate: bool) -> np.ndarray: ...
     def trace(
-        self, loss: str, x: np.ndarray, target: np.ndarray | None, label: int | None
+        self,
+        loss: str,
+        x: np.ndarray,
+        target: np.ndarray | None,
+        label: int | None,
+        function: Callable[..., tuple[float, np.ndarray]] | None = None,
     ) -> tuple[list[np.ndarray], list[np.ndarray], list[np.ndarray], list[np.ndarray], float]: ...
-    def evaluate(self, loss: str, data: Any, begin: int, end: int) -> tuple[float, float, int]: ...
+    def evaluate(
+        self,
+        loss: str,
+        data: Any,
+        begin: int,
+        end: int,
+        function: Callable[..., tuple[float, np.ndarray]] | None = None,
+    ) -> tuple[float, float, int]: ...
     def save(self, path: bytes) -> None: ...
     @staticmethod
     def load(path: bytes, backend: str) -> NetworkF64: ...
@@ -101,7 +125,13 @@ class SnapshotF32: ...
 
 class TrainerF32:
     def __init__(
-        self, network: NetworkF32, loss: str, optimizer: str, schedule: str, seed: int | None
+        self,
+        network: NetworkF32,
+        loss: str,
+        optimizer: str,
+        schedule: str,
+        seed: int | None,
+        function: Callable[..., tuple[float, np.ndarray]] | None = None,
     ) -> None: ...
     @property
     def network(self) -> NetworkF32: ...
@@ -141,13 +171,24 @@ class TrainerF32:
     def restore_best(self) -> bool: ...
     def save(self, path: bytes, notes: str) -> None: ...
     @staticmethod
-    def load(network: NetworkF32, path: bytes) -> tuple[TrainerF32, str]: ...
+    def load(
+        network: NetworkF32,
+        path: bytes,
+        loss: str = "",
+        function: Callable[..., tuple[float, np.ndarray]] | None = None,
+    ) -> tuple[TrainerF32, str]: ...
 
 class SnapshotF64: ...
 
 class TrainerF64:
     def __init__(
-        self, network: NetworkF64, loss: str, optimizer: str, schedule: str, seed: int | None
+        self,
+        network: NetworkF64,
+        loss: str,
+        optimizer: str,
+        schedule: str,
+        seed: int | None,
+        function: Callable[..., tuple[float, np.ndarray]] | None = None,
     ) -> None: ...
     @property
     def network(self) -> NetworkF64: ...
@@ -187,7 +228,12 @@ class TrainerF64:
     def restore_best(self) -> bool: ...
     def save(self, path: bytes, notes: str) -> None: ...
     @staticmethod
-    def load(network: NetworkF64, path: bytes) -> tuple[TrainerF64, str]: ...
+    def load(
+        network: NetworkF64,
+        path: bytes,
+        loss: str = "",
+        function: Callable[..., tuple[float, np.ndarray]] | None = None,
+    ) -> tuple[TrainerF64, str]: ...
 
 class Replacement:
     def __init__(self, operation: str, path: bytes) -> None: ...
@@ -223,7 +269,12 @@ class ImageAugmenter:
         self, images: np.ndarray, rows: np.ndarray, out: np.ndarray, parallel: bool
     ) -> None: ...
 
-def check_gradients(network: NetworkF64, loss: str, data: Any) -> dict[str, float]: ...
+def check_gradients(
+    network: NetworkF64,
+    loss: str,
+    data: Any,
+    function: Callable[..., tuple[float, np.ndarray]] | None = None,
+) -> dict[str, float]: ...
 def check_layer(description: str) -> None: ...
 def check_initializer(description: str) -> None: ...
 def check_loss(description: str) -> None: ...

@@ -24,7 +24,7 @@ from bpnet.evaluation import evaluate, in_pieces, outputs, rows_at_once
 from bpnet.exclusive import Claim
 from bpnet.layers import Layer
 from bpnet.layers.nested import as_layer, layer_from
-from bpnet.losses import Loss, as_loss
+from bpnet.losses import Loss, LossFunction, as_loss
 from bpnet.metrics import Function, as_metrics, measure
 from bpnet.provenance import trained_on, warn_of_encoded_rows
 from bpnet.summary import summary_text, types_text
@@ -350,7 +350,7 @@ class Network:
         self,
         X: Any,
         y: Any,
-        loss: Loss | str | None = None,
+        loss: Loss | str | LossFunction | None = None,
         sample_weight: Any = None,
         metrics: Mapping[str, Function] | Sequence[str | Function] = (),
     ) -> dict[str, float]:
@@ -382,7 +382,7 @@ class Network:
             result |= measure("evaluate", chosen, arrays.answers("evaluate", y), predicted)
         return result
 
-    def trace(self, x: Any, y: Any, loss: Loss | str = "half_squared_error") -> Trace:
+    def trace(self, x: Any, y: Any, loss: Loss | str | LossFunction = "half_squared_error") -> Trace:
         """Every s, x, δ and gradient of the lecture's derivation for one sample; see bpnet.Trace."""
         return trace_sample(self._core, x, y, loss)
 
@@ -393,7 +393,7 @@ class Network:
         X: Any,
         y: Any = None,
         *,
-        loss: Loss | str = "cross_entropy",
+        loss: Loss | str | LossFunction = "cross_entropy",
         optimizer: Optimizer | str = "sgd",
         epochs: int = 1,
         batch_size: int = 32,
@@ -420,7 +420,7 @@ class Network:
             X: (N, *input_shape), an array, memory map or DataFrame, whose columns :attr:`input_names` keeps; or, with
                 y ``None``, an iterable of batches (X, y) or (X, y, sample_weight), iterated anew each epoch.
             y: class indices (N,) or targets (N, outputs), an array, Series or DataFrame; see :mod:`bpnet.losses`.
-            loss: a name or a loss object.
+            loss: a name, a loss object, or a function for :class:`bpnet.CustomLoss`.
             optimizer: a name or an optimizer object.
             epochs: how many more, beside those of earlier calls.
             batch_size: samples per update. 1 on linear layers and activations runs in one kernel; with plain
