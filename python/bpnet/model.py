@@ -16,7 +16,7 @@ from bpnet.data.images.folder import files_below
 from bpnet.data.prepare import examples, features
 from bpnet.data.preprocessing import Preprocessing
 from bpnet.data.source import Source, open_source
-from bpnet.losses import Loss, as_loss
+from bpnet.losses import CustomLoss, Loss, LossFunction, as_loss
 from bpnet.network import Network, load_network
 from bpnet.provenance import listed, trained_on
 from bpnet.scores import class_scores, confusion_matrix, number_scores
@@ -287,15 +287,23 @@ class Model:
         return metrics | class_scores(confusion, _labels(classes).tolist())
 
 
-def load_model(path: str | os.PathLike[str], backend: str | None = None) -> Model:
+def load_model(
+    path: str | os.PathLike[str],
+    backend: str | None = None,
+    *,
+    loss: CustomLoss | LossFunction | None = None,
+) -> Model:
     """The model of a model file or a run file.
+
+    Args:
+        loss: of a run that was trained with a :class:`bpnet.CustomLoss`, that loss.
 
     Raises:
         OSError: the file cannot be read.
         FileFormatError: it is not a whole bpnet file, or its preprocessing does not fit its network.
     """
     _, run = _core.inspect(checks.path("load", path))
-    trainer = Trainer.load(path, backend) if run else None
+    trainer = Trainer.load(path, backend, loss=loss) if run else None
     network = trainer.network if trainer else load_network(path, backend)
     try:
         return Model(network, trainer)
@@ -307,12 +315,10 @@ def _check_rows(operation: str, rows: Any) -> None:
     """A row by itself is refused: it may be taken for a column."""
     if isinstance(rows, Mapping):
         one = bool(rows) and all(np.ndim(value) == 0 for value in rows.values())
+    elif isinstance(rows, (list, tuple)):
+        one = bool(rows) and all(np.ndim(each) == 0 and not isinstance(each, (str, Mapping)) for each in rows)
     else:
-        listed_numbers = (
-            isinstance(rows, (list, tuple)) and bool(rows) and all(np.ndim(each) == 0 for each in rows)
-        )
-        is_numbers = listed_numbers and not any(isinstance(each, (str, Mapping)) for each in rows)
-        one = is_numbers or (isinstance(rows, np.ndarray) and rows.ndim == 1 and rows.dtype.names is None)
+        one = getattr(rows, "ndim", 2) == 1 and getattr(getattr(rows, "dtype", None), "names", None) is None
     if one:
         raise ValueError(f"{operation}: this is a single row; give a list of one, [row]")
 

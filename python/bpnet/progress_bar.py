@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 from typing import Any
 
 from bpnet.console import reader_has_left, say
 
 # Columns at a terminal's edge that the bar leaves free, for the ^C that the terminal itself writes there.
 _MARGIN = 4
+
+# How tqdm goes back from a bar that is below another.
+_UP = "\x1b[A"
 
 
 class Bar:
@@ -33,7 +37,7 @@ class Bar:
             unit=unit,
             unit_scale=True,
             leave=False,
-            file=_Stream(sys.stderr, lines=self._columns is None),
+            file=_Lines(sys.stderr) if self._columns is None else sys.stderr,
             ncols=None if self._columns is None else max(_MARGIN, self._columns - _MARGIN),
             mininterval=5.0 if self._columns is None else 0.1,  # a log file wants fewer of them
         )
@@ -51,22 +55,20 @@ class Bar:
         self._bar.set_postfix_str(text, refresh=False)
 
     def say(self, text: str) -> None:
-        """Print a line on standard output, above the bar."""
-        self._clear()
-        say(text)
-        if self._columns is not None:
-            self._bar.refresh()
+        """Print a line on standard output, above the bar and those that other code shows."""
+        if self._columns is None:
+            say(text)
+            return
+        with self._bar.external_write_mode(file=sys.stdout):
+            say(text)
 
     def close(self) -> None:
-        """Take the bar away."""
+        """Take the bar away, and what was typed behind it."""
+        is_alone = self._bar.pos == 0
         self._bar.close()
-        self._clear()
-
-    def _clear(self) -> None:
-        """Blank the terminal's line, with what was typed there."""
-        if self._columns is not None:
-            self._bar.fp.write("\r" + " " * (self._columns - 1) + "\r")
-            self._bar.fp.flush()
+        if self._columns is not None and is_alone:
+            sys.stderr.write("\r" + " " * (self._columns - 1) + "\r")
+            sys.stderr.flush()
 
 
 class _NoBar(Bar):
@@ -106,23 +108,22 @@ def _columns() -> int | None:
         return None
 
 
-class _Stream:
-    """Standard error as tqdm writes to it: a reader that has left is no error, and without a terminal, where a bar
-    cannot be drawn over, each of its states is a line."""
+class _Lines:
+    """Standard error without a terminal, where a bar cannot be drawn over: each of its states is a line. A reader
+    that has left is no error."""
 
-    def __init__(self, file: Any, lines: bool) -> None:
+    def __init__(self, file: Any) -> None:
         self._file = file
-        self._lines = lines
 
     def write(self, text: str) -> None:
-        if self._lines:
-            text = text.strip() + "\n" if text.strip() else ""
-        self._unless_unread(lambda: self._file.write(text))
+        text = text.replace(_UP, "").strip()
+        if text:
+            self._unless_unread(lambda: self._file.write(text + "\n"))
 
     def flush(self) -> None:
         self._unless_unread(self._file.flush)
 
-    def _unless_unread(self, action: Any) -> None:
+    def _unless_unread(self, action: Callable[[], object]) -> None:
         try:
             action()
         except OSError as error:

@@ -14,11 +14,12 @@ import numpy as np
 import pytest
 
 import bpnet as bp
-from bpnet import initializers, layers, losses, optimizers, schedules
+from bpnet import initializers, losses, optimizers, schedules
 from bpnet.described import Described, Family
+from bpnet.layers import nested
 
 FAMILIES: list[Family[Any]] = [
-    module.FAMILY for module in (layers, losses, optimizers, schedules, initializers)
+    module.FAMILY for module in (nested, losses, optimizers, schedules, initializers)
 ]
 
 # For each class two values of every option: the first makes the object, the second one that differs by it alone.
@@ -173,8 +174,8 @@ every_class = pytest.mark.parametrize("cls", TWO, ids=lambda cls: cls.__name__)
 def again(thing: Described) -> Described:
     """What a file that holds its description gives back."""
     held = json.loads(json.dumps(thing.describe()))
-    if isinstance(thing, layers.Layer):
-        return layers.layer_from(held)
+    if isinstance(thing, bp.layers.Layer):
+        return nested.layer_from(held)
     if isinstance(thing, losses.Loss):
         return losses.loss_from(held)
     if isinstance(thing, schedules.Schedule):
@@ -193,7 +194,7 @@ def test_every_class_is_here_with_all_its_options():
 
 
 def test_the_core_knows_the_same_names():
-    assert set(layers.FAMILY.classes) == set(bp._core.layer_types())
+    assert set(nested.FAMILY.classes) == set(bp._core.layer_types())
     assert list(losses.FAMILY.classes) == bp._core.loss_names()
 
 
@@ -305,18 +306,18 @@ def test_reprs(thing: Described, text: str):
 def test_a_networks_description_gives_its_layers_back():
     chain = [bp.Conv2d(4, 3).named("c"), bp.Parallel([[], bp.Tanh()]), bp.Flatten(), bp.Linear(2)]
     net = bp.Network((3, 5, 5), chain)
-    assert [layers.layer_from(each) for each in net.description["layers"]] == chain
+    assert [nested.layer_from(each) for each in net.description["layers"]] == chain
 
 
 def test_what_a_file_cannot_say_is_refused():
     with pytest.raises(ValueError, match="load: there is no layer 'Linaer', there are Sequential, "):
-        layers.layer_from({"type": "Linaer"})
+        nested.layer_from({"type": "Linaer"})
     with pytest.raises(ValueError, match="load: there is no loss 'hinge'"):
         losses.loss_from({"name": "hinge"})
     with pytest.raises(TypeError, match="sgd: there is no option 'speed', there are lr, momentum, "):
         optimizers.optimizer_from({"name": "sgd", "speed": 1}, bp.Schedule().describe())
     with pytest.raises(TypeError, match="linear: out_features is missing"):
-        layers.layer_from({"type": "Linear"})
+        nested.layer_from({"type": "Linear"})
 
 
 def test_one_warm_up_alone():

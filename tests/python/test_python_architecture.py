@@ -25,8 +25,6 @@ LAYERS = [
     "described",
     "frames",
     "progress_bar",
-    "arguments",
-    "described",
     "initializers",
     "schedules",
     "layers",

@@ -137,7 +137,7 @@ def watched_factors(schedule: bp.schedules.Schedule, losses: list[float]) -> lis
     factors = []
     for loss in losses:
         trainer._core.end_epoch(loss)
-        factors.append(trainer.learning_rate)
+        factors.append(trainer.lr)
     return factors
 
 
@@ -176,7 +176,7 @@ def test_a_resumed_run_knows_what_was_not_finite(tmp_path: Path):
         trainer._core.end_epoch(loss)
         trainer.save(tmp_path / "run")
         trainer = bp.Trainer.load(tmp_path / "run")
-        assert trainer.learning_rate == factor
+        assert trainer.lr == factor
 
 
 @pytest.mark.parametrize(

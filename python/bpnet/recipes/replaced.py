@@ -20,31 +20,34 @@ def check_replaced(path: str | os.PathLike[str], settings: Mapping[str, Any]) ->
     same settings on the same data, of at most as many epochs."""
     if not os.path.exists(path):
         return
-    kept = _kept(path, settings)
-    if not kept:
-        return
-    ways = f"{option('overwrite', True)} replaces it"
-    if holds_model(path):
-        ways = f"{option('resume', os.fspath(path))} goes on with it, {ways}"
-    raise ValueError(f"train: {os.fspath(path)} {kept}; {ways}")
-
-
-def _kept(path: str | os.PathLike[str], settings: Mapping[str, Any]) -> str:
-    """What would be lost, or nothing."""
+    shown, replaces = os.fspath(path), f"{option('overwrite', True)} replaces it"
     if not holds_model(path):
-        return "is there already and holds no run"
+        raise ValueError(f"train: {shown} is there already and holds no run; {replaces}")
+    trainer, kept = _run_of(path)
+    if trainer is None or kept is None:
+        raise ValueError(f"train: {shown} holds a model that was not trained by this command; {replaces}")
+    lost = _lost(trainer, kept, settings)
+    if lost:
+        goes_on = f"{option('resume', shown)} goes on with it"
+        raise ValueError(f"train: {shown} holds a run {lost}; {goes_on}, {replaces}")
+
+
+def _run_of(path: str | os.PathLike[str]) -> tuple[Trainer | None, dict[str, Any] | None]:
+    """The run in a model's file and its settings, where there are some that can be read."""
     try:
         trainer = Trainer.load(path)
-        kept = kept_settings(path, trainer.notes)
+        return trainer, kept_settings(path, trainer.notes)
     except ValueError:  # a model without its run among them
-        return "holds a model that was not trained by this run"
-    if kept is None:
-        return "holds a run that was begun otherwise"
+        return None, None
+
+
+def _lost(trainer: Trainer, kept: Mapping[str, Any], settings: Mapping[str, Any]) -> str:
+    """What training again would not bring back, or nothing."""
     for name in SETTINGS:
         if name not in _FREE and kept[name] != settings[name]:
-            return f"holds a run with {option(name, kept[name])}, not {settings[name]}"
+            return f"with {option(name, kept[name])}, not {settings[name]}"
     if kept["fingerprint"] != settings["fingerprint"]:
-        return "holds a run on other data"
+        return "on other data"
     if trainer.epochs > settings["epochs"]:
-        return f"holds a run of {trainer.epochs} epochs, this one has {settings['epochs']}"
+        return f"of {trainer.epochs} epochs, this one has {settings['epochs']}"
     return ""

@@ -28,6 +28,7 @@ from bpnet.recipes.tabular_parts import (
 )
 from bpnet.schedules import Schedule
 from bpnet.settings import DEFAULTS, KEPT_AS, check_effects, checked, kept_settings
+from bpnet.summary import summary_text
 from bpnet.training import Callback, Checkpoint, EarlyStopping, Trainer
 from bpnet.training.progress import metrics_text
 
@@ -163,8 +164,6 @@ class TabularRun:
         self._path: Path | None = None
         self._plot: Path | None = None
         self._callbacks: Sequence[Any] = ()
-        self._stopping: EarlyStopping | None = None
-        self._last_epoch = trainer.epochs
 
     @classmethod
     def open(
@@ -283,11 +282,6 @@ class TabularRun:
     def outcome(self) -> list[str]:
         """What came of the training, and how good the model is that was kept."""
         lines = []
-        best = self._stopping.best_epoch if self._stopping else None
-        if best is not None and best < self._last_epoch:
-            lines.append(
-                f"stopped after epoch {self._last_epoch}, the best was epoch {best}: the model is that of epoch {best}"
-            )
         if self._path is not None:
             lines.append(f"saved {os.fspath(self._path)}")
         if self._plot is not None:
@@ -296,8 +290,7 @@ class TabularRun:
 
     def _announce(self) -> None:
         """Print what is trained on what."""
-        self._trainer.network.summary()
-        for line in self.prepared.report:
+        for line in (summary_text(self._trainer.network._core), *self.prepared.report):
             say(line)
         training, held_out = self._settings["rows"]
         say(f"training on {training} rows, validating on {held_out}; loss {self._trainer.loss.name}")
@@ -307,15 +300,11 @@ class TabularRun:
         called: list[Any] = []
         if patience is not None:
             monitor = "loss" if self.prepared.X_val is None else "val_loss"
-            self._stopping = EarlyStopping(patience=patience, monitor=monitor)
-            called.append(self._stopping)
-        called += [self._note_epoch, *self._callbacks]
+            called.append(EarlyStopping(monitor, patience=patience))
+        called += self._callbacks
         if self._path is not None:
             called.append(Checkpoint(self._path))  # last, so that the file holds what the others know
         return called
-
-    def _note_epoch(self, epoch: int, metrics: Mapping[str, float]) -> None:
-        self._last_epoch = epoch
 
     def _keep(self) -> str:
         """Save what fit has put back, for it may have been stopped before the checkpoint; say what there is."""
@@ -337,8 +326,8 @@ class TabularRun:
             last = {name: values[-1] for name, values in trainer.history.items()}
             return f"training: {metrics_text(last)}"
         metrics = self.model.measure(prepared.X_val, prepared.y_val, trainer.loss)
-        shown = {name: metrics[name] for name in ("loss", "accuracy") if name in metrics}
-        text = f"validation: {metrics_text(shown)}"
+        text = metrics_text({name: metrics[name] for name in ("loss", "accuracy") if name in metrics})
+        text = f"validation: {text}"
         if "rmse" not in metrics:
             return text
         return f"{text} (of the standardised target), root mean square error {metrics['rmse']:.6g}"
