@@ -224,16 +224,17 @@ void check_preprocessing(const std::string& preprocessing,
 
 // The outputs (N, count) of a batch.
 struct Outputs {
-  explicit Outputs(const py::array_t<double>& array)
-      : rows(row_count(array)),
-        count(array.ndim() == 2 ? static_cast<std::size_t>(array.shape(1)) : 0),
-        data(numbers<double>(array, rows * count, "answers")) {
-    if (count == 0) fail<ShapeError>("answers: outputs of shape (N, outputs) are needed");
+  explicit Outputs(const py::array_t<double>& array) : rows(row_count(array)) {
+    if (array.ndim() != 2 || array.shape(1) == 0) {
+      fail<ShapeError>("answers: outputs of shape (N, outputs) are needed");
+    }
+    count = static_cast<std::size_t>(array.shape(1));
+    data = numbers<double>(array, rows * count, "answers");
   }
   const double* row(std::size_t r) const { return data + r * count; }
 
-  std::size_t rows, count;
-  const double* data;
+  std::size_t rows, count = 0;
+  const double* data = nullptr;
 };
 
 py::array_t<std::int64_t> decide_rows(const std::string& kind_name, const py::array_t<double>& array) {

@@ -28,7 +28,7 @@ def image(size=8, crop=4):
     mean = __import__("base64").b64encode(np.zeros((8, 8, 3), "<f4").tobytes()).decode()
     described = {"size": size, "crop": crop, "centre_mean": False, "mean": mean,
                  "eigenvalues": [1, 1, 1], "eigenvectors": [1, 0, 0, 0, 1, 0, 0, 0, 1]}
-    rest = {"columns": [], "mean": [], "scale": [], "target": "", "output": "", "classes": [],
+    rest = {"columns": [], "mean": [], "scale": [], "target": "", "output": "logits", "classes": [],
             "target_mean": 0, "target_scale": 1}
     options = {"random_crop": True, "flip": True, "lighting": 0.0, "lighting_by": "eigenvalues"}
     return _core.ImageAugmenter(json.dumps(rest | {"image": described}), json.dumps(options))
@@ -89,6 +89,20 @@ MISUSES = {
     "image().centre_batch(np.zeros((2, 8, 8, 3), 'u1'), np.array([1], 'u8'), np.zeros(47, 'f4'), True)": (
         "47 numbers"
     ),
+    "_core.decide('logits', np.zeros(3))": "outputs of shape (N, outputs)",
+    "_core.decide('logits', np.zeros((3, 0)))": "outputs of shape (N, outputs)",
+    "_core.decide('logit', np.zeros((2, 3)))": "a logit is one output, there are 3",
+    "_core.decide('maybe', np.zeros((2, 3)))": "'maybe' is none of values, logits, logit",
+    "_core.probabilities('logit', np.zeros((2, 3)))": "a logit is one output, there are 3",
+    "_core.probabilities('logits', wide[:, ::2])": "C-contiguous",
+    "_core.rescale(0.0, 1.0, np.zeros((2, 2, 2)))": "outputs of shape (N, outputs)",
+    "_core.number_texts(wide[:, ::2])": "C-contiguous",
+    "_core.standardise('{\"mean\": [1, 2]}', np.ones((3, 5)), 'float64')": "mean has 2 numbers, the data has 5",
+    "_core.standardise('{}', wide[:, ::2], 'float64')": "C-contiguous",
+    '_core.encode_columns(\'{"columns": [{"name": "a"}]}\', [wide], \'float64\')': "one axis",
+    '_core.encode_columns(\'{"columns": [{"name": "a"}]}\', [], \'float64\')': "has 0 columns",
+    "_core.encode_columns('{}', [], 'float64')": "trained on arrays",
+    "_core.check_preprocessing('{}', (2**40, 2**40), (1,))": "more than memory can address",
 }
 
 

@@ -17,6 +17,13 @@ void check_finite(const char* operation, const double* outputs, std::size_t coun
   }
 }
 
+void check_outputs(const char* operation, OutputKind kind, const double* outputs, std::size_t count) {
+  if (kind == OutputKind::kLogit && count != 1) {
+    fail<ShapeError>(operation, ": a logit is one output, there are ", count);
+  }
+  check_finite(operation, outputs, count);
+}
+
 }  // namespace
 
 std::size_t class_count(OutputKind kind, std::size_t outputs) {
@@ -24,7 +31,7 @@ std::size_t class_count(OutputKind kind, std::size_t outputs) {
 }
 
 std::size_t decide(OutputKind kind, const double* outputs, std::size_t count) {
-  check_finite("decide", outputs, count);
+  check_outputs("decide", kind, outputs, count);
   if (kind == OutputKind::kLogit) return outputs[0] > 0;
   return static_cast<std::size_t>(std::max_element(outputs, outputs + count) - outputs);
 }
@@ -34,7 +41,7 @@ void probabilities(OutputKind kind, const double* outputs, std::size_t count, do
     fail<ValueError>(
         "probabilities: the model was not trained with a cross-entropy and gives no probabilities");
   }
-  check_finite("probabilities", outputs, count);
+  check_outputs("probabilities", kind, outputs, count);
   if (kind == OutputKind::kLogit) {
     p[0] = 1 / (1 + std::exp(outputs[0]));
     p[1] = 1 / (1 + std::exp(-outputs[0]));
