@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from bpnet.data import Table
-from bpnet.data.columns import ColumnDecision, describe_columns, report_lines
+from bpnet.data.columns import ColumnDecision, describe_columns, describe_target, report_lines
 from bpnet.options import of_command_line
 
 ROWS = 40
@@ -81,6 +81,29 @@ def test_a_point_beside_decimal_commas_may_stand_between_thousands():
 
 def test_integers_beside_decimal_commas_may_have_them_too():
     assert tuple(decide({"a": ["1,5"], "x": ["1", "2"]})["x"].format) == (",", "")
+
+
+def target_of(columns: Mapping[str, Sequence[str]], **config: Any) -> ColumnDecision:
+    return describe_target(table(**columns), "y", {"target": "y", **config})
+
+
+def test_the_target_is_written_as_the_columns_beside_it():
+    for fields in (["1.234", "12.345"], ["20.377"]):
+        with of_command_line(), pytest.raises(ValueError, match="--decimal , and --thousands ."):
+            target_of({"a": ["1,5"], "y": fields})
+        refused({"y": ["1,5"], "x": fields}, f"'{fields[0]}'", "--decimal , and --thousands .", target="y")
+    assert tuple(target_of({"a": ["1,5"], "y": ["1", "2"]}).format) == (",", "")
+    assert tuple(target_of({"a": ["1,5"], "y": ["1.25"]}).format) == (".", "")
+    assert tuple(target_of({"a": ["1,234"], "y": ["1.234"]}).format) == (".", "")  # a may have either
+    assert tuple(decide({"y": ["1,5"], "x": ["1", "2"]}, target="y")["x"].format) == (",", "")
+
+
+@pytest.mark.parametrize("fields", [["1 234", "5"], ["1\u00a0234"], ["1'234"]])
+def test_thousands_that_are_not_recognised_are_asked_for(fields: list[str]):
+    mark = "'" if "'" in fields[0] else " "
+    refused({"x": fields}, "line 2", f"thousands separator {mark!r}", "say --thousands ")
+    assert tuple(decide({"x": fields}, thousands=mark)["x"].format) == (".", mark)
+    refused({"x": [f"{fields[0]},5"]}, "say --decimal , and --thousands ")
 
 
 def test_numbers_in_another_way_than_was_said():
