@@ -311,6 +311,23 @@ def test_pairs_of_frames(library: Callable[[dict[str, Any]], Any]):
     assert flags is not None and flags.tolist() == ["True", "False", "True"], "as in a column of the table"
 
 
+def test_a_one_hot_frame_names_its_classes():
+    frames = (
+        pandas({"b": [True, False, False], "a": [False, True, True]}),
+        polars({"a": [0, 1, 1], "b": [1, 0, 0]}),
+    )
+    for y in frames:
+        found = open_source((np.ones((3, 2)), y)).y
+        assert found is not None and found.tolist() == ["b", "a", "a"]
+    numbers = open_source((np.ones((3, 2)), pandas({"b": [1, 0, 1], "a": [0, 1, 1]}))).y
+    assert numbers is not None and numbers.tolist() == [[1, 0], [0, 1], [1, 1]]
+
+
+def test_lazy_frames_are_collected_first():
+    with pytest.raises(ValueError, match=r"rows\.collect\(\)"):
+        open_source(pytest.importorskip("polars").LazyFrame({"a": [1]}))
+
+
 def test_pairs_that_do_not_fit():
     for X in (np.ones((3, 2)), {"a": [1, 2, 3]}):
         with pytest.raises(ValueError, match=r"3 samples.*\(2,\)"):
