@@ -184,7 +184,7 @@ def test_strings_that_are_no_classes(tmp_path: Path):
 def test_missing_targets(tmp_path: Path):
     y = X[:, 0].copy()
     y[[5, 9]] = np.nan
-    refused(tmp_path, {"X": X, "y": y}, "d.npz, row 5", "missing", "--missing drop")
+    refused(tmp_path, {"X": X, "y": y}, "d.npz, row 5", "missing", "or leave the row out")
     y[5] = np.inf
     refused(tmp_path, {"X": X, "y": y}, "d.npz, row 5", "inf")
 

@@ -421,7 +421,7 @@ def test_what_is_not_replaced(tmp_path: Path, data: Path):
     begun(path, data)
     other = write_table(tmp_path / "other.csv", seed=1)
     kept = path.read_bytes()
-    with pytest.raises(ValueError, match=r"holds a run with layers=\[8\], not \[9\]"):
+    with pytest.raises(ValueError, match=r"holds a run with layers=\[8\], not layers=\[9\]"):
         begun(path, data, layers=(9,))
     with pytest.raises(ValueError, match="holds a run on other data"):
         begun(path, other)

@@ -228,9 +228,15 @@ def _check_known(found: Target, source: Source, config: Mapping[str, Any]) -> No
         name = config.get("target")
         field = "NaN" if source.table is None or name is None else source.table.column(name)[row]
         what = f"column {name!r}" if name is not None else "the target"
+        ways = (
+            f"or leave such rows out with {option('missing', 'drop')}"
+            if source.table is not None
+            else "or leave the row out"
+        )
+        if name is not None and isinstance(field, str) and field:
+            ways += f"; {option('categorical', [name])} makes {field!r} a class"
         raise ValueError(
-            f"{source.where(row)}: {what} is {'empty' if field == '' else field}, the target is missing; fill it in, or "
-            f"leave such rows out with {option('missing', 'drop')}"
+            f"{source.where(row)}: {what} is {'empty' if field == '' else field}, the target is missing; fill it in, {ways}"
         )
     if not found.known.any():
         raise ValueError(f"train: {source}: no row has a target")
