@@ -350,7 +350,7 @@ def load_model(path: str | os.PathLike[str], backend: str | None = None) -> Mode
 
 def _reading(
     encoding: str | None, delimiter: str | None, decimal: str | None, thousands: str | None
-) -> dict[str, str | None]:
+) -> dict[str, Any]:
     """How a table is read, as open_source takes it."""
     return {"encoding": encoding, "delimiter": delimiter, "decimal": decimal, "thousands": thousands}
 
