@@ -20,7 +20,7 @@ from bpnet.losses import CustomLoss, Loss, LossFunction, as_loss
 from bpnet.network import Network, load_network
 from bpnet.options import option
 from bpnet.provenance import listed, trained_on
-from bpnet.scores import class_scores, confusion_matrix, number_scores
+from bpnet.scores import class_scores, confusion_matrix, in_top, number_scores
 from bpnet.settings import kept_settings
 from bpnet.summary import summary_text
 from bpnet.training import Trainer
@@ -326,7 +326,7 @@ class Model:
                 own = p[np.arange(len(p)), right]
                 confusion += confusion_matrix(right, p.argmax(axis=1), len(classes))
                 loss -= float(np.log(np.maximum(own, 1e-300)).sum())
-                five += int(((p > own[:, None]).sum(axis=1) < 5).sum())
+                five += int(in_top(p, right, 5).sum())
         count = int(confusion.sum())
         metrics = {"loss": loss / count, "count": count, "top5": five / count}
         return metrics | class_scores(confusion, _labels(classes).tolist())
