@@ -154,6 +154,15 @@ def test_what_is_no_number(field: str):
     refused({"x": [*OTHER[:-1], field]}, "line 41", repr(field))
 
 
+def test_codes_among_numbers_are_warned_of():
+    found = decide({"zip": ["01067", "80331", "10115"]})["zip"]
+    assert found.kind == "number"
+    assert found.warnings == [
+        "has '01067', which is a code rather than a number; categorical=['zip'] takes it as it is"
+    ]
+    assert decide({"x": ["0", "0.5", "-0.25", "00.5", "10"]})["x"].warnings == []
+
+
 def test_missing_words_are_no_strays():
     words = ["", "NA", "n/a", "NaN", "null", "None", "?", "-", "--", "."]
     found = decide({"x": [*OTHER[: ROWS - len(words)], *words]})["x"]
@@ -175,6 +184,9 @@ KINDS = [
     ("dates", ["2024-01-31 10:30:00", "2024-01-31T10:30:00Z"]),
     ("dates", ["31 Jan 2024", "March 5, 2023"]),
     ("dates", ["2024-01", "2023-12"]),
+    ("dates", ["Jan 2024", "March 2023"]),
+    ("dates", ["Jan-24", "Feb-24"]),
+    ("dates", ["31.1.", "1.12."]),
     ("times", ["10:30", "23:59:59"]),
     ("times", ["1:30 PM", "11:05 am"]),
 ]
@@ -201,6 +213,7 @@ def test_quantities_dates_and_the_like_are_refused_by_name(kind: str, fields: li
         ["True", "False"],
         ["a b c d e", "f g h i j"],
         ["may", "march on"],
+        ["Mark 1", "Mark 12"],
     ],
 )
 def test_names_are_categories(fields: list[str]):

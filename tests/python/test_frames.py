@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import decimal
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -238,12 +239,18 @@ def arrays_of(data: Any) -> Source:
 
 @pytest.mark.parametrize(
     "rows",
-    [np.ones((2, 3)), np.ones((2, 3), np.uint8), [[1, 2, 3], [4, 5, 6]], np.ones((2, 3)).astype(object)],
+    [np.ones((2, 3)), np.ones((2, 3), np.uint16), [[1, 2, 3], [4, 5, 6]], np.ones((2, 3)).astype(object)],
 )
 def test_arrays_of_numbers(rows: Any):
     source = arrays_of(rows)
     assert source.X is not None and source.X.shape == (2, 3) and source.X.dtype.kind in "fiu"
     assert len(source) == 2 and source.scale is None
+
+
+def test_bytes_are_divided_as_those_of_a_file_are(tmp_path: Path):
+    X = np.ones((2, 3), np.uint8)
+    np.savez(tmp_path / "d.npz", X=X, y=[0, 1])
+    assert arrays_of(X).scale == open_source(tmp_path / "d.npz").scale == 255
 
 
 def test_an_array_with_strings_is_a_table_of_numbered_columns():

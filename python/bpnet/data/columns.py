@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from bpnet.data.fields import ASKED_FORMATS, FORMATS, Fields, NumberFormat, missing_words
-from bpnet.data.kinds import number_kind, text_kind
+from bpnet.data.kinds import first_code, number_kind, text_kind
 from bpnet.data.table import Table
 from bpnet.options import option
 
@@ -288,6 +288,11 @@ def _check_number(found: ColumnDecision, fields: Fields) -> None:
     if found.distinct == 1:
         found.warnings.append("is the same number in every row")
     warning = number_kind(found.name, values, every_row=len(values) == found.rows)
+    code = first_code(fields.counts) if fields.is_text else None
+    if code is not None and not found.is_target:
+        found.warnings.append(
+            f"has {code!r}, which is a code rather than a number; {option('categorical', [found.name])} takes it as it is"
+        )
     if warning and not found.is_target:
         found.warnings.append(f"{warning}; {option('drop', [found.name])} leaves it out")
 
