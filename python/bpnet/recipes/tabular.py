@@ -366,9 +366,9 @@ def _take_up(settings: dict[str, Any], said: Mapping[str, Any], trainer: Trainer
         elif name == "optimizer" and value == describe_optimizer(trainer.optimizer):
             continue
         elif value != settings[name]:
+            begun = "without it" if settings[name] in (None, []) else f"with {settings[name]}"
             raise ValueError(
-                f"train: {option(name)} is {said[name]} but the run was begun with {settings[name]}; a run goes on "
-                "as it was"
+                f"train: {option(name)} is {said[name]} but the run was begun {begun}; a run goes on as it was"
             )
 
 
