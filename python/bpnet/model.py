@@ -80,7 +80,7 @@ class Model:
         p = self.preprocessing
         if p.classes:
             return _with_gaps(_labels(p.classes)[p.decide(outputs)], kept)
-        values = self._in_unit(outputs)
+        values = p.values(outputs)
         return _with_gaps(values[:, 0] if values.shape[1] == 1 else values, kept)
 
     def predict_proba(self, rows: Any) -> np.ndarray:
@@ -151,8 +151,7 @@ class Model:
         metrics: dict[str, Any] = {"loss": self.network.evaluate(X, y, loss)["loss"], "count": len(X)}
         outputs = self.network.predict(X)
         if not p.classes:
-            answers = self._in_unit(outputs)
-            return metrics | number_scores(self._in_unit(y), answers)
+            return metrics | number_scores(p.values(y), p.values(outputs))
         labels = y.astype(np.int64) if y.ndim == 1 else y.argmax(axis=1)
         confusion = confusion_matrix(labels, p.decide(outputs), len(p.classes))
         return metrics | class_scores(confusion, _labels(p.classes).tolist())
@@ -252,11 +251,6 @@ class Model:
             )
         table = dict(zip(names, source.X.T))
         return open_source(table if source.y is None else (table, source.y))
-
-    def _in_unit(self, standardised: np.ndarray) -> np.ndarray:
-        """(N, outputs) float64 in the target's unit."""
-        p = self.preprocessing
-        return standardised.reshape(len(standardised), -1).astype(np.float64) * p.target_scale + p.target_mean
 
     def _photograph_outputs(self, rows: Any) -> tuple[np.ndarray, np.ndarray]:
         one = isinstance(rows, (str, os.PathLike))
