@@ -128,7 +128,8 @@ def test_a_file_in_a_folder_that_is_read(tmp_path: Path):
     accepted(tmp_path / "cat" / "new", FOLDER=tmp_path)
     bp.Network(2, [bp.Linear(1)]).save(tmp_path / "model")
     assert holds_model(tmp_path / "model") and not holds_model(photograph) and not holds_model(tmp_path)
-    accepted(tmp_path / "model", FOLDER=tmp_path)
+    check_outputs({"--save": tmp_path / "model"}, {"FOLDER": tmp_path}, model="--save")
+    refused(tmp_path / "model", "holds a model")
 
 
 @POSIX

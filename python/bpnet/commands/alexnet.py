@@ -97,6 +97,7 @@ def _train(options: argparse.Namespace) -> int:
     path = options.save
     if path is None and options.resume is None:
         path = DEFAULT_FILE
+    check_outputs({"--save": path}, {"--network": options.network}, model="--save")
     try:
         done = alexnet(
             options.folder,

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bpnet.console import say
+from bpnet.data.idx import labels_beside
 from bpnet.data.prepare import Prepared, check_options, prepare
 from bpnet.data.preprocessing import Preprocessing
 from bpnet.data.source import open_source
@@ -188,11 +189,10 @@ class TabularRun:
             raise ValueError(
                 f"train: {option('overwrite')} is for {option('save')}, which replaces no other file"
             )
-        is_path = isinstance(data, (str, os.PathLike))
-        inputs = {"the data": data if is_path else None, option("labels"): said.get("labels")}
+        inputs = _input_files(data, said.get("labels"))
         if not resumed_in_place:
             inputs[option("resume")] = resume
-        check_outputs({option("save"): path, option("plot"): plot}, inputs)
+        check_outputs({option("save"): path, option("plot"): plot}, inputs, model=option("save"))
         if plot is not None:
             check_format(option("plot"), plot)
         run = cls._resumed(data, resume, said, backend) if resume else cls._begun(data, said, backend)
@@ -335,6 +335,14 @@ class TabularRun:
 
 def _is_one_file(path: Path, other: Path) -> bool:
     return os.path.realpath(path) == os.path.realpath(other)
+
+
+def _input_files(data: Any, labels: Path | None) -> dict[str, Path | None]:
+    """The files that the data is read from, by the words for messages."""
+    if not isinstance(data, (str, os.PathLike)):
+        return {}
+    beside = labels_beside(os.fspath(data)) if labels is None and os.path.isfile(data) else None
+    return {"the data": data, option("labels"): labels, "the file of labels": beside}
 
 
 def _source(data: Any, settings: Mapping[str, Any]) -> Any:
