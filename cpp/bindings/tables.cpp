@@ -124,40 +124,52 @@ std::vector<std::string> number_texts(const py::array_t<double>& values) {
   return texts;
 }
 
+// Fields whose UTF-8 is looked up before they are encoded without the interpreter: a table may be larger than
+// the memory that this takes.
+constexpr std::size_t kFieldsAtOnce = std::size_t{1} << 20;
+
+// Column c of x (N, features); keep[r] becomes false where a missing field drops the row.
+void encode_column(const TableEncoder& encoder, std::size_t c, const TableColumn& column, double* x,
+                   bool* keep) {
+  const double* const values = column.fields ? nullptr : column.values.data();
+  for (std::size_t r = 0; r < column.size(); ++r) {
+    double* const out = x + r * encoder.feature_count();
+    keep[r] &= in_row(r, [&] {
+      return values ? encoder.encode_value(c, values[r], out)
+                    : encoder.encode_field(c, (*column.fields)[r], out);
+    });
+  }
+}
+
 // (X (N, features), kept (N,)) of a table's columns, encoded and standardised.
 py::tuple encode_columns(const std::string& preprocessing, const py::sequence& sequence,
                          const std::string& dtype) {
   const TableEncoder encoder(parse(preprocessing), too_large_for(dtype));
-  std::vector<TableColumn> columns;
-  for (const py::handle column : py::tuple(sequence)) columns.emplace_back(column, columns.size());
+  const py::tuple columns(sequence);
   if (columns.size() != encoder.column_count()) {
     fail<ShapeError>("preprocessing: the table has ", columns.size(), " columns, the model expects ",
                      encoder.column_count());
   }
-  const std::size_t rows = columns[0].size(), features = encoder.feature_count();
-  for (std::size_t c = 1; c < columns.size(); ++c) {
-    if (columns[c].size() != rows) {
-      fail<ShapeError>("preprocessing: column ", c, " has ", columns[c].size(), " rows, column 0 has ", rows);
-    }
-  }
-  py::array_t<double> x({static_cast<py::ssize_t>(rows), static_cast<py::ssize_t>(features)});
+  const std::size_t rows = TableColumn(columns[0], 0).size();
+  py::array_t<double> x({rows, encoder.feature_count()});
   py::array_t<bool> kept(static_cast<py::ssize_t>(rows));
   double* const to = x.mutable_data();
   bool* const keep = kept.mutable_data();
-  without_interpreter([&] {
-    std::fill_n(keep, rows, true);
-    for (std::size_t c = 0; c < columns.size(); ++c) {
-      const TableColumn& column = columns[c];
-      const double* const values = column.fields ? nullptr : column.values.data();
-      for (std::size_t r = 0; r < rows; ++r) {
-        keep[r] &= in_row(r, [&] {
-          double* const out = to + r * features;
-          return values ? encoder.encode_value(c, values[r], out)
-                        : encoder.encode_field(c, (*column.fields)[r], out);
-        });
+  std::fill_n(keep, rows, true);
+  const std::size_t most = std::max<std::size_t>(1, kFieldsAtOnce / std::max<std::size_t>(1, rows));
+  for (std::size_t begin = 0; begin < columns.size(); begin += most) {
+    std::vector<TableColumn> part;
+    for (std::size_t c = begin; c < std::min(columns.size(), begin + most); ++c) {
+      part.emplace_back(columns[c], c);
+      if (part.back().size() != rows) {
+        fail<ShapeError>("preprocessing: column ", c, " has ", part.back().size(), " rows, column 0 has ",
+                         rows);
       }
     }
-  });
+    without_interpreter([&] {
+      for (std::size_t i = 0; i < part.size(); ++i) encode_column(encoder, begin + i, part[i], to, keep);
+    });
+  }
   return py::make_tuple(x, kept);
 }
 

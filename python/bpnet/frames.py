@@ -55,7 +55,7 @@ def check_names(operation: str, names: Sequence[str], known: Sequence[str]) -> N
     if others:
         raise ValueError(f"{operation}: X has the {_columns(others)} besides; {fitted}")
     raise ValueError(
-        f"{operation}: X has its columns in another order, {listed(names)}; {fitted}; give X[[…]] in that order"
+        f"{operation}: X has its columns in another order, {listed(names)}; {fitted}; give X[[{listed(known)}]]"
     )
 
 

@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 
 from bpnet import _core, checks
-from bpnet._bridge import finite_dataset, inputs, to_json
-from bpnet.layers import ACTIVATIONS, Layer, Linear
-from bpnet.losses import Loss, as_loss
+from bpnet._bridge import core_loss, finite_dataset, inputs, to_json
+from bpnet.layers import Layer, Linear
+from bpnet.layers.elementwise import ACTIVATIONS
+from bpnet.losses import Loss, LossFunction, as_loss
 from bpnet.network import Network
 from bpnet.optimizers import SGD
 from bpnet.training import Trainer
@@ -67,17 +68,17 @@ def backprop(
     return [None] + [np.vstack([bias, weight.T]) for weight, bias in zip(state[::2], state[1::2])]
 
 
-def check_gradients(network: Network, X: Any, y: Any, loss: Loss | str) -> dict[str, float]:
+def check_gradients(network: Network, X: Any, y: Any, loss: Loss | str | LossFunction) -> dict[str, float]:
     """Back-propagation against central differences in float64, for any network.
 
     The network is copied to float64, so that one of either dtype may be given; random masks are held
     fixed. Each parameter needs two forward passes over the batch: small networks and few samples.
 
     Returns:
-        For each parameter's name, max |a − b| / max |b| over its elements: some 1e-9 when right. Where that
-        is less than a thousandth of the largest |b| of all parameters (a bias before BatchNorm has gradient 0),
-        the thousandth is divided by instead. A kink (ReLU at 0) within the difference step shows as an error of
-        its own.
+        For the name of each parameter that is not frozen, max |a − b| / max |b| over its elements: some 1e-9 when
+        right. Where that is less than a thousandth of the largest |b| of all parameters (a bias before BatchNorm has
+        gradient 0), the thousandth is divided by instead. A kink (ReLU at 0) within the difference step shows as an
+        error of its own.
     """
     if not isinstance(network, Network):
         raise TypeError(f"check_gradients: network is {network!r}, a bpnet.Network is needed")
@@ -88,4 +89,5 @@ def check_gradients(network: Network, X: Any, y: Any, loss: Loss | str) -> dict[
     loss = as_loss("check_gradients", loss)
     x = inputs("check_gradients", double, X)
     data = finite_dataset("check_gradients", double, x, y, loss)
-    return _core.check_gradients(double, to_json(loss.describe()), data)
+    described, function = core_loss(loss)
+    return _core.check_gradients(double, described, data, function)

@@ -16,7 +16,17 @@ _PARAMETERS = "the parameters are the network's: "
 
 
 class Optimizer(Described):
-    """Base of the optimizers. The object holds options; its running averages live in the trainer."""
+    """Base of the optimizers. The object holds options; its running averages live in the trainer.
+
+    All take these two, which change the gradients before the formula uses them, decay included:
+
+    - ``clip_value``: each element is clamped to −clip_value … clip_value, as by PyTorch's ``clip_grad_value_``;
+    - ``clip_norm``: all gradients are multiplied by min(1, clip_norm / (‖g‖ + 10⁻⁶)), where ‖g‖ is the L2 norm of
+      the gradients of all trained parameters together, as by PyTorch's ``clip_grad_norm_`` (Pascanu et al. 2013);
+      with both, of the clamped ones. A norm that is not finite ends the training as a loss that is not does.
+
+    A network of linear layers at ``batch_size=1`` then goes layer by layer rather than in one kernel.
+    """
 
     name: ClassVar[str] = ""
     _check = staticmethod(_core.check_optimizer)
@@ -26,6 +36,15 @@ class Optimizer(Described):
 
     def _numbers(self, **values: Any) -> dict[str, float]:
         return {name: checks.number(self.name, name, value) for name, value in values.items()}
+
+    def _numbers_or_none(self, **values: Any) -> dict[str, float | None]:
+        return {
+            name: None if value is None else checks.number(self.name, name, value)
+            for name, value in values.items()
+        }
+
+    def _clipping(self, clip_norm: Any, clip_value: Any) -> dict[str, float | None]:
+        return self._numbers_or_none(clip_norm=clip_norm, clip_value=clip_value)
 
     def _set(self, **options: Any) -> None:
         schedule = options["schedule"]
@@ -75,15 +94,18 @@ class SGD(Optimizer):
         bias_lr: float | None = None,
         bias_lr_multiplier: float = 1.0,
         bias_decay: bool = True,
+        clip_norm: float | None = None,
+        clip_value: float | None = None,
     ) -> None:
         self._set(
             **self._numbers(lr=lr, momentum=momentum, weight_decay=weight_decay),
             nesterov=checks.flag("sgd", "nesterov", nesterov),
             schedule=schedule,
             lr_in_velocity=checks.flag("sgd", "lr_in_velocity", lr_in_velocity),
-            bias_lr=None if bias_lr is None else checks.number("sgd", "bias_lr", bias_lr),
+            **self._numbers_or_none(bias_lr=bias_lr),
             **self._numbers(bias_lr_multiplier=bias_lr_multiplier),
             bias_decay=checks.flag("sgd", "bias_decay", bias_decay),
+            **self._clipping(clip_norm, clip_value),
         )
 
 
@@ -95,12 +117,20 @@ class _Adam(Optimizer):
         eps: float,
         weight_decay: float,
         schedule: Schedule | None,
+        clip_norm: float | None,
+        clip_value: float | None,
     ) -> None:
         pair = [checks.number(self.name, "betas", beta) for beta in checks.items(self.name, "betas", betas)]
         if len(pair) != 2:
             raise ValueError(f"{self.name}: betas is {betas!r}, two numbers are needed")
         numbers = self._numbers(eps=eps, weight_decay=weight_decay)
-        self._set(**self._numbers(lr=lr), betas=tuple(pair), **numbers, schedule=schedule)
+        self._set(
+            **self._numbers(lr=lr),
+            betas=tuple(pair),
+            **numbers,
+            schedule=schedule,
+            **self._clipping(clip_norm, clip_value),
+        )
 
     def describe(self) -> dict[str, Any]:
         """The optimizer as a run file stores it: its name and options; the schedule describes itself."""
@@ -132,8 +162,10 @@ class Adam(_Adam):
         weight_decay: float = 0.0,
         *,
         schedule: Schedule | None = None,
+        clip_norm: float | None = None,
+        clip_value: float | None = None,
     ) -> None:
-        self._set_adam(lr, betas, eps, weight_decay, schedule)
+        self._set_adam(lr, betas, eps, weight_decay, schedule, clip_norm, clip_value)
 
 
 class AdamW(_Adam):
@@ -151,8 +183,10 @@ class AdamW(_Adam):
         weight_decay: float = 1e-2,
         *,
         schedule: Schedule | None = None,
+        clip_norm: float | None = None,
+        clip_value: float | None = None,
     ) -> None:
-        self._set_adam(lr, betas, eps, weight_decay, schedule)
+        self._set_adam(lr, betas, eps, weight_decay, schedule, clip_norm, clip_value)
 
 
 class RMSprop(Optimizer):
@@ -171,9 +205,11 @@ class RMSprop(Optimizer):
         momentum: float = 0.0,
         *,
         schedule: Schedule | None = None,
+        clip_norm: float | None = None,
+        clip_value: float | None = None,
     ) -> None:
         numbers = self._numbers(lr=lr, alpha=alpha, eps=eps, weight_decay=weight_decay, momentum=momentum)
-        self._set(**numbers, schedule=schedule)
+        self._set(**numbers, schedule=schedule, **self._clipping(clip_norm, clip_value))
 
 
 FAMILY: Family[Optimizer] = Family(

@@ -6,10 +6,11 @@ import os
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
-from bpnet import _core, checks, layers, optimizers
+from bpnet import _core, checks, optimizers
+from bpnet.layers import elementwise
 from bpnet.options import option
 
-ACTIVATIONS = tuple(layers.ACTIVATIONS.classes)
+ACTIVATIONS = tuple(elementwise.ACTIVATIONS.classes)
 OPTIMIZERS = tuple(optimizers.FAMILY.classes)
 TASKS = ("classification", "regression")
 MISSING = ("error", "mean", "median", "most-frequent", "drop", "category")

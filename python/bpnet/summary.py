@@ -31,11 +31,13 @@ def summary_text(core: CoreNetwork) -> str:
     rows = [("layer", "output shape", "parameters"), ("input", str(core.input_shape), "")]
     found = {path: (shape, count) for path, _, shape, count in core.summary_rows()}
     rows += _nested_rows(json.loads(core.describe())["layers"], "", found)
-    rows.append(("total", "", f"{core.parameter_count:,}"))
-    wide = [max(len(row[column]) for row in rows) for column in range(3)]
-    lines = [f"{a:<{wide[0]}}  {b:<{wide[1]}}  {c:>{wide[2]}}" for a, b, c in rows]
+    sums = [("total", "", f"{core.parameter_count:,}")]
+    if core.trained_count < core.parameter_count:
+        sums.append(("trained", "", f"{core.trained_count:,}"))
+    wide = [max(len(row[column]) for row in rows + sums) for column in range(3)]
+    lines = [f"{a:<{wide[0]}}  {b:<{wide[1]}}  {c:>{wide[2]}}" for a, b, c in rows + sums]
     rule = "-" * len(lines[0])
-    return "\n".join([lines[0], rule, *lines[1:-1], rule, lines[-1]])
+    return "\n".join([lines[0], rule, *lines[1 : len(rows)], rule, *lines[len(rows) :]])
 
 
 def _computes(branch: Mapping[str, Any]) -> bool:
@@ -54,7 +56,8 @@ def _nested_rows(
             rows.append((f"{path} identity", "", ""))
             continue
         shape, count = found.get(path) or (_output(layer, path, found), 0)
-        rows.append((f"{path} {layer['type']}", str(shape), f"{count:,}" if count else ""))
+        kind = layer["type"] if layer.get("trainable", True) else f"{layer['type']} (frozen)"
+        rows.append((f"{path} {kind}", str(shape), f"{count:,}" if count else ""))
         below = _nested_rows(layer.get("layers", ()), f"{path}.", found)
         if "shortcut" in layer:
             below.append((f"{path}.downsample shortcut", str(shape), ""))

@@ -133,6 +133,11 @@ def cross_entropy(
 
 
 def binary_cross_entropy_with_logits(x: Vector, y: Vector) -> Error:
+    e, gradient = binary_cross_entropy_sum(x, y)
+    return e / len(x), [g / len(x) for g in gradient]
+
+
+def binary_cross_entropy_sum(x: Vector, y: Vector) -> Error:
     e = sum(max(a, 0.0) - a * b + math.log1p(math.exp(-abs(a))) for a, b in zip(x, y))
     return e, [sigmoid(a) - b for a, b in zip(x, y)]
 

@@ -33,6 +33,7 @@ BY_POSITION: dict[Any, int] = {
     bp.Dropout: 1,
     bp.Huber: 0,
     bp.CrossEntropy: 0,
+    bp.BinaryCrossEntropyWithLogits: 0,
     bp.SGD: 2,
     bp.Adam: 4,
     bp.AdamW: 4,
@@ -88,7 +89,7 @@ def test_an_option_that_there_is_not(made: Any):
         made(colour="red")
 
 
-# As PyTorch, torchvision or Keras take it, and the whole message.
+# As PyTorch, torchvision or Keras take it, and the message, where … stands for further options.
 HABITS: dict[str, tuple[Callable[[], Any], str]] = {
     "Linear": (
         lambda: bp.Linear(784, 128),
@@ -107,7 +108,7 @@ HABITS: dict[str, tuple[Callable[[], Any], str]] = {
     ),
     "in_features": (
         lambda: bp.Linear(in_features=784, out_features=128),
-        "linear: there is no option 'in_features', there are out_features, bias, init, bias_init; "
+        "linear: there is no option 'in_features', there are out_features, bias, …; "
         "the input's size is inferred: Linear(128), not Linear(784, 128)",
     ),
     "no width": (
@@ -135,8 +136,7 @@ HABITS: dict[str, tuple[Callable[[], Any], str]] = {
     ),
     "learning_rate": (
         lambda: bp.Adam(learning_rate=0.1),
-        "adam: there is no option 'learning_rate', there are lr, betas, eps, weight_decay, schedule; "
-        "did you mean 'lr'?",
+        "adam: there is no option 'learning_rate', there are lr, betas, …; did you mean 'lr'?",
     ),
     "dampening": (
         lambda: bp.SGD(0.1, 0.9, 0.0),
@@ -164,8 +164,8 @@ HABITS: dict[str, tuple[Callable[[], Any], str]] = {
     ),
     "restore_best_weights": (
         lambda: bp.EarlyStopping(restore_best_weights=True),
-        "early stopping: there is no option 'restore_best_weights', there are monitor, patience, min_delta, "
-        "restore_best; did you mean 'restore_best'?",
+        "early stopping: there is no option 'restore_best_weights', there are monitor, patience, …; "
+        "did you mean 'restore_best'?",
     ),
     "pretrained": (
         lambda: models.resnet18(pretrained=True),
@@ -216,7 +216,9 @@ def test_habits(habit: str):
     make, message = HABITS[habit]
     with pytest.raises(TypeError if "is not one of" not in message else ValueError) as caught:
         make()
-    assert str(caught.value) == message
+    start, *ends = message.split("…")
+    text = str(caught.value)
+    assert text.startswith(start) and text.endswith(ends[0]) if ends else text == message
 
 
 LOSSES = {

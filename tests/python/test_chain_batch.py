@@ -82,6 +82,7 @@ def test_widths_and_batches(backend: str, widths: tuple[int, ...], batch: int):
         bp.losses.MAE(),
         bp.losses.Huber(delta=0.3),
         bp.losses.BinaryCrossEntropyWithLogits(),
+        bp.losses.BinaryCrossEntropyWithLogits(outputs="sum"),
         bp.losses.CrossEntropy(label_smoothing=0.1, class_weight=[0.5, 1, 2, 0, 1, 1, 1, 1, 3]),
     ],
     ids=repr,

@@ -309,10 +309,10 @@ def test_ctrl_c_never_leaves_a_network_locked():
     import dis
 
     from bpnet import exclusive
-    from bpnet.training import trainer as module
+    from bpnet.training import fit_data, fitting, loop, trainer
 
     net = network()
-    own = {module.__file__, exclusive.__file__}
+    own = {module.__file__ for module in (exclusive, fit_data, fitting, loop, trainer)}
 
     def interrupted(at: int) -> bool:
         left = [at]

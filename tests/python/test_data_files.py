@@ -278,9 +278,9 @@ BAD: dict[str, tuple[str | bytes, tuple[str, ...]]] = {
     "text behind a quote": ('a,b\n"1"2,3\n', ("line 2",)),
     "Latin-1": (
         "größe,b\n1,2\n".encode("latin-1"),
-        ("line 1", "UTF-8", "byte 2", "0xf6", "--encoding latin-1"),
+        ("line 1", "UTF-8", "byte 2", "0xf6", "encoding='latin-1'"),
     ),
-    "UTF-16 without a mark": ("a,b\n1,2\n".encode("utf-16-le"), ("line 1", "NUL", "--encoding utf-16")),
+    "UTF-16 without a mark": ("a,b\n1,2\n".encode("utf-16-le"), ("line 1", "NUL", "encoding='utf-16'")),
     "a bad byte far down": (
         b"a,b\n" + b"1,2\n" * 9999 + b"3,\xff\n",
         ("line 10001", "UTF-8", "byte 40002", "0xff"),

@@ -14,29 +14,36 @@ import numpy as np
 import pytest
 
 import bpnet as bp
-from bpnet import initializers, layers, losses, optimizers, schedules
+from bpnet import initializers, losses, optimizers, schedules
 from bpnet.described import Described, Family
+from bpnet.layers import nested
 
 FAMILIES: list[Family[Any]] = [
-    module.FAMILY for module in (layers, losses, optimizers, schedules, initializers)
+    module.FAMILY for module in (nested, losses, optimizers, schedules, initializers)
 ]
 
 # For each class two values of every option: the first makes the object, the second one that differs by it alone.
 TWO: dict[type[Described], dict[str, tuple[Any, Any]]] = {
-    bp.Sequential: {"layers": ([bp.Linear(3), bp.Tanh()], [bp.Linear(3), bp.Tanh().named("t")])},
+    bp.Sequential: {
+        "layers": ([bp.Linear(3), bp.Tanh()], [bp.Linear(3), bp.Tanh().named("t")]),
+        "trainable": (False, True),
+    },
     bp.Residual: {
         "layers": ([bp.Linear(3, init=bp.HeNormal())], [bp.Linear(3)]),
         "shortcut": ([], [bp.Linear(3)]),
+        "trainable": (True, False),
     },
     bp.Parallel: {
         "branches": ([[], bp.Linear(3), [bp.Linear(3), bp.ReLU()]], [[], bp.Linear(3)]),
         "merge": ("sum", "concat"),
+        "trainable": (True, False),
     },
     bp.Linear: {
         "out_features": (3, 4),
         "bias": (True, False),
         "init": (None, bp.HeNormal()),
         "bias_init": (bp.Constant(0.5), bp.Constant(0.25)),
+        "trainable": (False, True),
     },
     bp.Conv2d: {
         "out_channels": (4, 8),
@@ -48,6 +55,7 @@ TWO: dict[type[Described], dict[str, tuple[Any, Any]]] = {
         "bias": (False, True),
         "init": (bp.Normal(std=0.1), bp.Normal(std=0.2)),
         "bias_init": (None, bp.Constant()),
+        "trainable": (True, False),
     },
     bp.MaxPool2d: {
         "kernel_size": (3, (3, 2)),
@@ -72,15 +80,25 @@ TWO: dict[type[Described], dict[str, tuple[Any, Any]]] = {
         "groups": (1, 2),
         "within_map": (False, True),
     },
-    bp.BatchNorm1d: {"eps": (1e-5, 1e-3), "momentum": (0.1, None), "affine": (True, False)},
-    bp.BatchNorm2d: {"eps": (1e-3, 1e-5), "momentum": (None, 0.1), "affine": (False, True)},
+    bp.BatchNorm1d: {
+        "eps": (1e-5, 1e-3),
+        "momentum": (0.1, None),
+        "affine": (True, False),
+        "trainable": (True, False),
+    },
+    bp.BatchNorm2d: {
+        "eps": (1e-3, 1e-5),
+        "momentum": (None, 0.1),
+        "affine": (False, True),
+        "trainable": (False, True),
+    },
     **{cls: {} for cls in (bp.Tanh, bp.ReLU, bp.Sigmoid, bp.SiLU, bp.Softmax, bp.Flatten)},
     bp.LeakyReLU: {"negative_slope": (0.01, 0.1)},
     bp.Softplus: {"beta": (2.0, 1.0)},
     bp.GELU: {"approximate": ("none", "tanh")},
     bp.Dropout: {"p": (0.5, 0.1), "scale_at": ("test", "training")},
     **{cls: {} for cls in (bp.HalfSquaredError, bp.SquaredError, bp.MSE, bp.MAE)},
-    bp.BinaryCrossEntropyWithLogits: {},
+    bp.BinaryCrossEntropyWithLogits: {"outputs": ("mean", "sum")},
     bp.Huber: {"delta": (0.1, 1.0)},
     bp.CrossEntropy: {"label_smoothing": (0.1, 0.0), "class_weight": (None, [1, 2.5])},
     bp.SGD: {
@@ -93,6 +111,8 @@ TWO: dict[type[Described], dict[str, tuple[Any, Any]]] = {
         "bias_lr": (None, 0.02),
         "bias_lr_multiplier": (1.0, 2.0),
         "bias_decay": (True, False),
+        "clip_norm": (1.0, 2.0),
+        "clip_value": (None, 0.5),
     },
     **{
         cls: {
@@ -101,6 +121,8 @@ TWO: dict[type[Described], dict[str, tuple[Any, Any]]] = {
             "eps": (1e-8, 1e-7),
             "weight_decay": (0.25, 0.5),
             "schedule": (None, bp.ExponentialLR(0.5)),
+            "clip_norm": (None, 2.0),
+            "clip_value": (0.5, 1.0),
         }
         for cls in (bp.Adam, bp.AdamW)
     },
@@ -111,6 +133,8 @@ TWO: dict[type[Described], dict[str, tuple[Any, Any]]] = {
         "weight_decay": (0.0, 0.5),
         "momentum": (0.5, 0.0),
         "schedule": (bp.MultiStepLR([1, 2]), bp.MultiStepLR([1, 3])),
+        "clip_norm": (1.0, None),
+        "clip_value": (None, 0.5),
     },
     bp.Schedule: {},
     bp.StepLR: {"step_size": (3, 4), "gamma": (0.1, 0.5)},
@@ -150,8 +174,8 @@ every_class = pytest.mark.parametrize("cls", TWO, ids=lambda cls: cls.__name__)
 def again(thing: Described) -> Described:
     """What a file that holds its description gives back."""
     held = json.loads(json.dumps(thing.describe()))
-    if isinstance(thing, layers.Layer):
-        return layers.layer_from(held)
+    if isinstance(thing, bp.layers.Layer):
+        return nested.layer_from(held)
     if isinstance(thing, losses.Loss):
         return losses.loss_from(held)
     if isinstance(thing, schedules.Schedule):
@@ -170,7 +194,7 @@ def test_every_class_is_here_with_all_its_options():
 
 
 def test_the_core_knows_the_same_names():
-    assert set(layers.FAMILY.classes) == set(bp._core.layer_types())
+    assert set(nested.FAMILY.classes) == set(bp._core.layer_types())
     assert list(losses.FAMILY.classes) == bp._core.loss_names()
 
 
@@ -282,18 +306,18 @@ def test_reprs(thing: Described, text: str):
 def test_a_networks_description_gives_its_layers_back():
     chain = [bp.Conv2d(4, 3).named("c"), bp.Parallel([[], bp.Tanh()]), bp.Flatten(), bp.Linear(2)]
     net = bp.Network((3, 5, 5), chain)
-    assert [layers.layer_from(each) for each in net.description["layers"]] == chain
+    assert [nested.layer_from(each) for each in net.description["layers"]] == chain
 
 
 def test_what_a_file_cannot_say_is_refused():
     with pytest.raises(ValueError, match="load: there is no layer 'Linaer', there are Sequential, "):
-        layers.layer_from({"type": "Linaer"})
+        nested.layer_from({"type": "Linaer"})
     with pytest.raises(ValueError, match="load: there is no loss 'hinge'"):
         losses.loss_from({"name": "hinge"})
     with pytest.raises(TypeError, match="sgd: there is no option 'speed', there are lr, momentum, "):
         optimizers.optimizer_from({"name": "sgd", "speed": 1}, bp.Schedule().describe())
     with pytest.raises(TypeError, match="linear: out_features is missing"):
-        layers.layer_from({"type": "Linear"})
+        nested.layer_from({"type": "Linear"})
 
 
 def test_one_warm_up_alone():

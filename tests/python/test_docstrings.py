@@ -107,7 +107,7 @@ class Shown(doctest.OutputChecker):
         return not want or super().check_output(want, got, optionflags)
 
 
-@pytest.mark.parametrize("module", ["bpnet", "bpnet.layers", "bpnet.lecture"])
+@pytest.mark.parametrize("module", ["bpnet", "bpnet.layers.base", "bpnet.layers.nested", "bpnet.lecture"])
 def test_its_examples_run(module: str):
     given = {"bp": bp, "X": np.zeros((20, 784)), "y": np.arange(20) % 10}
     runner = doctest.DocTestRunner(Shown())

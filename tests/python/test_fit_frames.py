@@ -184,7 +184,8 @@ def renamed(**names: str) -> dict[str, np.ndarray]:
 OTHER_COLUMNS: dict[str, tuple[dict[str, np.ndarray], str]] = {
     "another order": (
         {name: COLUMNS[name] for name in reversed(NAMES)},
-        "X has its columns in another order, 'member', 'income', 'age'",
+        "X has its columns in another order, 'member', 'income', 'age'; "
+        "the network was fitted on 'age', 'income', 'member'; give X[['age', 'income', 'member']]",
     ),
     "one missing": ({name: COLUMNS[name] for name in NAMES[:2]}, "X has no column 'member'"),
     "two missing": ({"age": COLUMNS["age"]}, "X has no columns 'income', 'member'"),

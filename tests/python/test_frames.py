@@ -281,6 +281,7 @@ TARGETS: dict[str, tuple[Any, Any]] = {
     "bytes": (np.array([b"a", b"b", b"a"]), ["a", "b", "a"]),
     "objects": (np.array(["a", "b", None], dtype=object), ["a", "b", ""]),
     "objects of numbers": (np.array([1, 2.5, None], dtype=object), [1, 2.5, np.nan]),
+    "masked": (np.ma.array([1, 2, 3], mask=[False, True, False]), [1, np.nan, 3]),
     "a column": (np.array([[0], [1], [0]]), [0, 1, 0]),
     "one-hot": (np.eye(3), np.eye(3)),
 }

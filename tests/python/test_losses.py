@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -42,6 +44,11 @@ CASES = {
     "binary_cross_entropy_with_logits": (
         bp.BinaryCrossEntropyWithLogits(),
         plain.Loss(plain.binary_cross_entropy_with_logits),
+        TARGETS,
+    ),
+    "binary_cross_entropy_with_logits, summed": (
+        bp.BinaryCrossEntropyWithLogits(outputs="sum"),
+        plain.Loss(plain.binary_cross_entropy_sum),
         TARGETS,
     ),
     "probabilities": (*entropy(), TARGETS),
@@ -178,7 +185,7 @@ EXTREME = [
     ("cross_entropy", [[1e4, 1e4]], [1], math.log(2), [[0.5, -0.5]]),
     ("cross_entropy", [[-1e4, -1e4]], [1], math.log(2), [[0.5, -0.5]]),
     ("binary_cross_entropy_with_logits", [[1e4, -1e4]], [[1.0, 0.0]], 0.0, [[0, 0]]),
-    ("binary_cross_entropy_with_logits", [[1e4, -1e4]], [[0.0, 1.0]], 2e4, [[1, -1]]),
+    ("binary_cross_entropy_with_logits", [[1e4, -1e4]], [[0.0, 1.0]], 1e4, [[0.5, -0.5]]),
     ("huber", [[1e4, -1e4]], [[0.0, 0.0]], 1e4 - 0.5, [[0.5, -0.5]]),
 ]
 
@@ -227,6 +234,42 @@ def test_softmax_or_sigmoid_before_logits_is_refused(last: bp.layers.Layer, loss
         with pytest.raises(ValueError, match=f"{loss}: the network ends in {name}.* takes logits"):
             use()
     net.fit(x, y, loss="mse", verbose=0)  # other losses are at home there
+
+
+def test_a_run_that_does_not_say_goes_on_with_the_sum(tmp_path: Path):
+    """As the files say nothing that were written before there was a mean."""
+    loss = bp.BinaryCrossEntropyWithLogits(outputs="sum")
+    nets = [bp.Network(4, [bp.Linear(6), bp.Tanh(), bp.Linear(4)], seed=1) for _ in range(2)]
+    x, y = np.random.default_rng(0).normal(size=(30, 4)), np.random.default_rng(1).random((30, 4))
+    trainers = [bp.Trainer(net, loss, "sgd") for net in nets]
+    for trainer in trainers:
+        trainer.fit(x, y, epochs=2, verbose=0)
+    trainers[0].save(tmp_path / "run")
+    assert json.loads(trainers[0]._core.loss) == {"name": loss.name}
+    resumed = bp.Trainer.load(tmp_path / "run")
+    assert resumed.loss == loss
+    for trainer in (resumed, trainers[1]):
+        trainer.fit(x, y, epochs=2, verbose=0)
+    for name, w in nets[1].state_dict().items():
+        assert w.tobytes() == resumed.network.state_dict()[name].tobytes()
+
+
+@BACKENDS
+def test_one_output_has_the_same_bits_summed_and_averaged(backend: str):
+    x, y = np.random.default_rng(0).normal(size=(40, 5)), np.random.default_rng(1).integers(0, 2, 40)
+    for batch_size in (1, 16):
+        weights = []
+        for outputs in ("sum", "mean"):
+            net = bp.Network(5, [bp.Linear(8), bp.Tanh(), bp.Linear(1)], seed=1, backend=backend)
+            loss = bp.BinaryCrossEntropyWithLogits(outputs=outputs)
+            net.fit(x, y, loss=loss, epochs=2, batch_size=batch_size, verbose=0)
+            weights.append([w.tobytes() for w in net.state_dict().values()])
+        assert weights[0] == weights[1]
+
+
+def test_outputs_are_averaged_or_summed():
+    with pytest.raises(ValueError, match="outputs is 'none', 'mean' or 'sum' is needed"):
+        bp.BinaryCrossEntropyWithLogits(outputs="none")
 
 
 @pytest.mark.parametrize(

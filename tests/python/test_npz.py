@@ -168,6 +168,17 @@ def test_what_is_no_target(tmp_path: Path, y: Any, words: str):
     refused(tmp_path, {"X": X, "y": y}, "d.npz", "y", words)
 
 
+def test_strings_that_are_no_classes(tmp_path: Path):
+    for names, words in (
+        (np.arange(40).astype("M8[D]").astype(str), "dates"),
+        (np.array([f"u{i}" for i in range(40)]), "40"),
+    ):
+        refused(tmp_path, {"X": X, "y": names}, "row 0", words, "--task classification")
+        assert (
+            len(prepared(tmp_path, {"X": X, "y": names}, task="classification").preprocessing.classes) == 40
+        )
+
+
 def test_missing_targets(tmp_path: Path):
     y = X[:, 0].copy()
     y[[5, 9]] = np.nan
@@ -246,8 +257,9 @@ def test_a_class_that_only_held_out_rows_have_is_trained_on(tmp_path: Path):
         found = prepared(tmp_path, {"X": X, "y": labels})
         assert 2 in found.y and found.y_val is not None and 2 not in found.y_val
         assert len(found.y) in (30, 31) and len(found.y) + len(found.y_val) == 40
-        moved += any("rows are trained on and not held out" in line for line in found.report)
-        assert (len(found.y) == 31) == any("not held out" in line for line in found.report)
+        said = any("no other row has their category or class: 1 of 40 rows" in line for line in found.report)
+        assert said == (len(found.y) == 31)
+        moved += said
     assert moved == 10
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 import bpnet as bp
 from bpnet import _core
 from bpnet.data import Preprocessing
+from test_files import opened, tiny, write
 
 NUMBER = {"name": "n", "categories": []}
 COLOUR = {"name": "c", "categories": ["red", "blue", "green"]}
@@ -210,6 +212,18 @@ def test_columns_of_other_sizes():
         Preprocessing().encode([])
 
 
+def test_wide_and_long_tables():
+    """More fields than are looked up at once; rows keep their places."""
+    for columns, rows in ((3000, 400), (3, 400_000)):
+        table = [{"name": f"c{i}", "categories": []} for i in range(columns)]
+        table[-1] = {"name": "last", "categories": ["a", "b"]}
+        names = [str(row) for row in range(rows)]
+        X, kept = Preprocessing(table).encode([*[names] * (columns - 1), ["a", "b"] * (rows // 2)])
+        assert kept.all() and X.shape == (rows, columns + 1)
+        assert (X[:, :-2] == np.arange(rows)[:, None]).all()
+        assert (X[:, -2] == 1 - np.arange(rows) % 2).all() and (X[:, -1] == np.arange(rows) % 2).all()
+
+
 def test_a_number_that_overflows_the_networks_dtype():
     largest = float(np.finfo(np.float32).max)
     p = Preprocessing([NUMBER], mean=[0.0], scale=[0.5])
@@ -375,6 +389,37 @@ def test_a_preprocessing_fits_its_network(
     else:
         with pytest.raises(ValueError, match="^preprocessing: " + re.escape(message)):
             p.check_network(inputs, outputs)
+
+
+def with_preprocessing(path: Path, description: dict[str, Any]) -> None:
+    """A whole model file, 2 inputs and 2 outputs, with this preprocessing."""
+    tiny().save(path)
+    head, data = opened(path)
+    head["__metadata__"]["bpnet.preprocessing"] = json.dumps(description)
+    write(path, head, data)
+
+
+@pytest.mark.parametrize("name", LIES)
+def test_files_whose_preprocessing_lies(tmp_path: Path, name: str):
+    description, message = LIES[name]
+    with_preprocessing(tmp_path / "model", description)
+    with pytest.raises(bp.FileFormatError, match="^load: preprocessing: .*" + re.escape(message)):
+        bp.load_model(tmp_path / "model")
+
+
+def test_files_whose_preprocessing_does_not_fit(tmp_path: Path):
+    two = {"columns": [NUMBER, {**NUMBER, "name": "m"}], "output": "logits", "classes": ["a", "b"]}
+    with_preprocessing(tmp_path / "model", two)
+    assert len(bp.load_model(tmp_path / "model").predict([{"n": 1, "m": 2}])) == 1
+    for changed in (
+        {"columns": [NUMBER]},
+        {"classes": ["a", "b", "c"]},
+        {"mean": [1, 2, 3]},
+        {"output": "logit"},
+    ):
+        with_preprocessing(tmp_path / "model", two | changed)
+        with pytest.raises(bp.FileFormatError, match="^load: preprocessing: "):
+            bp.load_model(tmp_path / "model")
 
 
 def test_probabilities():

@@ -145,10 +145,11 @@ LOSSES = [
     ("huber", functional.huber_loss, "targets"),
     (bp.Huber(delta=0.4), lambda x, y: functional.huber_loss(x, y, delta=0.4), "targets"),
     (
-        "binary_cross_entropy_with_logits",
+        bp.BinaryCrossEntropyWithLogits(outputs="sum"),
         lambda x, y: functional.binary_cross_entropy_with_logits(x, y, reduction="sum") / len(x),
         "shares",
     ),
+    ("binary_cross_entropy_with_logits", functional.binary_cross_entropy_with_logits, "shares"),
     *(
         (
             bp.CrossEntropy(label_smoothing=smoothing, class_weight=weight),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -115,6 +116,67 @@ def test_reduce_on_plateau(watched: str, patience: int, threshold: float, least:
     factors = plateau_rates(history[watched], 0.7, patience, threshold, least)
     assert history["lr"] == pytest.approx([0.3 * f for f in factors], rel=1e-12)
     assert min(factors) < 0.8, "the rate fell at least twice"
+
+
+INF, NAN = math.inf, math.nan
+WATCHED = {
+    "equal": [1.0, 1.0, 1.0, 1.0, 1.0, 0.5, 0.5, 0.5, 0.5],
+    "within the threshold": [1.0, 0.99, 0.98, 0.95, 0.949, 0.9025, 0.9, 0.8, 0.799],
+    "negative": [-1.0, -1.0, -0.99, -0.96, -0.951, -0.95, -2.0, -1.95, -1.9, -1.9, -1.8],
+    "through zero": [0.1, 0.0, 0.0, -0.0, -1e-300, -1e-300, 0.0, -1.0],
+    "infinite at first": [INF, INF, INF, 3.0, INF, 2.0, 2.0, 2.0, INF],
+    "no number at first": [NAN, NAN, NAN, NAN, 3.0, NAN, 2.0, NAN, NAN, NAN],
+    "minus infinity": [1.0, -INF, -INF, -5.0, NAN, -INF, INF],
+    "all kinds": [NAN, INF, -INF, 0.0, 1e308, -1e308, NAN],
+}
+
+
+def watched_factors(schedule: bp.schedules.Schedule, losses: list[float]) -> list[float]:
+    """The factor after each of the losses, which end an epoch each."""
+    trainer = trainer_with(schedule, lr=1.0)
+    factors = []
+    for loss in losses:
+        trainer._core.end_epoch(loss)
+        factors.append(trainer.lr)
+    return factors
+
+
+@pytest.mark.parametrize("losses", WATCHED.values(), ids=WATCHED)
+@pytest.mark.parametrize("patience", [0, 1, 2])
+@pytest.mark.parametrize("threshold", [0.0, 0.05])
+def test_plateau_of_losses_that_are_not_finite(losses: list[float], patience: int, threshold: float):
+    schedule = bp.ReduceLROnPlateau(factor=0.5, patience=patience, threshold=threshold)
+    wanted = plateau_rates([*losses, 0.0], 0.5, patience, threshold, 0.0)[1:]
+    assert watched_factors(schedule, losses) == wanted
+
+
+@pytest.mark.parametrize("losses", WATCHED.values(), ids=WATCHED)
+@pytest.mark.parametrize("patience", [0, 1, 2])
+@pytest.mark.parametrize("threshold", [0.0, 0.05])
+def test_plateau_is_pytorchs(losses: list[float], patience: int, threshold: float):
+    torch = pytest.importorskip("torch", reason="PyTorch comes with the parity extra")
+    optimizer = torch.optim.SGD([torch.zeros(1)], lr=1.0)
+    theirs = torch.optim.lr_scheduler.ReduceLROnPlateau(
+        optimizer, mode="min", factor=0.5, patience=patience, threshold=threshold, threshold_mode="rel", eps=0
+    )
+    wanted = []
+    for loss in losses:
+        theirs.step(loss)
+        wanted.append(optimizer.param_groups[0]["lr"])
+    schedule = bp.ReduceLROnPlateau(factor=0.5, patience=patience, threshold=threshold)
+    assert watched_factors(schedule, losses) == wanted
+
+
+def test_a_resumed_run_knows_what_was_not_finite(tmp_path: Path):
+    losses = WATCHED["minus infinity"]
+    schedule = bp.ReduceLROnPlateau(factor=0.5, patience=0)
+    wanted = watched_factors(schedule, losses)
+    trainer = trainer_with(schedule, lr=1.0)
+    for loss, factor in zip(losses, wanted):
+        trainer._core.end_epoch(loss)
+        trainer.save(tmp_path / "run")
+        trainer = bp.Trainer.load(tmp_path / "run")
+        assert trainer.lr == factor
 
 
 @pytest.mark.parametrize(

@@ -47,7 +47,7 @@ HEADERS = {
     "a quoted name behind another": ('size;"a, b, c"\n1;2\n', ["size", "a, b, c"]),
     "quotes within quotes": ('"say ""a, b, c""";d\n1;2\n', ['say "a, b, c"', "d"]),
     "a newline in quotes": ('"a,\nb,\nc";d\n1;2\n', ["a,\nb,\nc", "d"]),
-    "a quote amid a name": ('5" pipe;b\n1;2\n', ['5" pipe', "b"]),
+    "a quote within a name": ('5" pipe;b\n1;2\n', ['5" pipe', "b"]),
     "bars": ("a|b, c|d\n1|2|3\n", ["a", "b, c", "d"]),
     "tabs": ("a\tb, c\td\n1\t2\t3\n", ["a", "b, c", "d"]),
     "blanks before quotes": ('size, "class, of"\n1, "a"\n', ["size", "class, of"]),

@@ -148,7 +148,7 @@ struct RandomStep {
 
 // What an update needs anew at each step.
 struct UpdateStep {
-  double learning_rate;             // the schedule's
+  double lr;                        // the schedule's
   double correction1, correction2;  // of Adam: 1 − beta1^t, 1 − beta2^t; t counts from 1
 };
 
@@ -200,19 +200,19 @@ struct ClipArgs {
 };
 
 struct SgdArgs {
-  double learning_rate, momentum, weight_decay;
+  double lr, momentum, weight_decay;
   bool nesterov;
   bool lr_in_velocity = false;
 };
 
 struct AdamArgs {
-  double learning_rate, beta1, beta2, epsilon, weight_decay;
+  double lr, beta1, beta2, epsilon, weight_decay;
   bool decoupled;                   // AdamW: decay the weights, not the gradient
   double correction1, correction2;  // 1 − beta1^t, 1 − beta2^t
 };
 
 struct RmspropArgs {
-  double learning_rate, alpha, epsilon, weight_decay, momentum;
+  double lr, alpha, epsilon, weight_decay, momentum;
 };
 
 enum class UpdateKind : int { kSgd, kAdam, kRmsprop };

@@ -15,9 +15,7 @@ constexpr std::size_t kDefaultBlocks = 64;
 
 bool is_plain(const UpdateArgs& rule) { return rule.kind == UpdateKind::kSgd && rule.sgd.momentum == 0; }
 
-double rate_at(const UpdateArgs& args, double learning_rate) {
-  return args.scheduled ? args.rate * learning_rate : args.rate;
-}
+double rate_at(const UpdateArgs& args, double lr) { return args.scheduled ? args.rate * lr : args.rate; }
 
 }  // namespace
 
@@ -32,7 +30,8 @@ OnlineLoop<T>::OnlineLoop(BasicNetwork<T>& network, const Loss& loss, const Opti
       obstacle_(chain.obstacle),
       order_(network.memory()) {
   if (obstacle_.empty() && links_.empty()) obstacle_ = "it has no such layer";
-  takes_ = obstacle_.empty() && !chain.frozen && !clipping(optimizer);
+  takes_ =
+      obstacle_.empty() && !chain.frozen && !clipping(optimizer) && !std::holds_alternative<CustomLoss>(loss);
 }
 
 // Other rules than plain SGD have no blocks, and take several times as long for a weight.
@@ -47,7 +46,7 @@ std::size_t OnlineLoop<T>::samples(std::size_t position, std::size_t block) cons
 }
 
 template <class T>
-void OnlineLoop<T>::set_layers(double learning_rate, Update<T>& update) {
+void OnlineLoop<T>::set_layers(double lr, Update<T>& update) {
   const Plan<T>& plan = network_->plan();
   layers_.clear();
   for (const ChainLink& link : links_) {
@@ -59,14 +58,14 @@ void OnlineLoop<T>::set_layers(double learning_rate, Update<T>& update) {
       const std::size_t weight = *link.parameter, bias = weight + 1;
       const UpdateArgs args = update.args_of(weight);
       layer.weight = network_->parameter_data() + plan.parameters[weight].offset;
-      layer.weight_rate = rate_at(args, learning_rate);
+      layer.weight_rate = rate_at(args, lr);
       layer.weight_decay = weight_decay(args);
       layer.weight_frozen = args.rate == 0;
       update.set_slots(plan.parameters[weight].offset, layer.weight_slots);
       if (link.bias) {
         const UpdateArgs bias_args = update.args_of(bias);
         layer.bias = network_->parameter_data() + plan.parameters[bias].offset;
-        layer.bias_rate = rate_at(bias_args, learning_rate);
+        layer.bias_rate = rate_at(bias_args, lr);
         layer.bias_decay = weight_decay(bias_args);
         layer.bias_frozen = bias_args.rate == 0;
         update.set_slots(plan.parameters[bias].offset, layer.bias_slots);
@@ -90,9 +89,9 @@ const std::uint64_t* OnlineLoop<T>::count_up(std::size_t count) {
 
 template <class T>
 void OnlineLoop<T>::run(const DatasetView<T>& data, const std::uint64_t* order, std::size_t count,
-                        std::size_t block, std::uint64_t step, double learning_rate, BatchSource<T>& source,
+                        std::size_t block, std::uint64_t step, double lr, BatchSource<T>& source,
                         BatchLoss<T>& loss, Update<T>& update) {
-  set_layers(learning_rate, update);
+  set_layers(lr, update);
   OnlineArgs<T> args{layers_.data(),
                      layers_.size(),
                      loss_kind_,

@@ -17,8 +17,8 @@ class OnlineLoop {
   OnlineLoop(BasicNetwork<T>& network, const Loss& loss, const Optimizer& optimizer, const Chain& chain);
 
   const std::string& obstacle() const { return obstacle_; }  // why the network is no chain, or empty
-  // False: steps of one sample are made layer by layer. The kernel updates every layer at once, by gradients
-  // that nobody has clipped.
+  // False: steps of one sample are made layer by layer. The kernel has the losses of LossKind, and updates
+  // every layer at once, by gradients that nobody has clipped.
   bool takes() const { return takes_; }
 
   // How many samples a call takes at most from `position` on, which counts from where blocks begin. Calls end
@@ -27,11 +27,10 @@ class OnlineLoop {
 
   // The samples of `order`, whose steps follow `step`, into the sums of `loss`; `block` as RunOptions has it.
   void run(const DatasetView<T>& data, const std::uint64_t* order, std::size_t count, std::size_t block,
-           std::uint64_t step, double learning_rate, BatchSource<T>& source, BatchLoss<T>& loss,
-           Update<T>& update);
+           std::uint64_t step, double lr, BatchSource<T>& source, BatchLoss<T>& loss, Update<T>& update);
 
  private:
-  void set_layers(double learning_rate, Update<T>& update);
+  void set_layers(double lr, Update<T>& update);
   const std::uint64_t* count_up(std::size_t count);
 
   BasicNetwork<T>* network_;

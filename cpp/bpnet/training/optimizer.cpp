@@ -29,7 +29,7 @@ constexpr double kBelowOne = 1 - 1e-16;
 
 template <class AdamKind>
 void check_adam(const char* operation, const AdamKind& adam) {
-  check_range(operation, "lr", adam.learning_rate, 0, kMost);
+  check_range(operation, "lr", adam.lr, 0, kMost);
   check_range(operation, "beta1", adam.beta1, 0, kBelowOne);
   check_range(operation, "beta2", adam.beta2, 0, kBelowOne);
   check_range(operation, "eps", adam.epsilon, 0, kMost);
@@ -45,7 +45,7 @@ Json number_or_null(const std::optional<double>& value) { return value ? Json(*v
 
 template <class AdamKind>
 Json describe_adam(const AdamKind& adam) {
-  return Json::Object{{"lr", adam.learning_rate},
+  return Json::Object{{"lr", adam.lr},
                       {"beta1", adam.beta1},
                       {"beta2", adam.beta2},
                       {"eps", adam.epsilon},
@@ -55,17 +55,17 @@ Json describe_adam(const AdamKind& adam) {
 Json describe_options(const Adam& adam) { return describe_adam(adam); }
 Json describe_options(const AdamW& adam) { return describe_adam(adam); }
 Json describe_options(const Sgd& sgd) {
-  return Json::Object{{"lr", sgd.learning_rate},
+  return Json::Object{{"lr", sgd.lr},
                       {"momentum", sgd.momentum},
                       {"weight_decay", sgd.weight_decay},
                       {"nesterov", sgd.nesterov},
                       {"lr_in_velocity", sgd.lr_in_velocity},
-                      {"bias_lr", number_or_null(sgd.bias_learning_rate)},
-                      {"bias_lr_multiplier", sgd.bias_rate_multiplier},
+                      {"bias_lr", number_or_null(sgd.bias_lr)},
+                      {"bias_lr_multiplier", sgd.bias_lr_multiplier},
                       {"bias_decay", sgd.bias_decay}};
 }
 Json describe_options(const RmsProp& rms) {
-  return Json::Object{{"lr", rms.learning_rate},
+  return Json::Object{{"lr", rms.lr},
                       {"alpha", rms.alpha},
                       {"eps", rms.epsilon},
                       {"weight_decay", rms.weight_decay},
@@ -79,21 +79,21 @@ std::optional<double> optional_number(const Json& d, const char* key) {
 }
 
 Sgd sgd_from_json(const Json& d) {
-  Sgd sgd{.learning_rate = d["lr"].number(),
+  Sgd sgd{.lr = d["lr"].number(),
           .momentum = d["momentum"].number(),
           .weight_decay = d["weight_decay"].number(),
           .nesterov = d["nesterov"].boolean()};
   if (!d.find("lr_in_velocity")) return sgd;  // a run saved by bpnet 0.1 has none of what follows
   sgd.lr_in_velocity = d["lr_in_velocity"].boolean();
-  if (!d["bias_lr"].is_null()) sgd.bias_learning_rate = d["bias_lr"].number();
-  sgd.bias_rate_multiplier = d["bias_lr_multiplier"].number();
+  if (!d["bias_lr"].is_null()) sgd.bias_lr = d["bias_lr"].number();
+  sgd.bias_lr_multiplier = d["bias_lr_multiplier"].number();
   sgd.bias_decay = d["bias_decay"].boolean();
   return sgd;
 }
 
 template <class AdamKind>
 AdamKind adam_from_json(const Json& d) {
-  return {.learning_rate = d["lr"].number(),
+  return {.lr = d["lr"].number(),
           .beta1 = d["beta1"].number(),
           .beta2 = d["beta2"].number(),
           .epsilon = d["eps"].number(),
@@ -102,8 +102,8 @@ AdamKind adam_from_json(const Json& d) {
 
 }  // namespace
 
-double learning_rate(const Optimizer& optimizer) {
-  return std::visit([](const auto& each) { return each.learning_rate; }, optimizer);
+double initial_lr(const Optimizer& optimizer) {
+  return std::visit([](const auto& each) { return each.lr; }, optimizer);
 }
 
 Clipping clipping(const Optimizer& optimizer) {
@@ -126,7 +126,7 @@ void check_optimizer(const Optimizer& optimizer) {
   check_clip(kNames[optimizer.index()], "clip_value", clips.value);
   check_clip(kNames[optimizer.index()], "clip_norm", clips.norm);
   if (const auto* sgd = std::get_if<Sgd>(&optimizer)) {
-    check_range("sgd", "lr", sgd->learning_rate, 0, kMost);
+    check_range("sgd", "lr", sgd->lr, 0, kMost);
     check_range("sgd", "momentum", sgd->momentum, 0, kBelowOne);
     check_range("sgd", "weight_decay", sgd->weight_decay, 0, kMost);
     if (sgd->nesterov && sgd->momentum == 0) {
@@ -135,16 +135,16 @@ void check_optimizer(const Optimizer& optimizer) {
     if (sgd->nesterov && sgd->lr_in_velocity) {
       fail<ValueError>("sgd: nesterov and lr_in_velocity are both on; leave one out");
     }
-    check_range("sgd", "bias_lr_multiplier", sgd->bias_rate_multiplier, 0, kMost);
-    if (sgd->bias_learning_rate) {
-      check_range("sgd", "bias_lr", *sgd->bias_learning_rate, 0, kMost);
-      if (sgd->bias_rate_multiplier != 1) {
-        fail<ValueError>("sgd: bias_lr is ", *sgd->bias_learning_rate, " and bias_lr_multiplier is ",
-                         sgd->bias_rate_multiplier, "; leave one out");
+    check_range("sgd", "bias_lr_multiplier", sgd->bias_lr_multiplier, 0, kMost);
+    if (sgd->bias_lr) {
+      check_range("sgd", "bias_lr", *sgd->bias_lr, 0, kMost);
+      if (sgd->bias_lr_multiplier != 1) {
+        fail<ValueError>("sgd: bias_lr is ", *sgd->bias_lr, " and bias_lr_multiplier is ",
+                         sgd->bias_lr_multiplier, "; leave one out");
       }
     }
   } else if (const auto* rms = std::get_if<RmsProp>(&optimizer)) {
-    check_range("rmsprop", "lr", rms->learning_rate, 0, kMost);
+    check_range("rmsprop", "lr", rms->lr, 0, kMost);
     check_range("rmsprop", "alpha", rms->alpha, 0, 1);
     check_range("rmsprop", "eps", rms->epsilon, 0, kMost);
     check_range("rmsprop", "weight_decay", rms->weight_decay, 0, kMost);
@@ -161,8 +161,8 @@ UpdateRule update_rule(const Optimizer& optimizer, const ParameterSpec& paramete
   const auto* sgd = std::get_if<Sgd>(&optimizer);
   if (!sgd || parameter.name != "bias") return rule;
   rule.decay = rule.decay && sgd->bias_decay;
-  rule.scheduled = !sgd->bias_learning_rate;
-  rule.rate *= sgd->bias_learning_rate.value_or(sgd->bias_rate_multiplier);
+  rule.scheduled = !sgd->bias_lr;
+  rule.rate *= sgd->bias_lr.value_or(sgd->bias_lr_multiplier);
   return rule;
 }
 
@@ -194,13 +194,13 @@ double weight_decay(const UpdateArgs& args) {
   return 0;
 }
 
-UpdateStep update_step(const Optimizer& optimizer, double learning_rate, std::uint64_t step) {
+UpdateStep update_step(const Optimizer& optimizer, double lr, std::uint64_t step) {
   const auto corrections = [&](const auto& adam) -> UpdateStep {
-    return {learning_rate, 1 - std::pow(adam.beta1, double(step)), 1 - std::pow(adam.beta2, double(step))};
+    return {lr, 1 - std::pow(adam.beta1, double(step)), 1 - std::pow(adam.beta2, double(step))};
   };
   if (const auto* adam = std::get_if<Adam>(&optimizer)) return corrections(*adam);
   if (const auto* adamw = std::get_if<AdamW>(&optimizer)) return corrections(*adamw);
-  return {learning_rate, 1, 1};
+  return {lr, 1, 1};
 }
 
 Json describe(const Optimizer& optimizer) {
@@ -220,7 +220,7 @@ static Optimizer without_clipping(const Json& d) {
   if (name == "adam") return adam_from_json<Adam>(d);
   if (name == "adamw") return adam_from_json<AdamW>(d);
   if (name == "rmsprop") {
-    return RmsProp{.learning_rate = d["lr"].number(),
+    return RmsProp{.lr = d["lr"].number(),
                    .alpha = d["alpha"].number(),
                    .epsilon = d["eps"].number(),
                    .weight_decay = d["weight_decay"].number(),

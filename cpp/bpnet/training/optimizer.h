@@ -17,34 +17,34 @@
 namespace bpnet {
 
 struct Sgd {
-  double learning_rate = 0.01;
+  double lr = 0.01;
   double momentum = 0;
   double weight_decay = 0;
   bool nesterov = false;
   bool lr_in_velocity = false;  // the paper's form of 2012; another update where the rate changes
   // Of the parameters named bias: a constant rate that no schedule changes, or a multiple of the others'
   // rate (Krizhevsky's code: 0.02; Caffe: 2), and whether they decay.
-  std::optional<double> bias_learning_rate = {};
-  double bias_rate_multiplier = 1;
+  std::optional<double> bias_lr = {};
+  double bias_lr_multiplier = 1;
   bool bias_decay = true;
   std::optional<double> clip_value = {}, clip_norm = {};
 };
 struct Adam {  // Kingma and Ba 2015; weight_decay is added to the gradient
-  double learning_rate = 1e-3;
+  double lr = 1e-3;
   double beta1 = 0.9, beta2 = 0.999;
   double epsilon = 1e-8;
   double weight_decay = 0;
   std::optional<double> clip_value = {}, clip_norm = {};
 };
 struct AdamW {  // Loshchilov and Hutter 2019; weight_decay shrinks the weights themselves
-  double learning_rate = 1e-3;
+  double lr = 1e-3;
   double beta1 = 0.9, beta2 = 0.999;
   double epsilon = 1e-8;
   double weight_decay = 1e-2;
   std::optional<double> clip_value = {}, clip_norm = {};
 };
 struct RmsProp {
-  double learning_rate = 1e-2;
+  double lr = 1e-2;
   double alpha = 0.99;
   double epsilon = 1e-8;
   double weight_decay = 0;
@@ -54,7 +54,7 @@ struct RmsProp {
 
 using Optimizer = std::variant<Sgd, Adam, AdamW, RmsProp>;
 
-double learning_rate(const Optimizer& optimizer);
+double initial_lr(const Optimizer& optimizer);
 std::vector<std::string> optimizer_slots(const Optimizer& optimizer);  // names of its state arrays
 void check_optimizer(const Optimizer& optimizer);  // throws a ValueError for a number out of range
 
@@ -70,7 +70,7 @@ struct UpdateRule {
   bool scheduled;
   bool decay;
 
-  double at(double learning_rate) const { return scheduled ? rate * learning_rate : rate; }
+  double at(double lr) const { return scheduled ? rate * lr : rate; }
   bool operator==(const UpdateRule&) const = default;
 };
 UpdateRule update_rule(const Optimizer& optimizer, const ParameterSpec& parameter);
@@ -79,7 +79,7 @@ UpdateRule update_rule(const Optimizer& optimizer, const ParameterSpec& paramete
 UpdateArgs update_args(const Optimizer& optimizer, const UpdateRule& rule);
 double weight_decay(const UpdateArgs& args);
 // What the kernels need anew for a step, which counts from 1.
-UpdateStep update_step(const Optimizer& optimizer, double learning_rate, std::uint64_t step);
+UpdateStep update_step(const Optimizer& optimizer, double lr, std::uint64_t step);
 
 Json describe(const Optimizer& optimizer);
 Optimizer optimizer_from_json(const Json& description);

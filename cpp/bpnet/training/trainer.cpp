@@ -132,7 +132,7 @@ template <class T>
 void BasicTrainer<T>::make_step(const Batch<T>& batch, Tally how) {
   complete_ = false;
   gradient_.run(batch, now(), how);
-  update_.apply(current_learning_rate(), state_.step + 1, how, gradient_.loss().sums());
+  update_.apply(lr(), state_.step + 1, how, gradient_.loss().sums());
   gradient_.loss().tally(how);
   ++state_.step;
   complete_ = true;
@@ -157,7 +157,7 @@ void BasicTrainer<T>::check_answers(const Batch<T>& batch) const {
   if (!batch.labels && !batch.targets) {
     fail<ValueError>("step: there are neither targets nor labels, one of them is needed");
   }
-  if (batch.labels && !std::holds_alternative<CrossEntropy>(loss_)) {
+  if (batch.labels && !takes_labels(loss_)) {
     fail<ValueError>("step: ", loss_name(loss_), " needs targets, labels were given");
   }
   if (batch.labels) check_labels(batch.count, batch.labels, network_->output_shape().count());
@@ -235,8 +235,7 @@ T BasicTrainer<T>::step_in_epoch(const T* x, const std::int64_t* labels, std::si
 template <class T>
 void BasicTrainer<T>::run_online(const DatasetView<T>& data, const std::uint64_t* order, std::size_t count,
                                  std::size_t block) {
-  online_.run(data, order, count, block, state_.step, current_learning_rate(), source_, gradient_.loss(),
-              update_);
+  online_.run(data, order, count, block, state_.step, lr(), source_, gradient_.loss(), update_);
   state_.step += count;
 }
 
@@ -343,8 +342,8 @@ void BasicTrainer<T>::end_epoch(double watched_loss) {
 }
 
 template <class T>
-double BasicTrainer<T>::current_learning_rate() const {
-  return learning_rate(optimizer_) *
+double BasicTrainer<T>::lr() const {
+  return initial_lr(optimizer_) *
          schedule_factor(options_.schedule, state_.schedule, state_.epoch, state_.step);
 }
 

@@ -54,9 +54,9 @@ void Update<T>::clip(Tally how, Sums* sums) {
 }
 
 template <class T>
-void Update<T>::apply(double learning_rate, std::uint64_t step, Tally how, Sums* sums) {
+void Update<T>::apply(double lr, std::uint64_t step, Tally how, Sums* sums) {
   if (clipping_) clip(how, sums);
-  const UpdateStep now = update_step(optimizer_, learning_rate, step);
+  const UpdateStep now = update_step(optimizer_, lr, step);
   write_to(network_->memory(), step_.at<UpdateStep>(0), &now, 1);
   for (const Segment& segment : segments_) {
     if (segment.args.rate == 0) continue;  // frozen, with its slots

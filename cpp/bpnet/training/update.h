@@ -19,7 +19,7 @@ class Update {
 
   // One update of all weights, at the schedule's learning rate; `step` counts from 1. Nothing is done where
   // `sums`, in the backend's memory, say so. Gradients that are to be clipped are so afterwards.
-  void apply(double learning_rate, std::uint64_t step, Tally how, Sums* sums);
+  void apply(double lr, std::uint64_t step, Tally how, Sums* sums);
 
   // As kernels take it, for one parameter and without a step's rate and corrections.
   UpdateArgs args_of(std::size_t parameter) const;

@@ -14,7 +14,7 @@ from bpnet.data.kinds import number_kind, text_kind
 from bpnet.data.table import Table
 from bpnet.options import option
 
-__all__ = ["ColumnDecision", "describe_column", "describe_columns", "report_lines"]
+__all__ = ["ColumnDecision", "describe_columns", "describe_target", "report_lines"]
 
 NUMBER, CATEGORIES, LEFT_OUT = "number", "categories", "left out"
 
@@ -27,6 +27,7 @@ _NEARLY_UNIQUE, _MANY = 0.5, 0.1
 _FEW_ROWS = 20  # too few to tell identifiers from categories
 _WORDS_OF_A_SENTENCE = 4
 _MOST_LINES = 60
+_MOST_PARTS = 10  # of a name with commas
 
 # What pandas calls a column without a name.
 _UNNAMED = re.compile(r"|Unnamed: \d+")
@@ -43,12 +44,13 @@ class ColumnDecision:
         format: how its numbers are written.
         distinct: how many different values it has.
         rows: how many rows there are.
+        is_target: whether it is what the model learns.
         missing: (rows,) bool, where it has no value.
         treatment: what stands for a missing value.
         warnings: what is odd about it.
     """
 
-    def __init__(self, name: str, index: int, rows: int) -> None:
+    def __init__(self, name: str, index: int, rows: int, is_target: bool) -> None:
         self.name = name
         self.index = index
         self.kind = NUMBER
@@ -56,6 +58,7 @@ class ColumnDecision:
         self.format = FORMATS[0]
         self.distinct = 0
         self.rows = rows
+        self.is_target = is_target
         self.missing = np.zeros(rows, bool)
         self.treatment = ""
         self.warnings: list[str] = []
@@ -64,6 +67,12 @@ class ColumnDecision:
     def label(self) -> str:
         """The column's name for messages."""
         return self.name or f"column {self.index + 1}, which has no name"
+
+    def ways(self) -> str:
+        """What to say to a column that is neither numbers nor categories."""
+        if self.is_target:
+            return f"{option('task', 'classification')} takes each as a class"
+        return f"{option('drop', [self.name])} leaves it out, {option('categorical', [self.name])} takes it as it is"
 
     def report(self) -> str:
         """``age: number, 74 distinct values in 48,842 rows``"""
@@ -98,30 +107,29 @@ class _Options:
             ("numeric", self.numeric),
             ("categorical", self.categorical),
         ):
-            for column in names:
+            for column in sorted(names):
                 if said.setdefault(column, name) != name:
                     raise ValueError(
                         f"{table}: column {column!r} is named by {option(said[column])} and by {option(name)}"
                     )
-        if self.target in self.drop:
+        if self.target is not None and self.target in self.drop:
             raise ValueError(
                 f"{table}: column {self.target!r} is the target, {option('drop', [self.target])} leaves it out"
             )
 
 
-def _resolved(table: Table, names: Sequence[str] | None) -> list[str]:
-    """The columns that are named; one with a comma in its name may have been taken for several."""
-    found: list[str] = []
-    rest = list(names or ())
-    while rest:
-        joins = (
-            (mark.join(rest[:count]), count) for count in range(1, len(rest) + 1) for mark in (", ", ",")
-        )
-        name, count = next(((name, count) for name, count in joins if name in table), (rest[0], 1))
+def _resolved(table: Table, names: Sequence[str] | None) -> frozenset[str]:
+    """The columns that are named; one with commas in its name may have been taken for several."""
+    found: set[str] = set()
+    given = list(names or ())
+    begin = 0
+    while begin < len(given):
+        ends = range(begin + 1, min(len(given), begin + _MOST_PARTS) + 1)
+        joined = ((mark.join(given[begin:end]), end) for end in ends for mark in (", ", ","))
+        name, begin = next(((name, end) for name, end in joined if name in table), (given[begin], begin + 1))
         table.index(name)
-        found.append(name)
-        rest = rest[count:]
-    return found
+        found.add(name)
+    return frozenset(found)
 
 
 def describe_columns(table: Table, config: Mapping[str, Any]) -> list[ColumnDecision]:
@@ -154,10 +162,10 @@ def describe_columns(table: Table, config: Mapping[str, Any]) -> list[ColumnDeci
     return decisions
 
 
-def describe_column(
+def describe_target(
     table: Table, name: str, config: Mapping[str, Any], classes: bool = False
 ) -> ColumnDecision:
-    """What one column holds, the target's say: numbers, or categories.
+    """What the target's column holds: numbers, or categories.
 
     Args:
         table: the table.
@@ -166,7 +174,9 @@ def describe_column(
         classes: whether its fields name classes, whatever they look like.
     """
     said = {key: config.get(key) for key in ("missing_values", "decimal", "thousands")}
-    said["categorical"] = [name] if name in (config.get("categorical") or ()) else []
+    for key in ("numeric", "categorical"):
+        said[key] = [name] if name in (config.get(key) or ()) else []
+    said["target"] = name
     return _decide(table, table.index(name), _Options(table, said), classes)[0]
 
 
@@ -184,7 +194,7 @@ def _decide(
     table: Table, index: int, options: _Options, classes: bool = False
 ) -> tuple[ColumnDecision, Fields | None]:
     name = table.header[index]
-    found = ColumnDecision(name, index, len(table))
+    found = ColumnDecision(name, index, len(table), name == options.target)
     if name in options.drop:
         return _leave_out(found, "as asked"), None
     fields = Fields(table, index, options.own_words if name in options.categorical else options.words)
@@ -232,7 +242,7 @@ def _number_format(fields: Fields, found: ColumnDecision, options: _Options) -> 
         return complete[0]
     best = max(formats, key=fields.count_of_numbers)  # the first of equals
     if fields.count_in_any(formats) > _MOSTLY * fields.count or found.name in options.numeric:
-        raise _strays(fields, best)
+        raise _strays(found, fields, best)
     for other in FORMATS:
         if fields.is_numbers(other):
             raise ValueError(
@@ -250,14 +260,13 @@ def _ambiguous(fields: Fields, one: NumberFormat, other: NumberFormat) -> ValueE
     )
 
 
-def _strays(fields: Fields, read_as: NumberFormat) -> ValueError:
+def _strays(found: ColumnDecision, fields: Fields, read_as: NumberFormat) -> ValueError:
     strays = fields.strays(read_as)
     named = ", ".join(f"{field!r} ({fields.line(field)})" for field in strays[:_MOST_STRAYS])
     more = f" and {len(strays) - _MOST_STRAYS} others" if len(strays) > _MOST_STRAYS else ""
     return ValueError(
         f"{fields.where(strays[0])}: column {fields.name!r} is {strays[0]!r}, where numbers are written as a rule: "
-        f"{named}{more}; mend them, or say {option('missing_values')}, {option('categorical', [fields.name])} or "
-        f"{option('drop', [fields.name])}"
+        f"{named}{more}; mend them, or name them in {option('missing_values')}; {found.ways()}"
     )
 
 
@@ -267,30 +276,28 @@ def _check_number(found: ColumnDecision, fields: Fields) -> None:
     if found.distinct == 1:
         found.warnings.append("is the same number in every row")
     warning = number_kind(found.name, values, every_row=len(values) == found.rows)
-    if warning:
+    if warning and not found.is_target:
         found.warnings.append(f"{warning}; {option('drop', [found.name])} leaves it out")
 
 
 def _check_categories(table: Table, found: ColumnDecision, fields: Fields, asked: bool) -> None:
     found.kind = CATEGORIES
     counts, rows = fields.counts, fields.count
-    ways = f"{option('drop', [found.name])} leaves it out"
     if not asked:
-        ways += f", {option('categorical', [found.name])} takes it as it is"
         kind = text_kind(counts, fields.count_in_any(FORMATS))
         if kind is not None:
             raise ValueError(
                 f"{fields.where(kind[1])}: column {found.name!r} is {kind[1]!r}, it holds {kind[0]}; write them as "
-                f"plain numbers; {ways}"
+                f"plain numbers; {found.ways()}"
             )
         if len(counts) > _NEARLY_UNIQUE * rows and rows >= _FEW_ROWS:
             words = sum(len(field.split()) * count for field, count in counts.items()) / rows
             what = "free text" if words >= _WORDS_OF_A_SENTENCE else "identifiers or free text"
             raise ValueError(
                 f"{fields.where()}: column {found.name!r} is {fields.first!r}, it has {len(counts):,} distinct "
-                f"strings in {rows:,} rows: {what} rather than categories; {ways}"
+                f"strings in {rows:,} rows: {what} rather than categories; {found.ways()}"
             )
-    if len(counts) > _MOST_CATEGORIES:
+    if len(counts) > _MOST_CATEGORIES and not found.is_target:
         raise ValueError(
             f"{table}: column {found.name!r} has {len(counts):,} distinct values, at most {_MOST_CATEGORIES:,} "
             f"categories are possible; {option('drop', [found.name])} leaves it out"
@@ -298,7 +305,7 @@ def _check_categories(table: Table, found: ColumnDecision, fields: Fields, asked
     if len(counts) == 1:
         found.warnings.append("is the same in every row")
     elif len(counts) > _MANY * rows and rows >= _FEW_ROWS or len(counts) > _NEARLY_UNIQUE * rows:
-        found.warnings.append(f"has {len(counts):,} categories in {rows:,} rows, few rows for each; {ways}")
+        found.warnings.append(f"has {len(counts):,} categories in {rows:,} rows, few rows for each")
 
 
 def _agree_on_decimals(

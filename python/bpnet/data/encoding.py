@@ -11,7 +11,7 @@ import numpy as np
 
 from bpnet import _core
 from bpnet.data.columns import CATEGORIES, LEFT_OUT, ColumnDecision, describe_columns, report_lines
-from bpnet.data.fields import FORMATS, NumberFormat, missing_words
+from bpnet.data.fields import FORMATS, NumberFormat, missing_words, numbers_of, texts_of, words_of
 from bpnet.data.preprocessing import Preprocessing
 from bpnet.data.table import Column, Table, shown_names
 from bpnet.options import option
@@ -108,10 +108,10 @@ class TableColumns:
         if missing == "drop":
             found.treatment = "such rows are left out"
         if found.kind == CATEGORIES:
-            texts = _texts(column)
+            texts = texts_of(column)
             fitted = self._fit_categories(found, Counter(texts[row] for row in present.tolist()), missing)
         else:
-            fitted = self._fit_number(found, _numbers(column, found.format)[present], missing)
+            fitted = self._fit_number(found, numbers_of(column, found.format, [])[present], missing)
         return {"name": found.name, **fitted}
 
     def _fit_categories(self, found: ColumnDecision, counts: Counter[str], missing: str) -> dict[str, Any]:
@@ -148,18 +148,8 @@ def _names(column: Column, missing: np.ndarray, categories: bool, as_category: b
     if not categories:
         return [absent if none else None for none in missing.tolist()]
     if not missing.any():
-        return _texts(column)
-    return [absent if none else text for text, none in zip(_texts(column), missing.tolist())]
-
-
-def _texts(column: Column) -> list[str]:
-    return column if isinstance(column, list) else _core.number_texts(column)
-
-
-def _numbers(column: Column, form: NumberFormat) -> np.ndarray:
-    if isinstance(column, np.ndarray):
-        return column
-    return _core.parse_numbers(column, form.decimal, form.thousands, _core.missing_words())[0]
+        return texts_of(column)
+    return [absent if none else text for text, none in zip(texts_of(column), missing.tolist())]
 
 
 def _fill(values: np.ndarray, missing: str) -> float:
@@ -175,7 +165,7 @@ def _fill(values: np.ndarray, missing: str) -> float:
 
 def category_names(table: Table, preprocessing: Preprocessing) -> list[Sequence[str | None]]:
     """TableColumns.names() of a model that is known."""
-    words = missing_words({}) if preprocessing.missing_words is None else preprocessing.missing_words
+    words = words_of(preprocessing)
     found = []
     for column in preprocessing.columns:
         as_category, categories = column["missing"] == "category", set(column["categories"])
@@ -240,7 +230,7 @@ def encode_table(
 
 def _other_format(preprocessing: Preprocessing, columns: Sequence[Column]) -> str:
     """Which format reads the first column of numbers that the model's does not."""
-    words = missing_words({}) if preprocessing.missing_words is None else preprocessing.missing_words
+    words = words_of(preprocessing)
     for column, fields in zip(preprocessing.columns, columns):
         if column["categories"] or isinstance(fields, np.ndarray):
             continue

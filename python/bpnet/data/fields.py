@@ -9,10 +9,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from bpnet import _core
-from bpnet.data.table import Table
+from bpnet.data.preprocessing import Preprocessing
+from bpnet.data.table import Column, Table
 from bpnet.options import option
 
-__all__ = ["FORMATS", "Fields", "NumberFormat", "missing_words"]
+__all__ = ["FORMATS", "Fields", "NumberFormat", "missing_words", "numbers_of", "texts_of", "words_of"]
 
 _OTHER_DTYPES = {"M": "dates", "m": "times", "c": "complex numbers"}
 
@@ -53,6 +54,24 @@ FORMATS = (NumberFormat(), NumberFormat(",", ""), NumberFormat(".", ","), Number
 def missing_words(config: Mapping[str, Any]) -> list[str]:
     """The fields that mean "no value": the usual ones, and the user's."""
     return [*_core.missing_words(), *(config.get("missing_values") or ())]
+
+
+def words_of(preprocessing: Preprocessing) -> list[str]:
+    """The fields that mean "no value" to a model."""
+    words = preprocessing.missing_words
+    return _core.missing_words() if words is None else words
+
+
+def texts_of(column: Column) -> list[str]:
+    """The column's fields as strings."""
+    return column if isinstance(column, list) else _core.number_texts(column)
+
+
+def numbers_of(column: Column, form: NumberFormat, words: list[str]) -> np.ndarray:
+    """The column's numbers, NaN where one is missing or is none."""
+    if isinstance(column, np.ndarray):
+        return column
+    return _core.parse_numbers(column, form.decimal, form.thousands, words)[0]
 
 
 class Fields:

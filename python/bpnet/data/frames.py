@@ -12,7 +12,7 @@ import numpy as np
 
 from bpnet import _core
 from bpnet.data.table import Column, Table, distinct_names
-from bpnet.frames import column_names, column_of
+from bpnet.frames import column_names, column_of, is_missing
 
 __all__ = ["to_column", "to_rows", "to_target"]
 
@@ -57,10 +57,12 @@ def to_target(y: Any) -> np.ndarray:
     names = _names(y)
     if names is not None and len(names) == 1:
         y = column_of(y, 0, names[0])
-    array = np.asarray(y)
-    if array.ndim != 1 or array.dtype.kind in "iufb" and isinstance(y, (np.ndarray, list, tuple)):
-        return array
-    column = to_column("y", y if isinstance(y, (list, tuple, np.ma.MaskedArray)) else array)
+    if not isinstance(y, np.ma.MaskedArray):
+        array = np.asarray(y)
+        if array.ndim != 1 or array.dtype.kind in "iufb" and isinstance(y, (np.ndarray, list, tuple)):
+            return array
+        y = y if isinstance(y, (list, tuple)) else array
+    column = to_column("y", y)
     return np.array(column, dtype=str) if isinstance(column, list) else column
 
 
@@ -185,7 +187,7 @@ def _is_number(value: Any) -> bool:
 
 
 def _is_missing(value: Any) -> bool:
-    if value is None or type(value).__name__ in ("NAType", "NaTType"):
+    if is_missing(value):
         return True
     if isinstance(value, (np.datetime64, np.timedelta64)):
         return bool(np.isnat(value))

@@ -163,10 +163,11 @@ def _split_lines(split: Split, rows: int, fraction: float) -> list[str]:
         lines.append("warning: no row is held out to validate")
     left_out = rows - len(split.train) - len(split.validation)
     if left_out:
-        lines.append(f"{left_out:,} of {rows:,} rows are left out, for a value is missing")
+        lines.append(f"left out, for a value is missing: {left_out:,} of {rows:,} rows")
     if split.moved:
         lines.append(
-            f"{split.moved:,} rows are trained on and not held out: no other row has their category or class"
+            f"trained on rather than held out, for no other row has their category or class: {split.moved:,} of "
+            f"{rows:,} rows"
         )
     return lines
 

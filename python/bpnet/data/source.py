@@ -75,7 +75,7 @@ class Source:
         return self.path or "the data"
 
     def where(self, row: int) -> str:
-        """The place of a row, for messages."""
+        """Where a row is, for messages."""
         if self.table is not None:
             return self.table.where(row)
         return f"{self.path}, row {row}" if self.path else f"row {row}"

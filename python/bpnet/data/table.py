@@ -67,8 +67,8 @@ class Table:
 
     def _instead(self, name: str) -> str:
         close = difflib.get_close_matches(name, self.header, 1)
-        meant = f"; did you mean {close[0]!r}?" if close else ""
-        return f"{meant}; there are {shown_names(self.header)}"
+        there = f"there are {shown_names(self.header)}"
+        return f", did you mean {close[0]!r}? ({there})" if close else f"; {there}"
 
 
 def shown_names(names: Sequence[str]) -> str:

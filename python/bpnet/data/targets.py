@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 
 from bpnet import _core
-from bpnet.data.columns import CATEGORIES, describe_column
-from bpnet.data.fields import NumberFormat, missing_words
+from bpnet.data.columns import CATEGORIES, describe_target
+from bpnet.data.fields import NumberFormat, missing_words, numbers_of, texts_of, words_of
 from bpnet.data.preprocessing import Preprocessing
 from bpnet.data.source import Source
-from bpnet.data.table import shown_names
+from bpnet.data.table import Table, shown_names
 from bpnet.options import option
 
 __all__ = ["CLASSIFIERS", "Target", "encode_target", "fit_target", "ordered_classes", "read_target"]
@@ -108,11 +108,11 @@ def _of_column(source: Source, config: Mapping[str, Any]) -> Target:
         )
     task, loss = config.get("task"), config.get("loss")
     asked = task == CLASSIFICATION or (task is None and loss in CLASSIFIERS)
-    decision = describe_column(table, name, config, classes=asked)
+    decision = describe_target(table, name, config, classes=asked)
     column = table.column(name)
     numbers = None
     if decision.kind != CATEGORIES:
-        numbers, known = _numbers(column, decision.format, missing_words(config)), ~decision.missing
+        numbers, known = numbers_of(column, decision.format, missing_words(config)), ~decision.missing
         if task == REGRESSION or loss is not None or not _few_integers(numbers[known]):
             found = Target(None, numbers, known)
             found.format = decision.format
@@ -123,8 +123,8 @@ def _of_column(source: Source, config: Mapping[str, Any]) -> Target:
         raise ValueError(
             f"{table.where(0)}: the target {name!r} is {column[0]!r}, numbers are needed for {option('task', 'regression')}"
         )
-    found = Target(_as_texts(column), None, ~decision.missing)
-    classes = ordered_classes(text for text, known in zip(_as_texts(column), found.known) if known)
+    found = Target(texts_of(column), None, ~decision.missing)
+    classes = ordered_classes(text for text, known in zip(texts_of(column), found.known) if known)
     found.lines = [_classes_line(f"target {name}", classes, numbers is not None and not asked)]
     return found
 
@@ -135,13 +135,7 @@ def _of_array(
     if y.ndim == 2:
         return _of_matrix(y, where, task, loss)
     if y.dtype.kind == "U":
-        if task == REGRESSION:
-            raise ValueError(
-                f"{where(0)}: the target is {str(y[0])!r}, numbers are needed for {option('task', 'regression')}"
-            )
-        found = Target(y.tolist(), None, _has_text(y))
-        found.lines = [_classes_line("target", ordered_classes(set(y[found.known].tolist())), False)]
-        return found
+        return _of_strings(y.tolist(), where, task, loss)
     numbers = y.astype(np.float64)
     known = np.asarray(~np.isnan(numbers))
     _check_finite(numbers, where)
@@ -164,6 +158,19 @@ def _of_array(
     found = Target(_core.number_texts(numbers), None, known)
     classes = ordered_classes(_core.number_texts(np.unique(numbers[known])))
     found.lines = [_classes_line("target", classes, guessed)]
+    return found
+
+
+def _of_strings(names: list[str], where: Callable[[int], str], task: str | None, loss: str | None) -> Target:
+    """Strings of an array are classes, be they numbers; what a column of a table is refused for is refused here."""
+    if task == REGRESSION:
+        raise ValueError(
+            f"{where(0)}: the target is {names[0]!r}, numbers are needed for {option('task', 'regression')}"
+        )
+    asked = task == CLASSIFICATION or loss in CLASSIFIERS
+    decision = describe_target(Table("", ["y"], [names]), "y", {}, classes=asked)
+    found = Target(names, None, ~decision.missing)
+    found.lines = [_classes_line("target", ordered_classes(np.array(names)[found.known].tolist()), False)]
     return found
 
 
@@ -236,17 +243,6 @@ def _few_integers(numbers: np.ndarray) -> bool:
     return bool(len(distinct) <= _MOST_GUESSED_CLASSES and (distinct == np.round(distinct)).all())
 
 
-def _numbers(column: list[str] | np.ndarray, form: NumberFormat, words: list[str]) -> np.ndarray:
-    """The column's numbers, NaN where one is missing."""
-    if isinstance(column, np.ndarray):
-        return column
-    return _core.parse_numbers(column, form.decimal, form.thousands, words)[0]
-
-
-def _as_texts(column: list[str] | np.ndarray) -> list[str]:
-    return column if isinstance(column, list) else _core.number_texts(column)
-
-
 def _or_numbers() -> str:
     return f"; {option('task', 'regression')} takes them as numbers"
 
@@ -289,7 +285,7 @@ def read_target(source: Source, preprocessing: Preprocessing, target: str | None
     column = source.table.column(name)
     if isinstance(column, np.ndarray):
         return _like_array(column, preprocessing, source.where)
-    words = missing_words({}) if preprocessing.missing_words is None else preprocessing.missing_words
+    words = words_of(preprocessing)
     said = NumberFormat.said(source.decimal, source.thousands)
     form = said or NumberFormat(preprocessing.target_decimal, preprocessing.target_thousands)
     values, statuses = _core.parse_numbers(column, form.decimal, form.thousands, words)
@@ -348,7 +344,7 @@ def encode_target(
         preprocessing: the model's.
         loss: the loss's name.
         rows: the indices of the rows.
-        where: tells a row's place in the data, for errors.
+        where: tells where a row is in the data, for errors.
     """
     classes = preprocessing.classes
     if target.names is None:
@@ -364,9 +360,9 @@ def encode_target(
     names = [target.names[row] for row in rows.tolist()]
     labels = np.array([index.get(name, -1) for name in names], np.int64)
     if (labels < 0).any():
-        place = int((labels < 0).argmax())
+        first = int((labels < 0).argmax())
         raise ValueError(
-            f"{where(int(rows[place]))}: the class {names[place]!r} is not one of {shown_names(classes)}"
+            f"{where(int(rows[first]))}: the class {names[first]!r} is not one of {shown_names(classes)}"
         )
     if loss == "cross_entropy":
         return labels

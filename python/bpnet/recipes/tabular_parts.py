@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from bpnet import optimizers, schedules
-from bpnet.layers import ACTIVATIONS, Dropout, Layer, Linear
+from bpnet.layers import Dropout, Layer, Linear
+from bpnet.layers.elementwise import ACTIVATIONS
 from bpnet.losses import CrossEntropy, Huber, Loss, as_loss, with_class_weight
 from bpnet.optimizers import Optimizer
 from bpnet.options import option

@@ -24,8 +24,8 @@ class Callback:
 
     last = False
 
-    def on_train_begin(self, trainer: Trainer) -> None:
-        """Before the first epoch of a fit."""
+    def on_train_begin(self, trainer: Trainer) -> bool | None:
+        """Before the first epoch of a fit; True: there is none."""
 
     def on_epoch_begin(self, trainer: Trainer, epoch: int) -> None:
         """Before epoch number ``epoch``, counted from 1 over all fits, or what is left of it."""
@@ -116,11 +116,12 @@ class _Watching(Callback):
         self._best = value
         return True
 
-    def on_train_begin(self, trainer: Trainer) -> None:
+    def on_train_begin(self, trainer: Trainer) -> bool | None:
         if not self._loaded and (self._owner is None or self._owner() is not trainer):
             self._reset()
         self._loaded = False
         self._owner = weakref.ref(trainer)
+        return None
 
 
 class EarlyStopping(_Watching):
@@ -171,13 +172,21 @@ class EarlyStopping(_Watching):
                 trainer._core.keep_best()
             return None
         self._waited += 1
+        return self._is_over()
+
+    def _is_over(self) -> bool:
         is_first = self.best_epoch is None and self._waited == 1
-        return self._waited >= self.patience and not is_first
+        return self._waited >= max(self.patience, 1) and not is_first
+
+    def on_train_begin(self, trainer: Trainer) -> bool | None:
+        """Take up what a run file kept, or begin anew with another trainer; True if the patience was at its end."""
+        super().on_train_begin(trainer)
+        return self._is_over()
 
     def on_train_end(self, trainer: Trainer) -> None:
         """Put the run back to its best epoch, with ``restore_best``, and say what was done."""
         said = []
-        if self._waited >= max(self.patience, 1):
+        if self._is_over():
             epochs = f"{self._waited} epoch" + "s" * (self._waited > 1)
             said.append(f"stopped: {self.monitor} has not improved for {epochs}")
         if self.restore_best and self.best_epoch is not None:

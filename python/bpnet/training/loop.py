@@ -66,10 +66,8 @@ class Loop:
         trainer.history.best_epoch = trainer.history.undone = None
         history = History()
         snapshot = core.snapshot() if self._restores else None
-        stopped = False
         try:
-            for callback in self._callbacks:
-                callback.on_train_begin(trainer)
+            stopped = any([callback.on_train_begin(trainer) for callback in self._callbacks])
             while trainer.epochs < self._last and not stopped:
                 metrics = self._run_epoch(trainer.epochs + 1)
                 snapshot = core.snapshot() if self._restores else None
@@ -87,10 +85,9 @@ class Loop:
             for callback in self._callbacks:
                 callback.on_train_end(trainer)
         finally:  # one of them may have put the run back, before another raised
-            undone = trainer.history.truncate(trainer.epochs)
-            history.truncate(trainer.epochs)
             for each in (trainer.history, history):
-                each.best_epoch, each.undone = trainer.history.best_epoch, undone or None
+                each.best_epoch = trainer.history.best_epoch
+                each.undone = each.truncate(trainer.epochs) or None
         return history
 
     def _call_after_epoch(self, metrics: Mapping[str, float]) -> bool:
@@ -121,7 +118,7 @@ class Loop:
             )
         for measure in self._measures:
             metrics |= measure()
-        metrics["lr"] = core.learning_rate
+        metrics["lr"] = core.lr
         metrics["seconds"] = time.perf_counter() - start
         self._trainer.history.add(metrics)  # first: an interrupt between the two is put right by truncate
         core.end_epoch(metrics.get("val_loss", metrics["loss"]))

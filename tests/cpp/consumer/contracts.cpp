@@ -85,7 +85,7 @@ std::vector<bpnet::Network> networks() {
   return all;
 }
 
-const bpnet::Sgd kMomentum{.learning_rate = 0.1, .momentum = 0.9};
+const bpnet::Sgd kMomentum{.lr = 0.1, .momentum = 0.9};
 
 void a_batch_beyond_the_reserve(const Rows& rows) {
   for (bpnet::Network& network : networks()) {
@@ -285,7 +285,7 @@ void refused_memory(const Rows& rows, const std::string& folder) {
   fs::create_directories(within);
   Network network({12}, {linear(20), batch_norm1d(), leaky_relu(0.2), dropout(0.3), linear(3)}, {.seed = 1});
   network.preprocessing = Json::Object{{"numbers", Json::Array{0.1, 1e-300, std::int64_t{7}, "text"}}};
-  Trainer trainer(network, Mse{}, Adam{.learning_rate = 0.00123, .epsilon = 1.0000000000000001e-05});
+  Trainer trainer(network, Mse{}, Adam{.lr = 0.00123, .epsilon = 1.0000000000000001e-05});
   const std::vector<float> y(8 * 3, 0.1f);
   trainer.step(rows.x.data(), y.data(), 8);
   trainer.save(path);

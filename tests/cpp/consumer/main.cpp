@@ -66,7 +66,7 @@ bpnet::Network small_network() {
   return bpnet::Network({16}, {bpnet::linear(8), bpnet::tanh(), bpnet::linear(3)}, {.seed = 3});
 }
 
-const bpnet::Sgd kMomentum{.learning_rate = 0.1, .momentum = 0.9};
+const bpnet::Sgd kMomentum{.lr = 0.1, .momentum = 0.9};
 
 // All weights, one tensor after another.
 std::vector<float> weights(bpnet::Network& network) {
@@ -267,7 +267,7 @@ void check_steps_take_no_memory(const std::string& which, bpnet::Network& networ
 // Its first layer is large enough for blocks.
 void check_online_takes_no_memory(const Data& data) {
   bpnet::Network network({200}, {bpnet::linear(30), bpnet::tanh(), bpnet::linear(10)});
-  const bpnet::Sgd plain{.learning_rate = 0.001};
+  const bpnet::Sgd plain{.lr = 0.001};
   bpnet::Trainer trainer(network, bpnet::CrossEntropy{}, plain),
       drawing(network, bpnet::CrossEntropy{}, plain);
   // Bytes are converted to float on the way.

@@ -32,7 +32,7 @@ struct Samples {
 
 inline const std::vector<double> kClassWeight{2, 2, 2};
 inline const bpnet::Loss kLabelled = bpnet::CrossEntropy{.class_weight = kClassWeight};
-inline const bpnet::Optimizer kAdam = bpnet::Adam{.learning_rate = 0.125};
+inline const bpnet::Optimizer kAdam = bpnet::Adam{.lr = 0.125};
 constexpr std::uint64_t kSeed = 7;
 
 extern template struct Samples<float>;

@@ -10,7 +10,7 @@ namespace {
 // it would not take several elements at a time.
 __attribute__((noinline)) void sgd_of(const bpnet::SgdArgs& a, size_t count, real* w, const real* grad,
                                       real* velocity) {
-  const real rate = real(a.learning_rate), momentum = real(a.momentum), decay = real(a.weight_decay);
+  const real rate = real(a.lr), momentum = real(a.momentum), decay = real(a.weight_decay);
   if (!velocity) {
     for (size_t i = 0; i < count; ++i) w[i] -= rate * (grad[i] + decay * w[i]);
   } else if (a.lr_in_velocity) {
@@ -36,9 +36,9 @@ __attribute__((noinline)) void adam_of(const bpnet::AdamArgs& a, size_t count, r
                                        real* m, real* v) {
   const real beta1 = real(a.beta1), beta2 = real(a.beta2), epsilon = real(a.epsilon);
   const real rest1 = real(1 - a.beta1), rest2 = real(1 - a.beta2);
-  const real rate = real(a.learning_rate / a.correction1);
+  const real rate = real(a.lr / a.correction1);
   const real root = real(1 / __builtin_sqrt(a.correction2));
-  const real shrink = a.decoupled ? real(1 - a.learning_rate * a.weight_decay) : real(1);
+  const real shrink = a.decoupled ? real(1 - a.lr * a.weight_decay) : real(1);
   const real decay = a.decoupled ? real(0) : real(a.weight_decay);
   for (size_t i = 0; i < count; ++i) {
     const real g = grad[i] + decay * w[i];
@@ -51,7 +51,7 @@ __attribute__((noinline)) void adam_of(const bpnet::AdamArgs& a, size_t count, r
 __attribute__((noinline)) void rmsprop_of(const bpnet::RmspropArgs& a, size_t count, real* w,
                                           const real* grad, real* v, real* b) {
   const real alpha = real(a.alpha), rest = real(1 - a.alpha), epsilon = real(a.epsilon);
-  const real rate = real(a.learning_rate), decay = real(a.weight_decay), momentum = real(a.momentum);
+  const real rate = real(a.lr), decay = real(a.weight_decay), momentum = real(a.momentum);
   if (b) {
     for (size_t i = 0; i < count; ++i) {
       const real g = grad[i] + decay * w[i];
@@ -84,7 +84,7 @@ void update_by_rule(const bpnet::UpdateArgs& rule, size_t first, size_t count, c
 
 // The rule with another rate and decay.
 inline bpnet::UpdateArgs rule_of(bpnet::UpdateArgs rule, double rate, double decay) {
-  rule.sgd.learning_rate = rule.adam.learning_rate = rule.rmsprop.learning_rate = rate;
+  rule.sgd.lr = rule.adam.lr = rule.rmsprop.lr = rate;
   rule.sgd.weight_decay = rule.adam.weight_decay = rule.rmsprop.weight_decay = decay;
   return rule;
 }
@@ -93,8 +93,8 @@ void update(bpnet::Context&, const bpnet::UpdateArgs& args, const bpnet::UpdateS
             const uint64_t* updates, size_t count, real* w, const real* grad, real* const* slots) {
   if (updates && !*updates) return;
   bpnet::UpdateArgs rule = args;
-  const double rate = args.scheduled ? args.rate * now->learning_rate : args.rate;
-  rule.sgd.learning_rate = rule.adam.learning_rate = rule.rmsprop.learning_rate = rate;
+  const double rate = args.scheduled ? args.rate * now->lr : args.rate;
+  rule.sgd.lr = rule.adam.lr = rule.rmsprop.lr = rate;
   rule.adam.correction1 = now->correction1;
   rule.adam.correction2 = now->correction2;
   run_chunks(count, kChunk, [&](size_t begin, size_t end, size_t) {

@@ -33,17 +33,17 @@ void update_one(Context& context, UpdateArgs rule, uint64_t step, double rate, d
   T* const slot1 = slots[1] ? slots[1] + at : nullptr;
   switch (rule.kind) {
     case UpdateKind::kSgd:
-      rule.sgd.learning_rate = rate;
+      rule.sgd.lr = rate;
       rule.sgd.weight_decay = decay;
       return sgd(context, rule.sgd, 1, data + at, &gradient, slot0);
     case UpdateKind::kAdam:
-      rule.adam.learning_rate = rate;
+      rule.adam.lr = rate;
       rule.adam.weight_decay = decay;
       rule.adam.correction1 = 1 - std::pow(rule.adam.beta1, double(step));
       rule.adam.correction2 = 1 - std::pow(rule.adam.beta2, double(step));
       return adam(context, rule.adam, 1, data + at, &gradient, slot0, slot1);
     case UpdateKind::kRmsprop:
-      rule.rmsprop.learning_rate = rate;
+      rule.rmsprop.lr = rate;
       rule.rmsprop.weight_decay = decay;
       return rmsprop(context, rule.rmsprop, 1, data + at, &gradient, slot0, slot1);
   }

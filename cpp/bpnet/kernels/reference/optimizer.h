@@ -11,7 +11,7 @@ void sgd(Context&, SgdArgs a, size_t count, T* w, const T* grad, T* velocity) {
   for (size_t i = 0; i < count; ++i) {
     double step = double(grad[i]) + a.weight_decay * double(w[i]);
     if (velocity && a.lr_in_velocity) {
-      velocity[i] = T(a.momentum * double(velocity[i]) - a.learning_rate * step);
+      velocity[i] = T(a.momentum * double(velocity[i]) - a.lr * step);
       w[i] = T(double(w[i]) + double(velocity[i]));
       continue;
     }
@@ -19,7 +19,7 @@ void sgd(Context&, SgdArgs a, size_t count, T* w, const T* grad, T* velocity) {
       velocity[i] = T(a.momentum * double(velocity[i]) + step);
       step = a.nesterov ? step + a.momentum * double(velocity[i]) : double(velocity[i]);
     }
-    w[i] = T(double(w[i]) - a.learning_rate * step);
+    w[i] = T(double(w[i]) - a.lr * step);
   }
 }
 
@@ -27,12 +27,12 @@ template <class T>
 void adam(Context&, AdamArgs a, size_t count, T* w, const T* grad, T* m, T* v) {
   for (size_t i = 0; i < count; ++i) {
     double weight = double(w[i]), g = double(grad[i]);
-    if (a.decoupled) weight -= a.learning_rate * a.weight_decay * weight;
+    if (a.decoupled) weight -= a.lr * a.weight_decay * weight;
     else g += a.weight_decay * weight;
     m[i] = T(a.beta1 * double(m[i]) + (1 - a.beta1) * g);
     v[i] = T(a.beta2 * double(v[i]) + (1 - a.beta2) * g * g);
     const double denominator = std::sqrt(double(v[i])) / std::sqrt(a.correction2) + a.epsilon;
-    w[i] = T(weight - a.learning_rate / a.correction1 * double(m[i]) / denominator);
+    w[i] = T(weight - a.lr / a.correction1 * double(m[i]) / denominator);
   }
 }
 
@@ -46,14 +46,14 @@ void rmsprop(Context&, RmspropArgs a, size_t count, T* w, const T* grad, T* v, T
       b[i] = T(a.momentum * double(b[i]) + step);
       step = double(b[i]);
     }
-    w[i] = T(double(w[i]) - a.learning_rate * step);
+    w[i] = T(double(w[i]) - a.lr * step);
   }
 }
 
 // The rule with the step's learning rate and corrections.
 inline UpdateArgs rule_at(UpdateArgs rule, const UpdateStep& now) {
-  const double rate = rule.scheduled ? rule.rate * now.learning_rate : rule.rate;
-  rule.sgd.learning_rate = rule.adam.learning_rate = rule.rmsprop.learning_rate = rate;
+  const double rate = rule.scheduled ? rule.rate * now.lr : rule.rate;
+  rule.sgd.lr = rule.adam.lr = rule.rmsprop.lr = rate;
   rule.adam.correction1 = now.correction1;
   rule.adam.correction2 = now.correction2;
   return rule;
