@@ -45,15 +45,21 @@ def check_outputs(
         if path is None:
             continue
         name = _plain_file(option, path)
-        for other, source in inputs.items():
-            if source is not None:
-                _check_input(option, path, name, other, os.fspath(source))
+        check_not_read(option, path, inputs)
         for other, earlier in written.items():
             if _same(name, earlier):
                 raise ValueError(f"{option} {path}: {other} writes this file too; give two names")
         if option != model and holds_model(name):
             raise ValueError(f"{option} {path}: this file holds a model; give another name, or remove it")
         written[option] = name
+
+
+def check_not_read(option: str, path: Path, inputs: Mapping[str, Path | None]) -> None:
+    """Raise a ValueError if the path is one of the inputs, or a file in a folder that is one."""
+    name = os.path.realpath(_name(option, path))
+    for other, source in inputs.items():
+        if source is not None:
+            _check_input(option, path, name, other, os.fspath(source))
 
 
 def check_folder(option: str, path: Path) -> None:
@@ -154,7 +160,7 @@ def _check_input(option: str, path: Path, name: str, other: str, source: str) ->
     within = os.path.isdir(source) and _is_below(name, os.path.realpath(source))
     if within and os.path.exists(name) and not holds_model(name):
         raise ValueError(
-            f"{shown}: this file is in {other}, the folder {source}, which is read; give another name"
+            f"{shown}: this file is below {source}, {other}, which is read; give another name to write to"
         )
 
 

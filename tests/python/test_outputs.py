@@ -41,6 +41,7 @@ def place(tmp_path: Path, good: Good) -> Path:  # noqa: F811
     (tmp_path / "i-images-idx3-ubyte").write_bytes(idx(np.arange(80).reshape(20, 2, 2)))
     (tmp_path / "i-labels-idx1-ubyte").write_bytes(idx(np.arange(20) % 2))
     (tmp_path / "folder").mkdir()
+    bp.data.pack_images(tmp_path / "photos", tmp_path / "packed", 16, verbose=0)
     if os.name == "posix":
         os.mkfifo(tmp_path / "fifo")
         (tmp_path / "link to the data").symlink_to("data.csv")
@@ -117,11 +118,11 @@ REFUSED: dict[str, tuple[Make, str]] = {
     "predict to nothing": (command("predict", "@model", "@data.csv", "--output", ""), "name is empty"),
     "predict over a photograph": (
         command("predict", "@alex", "@photos", "--output", "@photos/red/000.jpg"),
-        "is in the data, the folder",
+        "the data, which is read",
     ),
     "pack over a photograph": (
         command("alexnet", "pack", "@photos", "@photos/red/000.jpg", "--size", "16"),
-        "is in FOLDER, the folder",
+        "the folder, which is read",
     ),
     "pack over the folder": (command("alexnet", "pack", "@photos", "@photos"), "this is a folder"),
     "pack to a FIFO": (command("alexnet", "pack", "@photos", "@fifo", "--size", "16"), "this is a FIFO"),
@@ -135,6 +136,10 @@ REFUSED: dict[str, tuple[Make, str]] = {
         "--save writes this file too",
     ),
     "alexnet packing to a FIFO": (alexnet("--save", "@a", "--packed", "@fifo"), "fifo"),
+    "alexnet packing what is packed": (
+        command("alexnet", "train", "@packed", "--packed", "@new", "--save", "@a", "--size", "16"),
+        "--packed has no effect",
+    ),
     "alexnet plotting into a file": (alexnet("--save", "@a", "--plot", "@data.csv"), "is no folder"),
     "alexnet's run where a picture is": (
         alexnet("--save", "@folder/curves.png", "--plot", "@folder"),

@@ -262,12 +262,13 @@ def _open_training(
     train: Any, packed: Any, size: int, threads: int | None, on_error: str, verbose: int
 ) -> ImageSource:
     source = open_images(train, size, threads, on_error)
-    if packed is not None and isinstance(source, ImageFolder):
-        if not os.path.exists(packed):
-            source = pack_images(source, packed, verbose=verbose)
-        else:
-            source = _packed_before(source, PackedImages(packed, on_error))
-    return source
+    if packed is None:
+        return source
+    if not isinstance(source, ImageFolder):
+        raise ValueError(f"alexnet: {option('packed')} has no effect, {source.path} is packed already")
+    if os.path.exists(packed):
+        return _packed_before(source, PackedImages(packed, on_error))
+    return pack_images(source, packed, verbose=verbose)
 
 
 def _check_source(source: ImageSource, size: int) -> None:

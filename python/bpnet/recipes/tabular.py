@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from bpnet.console import say
+from bpnet.console import escaped, say
 from bpnet.data.idx import labels_beside
 from bpnet.data.prepare import Prepared, check_options, prepare
 from bpnet.data.preprocessing import Preprocessing
@@ -211,6 +211,9 @@ class TabularRun:
         prepared = prepare(source, settings)
         settings["loss"] = prepared.loss
         check_effects(plain, settings)
+        _check_unknown(plain, prepared.preprocessing)
+        if settings["labels"] is not None:
+            settings["labels"] = escaped(settings["labels"])
         settings["fingerprint"] = source.fingerprint()
         settings["rows"] = [len(prepared.X), 0 if prepared.X_val is None else len(prepared.X_val)]
         optimizer = said.get("optimizer")
@@ -364,6 +367,11 @@ def _plain(said: Mapping[str, Any]) -> dict[str, Any]:
     if isinstance(said.get("schedule"), Schedule):
         plain["schedule"] = said["schedule"].describe()
     return plain
+
+
+def _check_unknown(said: Mapping[str, Any], preprocessing: Preprocessing) -> None:
+    if "unknown" in said and not any(column["categories"] for column in preprocessing.columns):
+        raise ValueError(f"train: {option('unknown')} is for categories, and no column has any")
 
 
 def _take_up(settings: dict[str, Any], said: Mapping[str, Any], trainer: Trainer) -> None:
