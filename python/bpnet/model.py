@@ -18,14 +18,18 @@ from bpnet.data.preprocessing import Preprocessing
 from bpnet.data.source import Source, open_source
 from bpnet.losses import CustomLoss, Loss, LossFunction, as_loss
 from bpnet.network import Network, load_network
+from bpnet.options import option
 from bpnet.provenance import listed, trained_on
-from bpnet.scores import class_scores, confusion_matrix, number_scores
+from bpnet.scores import class_scores, confusion_matrix, in_top, number_scores
 from bpnet.settings import kept_settings
 from bpnet.summary import summary_text
 from bpnet.training import Trainer
 from bpnet.training.progress import metrics_text
 
-__all__ = ["Model", "load_model"]
+__all__ = ["PARTS", "Model", "load_model"]
+
+#: Which rows :meth:`Model.evaluate` measures.
+PARTS = ("all", "validation")
 
 # So many categories or classes are listed before the others are counted.
 _MOST_NAMES = 30
@@ -70,24 +74,48 @@ class Model:
         """
         return kept_settings("the model", self.trainer.notes) if self.trainer else None
 
-    def predict(self, rows: Any) -> np.ndarray:
+    def predict(
+        self,
+        rows: Any,
+        *,
+        encoding: str | None = None,
+        delimiter: str | None = None,
+        decimal: str | None = None,
+        thousands: str | None = None,
+    ) -> np.ndarray:
         """The class of each row, (N,), or its value in the target's unit: (N,), or (N, outputs).
 
         A row with a missing value, where the model was trained with ``missing="drop"``, has None for a class and NaN
         for a number; so has a file in a folder of photographs that is none.
 
+        Args:
+            rows: of whatever form the class names.
+            encoding, delimiter: of a CSV (recognised).
+            decimal, thousands: how a table's numbers are written (as those of the training).
+
         Raises:
             ValueError: rows that the model cannot take, with the row and the column.
         """
-        outputs, kept = self._outputs(rows)
+        outputs, kept = self._outputs(rows, _reading(encoding, delimiter, decimal, thousands))
         p = self.preprocessing
         if p.classes:
             return _with_gaps(_labels(p.classes)[p.decide(outputs)], kept)
         values = p.values(outputs)
         return _with_gaps(values[:, 0] if values.shape[1] == 1 else values, kept)
 
-    def predict_proba(self, rows: Any) -> np.ndarray:
+    def predict_proba(
+        self,
+        rows: Any,
+        *,
+        encoding: str | None = None,
+        delimiter: str | None = None,
+        decimal: str | None = None,
+        thousands: str | None = None,
+    ) -> np.ndarray:
         """(N, classes), the probability of each class; NaN where :meth:`predict` gives None.
+
+        Args:
+            rows, encoding, delimiter, decimal, thousands: as :meth:`predict` takes them.
 
         Raises:
             ValueError: the model gives numbers, or was not trained with a cross-entropy.
@@ -99,7 +127,7 @@ class Model:
             raise ValueError(
                 "predict: the model was not trained with a cross-entropy and gives no probabilities"
             )
-        outputs, kept = self._outputs(rows)
+        outputs, kept = self._outputs(rows, _reading(encoding, delimiter, decimal, thousands))
         return _with_gaps(outputs if p.image is not None else p.probabilities(outputs), kept)
 
     def evaluate(
@@ -111,6 +139,10 @@ class Model:
         labels: str | os.PathLike[str] | None = None,
         loss: Loss | str | None = None,
         part: str = "all",
+        encoding: str | None = None,
+        delimiter: str | None = None,
+        decimal: str | None = None,
+        thousands: str | None = None,
     ) -> dict[str, Any]:
         """How good the answers are on rows whose right answers are known.
 
@@ -121,14 +153,20 @@ class Model:
             target: the column of the right answers, where it is not named as in training.
             labels: the file of an IDX file's labels.
             loss: in place of the run's.
-            part: ``"validation"`` measures what the training held out.
+            part: ``"validation"`` measures what the training held out, of the same data; ``"all"`` all rows.
+            encoding, delimiter, decimal, thousands: as :meth:`predict` takes them.
 
         Returns:
             ``loss`` and ``count``; of classes ``accuracy``, ``recall`` and ``precision`` by class and the
             ``confusion`` matrix, whose rows are the right classes (and ``top5`` of photographs); of numbers
             ``rmse``, ``mae`` and ``r2`` in the target's unit.
         """
+        reading = _reading(encoding, delimiter, decimal, thousands)
+        if part not in PARTS:
+            raise ValueError(f"evaluate: part is {part!r}, one of {', '.join(PARTS)} is needed")
         if self.preprocessing.image is not None:
+            given = {"y": y, "target": target, "labels": labels, "loss": loss, **reading}
+            _refuse("evaluate", {**given, "part": None if part == PARTS[0] else part})
             return self._evaluate_photographs(rows)
         chosen = self.loss if loss is None else as_loss("evaluate", loss)
         if chosen is None:
@@ -136,7 +174,7 @@ class Model:
         if y is not None and isinstance(rows, (str, os.PathLike)):
             raise ValueError("evaluate: y goes with rows in memory; a file holds its own answers")
         _check_rows("evaluate", rows)
-        source = open_source(rows if y is None else (rows, y), labels)
+        source = open_source(rows if y is None else (rows, y), labels, **reading)
         X, encoded = examples(
             self._named("evaluate", source),
             self.preprocessing,
@@ -227,12 +265,13 @@ class Model:
             loaded = load_model(path, state["backend"] if here else None, loss=state["loss"])
         vars(self).update(vars(loaded))
 
-    def _outputs(self, rows: Any) -> tuple[np.ndarray, np.ndarray]:
+    def _outputs(self, rows: Any, reading: Mapping[str, str | None]) -> tuple[np.ndarray, np.ndarray]:
         """The raw outputs of the rows that have an answer (probabilities, of photographs), and which these are."""
         if self.preprocessing.image is not None:
+            _refuse("predict", reading)
             return self._photograph_outputs(rows)
         _check_rows("predict", rows)
-        source = self._named("predict", open_source(rows, need_y=False))
+        source = self._named("predict", open_source(rows, need_y=False, **reading))
         X, kept = features(source, self.preprocessing, self.network.dtype.name)
         if len(X) == 0:
             return np.empty((0, *self.network.output_shape), self.network.dtype), kept
@@ -287,7 +326,7 @@ class Model:
                 own = p[np.arange(len(p)), right]
                 confusion += confusion_matrix(right, p.argmax(axis=1), len(classes))
                 loss -= float(np.log(np.maximum(own, 1e-300)).sum())
-                five += int(((p > own[:, None]).sum(axis=1) < 5).sum())
+                five += int(in_top(p, right, 5).sum())
         count = int(confusion.sum())
         metrics = {"loss": loss / count, "count": count, "top5": five / count}
         return metrics | class_scores(confusion, _labels(classes).tolist())
@@ -334,6 +373,20 @@ def _column_text(column: Mapping[str, Any]) -> str:
     }
     missing = meanings.get(column["missing"])
     return f"{text}; a missing value {missing}" if missing else text
+
+
+def _reading(
+    encoding: str | None, delimiter: str | None, decimal: str | None, thousands: str | None
+) -> dict[str, Any]:
+    """How a table is read, as open_source takes it."""
+    return {"encoding": encoding, "delimiter": delimiter, "decimal": decimal, "thousands": thousands}
+
+
+def _refuse(operation: str, given: Mapping[str, Any]) -> None:
+    """What is given to a model of photographs and can have no effect."""
+    for name, value in given.items():
+        if value is not None:
+            raise ValueError(f"{operation}: {option(name)} has no effect, the model is one of photographs")
 
 
 def _check_rows(operation: str, rows: Any) -> None:

@@ -102,7 +102,7 @@ def train_model(
         decimal, thousands: how a table's numbers are written (recognised by the whole column).
         missing: what a missing value is (``"error"``): ``"mean"``, ``"median"`` or ``"most-frequent"`` of the
             training rows stands for it, ``"drop"`` leaves its row out, ``"category"`` makes it a category.
-        missing_values: the fields that say "no value" (empty, NA, n/a, null and others; see bpnet.data).
+        missing_values: more fields that say "no value" (than empty, NA, n/a, null and others; see bpnet.data).
         unknown: what a category is that training did not have (``"error"``); ``"ignore"`` makes it none of them.
         standardise: numbers to mean 0 and deviation 1 (True).
         layers: the hidden layers' widths ((64, 64)).
@@ -382,9 +382,9 @@ def _take_up(settings: dict[str, Any], said: Mapping[str, Any], trainer: Trainer
         elif name == "optimizer" and value == describe_optimizer(trainer.optimizer):
             continue
         elif value != settings[name]:
+            begun = "without it" if settings[name] in (None, []) else f"with {settings[name]}"
             raise ValueError(
-                f"train: {option(name)} is {said[name]} but the run was begun with {settings[name]}; a run goes on "
-                "as it was"
+                f"train: {option(name)} is {said[name]} but the run was begun {begun}; a run goes on as it was"
             )
 
 
