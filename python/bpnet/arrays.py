@@ -45,8 +45,12 @@ def _check_kind(operation: str, name: str, value: Any) -> None:
         raise TypeError(
             f"{operation}: {name} is a {kind}, an array is needed; bpnet.Model takes columns by name"
         )
+    if frames.is_lazy(value):
+        raise TypeError(f"{operation}: {name} is a {type(value).__name__}; give {name}.collect()")
     if hasattr(value, "toarray") and hasattr(value, "nnz"):
         raise TypeError(f"{operation}: {name} is sparse; give {name}.toarray()")
+    if isinstance(value, (list, tuple)) and any(isinstance(row, np.ma.MaskedArray) for row in value):
+        value = np.ma.array(value)
     if isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value):
         row = int(np.argwhere(np.ma.getmaskarray(value))[0][0]) if value.ndim else 0
         raise ValueError(

@@ -136,7 +136,9 @@ class Trainer:
         """
         self.network._check_columns("step", x)
         core = self.network._core
-        return self._core.step(dataset("step", core, x, y, self.loss, sample_weight, convert=True))
+        loss = self._core.step(dataset("step", core, x, y, self.loss, sample_weight, convert=True))
+        self.network._keep_columns(x)
+        return loss
 
     def say(self, text: str) -> None:
         """Print a line among those of the fit that is running, unless it is silent: for callbacks, whose print would
@@ -185,7 +187,7 @@ class Trainer:
         called = [as_callback(callback) for callback in checks.items("fit", "callbacks", callbacks)]
         called.sort(key=lambda callback: callback.last)
         epochs = checks.whole("fit", "epochs", options.epochs, least=0)
-        names = self.network._check_columns("fit", X)
+        self.network._check_columns("fit", X)
         source, measures = source_of(self, X, y, sample_weight, validation_data, called, options)
         states = list(self._callback_states)
         for callback in called:
@@ -193,8 +195,7 @@ class Trainer:
             if state is not None:
                 callback.load_state(state)
         self._callbacks, self._callback_states = called, []  # only when all have their states
-        if names is not None and all(isinstance(name, str) for name in names):
-            self.network.input_names = names
+        self.network._keep_columns(X)
         loop = Loop(self, source, self.epochs + epochs, measures, called, options.verbose)
         try:
             self._say = loop.progress.line
