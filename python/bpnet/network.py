@@ -20,6 +20,7 @@ from bpnet._bridge import (
     inputs,
     to_json,
 )
+from bpnet.arguments import by_position
 from bpnet.evaluation import evaluate, in_pieces, outputs, rows_at_once
 from bpnet.exclusive import Claim
 from bpnet.layers import Layer
@@ -73,6 +74,9 @@ class Network:
         DeviceError: a device or backend that is not here.
     """
 
+    operation = "network"
+
+    @by_position("such as Network((784,), [Linear(128), Tanh(), Linear(10)])")
     def __init__(
         self,
         input_shape: int | Sequence[int],
@@ -379,6 +383,7 @@ class Network:
 
     # Training.
 
+    @by_position("the others by name: fit(X, y, epochs=10, batch_size=64)")
     def fit(
         self,
         X: Any,

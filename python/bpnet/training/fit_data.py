@@ -50,6 +50,9 @@ def source_of(
 ) -> tuple[Source, list[Measure]]:
     """The source of the samples, and what is measured after each epoch."""
     batch_size = checks.whole("fit", "batch_size", options.batch_size)
+    checks.flag("fit", "shuffle", options.shuffle)
+    if options.verbose not in (0, 1, 2):
+        raise ValueError(f"fit: verbose is {options.verbose!r}, 0, 1 or 2 is needed")
     if options.online_block is not None:
         checks.whole("fit", "online_block", options.online_block, most=_core.most_online_block)
     network, core = trainer.network, trainer.network._core

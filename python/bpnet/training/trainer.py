@@ -12,12 +12,13 @@ import numpy as np
 
 from bpnet import checks
 from bpnet._bridge import TRAINERS, dataset, to_json
+from bpnet.arguments import by_position
 from bpnet.exclusive import alone
 from bpnet.losses import Loss, as_loss, loss_from
 from bpnet.metrics import Function
 from bpnet.network import Network, load_network
 from bpnet.optimizers import Optimizer, as_optimizer, optimizer_from
-from bpnet.training.callbacks import Callback, as_callback, kept_state, take_state
+from bpnet.training.callbacks import Callback, as_callback, check_callbacks, kept_state, take_state
 from bpnet.training.fit_data import FitOptions, source_of
 from bpnet.training.history import History
 from bpnet.training.loop import Loop
@@ -55,6 +56,9 @@ class Trainer:
         history: the metrics of every epoch so far, those before a resume too.
     """
 
+    operation = "trainer"
+
+    @by_position("fit takes those of the training: Trainer(network, 'mse', SGD(lr=0.1)).fit(X, y, epochs=10)")
     def __init__(
         self,
         network: Network,
@@ -73,6 +77,7 @@ class Trainer:
         self._notes: dict[str, Any] = {}
         self._callbacks: list[Callback] = []
         self._callback_states: list[dict[str, Any]] = []
+        self._best_kept_by: Callback | None = None
         self._say: Callable[[str], None] = _say_nothing
         self._opening = ""  # a line that begins the next fit's
         self._core = TRAINERS[network.dtype.name](
@@ -145,6 +150,7 @@ class Trainer:
         break the progress bar."""
         self._say(text)
 
+    @by_position("the loss and the optimizer are the trainer's: trainer.fit(X, y, epochs=10)")
     def fit(
         self,
         X: Any,
@@ -188,6 +194,7 @@ class Trainer:
         called.sort(key=lambda callback: callback.last)
         epochs = checks.whole("fit", "epochs", options.epochs, least=0)
         self.network._check_columns("fit", X)
+        check_callbacks(called, validation_data is not None or bool(options.validation_split))
         source, measures = source_of(self, X, y, sample_weight, validation_data, called, options)
         states = list(self._callback_states)
         for callback in called:
@@ -239,6 +246,7 @@ class Trainer:
         trainer.loss = loss_from(json.loads(core.loss))
         trainer.optimizer = optimizer_from(json.loads(core.optimizer), json.loads(core.schedule))
         trainer._callbacks = []
+        trainer._best_kept_by = None
         trainer._say = _say_nothing
         trainer._opening = ""
         trainer.history, trainer._notes, trainer._callback_states = read_notes(notes)
