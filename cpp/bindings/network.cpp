@@ -6,6 +6,7 @@
 #include "bpnet/training/check_gradients.h"
 #include "bpnet/training/metrics.h"
 #include "bpnet/training/trace.h"
+#include "custom_loss.h"
 
 namespace bpnet::bindings {
 namespace {
@@ -44,6 +45,17 @@ py::array_t<T> forward(Held<T>& self, const py::array& x) {
   T* to = out.mutable_data();
   const std::size_t rows = row_count(x);
   in_turn(self, [&] { self.network.forward(from, rows, to); });
+  return out;
+}
+
+template <class T>
+py::array_t<T> forward_upto(Held<T>& self, const py::array& x, const std::string& upto) {
+  const T* from = batch_of<T>(x, self.network.input_shape(), "forward");
+  const Shape shape = in_turn(self, [&] { return self.network.output_shape(upto); });
+  const std::size_t rows = row_count(x);
+  py::array_t<T> out = new_batch<T>(rows, shape);
+  T* to = out.mutable_data();
+  in_turn(self, [&] { self.network.forward(from, rows, to, upto); });
   return out;
 }
 
@@ -125,11 +137,12 @@ py::array_t<T> backward(Held<T>& self, const py::array& grad_out, bool accumulat
 
 template <class T>
 py::tuple trace_sample(Held<T>& self, const std::string& loss, const py::array& x,
-                       const std::optional<py::array>& target, std::optional<std::int64_t> label) {
+                       const std::optional<py::array>& target, std::optional<std::int64_t> label,
+                       const std::optional<py::function>& function) {
   const std::size_t outputs = self.network.output_shape().count();
   const T* from = numbers<T>(x, self.network.input_shape().count(), "trace");
   const T* to = target ? numbers<T>(*target, outputs, "trace") : nullptr;
-  const Loss parsed = loss_from_json(Json::parse(loss));
+  const Loss parsed = read_loss<T>(loss, function);
   const Trace<T> t =
       in_turn(self, [&] { return trace(self.network, parsed, from, to, label ? &*label : nullptr); });
   const auto arrays = [](const std::vector<std::vector<T>>& layers) {
@@ -143,8 +156,8 @@ py::tuple trace_sample(Held<T>& self, const std::string& loss, const py::array& 
 
 template <class T>
 py::tuple evaluate_rows(Held<T>& self, const std::string& loss, const HeldDataset<T>& data, std::size_t begin,
-                        std::size_t end) {
-  const Loss parsed = loss_from_json(Json::parse(loss));
+                        std::size_t end, const std::optional<py::function>& function) {
+  const Loss parsed = read_loss<T>(loss, function);
   const Evaluation result =
       in_turn(self, [&] { return evaluate(self.network, parsed, data.data, begin, end); });
   return py::make_tuple(result.loss_sum, result.weight_sum, result.correct);
@@ -204,11 +217,14 @@ void register_one(py::module_& module, const char* name) {
           },
           py::arg("name"), py::arg("values"))
       .def("forward", &forward<T>, py::arg("x"))
+      .def("forward_upto", &forward_upto<T>, py::arg("x"), py::arg("upto"))
       .def("predict", &predict<T>, py::arg("x"))
       .def("forward_training", &forward_training<T>, py::arg("x"), py::arg("step"))
       .def("backward", &backward<T>, py::arg("grad_out"), py::arg("accumulate"))
-      .def("trace", &trace_sample<T>, py::arg("loss"), py::arg("x"), py::arg("target"), py::arg("label"))
-      .def("evaluate", &evaluate_rows<T>, py::arg("loss"), py::arg("data"), py::arg("begin"), py::arg("end"))
+      .def("trace", &trace_sample<T>, py::arg("loss"), py::arg("x"), py::arg("target"), py::arg("label"),
+           py::arg("function") = py::none())
+      .def("evaluate", &evaluate_rows<T>, py::arg("loss"), py::arg("data"), py::arg("begin"), py::arg("end"),
+           py::arg("function") = py::none())
       .def(
           "save",
           [](Self& s, const std::string& path) {
@@ -225,8 +241,9 @@ void register_one(py::module_& module, const char* name) {
           py::arg("path"), py::arg("backend"));
 }
 
-py::dict check(Held<double>& self, const std::string& loss, const HeldDataset<double>& data) {
-  const Loss parsed = loss_from_json(Json::parse(loss));
+py::dict check(Held<double>& self, const std::string& loss, const HeldDataset<double>& data,
+               const std::optional<py::function>& function) {
+  const Loss parsed = read_loss<double>(loss, function);
   const auto errors = in_turn(self, [&] { return check_gradients(self.network, parsed, data.data); });
   py::dict result;
   for (const auto& [name, error] : errors) result[py::str(name)] = error;
@@ -238,7 +255,8 @@ py::dict check(Held<double>& self, const std::string& loss, const HeldDataset<do
 void register_network(py::module_& module) {
   register_one<float>(module, "NetworkF32");
   register_one<double>(module, "NetworkF64");
-  module.def("check_gradients", &check, py::arg("network"), py::arg("loss"), py::arg("data"));
+  module.def("check_gradients", &check, py::arg("network"), py::arg("loss"), py::arg("data"),
+             py::arg("function") = py::none());
 }
 
 }  // namespace bpnet::bindings

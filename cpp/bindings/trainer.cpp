@@ -4,6 +4,7 @@
 #include "bpnet/core/error.h"
 #include "bpnet/training/metrics.h"
 #include "bpnet/training/order.h"
+#include "custom_loss.h"
 #include "reducer.h"
 
 namespace bpnet::bindings {
@@ -22,13 +23,14 @@ using Self = HeldTrainer<T>;
 template <class T>
 std::shared_ptr<Self<T>> make_trainer(const std::shared_ptr<HeldNetwork<T>>& network, const std::string& loss,
                                       const std::string& optimizer, const std::string& schedule,
-                                      std::optional<std::uint64_t> seed) {
+                                      std::optional<std::uint64_t> seed,
+                                      const std::optional<py::function>& function) {
+  const Loss parsed = read_loss<T>(loss, function);
   return in_turn(*network, [&] {
     return make_or_stop([&] {
-      return std::make_shared<Self<T>>(
-          Self<T>{network, BasicTrainer<T>(network->network, loss_from_json(Json::parse(loss)),
-                                           optimizer_from_json(Json::parse(optimizer)),
-                                           {schedule_from_json(Json::parse(schedule)), seed})});
+      return std::make_shared<Self<T>>(Self<T>{
+          network, BasicTrainer<T>(network->network, parsed, optimizer_from_json(Json::parse(optimizer)),
+                                   {schedule_from_json(Json::parse(schedule)), seed})});
     });
   });
 }
@@ -85,7 +87,7 @@ void register_one(py::module_& module, const char* name, const char* snapshot_na
   py::class_<TrainerSnapshot<T>>(module, snapshot_name);
   py::class_<Self<T>, std::shared_ptr<Self<T>>>(module, name)
       .def(py::init(&make_trainer<T>), py::arg("network"), py::arg("loss"), py::arg("optimizer"),
-           py::arg("schedule"), py::arg("seed"))
+           py::arg("schedule"), py::arg("seed"), py::arg("function") = py::none())
       .def_property_readonly("network", [](Self<T>& s) { return s.held; })
       .def_property_readonly("loss", [](Self<T>& s) { return describe(s.trainer.loss()).dump(); })
       .def_property_readonly("optimizer", [](Self<T>& s) { return describe(s.trainer.optimizer()).dump(); })
@@ -159,16 +161,19 @@ void register_one(py::module_& module, const char* name, const char* snapshot_na
           py::arg("path"), py::arg("notes"))
       .def_static(
           "load",
-          [](const std::shared_ptr<HeldNetwork<T>>& network, const std::string& path) {
+          [](const std::shared_ptr<HeldNetwork<T>>& network, const std::string& path, const std::string& loss,
+             const std::optional<py::function>& function) {
+            std::optional<CustomLoss> custom;
+            if (function) custom = std::get<CustomLoss>(read_loss<T>(loss, function));
             const auto self = in_turn(*network, [&] {
               return do_or_stop([&] {
-                return std::make_shared<Self<T>>(
-                    Self<T>{network, BasicTrainer<T>::load(network->network, path)});
+                return std::make_shared<Self<T>>(Self<T>{
+                    network, BasicTrainer<T>::load(network->network, path, custom ? &*custom : nullptr)});
               });
             });
             return py::make_tuple(self, self->trainer.notes);
           },
-          py::arg("network"), py::arg("path"));
+          py::arg("network"), py::arg("path"), py::arg("loss") = "", py::arg("function") = py::none());
 }
 
 }  // namespace

@@ -31,8 +31,8 @@ void Turns::lock() {
   const unsigned long me = PyThread_get_thread_ident();
   if (holder_.load() == me) {
     throw std::runtime_error(
-        "network: it was used from within one of its own steps, by a reducer or a finaliser; use what the call "
-        "was given, or the arrays of state_dict() and gradients() that were taken before");
+        "network: it was used from within one of its own steps, by a reducer, a custom loss or a finaliser; use what the "
+        "call was given, or the arrays of state_dict() and gradients() that were taken before");
   }
   const std::uint32_t mine = next_.fetch_add(1);
   for (std::uint32_t now; (now = serving_.load()) != mine;) serving_.wait(now);

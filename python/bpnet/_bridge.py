@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from bpnet import _core, arrays, frames
-from bpnet.losses import Loss
+from bpnet.losses import CustomLoss, Loss
 
 #: A network and a data set of the core.
 CoreNetwork = _core.NetworkF32 | _core.NetworkF64
@@ -25,6 +25,11 @@ _DATASETS: dict[str, Any] = {"float32": _core.DatasetF32, "float64": _core.Datas
 def to_json(value: Any) -> str:
     """JSON as the core reads it; numbers of NumPy are plain numbers there."""
     return json.dumps(value, default=_plain)
+
+
+def core_loss(loss: Loss) -> tuple[str, CustomLoss | None]:
+    """The loss as the core takes it: its description, and the function of a custom one."""
+    return to_json(loss.describe()), loss if isinstance(loss, CustomLoss) else None
 
 
 def _plain(value: Any) -> Any:

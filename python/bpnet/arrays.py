@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from bpnet import _core, checks, frames
-from bpnet.losses import Loss
+from bpnet.losses import CustomLoss, Loss
 
 _TEXT = (
     "bpnet.train_model and bpnet.Model take text; for a network give integer indices, "
@@ -181,6 +181,8 @@ def targets(
                 f"{operation}: y has dtype {array.dtype}, cross_entropy needs class indices (y.astype(int)) "
                 f"or probabilities of shape (N, {outputs})"
             )
+        return None, dense(array, np.dtype(np.int64))
+    if isinstance(loss, CustomLoss) and array.ndim == 1 and outputs > 1 and array.dtype.kind in "iu":
         return None, dense(array, np.dtype(np.int64))
     if array.ndim == 1 and outputs == 1:
         array = array[:, None]

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from bpnet._bridge import CoreNetwork, Dataset, inputs, to_json
+from bpnet._bridge import CoreNetwork, Dataset, core_loss, inputs
 from bpnet.losses import Loss
 from bpnet.metrics import has_accuracy
 
@@ -40,9 +40,9 @@ def evaluate(core: CoreNetwork, data: Dataset, loss: Loss) -> dict[str, float]:
     loss_sum = weight_sum = 0.0
     correct = 0
     rows = rows_at_once(core)
-    description = to_json(loss.describe())
+    description, function = core_loss(loss)
     for begin in range(0, len(data), rows):
-        piece = core.evaluate(description, data, begin, min(begin + rows, len(data)))
+        piece = core.evaluate(description, data, begin, min(begin + rows, len(data)), function)
         loss_sum += piece[0]
         weight_sum += piece[1]
         correct += piece[2]

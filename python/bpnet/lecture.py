@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 
 from bpnet import _core, checks
-from bpnet._bridge import finite_dataset, inputs, to_json
+from bpnet._bridge import core_loss, finite_dataset, inputs, to_json
 from bpnet.layers import Layer, Linear
 from bpnet.layers.elementwise import ACTIVATIONS
-from bpnet.losses import Loss, as_loss
+from bpnet.losses import Loss, LossFunction, as_loss
 from bpnet.network import Network
 from bpnet.optimizers import SGD
 from bpnet.training import Trainer
@@ -68,7 +68,7 @@ def backprop(
     return [None] + [np.vstack([bias, weight.T]) for weight, bias in zip(state[::2], state[1::2])]
 
 
-def check_gradients(network: Network, X: Any, y: Any, loss: Loss | str) -> dict[str, float]:
+def check_gradients(network: Network, X: Any, y: Any, loss: Loss | str | LossFunction) -> dict[str, float]:
     """Back-propagation against central differences in float64, for any network.
 
     The network is copied to float64, so that one of either dtype may be given; random masks are held
@@ -90,4 +90,5 @@ def check_gradients(network: Network, X: Any, y: Any, loss: Loss | str) -> dict[
     network._check_columns("check_gradients", X)
     x = inputs("check_gradients", double, X)
     data = finite_dataset("check_gradients", double, x, y, loss)
-    return _core.check_gradients(double, to_json(loss.describe()), data)
+    described, function = core_loss(loss)
+    return _core.check_gradients(double, described, data, function)

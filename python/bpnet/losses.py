@@ -1,4 +1,4 @@
-"""The losses, as names or as objects that carry options.
+"""The losses, as names, as objects that carry options, or as functions of your own.
 
 A loss is averaged over a sample's outputs where PyTorch's is (mse, mae, huber, the binary cross-entropy), else
 summed, and averaged over the batch: Σ weight · loss / Σ weight.
@@ -6,8 +6,10 @@ summed, and averaged over the batch: Σ weight · loss / Σ weight.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
+
+import numpy as np
 
 from bpnet import _core, checks
 from bpnet.arguments import by_position
@@ -16,6 +18,7 @@ from bpnet.described import Described, Family
 __all__ = [
     "BinaryCrossEntropyWithLogits",
     "CrossEntropy",
+    "CustomLoss",
     "HalfSquaredError",
     "Huber",
     "Loss",
@@ -25,8 +28,13 @@ __all__ = [
 ]
 
 
+#: ``f(outputs, targets)`` or ``f(outputs, targets, sample_weight)``, which gives (loss, gradient); see CustomLoss.
+LossFunction = Callable[..., tuple[float, Any]]
+
+
 class Loss(Described):
-    """Base of the losses. Wherever a loss is wanted its name may be given instead."""
+    """Base of the losses. Wherever a loss is wanted its name may be given instead, or a function for
+    :class:`CustomLoss`."""
 
     name: ClassVar[str] = ""
     _check = staticmethod(_core.check_loss)
@@ -122,6 +130,86 @@ class BinaryCrossEntropyWithLogits(Loss):
         return super()._from({"outputs": "sum", **options})
 
 
+class CustomLoss(Loss):
+    """A loss of your own: a function that gives the loss and its gradient by the network's outputs.
+
+    ``f(outputs, targets)`` is called with
+
+    - outputs, (n, *output_shape): what the network gave, in its dtype;
+    - targets, (n, outputs) in the network's dtype; or (n,) class indices, int64, where y is of integers, (N,), and
+      the network has more than one output;
+    - sample_weight, (n,), a third argument where the call gives weights,
+
+    and returns (loss, gradient): the mean over the n samples, a number (with weights Σ weight · loss / Σ weight), and
+    its derivatives by the outputs, an array of their shape. ``check_gradients`` compares the two. The arrays are the
+    function's own. It is called for each batch of a training, and in an evaluation for pieces of the data, whose
+    losses are averaged by their weights. It may not use the network meanwhile. What it raises reaches the caller as
+    it is; that, a wrong shape and a number that is not finite end the step, which updates nothing then.
+
+    A run's file keeps the name alone: ``Trainer.load(path, loss=f)``. ``fit(loss=f)`` is ``fit(loss=CustomLoss(f))``.
+
+    Args:
+        function: as above.
+        name: in messages and in the run's file; the function's own where none is given.
+
+    >>> def pinball(outputs, targets):
+    ...     over = np.where(outputs > targets, 0.1, -0.9)  # of the 90 % quantile
+    ...     return float((over * (outputs - targets)).mean()), over / over.size
+    >>> net = bp.Network(784, [bp.Linear(1)])
+    >>> history = net.fit(X, y, loss=pinball, optimizer=bp.Adam(1e-3), verbose=0)
+    """
+
+    operation = "custom loss"
+    function: LossFunction
+
+    @by_position()
+    def __init__(self, function: LossFunction, *, name: str | None = None) -> None:
+        if not callable(function) or isinstance(function, type):
+            raise TypeError(f"{self.operation}: {function!r} is no function f(outputs, targets)")
+        own = getattr(function, "__name__", "<lambda>")
+        if name is None and own == "<lambda>":
+            raise ValueError(f"{self.operation}: {function!r} has no name; give CustomLoss(f, name='…')")
+        if name is not None and not isinstance(name, str):
+            raise TypeError(f"{self.operation}: name is {name!r}, a string is needed")
+        self.__dict__.update(function=function, name=own if name is None else name)
+        self._set(name=self.name)
+
+    def describe(self) -> dict[str, Any]:
+        """The loss as a run file stores it: by its name."""
+        return {"name": "custom", "function": self.name}
+
+    def __call__(
+        self, outputs: np.ndarray, targets: np.ndarray, *sample_weight: np.ndarray
+    ) -> tuple[float, np.ndarray]:
+        """What the function gives, checked: a float, and an array like outputs."""
+        shape, dtype = outputs.shape, outputs.dtype
+        result = self.function(outputs, targets, *sample_weight)
+        if not isinstance(result, tuple) or len(result) != 2:
+            raise TypeError(f"{self._who} gave {result!r:.80}, a tuple (loss, gradient) is needed")
+        loss, gradient = (np.asarray(each) for each in result)
+        if loss.ndim or loss.dtype.kind not in "fiub":
+            raise TypeError(f"{self._who} gave the loss {result[0]!r:.80}, a number is needed")
+        if gradient.dtype.kind not in "fiub":
+            raise TypeError(f"{self._who} gave a gradient of dtype {gradient.dtype}, real numbers are needed")
+        if gradient.shape != shape:
+            raise ValueError(
+                f"{self._who} gave a gradient of shape {gradient.shape}, the outputs have {shape}"
+            )
+        with np.errstate(over="ignore"):  # an infinite number is refused by the core
+            return float(loss), np.require(gradient, dtype=dtype, requirements=["C", "A"])
+
+    @property
+    def _who(self) -> str:
+        return f"custom loss {self.name!r}: the function"
+
+    def __repr__(self) -> str:
+        own = getattr(self.function, "__name__", repr(self.function))
+        return f"CustomLoss({own})" if own == self.name else f"CustomLoss({own}, name={self.name!r})"
+
+    def _value(self) -> tuple[Any, ...]:
+        return (type(self), self.name, self.function)
+
+
 FAMILY: Family[Loss] = Family(
     "loss",
     Loss,
@@ -141,8 +229,10 @@ FAMILY: Family[Loss] = Family(
 )
 
 
-def as_loss(operation: str, loss: Loss | str) -> Loss:
-    """The loss itself, or the one of this name."""
+def as_loss(operation: str, loss: Loss | str | LossFunction) -> Loss:
+    """The loss itself, the one of this name, or that of a function."""
+    if callable(loss) and not isinstance(loss, (Loss, type)):
+        return CustomLoss(loss)
     return FAMILY.given(operation, loss)
 
 

@@ -16,7 +16,7 @@ from bpnet.data.images.folder import files_below
 from bpnet.data.prepare import examples, features
 from bpnet.data.preprocessing import Preprocessing
 from bpnet.data.source import Source, open_source
-from bpnet.losses import Loss, as_loss
+from bpnet.losses import CustomLoss, Loss, LossFunction, as_loss
 from bpnet.network import Network, load_network
 from bpnet.provenance import listed, trained_on
 from bpnet.scores import class_scores, confusion_matrix, number_scores
@@ -293,15 +293,23 @@ class Model:
         return metrics | class_scores(confusion, _labels(classes).tolist())
 
 
-def load_model(path: str | os.PathLike[str], backend: str | None = None) -> Model:
+def load_model(
+    path: str | os.PathLike[str],
+    backend: str | None = None,
+    *,
+    loss: CustomLoss | LossFunction | None = None,
+) -> Model:
     """The model of a model file or a run file.
+
+    Args:
+        loss: of a run that was trained with a :class:`bpnet.CustomLoss`, that loss.
 
     Raises:
         OSError: the file cannot be read.
         FileFormatError: it is not a whole bpnet file, or its preprocessing does not fit its network.
     """
     _, run = _core.inspect(checks.path("load", path))
-    trainer = Trainer.load(path, backend) if run else None
+    trainer = Trainer.load(path, backend, loss=loss) if run else None
     network = trainer.network if trainer else load_network(path, backend)
     try:
         return Model(network, trainer)

@@ -25,7 +25,7 @@ from bpnet.evaluation import evaluate, in_pieces, outputs, rows_at_once
 from bpnet.exclusive import Claim
 from bpnet.layers import Layer
 from bpnet.layers.nested import as_layer, layer_from
-from bpnet.losses import Loss, as_loss
+from bpnet.losses import Loss, LossFunction, as_loss
 from bpnet.metrics import Function, as_metrics, measure
 from bpnet.provenance import trained_on, warn_of_encoded_rows
 from bpnet.summary import summary_text, types_text
@@ -281,14 +281,32 @@ class Network:
 
     # Forward and backward.
 
-    def forward(self, X: Any, training: bool = False) -> np.ndarray:
-        """The outputs (N, *output_shape) for X (N, *input_shape).
+    def forward(self, X: Any, training: bool = False, *, upto: str | None = None) -> np.ndarray:
+        """The outputs (N, *output_shape) for X (N, *input_shape). NaN goes through, as in NumPy;
+        :meth:`predict` reports it.
 
-        With ``training`` dropout is on and what :meth:`backward` needs is kept. NaN goes through, as in
-        NumPy; :meth:`predict` reports it.
+        Args:
+            training: dropout is on, and what :meth:`backward` needs is kept.
+            upto: the name of a layer, as it begins the names of its parameters: "fc1", "features.3",
+                "layer1.0.conv1". Its output, in evaluation mode, is returned instead, (N, *its shape): that of a
+                network which ends there. ``upto="0"`` of a Linear before a Tanh is s, ``upto="1"`` tanh(s).
+
+        Raises:
+            ValueError: no layer has the name ``upto``; the message lists them. Or it is given with ``training``.
+
+        >>> net = bp.Network(2, [bp.Linear(3).named("fc1"), bp.Tanh(), bp.Linear(1)])
+        >>> net.forward(np.zeros((5, 2)), upto="fc1").shape
+        (5, 3)
         """
         self._check_columns("forward", X)
         x = inputs("forward", self._core, X)
+        if upto is not None:
+            if not isinstance(upto, str):
+                raise TypeError(f"forward: upto is {upto!r}, the name of a layer is needed, such as '0'")
+            if training:
+                raise ValueError("forward: upto is for evaluation; leave training out")
+            name = upto
+            return in_pieces(self._core, x, lambda piece, _: self._core.forward_upto(piece, name))
         if not training:
             return outputs("forward", self._core, x)
         out = self._core.forward_training(x, self._training_calls)
@@ -344,7 +362,7 @@ class Network:
         self,
         X: Any,
         y: Any,
-        loss: Loss | str | None = None,
+        loss: Loss | str | LossFunction | None = None,
         sample_weight: Any = None,
         metrics: Mapping[str, Function] | Sequence[str | Function] = (),
     ) -> dict[str, float]:
@@ -376,7 +394,7 @@ class Network:
             result |= measure("evaluate", chosen, arrays.answers("evaluate", y), predicted)
         return result
 
-    def trace(self, x: Any, y: Any, loss: Loss | str = "half_squared_error") -> Trace:
+    def trace(self, x: Any, y: Any, loss: Loss | str | LossFunction = "half_squared_error") -> Trace:
         """Every s, x, δ and gradient of the lecture's derivation for one sample; see bpnet.Trace."""
         self._check_columns("trace", x)
         return trace_sample(self._core, x, y, loss)
@@ -389,7 +407,7 @@ class Network:
         X: Any,
         y: Any = None,
         *,
-        loss: Loss | str = "cross_entropy",
+        loss: Loss | str | LossFunction = "cross_entropy",
         optimizer: Optimizer | str = "sgd",
         epochs: int = 1,
         batch_size: int = 32,
@@ -416,7 +434,7 @@ class Network:
             X: (N, *input_shape), an array, memory map or DataFrame, whose columns :attr:`input_names` keeps; or, with
                 y ``None``, an iterable of batches (X, y) or (X, y, sample_weight), iterated anew each epoch.
             y: class indices (N,) or targets (N, outputs), an array, Series or DataFrame; see :mod:`bpnet.losses`.
-            loss: a name or a loss object.
+            loss: a name, a loss object, or a function for :class:`bpnet.CustomLoss`.
             optimizer: a name or an optimizer object.
             epochs: how many more, beside those of earlier calls.
             batch_size: samples per update. 1 on linear layers and activations runs in one kernel; with plain

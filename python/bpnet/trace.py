@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from bpnet import _core, arrays
-from bpnet._bridge import CoreNetwork, dtype_of, to_json
-from bpnet.losses import Loss, as_loss
+from bpnet._bridge import CoreNetwork, core_loss, dtype_of
+from bpnet.losses import Loss, LossFunction, as_loss
 
 __all__ = ["Trace", "trace_sample"]
 
@@ -42,7 +42,7 @@ class Trace:
         return f"Trace(layers={widths}, e={self.e:.6g})"
 
 
-def trace_sample(core: CoreNetwork, x: Any, y: Any, loss: Loss | str) -> Trace:
+def trace_sample(core: CoreNetwork, x: Any, y: Any, loss: Loss | str | LossFunction) -> Trace:
     """Forward and backward for one sample, every quantity kept; no weight is changed.
 
     Args:
@@ -75,6 +75,7 @@ def trace_sample(core: CoreNetwork, x: Any, y: Any, loss: Loss | str) -> Trace:
         raise ValueError(f"trace: y has {wanted.size} numbers, the network has {outputs} outputs")
     else:
         target = arrays.dense(wanted, dtype)
-    s, xs, delta, grad, e = core.trace(to_json(loss.describe()), sample, target, label)
+    description, function = core_loss(loss)
+    s, xs, delta, grad, e = core.trace(description, sample, target, label, function)
     shaped = [g.reshape(len(xs[layer]) + 1, -1) for layer, g in enumerate(grad[1:])]
     return Trace([None, *s[1:]], xs, [None, *delta[1:]], [None, *shaped], e)

@@ -28,7 +28,7 @@ def image(size=8, crop=4):
     mean = __import__("base64").b64encode(np.zeros((8, 8, 3), "<f4").tobytes()).decode()
     described = {"size": size, "crop": crop, "centre_mean": False, "mean": mean,
                  "eigenvalues": [1, 1, 1], "eigenvectors": [1, 0, 0, 0, 1, 0, 0, 0, 1]}
-    rest = {"columns": [], "mean": [], "scale": [], "target": "", "output": "", "classes": [],
+    rest = {"columns": [], "mean": [], "scale": [], "target": "", "output": "logits", "classes": [],
             "target_mean": 0, "target_scale": 1}
     options = {"random_crop": True, "flip": True, "lighting": 0.0, "lighting_by": "eigenvalues"}
     return _core.ImageAugmenter(json.dumps(rest | {"image": described}), json.dumps(options))

@@ -224,8 +224,25 @@ void BasicTrainer<T>::save(const std::string& path) {
   write_safetensors(path, tensors.all(), metadata);
 }
 
+// The loss that a run's file describes; a CustomLoss is the caller's.
+static Loss loss_of_run(const Json& run, const CustomLoss* custom) {
+  const Loss loss = blame_file([&] { return loss_from_json(run["loss"]); });
+  const auto* named = std::get_if<CustomLoss>(&loss);
+  if (!named && custom) {
+    fail<ValueError>("load: the run was trained with ", loss_name(loss), ", the custom loss '", custom->name,
+                     "' was handed in; leave it out");
+  }
+  if (named && (!custom || custom->name != named->name)) {
+    fail<ValueError>("load: the run was trained with the custom loss '", named->name,
+                     "', whose function no file holds; ",
+                     custom ? "'" + custom->name + "' was handed in" : "hand it in as loss");
+  }
+  return named ? Loss(*custom) : loss;
+}
+
 template <class T>
-BasicTrainer<T> BasicTrainer<T>::load(BasicNetwork<T>& network, const std::string& path) {
+BasicTrainer<T> BasicTrainer<T>::load(BasicNetwork<T>& network, const std::string& path,
+                                      const CustomLoss* custom) {
   const SafeTensorsFile file(path);
   check_format(file);
   if (!file.metadata().count("bpnet.trainer")) {
@@ -234,10 +251,10 @@ BasicTrainer<T> BasicTrainer<T>::load(BasicNetwork<T>& network, const std::strin
                           "written by trainer.save");
   }
   const Json run = Json::parse(require(file, "bpnet.trainer"));
+  Loss loss = loss_of_run(run, custom);
   BasicTrainer trainer = blame_file([&] {
     TrainerOptions options{schedule_from_json(run["schedule"]), run["seed"].word()};
-    return BasicTrainer(network, loss_from_json(run["loss"]), optimizer_from_json(run["optimizer"]),
-                        std::move(options));
+    return BasicTrainer(network, std::move(loss), optimizer_from_json(run["optimizer"]), std::move(options));
   });
   // Everything is read and checked before the network is touched.
   Copies<T> copies(file);
@@ -267,7 +284,9 @@ template BasicNetwork<float> load_network<float>(const std::string&, const std::
 template BasicNetwork<double> load_network<double>(const std::string&, const std::string&);
 template void BasicTrainer<float>::save(const std::string&);
 template void BasicTrainer<double>::save(const std::string&);
-template BasicTrainer<float> BasicTrainer<float>::load(BasicNetwork<float>&, const std::string&);
-template BasicTrainer<double> BasicTrainer<double>::load(BasicNetwork<double>&, const std::string&);
+template BasicTrainer<float> BasicTrainer<float>::load(BasicNetwork<float>&, const std::string&,
+                                                       const CustomLoss*);
+template BasicTrainer<double> BasicTrainer<double>::load(BasicNetwork<double>&, const std::string&,
+                                                         const CustomLoss*);
 
 }  // namespace bpnet

@@ -5,12 +5,15 @@
 
 #include "bpnet/core/error.h"
 #include "bpnet/kernels/dispatch.h"
+#include "bpnet/layers/path.h"
 
 namespace bpnet {
 
 // Inference takes large inputs in pieces, so that its memory stays small: about this many elements of
 // the widest activation.
 constexpr std::size_t kInferenceElements = std::size_t{1} << 20;
+
+constexpr int kAnyNesting = 1 << 20;  // of what was found to nest as it may
 
 template <class T>
 BasicNetwork<T>::BasicNetwork(const Shape& input_shape, std::vector<LayerSpec> layers,
@@ -140,8 +143,13 @@ void BasicNetwork<T>::reserve_scratch(std::size_t bytes) {
 
 // Rows of a piece: about kInferenceElements of the widest activation.
 template <class T>
+static std::size_t piece_rows(const Plan<T>& plan) {
+  return std::max<std::size_t>(16, kInferenceElements / plan.widest());
+}
+
+template <class T>
 std::size_t BasicNetwork<T>::inference_rows() const {
-  return std::max<std::size_t>(16, kInferenceElements / plan_.widest());
+  return piece_rows(plan_);
 }
 
 template <class T>
@@ -187,11 +195,17 @@ std::size_t BasicNetwork<T>::first_not_finite(const T* values, std::size_t count
 
 template <class T>
 void BasicNetwork<T>::run_steps(const BatchMemory& memory, const T* x, std::size_t batch, bool training) {
-  const auto input = [&](std::size_t id) { return id == 0 ? x : activation(memory, id); };
+  run_steps(Course{plan_, parameter_pointers_, buffer_pointers_, workspace_, memory}, x, batch, training);
+}
+
+template <class T>
+void BasicNetwork<T>::run_steps(const Course& course, const T* x, std::size_t batch, bool training) {
+  const auto place = [&](std::size_t offset) { return course.workspace.template at<T>(offset); };
+  const auto input = [&](std::size_t id) { return id == 0 ? x : place(course.memory.activations[id]); };
   Interruptible work(interrupted);
-  for (std::size_t i = 0; i < plan_.steps.size(); ++i) {
+  for (std::size_t i = 0; i < course.plan.steps.size(); ++i) {
     work.check();
-    const Step& step = plan_.steps[i];
+    const Step& step = course.plan.steps[i];
     for (std::size_t k = 0; k < step.inputs.size(); ++k) inputs_[k] = input(step.inputs[k].id);
     const ForwardArgs<T> args{*kernels_,
                               step.input_shapes.data(),
@@ -202,11 +216,11 @@ void BasicNetwork<T>::run_steps(const BatchMemory& memory, const T* x, std::size
                               now_.at<RandomStep>(0),
                               step.activation,
                               inputs_.data(),
-                              activation(memory, step.output),
-                              parameter_pointers_.data() + step.first_parameter,
-                              buffer_pointers_.data() + step.first_buffer,
-                              workspace_.template at<T>(memory.saved[i])};
-    plan_.layer_of(step).forward(context_, args);
+                              place(course.memory.activations[step.output]),
+                              course.parameters.data() + step.first_parameter,
+                              course.buffers.data() + step.first_buffer,
+                              place(course.memory.saved[i])};
+    course.plan.layer_of(step).forward(context_, args);
   }
   work.check();
 }
@@ -229,6 +243,54 @@ void BasicNetwork<T>::forward(const T* x, std::size_t batch, T* out) {
     const std::size_t rows = std::min(piece, batch - first);
     const T* result = infer_piece(stage(x + first * input_shape().count(), rows), rows);
     read_from(memory(), out + first * output_shape().count(), result, rows * output_shape().count());
+  }
+}
+
+// The section's parameters and buffers are the network's of the same names.
+template <class T>
+typename BasicNetwork<T>::Section& BasicNetwork<T>::section(const std::string& upto) {
+  if (section_ && section_->upto == upto) return *section_;
+  Plan<T> plan = make_plan<T>(input_shape(), layers_upto(specs_, upto), kAnyNesting);
+  const auto of_the_network = [](const std::vector<Slot>& slots, const std::vector<Slot>& all,
+                                 const std::vector<T*>& pointers) {
+    std::vector<T*> found;
+    for (const Slot& slot : slots) {
+      const auto same = [&](const Slot& other) { return other.name == slot.name; };
+      found.push_back(pointers[std::size_t(std::find_if(all.begin(), all.end(), same) - all.begin())]);
+    }
+    return found;
+  };
+  std::vector<T*> parameters = of_the_network(plan.parameters, plan_.parameters, parameter_pointers_);
+  std::vector<T*> buffers = of_the_network(plan.buffers, plan_.buffers, buffer_pointers_);
+  section_.reset(
+      new Section{upto, std::move(plan), std::move(parameters), std::move(buffers), Arena(memory()), {}});
+  return *section_;
+}
+
+template <class T>
+Shape BasicNetwork<T>::output_shape(const std::string& upto) {
+  return section(upto).plan.output_shape;
+}
+
+template <class T>
+void BasicNetwork<T>::forward(const T* x, std::size_t batch, T* out, const std::string& upto) {
+  Section& part = section(upto);
+  const std::size_t most = std::min(batch, piece_rows(part.plan)), outputs = part.plan.output_shape.count();
+  forget_recorded();
+  if (most > part.memory.batch) {
+    reserve_scratch(part.plan.workspace_size(*kernels_, most));
+    BatchMemory memory = inference_memory(part.plan, most);
+    part.workspace.reserve(memory.bytes);
+    part.memory = std::move(memory);
+  }
+  const Course course{part.plan, part.parameters, part.buffers, part.workspace, part.memory};
+  for (std::size_t first = 0; first < batch; first += most) {
+    const std::size_t rows = std::min(most, batch - first);
+    const T* from = stage(x + first * input_shape().count(), rows);
+    run_steps(course, from, rows, false);
+    const std::size_t id = part.plan.output;
+    const T* result = id == 0 ? from : part.workspace.template at<T>(part.memory.activations[id]);
+    read_from(memory(), out + first * outputs, result, rows * outputs);
   }
 }
 

@@ -76,7 +76,12 @@ class BasicNetwork {
   // out (batch, output) = the network's outputs for x (batch, input), in evaluation mode; both are the
   // host's.
   void forward(const T* x, std::size_t batch, T* out);
-  // The same, both being the backend's.
+  // What the layer named `upto` ("features.3", "layer1.0.conv1") gives instead, (batch, output_shape(upto)):
+  // the outputs of a network that ends there. Throws a ValueError that lists the names of all layers. Memory
+  // for the last such layer is kept.
+  void forward(const T* x, std::size_t batch, T* out, const std::string& upto);
+  Shape output_shape(const std::string& upto);
+  // The whole network's outputs, x and out being the backend's.
   void infer(const T* x, std::size_t batch, T* out);
 
   // Where the backend can read the host's x (batch, input): itself on the host's memory, else in a copy that
@@ -124,6 +129,23 @@ class BasicNetwork {
   Json preprocessing;  // how raw data becomes x; see io/preprocessing.h. Null when there is none.
 
  private:
+  // The layers up to one of them, with a plan and a workspace of their own, on the network's weights.
+  struct Section {
+    std::string upto;
+    Plan<T> plan;
+    std::vector<T*> parameters, buffers;
+    Arena workspace;
+    BatchMemory memory;
+  };
+  // What a forward pass goes through.
+  struct Course {
+    const Plan<T>& plan;
+    const std::vector<T*>&parameters, &buffers;
+    Arena& workspace;
+    const BatchMemory& memory;
+  };
+
+  Section& section(const std::string& upto);
   T* activation(const BatchMemory& memory, std::size_t id) {
     return workspace_.template at<T>(memory.activations[id]);
   }
@@ -136,6 +158,7 @@ class BasicNetwork {
   const T* infer_piece(const T* x, std::size_t rows);
   void take_memory(BatchMemory training, BatchMemory inference);
   void run_steps(const BatchMemory& memory, const T* x, std::size_t batch, bool training);
+  void run_steps(const Course& course, const T* x, std::size_t batch, bool training);
   void run_back(std::size_t index, T* grad_x, bool accumulate);
   void run_back_all(T* grad_x, bool accumulate, const GradientReady* ready);
   void report(const Step& step, const GradientReady& ready) const;
@@ -156,6 +179,7 @@ class BasicNetwork {
   std::unique_ptr<bool[]> adds_;
   Context context_{nullptr, 0};
   BatchMemory training_, inference_;
+  std::unique_ptr<Section> section_;
   const T* recorded_x_ = nullptr;  // of the last forward_training
   std::size_t recorded_batch_ = 0;
 };

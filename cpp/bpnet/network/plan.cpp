@@ -29,7 +29,7 @@ struct Value {
 template <class T>
 class Builder {
  public:
-  Builder(const Shape& input_shape, const std::vector<LayerSpec>& specs) {
+  Builder(const Shape& input_shape, const std::vector<LayerSpec>& specs, int most_nesting) {
     plan_.input_shape = input_shape;
     plan_.activations.push_back({input_shape.count(), std::nullopt, false});
     grow();
@@ -37,7 +37,7 @@ class Builder {
       // A run's file holds the optimizer's tensors beside the network's, under this name.
       if (spec.name == "optimizer") fail<ValueError>("network: a layer may not be named 'optimizer'");
     }
-    Value y = run(specs, "", {0, input_shape, Layout::kPlain}, 0);
+    Value y = run(specs, "", {0, input_shape, Layout::kPlain}, kMaxNesting - most_nesting);
     y = converted(y, Layout::kPlain);
     plan_.output = y.id;
     plan_.output_shape = y.shape;
@@ -323,17 +323,17 @@ std::size_t Plan<T>::widest() const {
 }
 
 template <class T>
-Plan<T> make_plan(const Shape& input_shape, const std::vector<LayerSpec>& specs) {
+Plan<T> make_plan(const Shape& input_shape, const std::vector<LayerSpec>& specs, int most_nesting) {
   if (input_shape.rank() == 0 || input_shape.count() == 0) {
     fail<ShapeError>("network: input_shape is ", input_shape, ", every size must be at least 1");
   }
   if (specs.empty()) fail<ValueError>("network: no layers given, at least one is needed");
-  return Builder<T>(input_shape, specs).take();
+  return Builder<T>(input_shape, specs, most_nesting).take();
 }
 
 template struct Plan<float>;
 template struct Plan<double>;
-template Plan<float> make_plan<float>(const Shape&, const std::vector<LayerSpec>&);
-template Plan<double> make_plan<double>(const Shape&, const std::vector<LayerSpec>&);
+template Plan<float> make_plan<float>(const Shape&, const std::vector<LayerSpec>&, int);
+template Plan<double> make_plan<double>(const Shape&, const std::vector<LayerSpec>&, int);
 
 }  // namespace bpnet

@@ -98,8 +98,9 @@ struct Plan {
   std::size_t widest() const;  // elements of the largest activation of one sample
 };
 
-// Throws when the layers do not fit together; the message names the layer.
+// Throws when the layers do not fit together; the message names the layer. They may nest `most_nesting` deep.
 template <class T>
-Plan<T> make_plan(const Shape& input_shape, const std::vector<LayerSpec>& layers);
+Plan<T> make_plan(const Shape& input_shape, const std::vector<LayerSpec>& layers,
+                  int most_nesting = kMaxNesting);
 
 }  // namespace bpnet

@@ -9,7 +9,7 @@ namespace bpnet {
 
 template <class T>
 BatchGradient<T>::BatchGradient(BasicNetwork<T>& network, const Loss& loss, const Chain& chain)
-    : network_(&network), loss_(network, loss), chain_(network, chain) {}
+    : network_(&network), loss_(network, loss), chain_(network, loss, chain) {}
 
 template <class T>
 void BatchGradient<T>::reserve(std::size_t max_batch) {
@@ -59,7 +59,7 @@ void BatchGradient<T>::run(const Batch<T>& batch, StepNumber now, Tally how) {
   if (reducer_.first_row) now.first_row = reducer_.first_row(reducer_.context, batch.count);
   const T* output = network_->forward_training(batch.x, batch.count, now, &loss_.sums()->stopped);
   const LossArgs<T> args = loss_.args(batch, output, network_->grad_output());
-  loss_.run(args);
+  loss_.run(batch, args, how);
   if (reducer_) reduce("loss", &loss_.sums()->batch_loss);
   loss_.judge(args, how);
   const GradientReady ready{&reduce_layer, this};

@@ -1,5 +1,7 @@
 #include "bpnet/training/batch_loss.h"
 
+#include "bpnet/training/custom_batch.h"
+
 namespace bpnet {
 
 template <class T>
@@ -8,6 +10,8 @@ BatchLoss<T>::BatchLoss(BasicNetwork<T>& network, const Loss& loss)
       kind_(loss_kind(loss)),
       parameter_(loss_parameter(loss)),
       weighs_classes_(!loss_class_weight(loss).empty()),
+      custom_(std::holds_alternative<CustomLoss>(loss) ? std::optional(std::get<CustomLoss>(loss))
+                                                       : std::nullopt),
       class_weight_(network.memory()),
       row_scale_(network.memory()),
       one_(network.memory()),
@@ -65,8 +69,18 @@ LossArgs<T> BatchLoss<T>::args(const Batch<T>& batch, const T* output, T* grad_o
 }
 
 template <class T>
-void BatchLoss<T>::run(const LossArgs<T>& args) {
+void BatchLoss<T>::run(const Batch<T>& batch, const LossArgs<T>& args, Tally how) {
+  if (custom_) return run_custom(batch, args, how);
   network_->kernels().loss(network_->context(), args);
+}
+
+template <class T>
+void BatchLoss<T>::run_custom(const Batch<T>& batch, const LossArgs<T>& args, Tally how) {
+  const Sums now = read();
+  if (now.stopped) return;
+  const double weight_sum = how == Tally::kEvaluation ? 1 : now.batch_weight;
+  const double value = custom_loss(*custom_, *network_, batch, args.output, weight_sum, args.grad_output);
+  write_to(network_->memory(), &sums()->batch_loss, &value, 1);
 }
 
 template <class T>

@@ -1,6 +1,8 @@
 // The loss of batches: what their rows weigh, the loss and its gradient, and what several come to.
 #pragma once
 
+#include <optional>
+
 #include "bpnet/training/batch.h"
 #include "bpnet/training/loss.h"
 
@@ -20,7 +22,8 @@ class BatchLoss {
 
   // As kernels take it; output and its gradient are (batch, outputs).
   LossArgs<T> args(const Batch<T>& batch, const T* output, T* grad_output);
-  void run(const LossArgs<T>& args);               // batch_loss, and the gradient
+  // batch_loss, and the gradient. What a CustomLoss throws comes out.
+  void run(const Batch<T>& batch, const LossArgs<T>& args, Tally how);
   void judge(const LossArgs<T>& args, Tally how);  // whether the batch is learned from, and what is right
   void tally(Tally how);                           // it counts in the sums
 
@@ -31,11 +34,13 @@ class BatchLoss {
 
  private:
   RowWeights<T> row_weights(const Batch<T>& batch) const;
+  void run_custom(const Batch<T>& batch, const LossArgs<T>& args, Tally how);
 
   BasicNetwork<T>* network_;
   LossKind kind_;
   double parameter_;
   bool weighs_classes_;
+  std::optional<CustomLoss> custom_;
   Arena class_weight_, row_scale_, one_, sums_;
 };
 

@@ -7,10 +7,11 @@
 namespace bpnet {
 
 template <class T>
-ChainBatch<T>::ChainBatch(BasicNetwork<T>& network, const Chain& chain)
+ChainBatch<T>::ChainBatch(BasicNetwork<T>& network, const Loss& loss, const Chain& chain)
     : network_(&network), output_(network.memory()) {
-  // The kernel makes the gradients of all layers.
+  // The kernel makes the gradients of all layers, by a loss of its own.
   if (!chain.obstacle.empty() || chain.links.empty() || chain.frozen) return;
+  if (std::holds_alternative<CustomLoss>(loss)) return;
   if (!network.kernels().chain_workspace) return;
   const auto place = [&](T* data, std::size_t parameter) {
     return data + network.plan().parameters[parameter].offset;

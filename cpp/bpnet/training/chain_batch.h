@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "bpnet/network/chain.h"
+#include "bpnet/training/loss.h"
 
 namespace bpnet {
 
@@ -11,7 +12,7 @@ namespace bpnet {
 template <class T>
 class ChainBatch {
  public:
-  ChainBatch(BasicNetwork<T>& network, const Chain& chain);
+  ChainBatch(BasicNetwork<T>& network, const Loss& loss, const Chain& chain);
 
   // False: the layers are to be run one by one. So are those of any network for a few samples, which would
   // leave vectors half empty.

@@ -60,7 +60,7 @@ std::vector<std::pair<std::string, double>> check_gradients(NetworkF64& network,
   batch_loss.scale_to_mean(batch);
   const auto loss_now = [&](double* gradient) {
     const double* output = network.forward_training(batch.x, batch.count, {});
-    batch_loss.run(batch_loss.args(batch, output, gradient));
+    batch_loss.run(batch, batch_loss.args(batch, output, gradient), Tally::kTraining);
     return batch_loss.read().batch_loss;
   };
   loss_now(network.grad_output());

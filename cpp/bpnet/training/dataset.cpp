@@ -120,7 +120,7 @@ void check_data(const char* operation, const DatasetView<T>& data, const Loss& l
   if (!data.labels && !data.targets) {
     fail<ValueError>(operation, ": the data has neither targets nor labels, one of them is needed");
   }
-  if (data.labels && !std::holds_alternative<CrossEntropy>(loss)) {
+  if (data.labels && !takes_labels(loss)) {
     fail<ValueError>(operation, ": ", loss_name(loss), " needs targets, labels were given");
   }
 }

@@ -7,7 +7,7 @@
 namespace bpnet {
 namespace {
 
-// In the order of the variant and of LossKind.
+// In the order of the variant and of LossKind; a CustomLoss, the last, has the user's.
 constexpr const char* kNames[] = {"half_squared_error",
                                   "squared_error",
                                   "mse",
@@ -15,7 +15,9 @@ constexpr const char* kNames[] = {"half_squared_error",
                                   "huber",
                                   "cross_entropy",
                                   "binary_cross_entropy_with_logits"};
-static_assert(std::size(kNames) == std::variant_size_v<Loss>);
+static_assert(std::size(kNames) + 1 == std::variant_size_v<Loss>);
+
+constexpr const char* kCustom = "custom";  // in files
 
 bool takes_logits(const Loss& loss) {
   return std::holds_alternative<CrossEntropy>(loss) ||
@@ -39,7 +41,14 @@ const std::vector<double>& loss_class_weight(const Loss& loss) {
   return entropy ? entropy->class_weight : none;
 }
 
-std::string loss_name(const Loss& loss) { return kNames[loss.index()]; }
+std::string loss_name(const Loss& loss) {
+  const auto* custom = std::get_if<CustomLoss>(&loss);
+  return custom ? custom->name : kNames[loss.index()];
+}
+
+bool takes_labels(const Loss& loss) {
+  return std::holds_alternative<CrossEntropy>(loss) || std::holds_alternative<CustomLoss>(loss);
+}
 
 std::vector<std::string> loss_names() { return {std::begin(kNames), std::end(kNames)}; }
 
@@ -56,6 +65,11 @@ static BinaryCrossEntropyWithLogits binary_from_json(const Json& description) {
 
 Json describe(const Loss& loss) {
   Json out;
+  if (const auto* custom = std::get_if<CustomLoss>(&loss)) {
+    out.set("name", kCustom);
+    out.set("function", custom->name);
+    return out;
+  }
   out.set("name", loss_name(loss));
   if (const auto* huber = std::get_if<Huber>(&loss)) out.set("delta", huber->delta);
   if (const auto* entropy = std::get_if<CrossEntropy>(&loss)) {
@@ -83,12 +97,22 @@ Loss loss_from_json(const Json& description) {
     return loss;
   }
   if (name == "binary_cross_entropy_with_logits") return binary_from_json(description);
+  if (name == kCustom) return CustomLoss(description["function"].string());
   std::string known;
   for (const std::string& each : loss_names()) known += (known.empty() ? "" : ", ") + each;
   fail<ValueError>("loss: '", name, "' is not one of ", known);
 }
 
+static void check_custom(const CustomLoss& loss) {
+  if (loss.name.empty()) fail<ValueError>("custom loss: its name is empty, at least one letter is needed");
+  for (const std::string& name : loss_names()) {
+    if (loss.name == name)
+      fail<ValueError>("custom loss: '", name, "' is a loss of bpnet's; choose another name");
+  }
+}
+
 void check_loss(const Loss& loss) {
+  if (const auto* custom = std::get_if<CustomLoss>(&loss)) check_custom(*custom);
   if (const auto* huber = std::get_if<Huber>(&loss)) {
     if (!(huber->delta > 0 && std::isfinite(huber->delta))) {
       fail<ValueError>("huber: delta is ", huber->delta, ", a positive number is needed");
@@ -111,6 +135,11 @@ template <class T>
 void check_loss(const Loss& loss, const BasicNetwork<T>& network) {
   check_loss(loss);
   const std::string name = loss_name(loss);
+  if (const auto* custom = std::get_if<CustomLoss>(&loss)) {
+    if (custom->of<T>()) return;
+    fail<ValueError>("custom loss '", name, "': there is no function of ", dtype_name<T>(),
+                     " for it; give one, and where a run is loaded hand it in again");
+  }
   if (network.output_shape().rank() != 1) {
     fail<ShapeError>(name, ": the network's output has shape ", network.output_shape(),
                      ", a flat one like (outputs,) is needed; end with a Flatten");

@@ -9,6 +9,7 @@
 #include "bpnet/core/json.h"
 #include "bpnet/kernels/kernels.h"
 #include "bpnet/network/network.h"
+#include "bpnet/training/custom_loss.h"
 
 namespace bpnet {
 
@@ -27,22 +28,24 @@ struct BinaryCrossEntropyWithLogits {
   bool mean_of_outputs = true;  // false: their sum, as a run file has it that does not say which
 };
 
-using Loss =
-    std::variant<HalfSquaredError, SquaredError, Mse, Mae, Huber, CrossEntropy, BinaryCrossEntropyWithLogits>;
+using Loss = std::variant<HalfSquaredError, SquaredError, Mse, Mae, Huber, CrossEntropy,
+                          BinaryCrossEntropyWithLogits, CustomLoss>;
 
 LossKind loss_kind(const Loss& loss);
 double loss_parameter(const Loss& loss);                         // what LossKind says of it, or 0
 const std::vector<double>& loss_class_weight(const Loss& loss);  // empty for all but cross-entropy
-std::string loss_name(const Loss& loss);                         // "cross_entropy"
+std::string loss_name(const Loss& loss);                         // "cross_entropy", or the user's name
+bool takes_labels(const Loss& loss);                             // class indices as targets
 
 Json describe(const Loss& loss);
-Loss loss_from_json(const Json& description);
-std::vector<std::string> loss_names();
+Loss loss_from_json(const Json& description);  // a CustomLoss is without its function
+std::vector<std::string> loss_names();         // of those that are bpnet's
 
-void check_loss(const Loss& loss);  // throws a ValueError for a number out of range
+void check_loss(const Loss& loss);  // throws a ValueError for a number out of range, or a custom loss's name
 
 // The same, and when the loss cannot follow this network: a Softmax or Sigmoid before a loss that takes
-// logits, or class weights that do not match the outputs.
+// logits, class weights that do not match the outputs, or a CustomLoss without a function of the network's
+// type.
 template <class T>
 void check_loss(const Loss& loss, const BasicNetwork<T>& network);
 

@@ -38,7 +38,7 @@ Evaluation evaluate(BasicNetwork<T>& network, const Loss& loss, const Dataset<T>
     const LossArgs<T> args = batch_loss.args(batch, output.at<T>(0), nullptr);
     batch_loss.weigh(batch);
     batch_loss.scale_to_sum(batch);
-    batch_loss.run(args);
+    batch_loss.run(batch, args, Tally::kEvaluation);
     batch_loss.judge(args, Tally::kEvaluation);
     batch_loss.tally(Tally::kEvaluation);
   }

@@ -30,7 +30,8 @@ OnlineLoop<T>::OnlineLoop(BasicNetwork<T>& network, const Loss& loss, const Opti
       obstacle_(chain.obstacle),
       order_(network.memory()) {
   if (obstacle_.empty() && links_.empty()) obstacle_ = "it has no such layer";
-  takes_ = obstacle_.empty() && !chain.frozen && !clipping(optimizer);
+  takes_ =
+      obstacle_.empty() && !chain.frozen && !clipping(optimizer) && !std::holds_alternative<CustomLoss>(loss);
 }
 
 // Other rules than plain SGD have no blocks, and take several times as long for a weight.

@@ -17,8 +17,8 @@ class OnlineLoop {
   OnlineLoop(BasicNetwork<T>& network, const Loss& loss, const Optimizer& optimizer, const Chain& chain);
 
   const std::string& obstacle() const { return obstacle_; }  // why the network is no chain, or empty
-  // False: steps of one sample are made layer by layer. The kernel updates every layer at once, by gradients
-  // that nobody has clipped.
+  // False: steps of one sample are made layer by layer. The kernel has the losses of LossKind, and updates
+  // every layer at once, by gradients that nobody has clipped.
   bool takes() const { return takes_; }
 
   // How many samples a call takes at most from `position` on, which counts from where blocks begin. Calls end

@@ -96,7 +96,7 @@ Trace<T> trace(BasicNetwork<T>& network, const Loss& loss, const T* x, const T* 
   }
   batch_loss.weigh(batch);
   batch_loss.scale_to_mean(batch);
-  batch_loss.run(batch_loss.args(batch, arrays.x(depth), arrays.delta(depth)));
+  batch_loss.run(batch, batch_loss.args(batch, arrays.x(depth), arrays.delta(depth)), Tally::kTraining);
   t.e = batch_loss.read().batch_loss;
   for (std::size_t l = depth; l >= 1; --l) {
     const ChainLink& link = chain.links[l - 1];

@@ -157,7 +157,7 @@ void BasicTrainer<T>::check_answers(const Batch<T>& batch) const {
   if (!batch.labels && !batch.targets) {
     fail<ValueError>("step: there are neither targets nor labels, one of them is needed");
   }
-  if (batch.labels && !std::holds_alternative<CrossEntropy>(loss_)) {
+  if (batch.labels && !takes_labels(loss_)) {
     fail<ValueError>("step: ", loss_name(loss_), " needs targets, labels were given");
   }
   if (batch.labels) check_labels(batch.count, batch.labels, network_->output_shape().count());

@@ -44,7 +44,7 @@ class BasicTrainer {
   // The same without checks of the numbers; labels must be in range. The update is made whatever the loss:
   // NaN after an update counts the step. A batch of no samples or of more than were reserved, or one that a
   // layer cannot learn from (BatchNorm: one value per channel), gives NaN with nothing changed, the step's
-  // number included; so does an error of a reducer.
+  // number included; so does an error of a reducer or a CustomLoss.
   T step_unchecked(const T* x, const std::int64_t* labels, std::size_t batch,
                    const T* sample_weight = nullptr) noexcept;
   T step_unchecked(const T* x, const T* targets, std::size_t batch,
@@ -56,10 +56,10 @@ class BasicTrainer {
 
   // Steps through the current epoch until its end or until options.seconds have passed; true at the
   // end. The data must be finite. batch_size 1 on a chain of linear layers and activations runs the online
-  // kernel, unless gradients are clipped or a layer is frozen. A NumericError names the step whose loss was
-  // not finite. Once an epoch has ended a ValueError asks for end_epoch(); a ShapeError says that the run
-  // stands beyond the data's end. After a NumericError the run stands before the step whose loss was not
-  // finite.
+  // kernel, unless gradients are clipped, a layer is frozen or the loss is a CustomLoss. A NumericError names
+  // the step whose loss was not finite. Once an epoch has ended a ValueError asks for end_epoch(); a
+  // ShapeError says that the run stands beyond the data's end. After a NumericError the run stands before the
+  // step whose loss was not finite.
   bool run(const Dataset<T>& data, const RunOptions& options);
 
   // A step as run() makes it, on a batch that the caller made of the epoch's next `visited` samples. Fewer
@@ -106,7 +106,10 @@ class BasicTrainer {
 
   // Defined in io/checkpoint.cpp. What load() throws leaves the network as it was.
   void save(const std::string& path);
-  static BasicTrainer load(BasicNetwork<T>& network, const std::string& path);
+  // `custom` is the CustomLoss of a run that was trained with one, under the same name; a ValueError says so
+  // where it is missing, and where it is another.
+  static BasicTrainer load(BasicNetwork<T>& network, const std::string& path,
+                           const CustomLoss* custom = nullptr);
 
  private:
   // Steps whose sums the host has not read yet.

@@ -14,6 +14,7 @@ class Parser(argparse.ArgumentParser):
     """One whose errors are one line."""
 
     def error(self, message: str) -> NoReturn:
+        """End the process with the message and status 2."""
         self.exit(2, f"bpnet: {message} ({self.prog} --help lists the options)\n")
 
 

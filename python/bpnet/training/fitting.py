@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from bpnet import arrays, checks
-from bpnet.losses import Loss, as_loss, with_class_weight
+from bpnet.losses import Loss, LossFunction, as_loss, with_class_weight
 from bpnet.network import Network
 from bpnet.optimizers import Optimizer, as_optimizer
 from bpnet.training.history import History
@@ -19,7 +19,7 @@ def fit_network(
     X: Any,
     y: Any,
     *,
-    loss: Loss | str,
+    loss: Loss | str | LossFunction,
     optimizer: Optimizer | str,
     class_weight: Any,
     seed: int | None,

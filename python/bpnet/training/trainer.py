@@ -14,7 +14,7 @@ from bpnet import checks
 from bpnet._bridge import TRAINERS, dataset, to_json
 from bpnet.arguments import by_position
 from bpnet.exclusive import alone
-from bpnet.losses import Loss, as_loss, loss_from
+from bpnet.losses import CustomLoss, Loss, LossFunction, as_loss, loss_from
 from bpnet.metrics import Function
 from bpnet.network import Network, load_network
 from bpnet.optimizers import Optimizer, as_optimizer, optimizer_from
@@ -33,7 +33,7 @@ class Trainer:
 
     Args:
         network: trained in place.
-        loss: a name or a loss object.
+        loss: a name, a loss object, or a function for :class:`bpnet.CustomLoss`.
         optimizer: a name or an optimizer object.
         seed: of masks and data order; the network's by default.
         reducer: several trainers make each step together, each on its part of every batch. ``f(name, values)``
@@ -62,7 +62,7 @@ class Trainer:
     def __init__(
         self,
         network: Network,
-        loss: Loss | str,
+        loss: Loss | str | LossFunction,
         optimizer: Optimizer | str,
         seed: int | None = None,
         reducer: Reducer | None = None,
@@ -86,6 +86,7 @@ class Trainer:
             to_json(self.optimizer.describe()),
             to_json(self.optimizer.schedule.describe()),
             None if seed is None else checks.seed("trainer", seed),
+            _loss_function(self) if isinstance(self.loss, CustomLoss) else None,
         )
         self._set_reducer(reducer, first_row)
 
@@ -232,18 +233,29 @@ class Trainer:
         backend: str | None = None,
         reducer: Reducer | None = None,
         first_row: int | Callable[[int], int] = 0,
+        loss: CustomLoss | LossFunction | None = None,
     ) -> Trainer:
         """The trainer that save wrote, with its network as ``trainer.network``.
 
         To go on as the run would have, fit with the same data, batch_size, shuffle and callbacks, and give the
-        same reducer, which no file holds.
+        same reducer and, of a run that was trained with a :class:`bpnet.CustomLoss`, the same ``loss``: no file holds
+        functions.
+
+        Raises:
+            ValueError: the run was trained with a custom loss, which the message names, and another or none was given.
         """
         network = load_network(path, backend)
-        core, notes = TRAINERS[network.dtype.name].load(network._core, checks.path("load", path))
+        custom = _custom_loss(loss)
         trainer = cls.__new__(cls)
+        core, notes = TRAINERS[network.dtype.name].load(
+            network._core,
+            checks.path("load", path),
+            "" if custom is None else to_json(custom.describe()),
+            None if custom is None else _loss_function(trainer),
+        )
         trainer.network = network
         trainer._core = core
-        trainer.loss = loss_from(json.loads(core.loss))
+        trainer.loss = custom or loss_from(json.loads(core.loss))
         trainer.optimizer = optimizer_from(json.loads(core.optimizer), json.loads(core.schedule))
         trainer._callbacks = []
         trainer._best_kept_by = None
@@ -268,6 +280,26 @@ def _first_row(trainer: weakref.ref[Trainer], rows: int) -> int:
     return checks.whole(
         "trainer", "first_row", first_row(rows) if callable(first_row) else first_row, least=0
     )
+
+
+def _loss_function(trainer: Trainer) -> LossFunction:
+    """The trainer's custom loss, for the core, which must not keep the trainer alive."""
+    me = weakref.ref(trainer)
+
+    def function(*batch: np.ndarray) -> tuple[float, np.ndarray]:
+        alive = me()
+        if alive is None or not isinstance(alive.loss, CustomLoss):
+            raise RuntimeError("trainer: its custom loss was called without it")
+        return alive.loss(*batch)
+
+    return function
+
+
+def _custom_loss(loss: CustomLoss | LossFunction | None) -> CustomLoss | None:
+    given = None if loss is None else as_loss("load", loss)
+    if given is None or isinstance(given, CustomLoss):
+        return given
+    raise ValueError(f"load: loss is {given}, which the run's file holds; it is for a custom loss alone")
 
 
 def _say_nothing(text: str) -> None:
