@@ -31,7 +31,12 @@ class Described:
         self._set()
 
     def _set(self, **options: Any) -> None:
-        """Keep the options, in the order and under the names of the constructor, if the core takes them."""
+        """Keep the options, in the order and under the names of the constructor, if the core takes them; None where
+        the constructor's annotation has it, as the core takes it for an option that was left out."""
+        parameters = inspect.signature(type(self)).parameters
+        for name, value in options.items():
+            if value is None and "None" not in str(parameters[name].annotation):
+                raise TypeError(f"{self.operation}: {name} is None, a value is needed")
         kept = {name: plain(self.operation, name, value) for name, value in options.items()}
         self.__dict__["_options"] = kept
         self._check(json.dumps(self.describe()))

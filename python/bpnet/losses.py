@@ -255,6 +255,8 @@ def with_class_weight(
         return loss
     if not isinstance(loss, CrossEntropy):
         raise ValueError(f"{operation}: class_weight needs the loss cross_entropy, it is {loss.name}")
+    if hasattr(class_weight, "to_dict"):  # a Series of pandas, by its index
+        class_weight = class_weight.to_dict()
     if isinstance(class_weight, str):
         if class_weight != "balanced":
             raise ValueError(

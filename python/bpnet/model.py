@@ -31,6 +31,9 @@ __all__ = ["PARTS", "Model", "load_model"]
 #: Which rows :meth:`Model.evaluate` measures.
 PARTS = ("all", "validation")
 
+# So many categories or classes are listed before the others are counted.
+_MOST_NAMES = 30
+
 
 class Model:
     """A network, its preprocessing and its classes; and its run, where the file holds one.
@@ -173,7 +176,7 @@ class Model:
         _check_rows("evaluate", rows)
         source = open_source(rows if y is None else (rows, y), labels, **reading)
         X, encoded = examples(
-            self._named(source),
+            self._named("evaluate", source),
             self.preprocessing,
             chosen.name,
             target=target,
@@ -203,8 +206,7 @@ class Model:
         p = self.preprocessing
         lines = []
         for column in p.columns:
-            kind = f"one of {', '.join(column['categories'])}" if column["categories"] else "a number"
-            lines.append(f"column {column['name']}: {kind}")
+            lines.append(f"column {column['name']}: {_column_text(column)}")
         if not p.columns and p.scale:
             lines.append("input: standardised" if len(p.scale) > 1 else f"input: divided by {p.scale[0]:g}")
         if p.image is not None:
@@ -215,7 +217,7 @@ class Model:
         if p.target:
             lines.append(f"target: {p.target}")
         if p.classes:
-            lines.append(f"classes: {', '.join(p.classes)}")
+            lines.append(f"classes: {listed(p.classes, _MOST_NAMES)}")
         return lines
 
     def run_lines(self) -> list[str]:
@@ -250,7 +252,9 @@ class Model:
             path = os.path.join(folder, "model")
             self.save(path)
             with open(path, "rb") as file:
-                return {"file": file.read(), "backend": self.network.backend}
+                contents = file.read()
+        own_loss = self.loss if isinstance(self.loss, CustomLoss) else None  # which no file holds
+        return {"file": contents, "backend": self.network.backend, "loss": own_loss}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         here = state["backend"] in _core.backends()  # the other machine's may be missing
@@ -258,7 +262,7 @@ class Model:
             path = os.path.join(folder, "model")
             with open(path, "wb") as file:
                 file.write(state["file"])
-            loaded = load_model(path, state["backend"] if here else None)
+            loaded = load_model(path, state["backend"] if here else None, loss=state["loss"])
         vars(self).update(vars(loaded))
 
     def _outputs(self, rows: Any, reading: Mapping[str, str | None]) -> tuple[np.ndarray, np.ndarray]:
@@ -267,13 +271,13 @@ class Model:
             _refuse("predict", reading)
             return self._photograph_outputs(rows)
         _check_rows("predict", rows)
-        source = self._named(open_source(rows, need_y=False, **reading))
+        source = self._named("predict", open_source(rows, need_y=False, **reading))
         X, kept = features(source, self.preprocessing, self.network.dtype.name)
         if len(X) == 0:
             return np.empty((0, *self.network.output_shape), self.network.dtype), kept
         return self.network.predict(X), kept
 
-    def _named(self, source: Source) -> Source:
+    def _named(self, operation: str, source: Source) -> Source:
         """Rows of an array under the names of the model's columns, where all of these are numbers."""
         columns = self.preprocessing.columns
         if source.table is not None or not columns or source.X is None:
@@ -281,12 +285,12 @@ class Model:
         names = [column["name"] for column in columns]
         if any(column["categories"] for column in columns):
             raise ValueError(
-                f"predict: the model was trained on the columns {', '.join(names)}, of which some are categories; an "
+                f"{operation}: the model was trained on the columns {', '.join(names)}, of which some are categories; an "
                 "array does not say which is which: give a DataFrame, a list of dicts or a dict of columns"
             )
         if source.X.shape[1] != len(names):
             raise ValueError(
-                f"predict: the array has {source.X.shape[1]} columns, the model has {len(names)}: {', '.join(names)}"
+                f"{operation}: the array has {source.X.shape[1]} columns, the model has {len(names)}: {', '.join(names)}"
             )
         table = dict(zip(names, source.X.T))
         return open_source(table if source.y is None else (table, source.y))
@@ -296,6 +300,8 @@ class Model:
         folder = one and os.path.isdir(rows)
         if folder:
             paths = [os.path.join(rows, name) for name in files_below(os.fspath(rows))]
+            if not paths:
+                raise ValueError(f"predict: there is no file in the folder {os.fspath(rows)}")
         else:
             paths = [os.fspath(rows)] if one else _paths(rows)
         answers = list(photographs.probabilities(self.network, paths))
@@ -350,6 +356,25 @@ def load_model(
         raise _core.FileFormatError(f"load: {error}") from None
 
 
+def _column_text(column: Mapping[str, Any]) -> str:
+    """``a number, decimal mark ','``, ``one of blue, green, red; a missing value is red``."""
+    categories = column["categories"]
+    text = f"one of {listed(categories, _MOST_NAMES)}" if categories else "a number"
+    if column["decimal"] != ".":
+        text += f", decimal mark {column['decimal']!r}"
+    if column["thousands"]:
+        text += f", thousands separator {column['thousands']!r}"
+    if column["unknown"] == "ignore":
+        text += "; another is none of them"
+    meanings = {
+        "fill": f"is {column['fill']}" if categories else f"is {column['fill'] or 0:g}",
+        "drop": "leaves its row without an answer",
+        "category": "is one of its own",
+    }
+    missing = meanings.get(column["missing"])
+    return f"{text}; a missing value {missing}" if missing else text
+
+
 def _reading(
     encoding: str | None, delimiter: str | None, decimal: str | None, thousands: str | None
 ) -> dict[str, Any]:
@@ -377,7 +402,7 @@ def _check_rows(operation: str, rows: Any) -> None:
 
 
 def _paths(rows: Any) -> list[str]:
-    if isinstance(rows, Iterable):
+    if isinstance(rows, Iterable) and not isinstance(rows, Mapping) and not hasattr(rows, "columns"):
         listed_rows = list(rows)
         if all(isinstance(each, (str, os.PathLike)) for each in listed_rows):
             return [os.fspath(each) for each in listed_rows]

@@ -356,9 +356,9 @@ def test_a_file_of_decimal_commas_for_a_model_of_points(
 # Processes of their own.
 
 
-def process(*arguments: Any, **options: Any) -> subprocess.Popen[str]:
-    options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | options
-    return subprocess.Popen([sys.executable, "-m", "bpnet", *map(str, arguments)], text=True, **options)
+def process(*arguments: Any, **options: Any) -> subprocess.Popen[Any]:
+    options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True} | options
+    return subprocess.Popen([sys.executable, "-m", "bpnet", *map(str, arguments)], **options)
 
 
 def test_the_real_thing(tmp_path: Path, data: Path):

@@ -148,7 +148,7 @@ def test_another_loss_optimizer_or_seed_begins_a_new_run_and_says_so(
     other = copy.deepcopy(net)
     history = net.fit(SMALL_X, SMALL_Y, **options | changed, epochs=2, verbose=2)
     lines = capsys.readouterr().out.splitlines()
-    assert re.fullmatch(f"fit: a new run on the weights as they are, for {said}.*", lines[0]), lines[0]
+    assert re.fullmatch(f"fit: a new run on the weights as they are: {said}.*", lines[0]), lines[0]
     assert len(lines) == 3 and history["epoch"] == [1, 2]
     other.fit(SMALL_X, SMALL_Y, **options | changed, epochs=2, verbose=2)
     assert bits(net) == bits(other), "as a network without a run"

@@ -242,6 +242,11 @@ USELESS: dict[str, tuple[dict[str, Any], str, str]] = {
     "categorical of arrays": ({"categorical": ["age"]}, "arrays", "is for tables"),
     "missing of arrays": ({"missing": "mean"}, "arrays", "is for tables"),
     "unknown of arrays": ({"unknown": "ignore"}, "arrays", "is for tables"),
+    "unknown without categories": (
+        {"drop": ["price", "colour"], "unknown": "ignore"},
+        "kinds",
+        "is for categories, and no column has any",
+    ),
     "decimal of arrays": ({"decimal": ","}, "arrays", "is for tables"),
     "thousands of arrays": ({"thousands": "."}, "arrays", "is for tables"),
     "encoding of arrays": ({"encoding": "latin-1"}, "arrays", "is for CSV files"),

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from bpnet import arrays
+from bpnet import arrays, checks
 from bpnet.losses import Loss, LossFunction, as_loss, with_class_weight
 from bpnet.network import Network
 from bpnet.optimizers import Optimizer, as_optimizer
@@ -34,6 +34,7 @@ def fit_network(
         labels = labels if labels is not None and labels.ndim == 1 else None
         loss = with_class_weight("fit", loss, class_weight, labels, int(np.prod(network.output_shape)))
     optimizer = as_optimizer("fit", optimizer)
+    checks.flag("fit", "restart", restart)
     kept = network.trainer
     changes = [] if kept is None else _changes(kept, loss, optimizer, seed)
     if kept is not None and not changes and not restart:
@@ -41,7 +42,7 @@ def fit_network(
     else:
         trainer = Trainer(network, loss, optimizer, seed)
         if kept is not None and kept.steps and changes:
-            trainer._opening = f"fit: a new run on the weights as they are, for {' and '.join(changes)}"
+            trainer._opening = f"fit: a new run on the weights as they are: {' and '.join(changes)}"
     return trainer.fit(X, y, verbose=verbose, **options)
 
 

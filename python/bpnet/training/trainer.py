@@ -12,12 +12,13 @@ import numpy as np
 
 from bpnet import checks
 from bpnet._bridge import TRAINERS, dataset, to_json
+from bpnet.arguments import by_position
 from bpnet.exclusive import alone
 from bpnet.losses import CustomLoss, Loss, LossFunction, as_loss, loss_from
 from bpnet.metrics import Function
 from bpnet.network import Network, load_network
 from bpnet.optimizers import Optimizer, as_optimizer, optimizer_from
-from bpnet.training.callbacks import Callback, as_callback, kept_state, take_state
+from bpnet.training.callbacks import Callback, as_callback, check_callbacks, kept_state, take_state
 from bpnet.training.fit_data import FitOptions, source_of
 from bpnet.training.history import History
 from bpnet.training.loop import Loop
@@ -55,6 +56,9 @@ class Trainer:
         history: the metrics of every epoch so far, those before a resume too.
     """
 
+    operation = "trainer"
+
+    @by_position("fit takes those of the training: Trainer(network, 'mse', SGD(lr=0.1)).fit(X, y, epochs=10)")
     def __init__(
         self,
         network: Network,
@@ -73,6 +77,7 @@ class Trainer:
         self._notes: dict[str, Any] = {}
         self._callbacks: list[Callback] = []
         self._callback_states: list[dict[str, Any]] = []
+        self._best_kept_by: Callback | None = None
         self._say: Callable[[str], None] = _say_nothing
         self._opening = ""  # a line that begins the next fit's
         self._core = TRAINERS[network.dtype.name](
@@ -137,13 +142,16 @@ class Trainer:
         """
         self.network._check_columns("step", x)
         core = self.network._core
-        return self._core.step(dataset("step", core, x, y, self.loss, sample_weight, convert=True))
+        loss = self._core.step(dataset("step", core, x, y, self.loss, sample_weight, convert=True))
+        self.network._keep_columns(x)
+        return loss
 
     def say(self, text: str) -> None:
         """Print a line among those of the fit that is running, unless it is silent: for callbacks, whose print would
         break the progress bar."""
         self._say(text)
 
+    @by_position("the loss and the optimizer are the trainer's: trainer.fit(X, y, epochs=10)")
     def fit(
         self,
         X: Any,
@@ -186,7 +194,8 @@ class Trainer:
         called = [as_callback(callback) for callback in checks.items("fit", "callbacks", callbacks)]
         called.sort(key=lambda callback: callback.last)
         epochs = checks.whole("fit", "epochs", options.epochs, least=0)
-        names = self.network._check_columns("fit", X)
+        self.network._check_columns("fit", X)
+        check_callbacks(called, validation_data is not None or bool(options.validation_split))
         source, measures = source_of(self, X, y, sample_weight, validation_data, called, options)
         states = list(self._callback_states)
         for callback in called:
@@ -194,8 +203,7 @@ class Trainer:
             if state is not None:
                 callback.load_state(state)
         self._callbacks, self._callback_states = called, []  # only when all have their states
-        if names is not None and all(isinstance(name, str) for name in names):
-            self.network.input_names = names
+        self.network._keep_columns(X)
         loop = Loop(self, source, self.epochs + epochs, measures, called, options.verbose)
         try:
             self._say = loop.progress.line
@@ -250,6 +258,7 @@ class Trainer:
         trainer.loss = custom or loss_from(json.loads(core.loss))
         trainer.optimizer = optimizer_from(json.loads(core.optimizer), json.loads(core.schedule))
         trainer._callbacks = []
+        trainer._best_kept_by = None
         trainer._say = _say_nothing
         trainer._opening = ""
         trainer.history, trainer._notes, trainer._callback_states = read_notes(notes)
