@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from bpnet import checks
+from bpnet import checks, scores
 from bpnet.losses import Loss
 
 __all__ = ["Function", "Metric", "NAMES", "as_metrics", "has_accuracy", "measure"]
@@ -28,40 +28,24 @@ def has_accuracy(loss: Loss) -> bool:
     return loss.name in ("cross_entropy", "binary_cross_entropy_with_logits")
 
 
-def _mae(y: np.ndarray, outputs: np.ndarray) -> float:
-    return float(abs(outputs - y).mean())
-
-
-def _mse(y: np.ndarray, outputs: np.ndarray) -> float:
-    return float(((outputs - y) ** 2).mean())
-
-
-def _rmse(y: np.ndarray, outputs: np.ndarray) -> float:
-    return float(np.sqrt(_mse(y, outputs)))
-
-
-def _r2(y: np.ndarray, outputs: np.ndarray) -> float:
-    """1 − Σ (y − x)² / Σ (y − ȳ)², the mean over the outputs; of a constant y 1 where every x is right, else 0."""
-    residual = ((y - outputs) ** 2).sum(axis=0)
-    total = ((y - y.mean(axis=0)) ** 2).sum(axis=0)
-    constant = (residual > 0).astype(np.float64)
-    ratio = np.divide(residual, total, out=constant, where=total > 0)
-    return float((1 - ratio).mean())
-
-
 def _top(k: int) -> Function:
     """How often the class is among the k largest outputs, where an output as large as the class's own is behind it."""
 
     def top(y: np.ndarray, outputs: np.ndarray) -> float:
         labels = y.astype(np.int64) if y.ndim == 1 else y.argmax(axis=1)
-        scores = outputs.reshape(len(outputs), -1)
-        own = scores[np.arange(len(scores)), labels]
-        return float(((scores > own[:, None]).sum(axis=1) < k).mean())
+        logits = outputs.reshape(len(outputs), -1)
+        own = logits[np.arange(len(logits)), labels]
+        return float(((logits > own[:, None]).sum(axis=1) < k).mean())
 
     return top
 
 
-_OF_NUMBERS: dict[str, Function] = {"mae": _mae, "mse": _mse, "rmse": _rmse, "r2": _r2}
+_OF_NUMBERS: dict[str, Function] = {
+    "mae": scores.mae,
+    "mse": scores.mse,
+    "rmse": scores.rmse,
+    "r2": scores.r2,
+}
 
 #: The metrics that have a name; 5 stands for any number.
 NAMES = ("accuracy", "top5_accuracy", *_OF_NUMBERS)

@@ -32,18 +32,29 @@ def class_scores(confusion: np.ndarray, classes: Iterable[Any]) -> dict[str, Any
     }
 
 
-def number_scores(y: np.ndarray, answers: np.ndarray) -> dict[str, float]:
-    """``rmse``, ``mae`` and ``r2`` of targets and answers (N, outputs).
+def mae(y: np.ndarray, answers: np.ndarray) -> float:
+    """The mean of |x − y| over targets y and answers x, (N, outputs), as of all below."""
+    return float(np.abs(answers - y).mean())
 
-    r2 is 1 − Σ (y − x)² / Σ (y − ȳ)², the mean over the outputs; of a constant y it is 1 where every x is right,
-    else 0.
-    """
-    errors = answers - y
-    residual = (errors**2).sum(axis=0)
+
+def mse(y: np.ndarray, answers: np.ndarray) -> float:
+    """The mean of (x − y)²."""
+    return float(((answers - y) ** 2).mean())
+
+
+def rmse(y: np.ndarray, answers: np.ndarray) -> float:
+    """The square root of :func:`mse`."""
+    return float(np.sqrt(mse(y, answers)))
+
+
+def r2(y: np.ndarray, answers: np.ndarray) -> float:
+    """1 − Σ (y − x)² / Σ (y − ȳ)², the mean over the outputs; of a constant y 1 where every x is right, else 0."""
+    residual = ((answers - y) ** 2).sum(axis=0)
     total = ((y - y.mean(axis=0)) ** 2).sum(axis=0)
     constant = (residual > 0).astype(np.float64)
-    return {
-        "rmse": float(np.sqrt((errors**2).mean())),
-        "mae": float(np.abs(errors).mean()),
-        "r2": float((1 - np.divide(residual, total, out=constant, where=total > 0)).mean()),
-    }
+    return float((1 - np.divide(residual, total, out=constant, where=total > 0)).mean())
+
+
+def number_scores(y: np.ndarray, answers: np.ndarray) -> dict[str, float]:
+    """``rmse``, ``mae`` and ``r2`` of targets and answers (N, outputs)."""
+    return {"rmse": rmse(y, answers), "mae": mae(y, answers), "r2": r2(y, answers)}
