@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from bpnet import checks, scores
+from bpnet import checks
 from bpnet.losses import Loss
+from bpnet.scores import OF_NUMBERS, in_top
 
 __all__ = ["Function", "Metric", "NAMES", "as_metrics", "has_accuracy", "measure"]
 
@@ -29,26 +30,17 @@ def has_accuracy(loss: Loss) -> bool:
 
 
 def _top(k: int) -> Function:
-    """How often the class is among the k largest outputs, where an output as large as the class's own is behind it."""
+    """How often the class is among the k largest outputs."""
 
     def top(y: np.ndarray, outputs: np.ndarray) -> float:
         labels = y.astype(np.int64) if y.ndim == 1 else y.argmax(axis=1)
-        logits = outputs.reshape(len(outputs), -1)
-        own = logits[np.arange(len(logits)), labels]
-        return float(((logits > own[:, None]).sum(axis=1) < k).mean())
+        return float(in_top(outputs.reshape(len(outputs), -1), labels, k).mean())
 
     return top
 
 
-_OF_NUMBERS: dict[str, Function] = {
-    "mae": scores.mae,
-    "mse": scores.mse,
-    "rmse": scores.rmse,
-    "r2": scores.r2,
-}
-
 #: The metrics that have a name; 5 stands for any number.
-NAMES = ("accuracy", "top5_accuracy", *_OF_NUMBERS)
+NAMES = ("accuracy", "top5_accuracy", *OF_NUMBERS)
 
 
 def as_metrics(
@@ -100,13 +92,13 @@ def measure(
 
 
 def _named(operation: str, name: str, loss: Loss, outputs: int) -> Function:
-    if name in _OF_NUMBERS:
+    if name in OF_NUMBERS:
         if has_accuracy(loss):
             raise ValueError(
                 f"{operation}: {name} compares outputs with targets, and those of {loss.name} are logits and "
                 "classes; give a function f(y_true, y_pred)"
             )
-        return _in_float64(_OF_NUMBERS[name])
+        return _in_float64(OF_NUMBERS[name])
     top = re.fullmatch(r"top(\d+)_accuracy", name)
     if top is None and name != "accuracy":
         raise ValueError(

@@ -65,6 +65,13 @@ def test_the_delimiter_is_found_outside_quotes(tmp_path: Path, name: str):
     assert table(tmp_path, text).header == header
 
 
+@pytest.mark.parametrize("delimiter", ["", ";;", '"', "\n"])
+def test_a_delimiter_is_one_character(tmp_path: Path, delimiter: str):
+    (tmp_path / "t.csv").write_text("a;b\n1;2\n")
+    with pytest.raises(ValueError, match=r"t\.csv: delimiter is .*one character is needed"):
+        read_csv(tmp_path / "t.csv", delimiter=delimiter)
+
+
 def test_a_delimiter_that_may_be_either_is_asked_for(tmp_path: Path):
     text = "a,b;c\n1,2;3\n"
     refused(tmp_path, text, "line 1", "','", "';'", "--delimiter")

@@ -185,8 +185,13 @@ WRONG: dict[str, tuple[dict[str, Any], type[Exception], str]] = {
     "unknown": ({"unknown": "skip"}, ValueError, "train: unknown is 'skip', one of error, ignore"),
     "task": ({"task": "ranking"}, ValueError, "train: task is 'ranking', one of classification, regression"),
     "loss": ({"loss": "hinge"}, ValueError, "train: loss is 'hinge', one of "),
+    "another's loss": ({"loss": "l2"}, ValueError, "is needed; did you mean 'mse'?"),
     "optimizer": ({"optimizer": "newton"}, ValueError, "train: optimizer is 'newton', one of sgd, "),
-    "optimizer's class": ({"optimizer": bp.SGD}, ValueError, "train: optimizer is <class"),
+    "optimizer's class": (
+        {"optimizer": bp.SGD},
+        TypeError,
+        "train: optimizer is the class SGD, give an object: SGD(",
+    ),
     "lr": ({"lr": "fast"}, TypeError, "train: lr is 'fast', a number is needed"),
     "schedule": ({"schedule": "lunar"}, ValueError, "train: schedule 'lunar' is not one of constant, "),
     "schedule's number": ({"schedule": "step:x"}, ValueError, "train: schedule 'step:x' is not one of"),
@@ -237,6 +242,11 @@ USELESS: dict[str, tuple[dict[str, Any], str, str]] = {
     "categorical of arrays": ({"categorical": ["age"]}, "arrays", "is for tables"),
     "missing of arrays": ({"missing": "mean"}, "arrays", "is for tables"),
     "unknown of arrays": ({"unknown": "ignore"}, "arrays", "is for tables"),
+    "unknown without categories": (
+        {"drop": ["price", "colour"], "unknown": "ignore"},
+        "kinds",
+        "is for categories, and no column has any",
+    ),
     "decimal of arrays": ({"decimal": ","}, "arrays", "is for tables"),
     "thousands of arrays": ({"thousands": "."}, "arrays", "is for tables"),
     "encoding of arrays": ({"encoding": "latin-1"}, "arrays", "is for CSV files"),
@@ -421,7 +431,7 @@ def test_what_is_not_replaced(tmp_path: Path, data: Path):
     begun(path, data)
     other = write_table(tmp_path / "other.csv", seed=1)
     kept = path.read_bytes()
-    with pytest.raises(ValueError, match=r"holds a run with layers=\[8\], not \[9\]"):
+    with pytest.raises(ValueError, match=r"holds a run with layers=\[8\], not layers=\[9\]"):
         begun(path, data, layers=(9,))
     with pytest.raises(ValueError, match="holds a run on other data"):
         begun(path, other)

@@ -63,6 +63,10 @@ def read_csv(
             bytes that are not of the encoding, a delimiter that cannot be told.
     """
     name = os.fsdecode(path)
+    if delimiter is not None and (len(delimiter) != 1 or delimiter in '"\r\n'):
+        raise ValueError(
+            f"{name}: {option('delimiter')} is {delimiter!r}, one character is needed, neither a quote nor a line's end"
+        )
     text = _text(name, _bytes(name), encoding)
     first = 1
     said = _SEP_LINE.match(text)
