@@ -40,7 +40,7 @@ class Loss(Described):
     _check = staticmethod(_core.check_loss)
 
     def __init_subclass__(cls) -> None:
-        cls.operation = cls.name
+        cls.operation = cls.name or cls.operation
 
     def describe(self) -> dict[str, Any]:
         """The loss as a run file stores it: its name and options."""
