@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -155,8 +155,8 @@ def describe_columns(table: Table, config: Mapping[str, Any]) -> list[ColumnDeci
             if held is not None:
                 fields[index] = held
     if options.format is None:
-        beside = [] if target is None else [target]
-        _agree_on_decimals(table, decisions, fields, {_decimal_mark(table, each, options) for each in beside})
+        beside = None if target is None else _decimal_mark(table, [target], options)
+        _agree_on_decimals(table, decisions, fields, beside)
     names = Counter(found.name for found in decisions if found.kind != LEFT_OUT)
     if names[""] > 1:
         raise ValueError(f"{table}: {names['']} columns have no name; name them in the header")
@@ -181,9 +181,8 @@ def describe_target(
     options, target = _Options(table, said), table.index(name)
     found, held = _decide(table, target, options, classes)
     if found.kind == NUMBER and held is not None and held.is_text and options.format is None:
-        others = (index for index in range(len(table.header)) if index != target)
-        beside = {_decimal_mark(table, index, options) for index in others}
-        _agree_on_decimals(table, [found], {target: held}, beside)
+        others = [index for index in range(len(table.header)) if index != target]
+        _agree_on_decimals(table, [found], {target: held}, _decimal_mark(table, others, options))
     return found
 
 
@@ -325,13 +324,16 @@ def _check_categories(table: Table, found: ColumnDecision, fields: Fields, asked
         found.warnings.append(f"has {len(counts):,} categories in {rows:,} rows, few rows for each")
 
 
-def _decimal_mark(table: Table, index: int, options: _Options) -> str | None:
-    """The mark that a column's numbers have for certain; None where that is not known, or does not matter."""
-    column = table.columns[index]
-    telling = ",." if table.delimiter == ";" else ","
-    if not isinstance(column, list) or not any(mark in field for field in column for mark in telling):
-        return None
-    return _certain_mark(Fields(table, index, options.words))
+def _decimal_mark(table: Table, indices: Sequence[int], options: _Options) -> str | None:
+    """The mark that numbers of these columns have for certain, a comma before a point; None where that is not known,
+    or does not matter."""
+    for mark in ",." if table.delimiter == ";" else ",":
+        for index in indices:
+            column = table.columns[index]
+            telling = isinstance(column, list) and any(mark in field for field in column)
+            if telling and _certain_mark(Fields(table, index, options.words)) == mark:
+                return mark
+    return None
 
 
 def _certain_mark(fields: Fields) -> str | None:
@@ -340,7 +342,7 @@ def _certain_mark(fields: Fields) -> str | None:
 
 
 def _agree_on_decimals(
-    table: Table, decisions: Sequence[ColumnDecision], fields: Mapping[int, Fields], beside: Set[str | None]
+    table: Table, decisions: Sequence[ColumnDecision], fields: Mapping[int, Fields], beside: str | None
 ) -> None:
     """Where a column has decimal commas, the others' integers may have them in rows to come, and a point may
     be theirs between thousands; so it may in a file of semicolons, which decimal commas are the reason for, unless
@@ -350,13 +352,13 @@ def _agree_on_decimals(
         table: the table.
         decisions: of the columns.
         fields: theirs, by index.
-        beside: the decimal marks of columns that are none of these.
+        beside: the decimal mark of columns that are none of these.
     """
     numbers = [found for found in decisions if found.kind == NUMBER and fields[found.index].is_text]
-    commas = "," in beside or any(found.format.decimal == "," for found in numbers)
+    commas = beside == "," or any(found.format.decimal == "," for found in numbers)
     if not commas and table.delimiter != ";":
         return
-    if not commas and ("." in beside or any(_certain_mark(fields[each.index]) == "." for each in numbers)):
+    if not commas and (beside == "." or any(_certain_mark(fields[each.index]) == "." for each in numbers)):
         return
     point, comma, both = FORMATS[0], FORMATS[1], FORMATS[3]
     for found in numbers:
