@@ -155,8 +155,8 @@ def describe_columns(table: Table, config: Mapping[str, Any]) -> list[ColumnDeci
             if held is not None:
                 fields[index] = held
     if options.format is None:
-        beside = target is not None and _has_decimal_commas(table, target, options)
-        _agree_on_decimals(decisions, fields, beside)
+        beside = None if target is None else _decimal_mark(table, [target], options)
+        _agree_on_decimals(table, decisions, fields, beside)
     names = Counter(found.name for found in decisions if found.kind != LEFT_OUT)
     if names[""] > 1:
         raise ValueError(f"{table}: {names['']} columns have no name; name them in the header")
@@ -181,9 +181,8 @@ def describe_target(
     options, target = _Options(table, said), table.index(name)
     found, held = _decide(table, target, options, classes)
     if found.kind == NUMBER and held is not None and held.is_text and options.format is None:
-        others = (index for index in range(len(table.header)) if index != target)
-        beside = any(_has_decimal_commas(table, index, options) for index in others)
-        _agree_on_decimals([found], {target: held}, beside)
+        others = [index for index in range(len(table.header)) if index != target]
+        _agree_on_decimals(table, [found], {target: held}, _decimal_mark(table, others, options))
     return found
 
 
@@ -325,40 +324,48 @@ def _check_categories(table: Table, found: ColumnDecision, fields: Fields, asked
         found.warnings.append(f"has {len(counts):,} categories in {rows:,} rows, few rows for each")
 
 
-def _has_decimal_commas(table: Table, index: int, options: _Options) -> bool:
-    """Whether a column's numbers have decimal commas for certain."""
-    column = table.columns[index]
-    if not isinstance(column, list) or not any("," in field for field in column):
-        return False
-    fields = Fields(table, index, options.words)
-    commas = any(fields.is_numbers(each) for each in FORMATS if each.decimal == ",")
-    return (
-        fields.count > 0
-        and commas
-        and not any(fields.is_numbers(each) for each in FORMATS if each.decimal == ".")
-    )
+def _decimal_mark(table: Table, indices: Sequence[int], options: _Options) -> str | None:
+    """The mark that numbers of these columns have for certain, a comma before a point; None where that is not known,
+    or does not matter."""
+    for mark in ",." if table.delimiter == ";" else ",":
+        for index in indices:
+            column = table.columns[index]
+            telling = isinstance(column, list) and any(mark in field for field in column)
+            if telling and _certain_mark(Fields(table, index, options.words)) == mark:
+                return mark
+    return None
+
+
+def _certain_mark(fields: Fields) -> str | None:
+    marks = {each.decimal for each in FORMATS if fields.count and fields.is_numbers(each)}
+    return marks.pop() if len(marks) == 1 else None
 
 
 def _agree_on_decimals(
-    decisions: Sequence[ColumnDecision], fields: Mapping[int, Fields], beside: bool
+    table: Table, decisions: Sequence[ColumnDecision], fields: Mapping[int, Fields], beside: str | None
 ) -> None:
     """Where a column has decimal commas, the others' integers may have them in rows to come, and a point may
-    be theirs between thousands.
+    be theirs between thousands; so it may in a file of semicolons, which decimal commas are the reason for, unless
+    a column has decimal points.
 
     Args:
+        table: the table.
         decisions: of the columns.
         fields: theirs, by index.
-        beside: whether a column that is none of these has decimal commas.
+        beside: the decimal mark of columns that are none of these.
     """
     numbers = [found for found in decisions if found.kind == NUMBER and fields[found.index].is_text]
-    if not beside and not any(found.format.decimal == "," for found in numbers):
+    commas = beside == "," or any(found.format.decimal == "," for found in numbers)
+    if not commas and table.delimiter != ";":
         return
-    points, commas, both = FORMATS[0], FORMATS[1], FORMATS[3]
+    if not commas and (beside == "." or any(_certain_mark(fields[each.index]) == "." for each in numbers)):
+        return
+    point, comma, both = FORMATS[0], FORMATS[1], FORMATS[3]
     for found in numbers:
         held = fields[found.index]
-        if found.format != points:
+        if found.format != point:
             continue
-        if held.is_numbers(commas):
-            found.format = commas
-        elif held.is_numbers(both) and not held.same_numbers(points, both):
-            raise _ambiguous(held, points, both)
+        if commas and held.is_numbers(comma):
+            found.format = comma
+        elif held.is_numbers(both) and not held.same_numbers(point, both):
+            raise _ambiguous(held, point, both)

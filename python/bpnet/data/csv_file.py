@@ -187,7 +187,7 @@ def _read(name: str, text: str, delimiter: str, first: int) -> Table:
         lines.append(line)
     if not rows:
         raise ValueError(f"{name}: there are no rows below the header")
-    table = Table(name, header, [list(column) for column in zip(*rows)], lines)
+    table = Table(name, header, [list(column) for column in zip(*rows)], lines, delimiter=delimiter)
     _check_header(table)
     return table
 
