@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from bpnet import checks
+from bpnet import checks, frames
 from bpnet._bridge import TRAINERS, dataset, to_json
 from bpnet.arguments import by_position
 from bpnet.exclusive import alone
@@ -152,6 +152,7 @@ class Trainer:
             NumericError: NaN or infinity in x, y or the loss; then nothing was updated.
         """
         self.network._check_columns("step", x)
+        frames.check_rows("step", x, y, sample_weight)
         core = self.network._core
         loss = self._core.step(dataset("step", core, x, y, self.loss, sample_weight, convert=True))
         self.network._keep_columns(x)
