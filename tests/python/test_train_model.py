@@ -380,14 +380,14 @@ def test_a_run_goes_on_as_it_was(tmp_path: Path, data: Path, bpnet: Run):  # noq
     bp.train_model(data, "kind", drop=["price"], save=path, **QUICK)
     for options, text in (
         ({"layers": (9,)}, "layers is (9,) but the run was begun with [8]"),
-        ({"lr": 0.5}, "lr is 0.5 but the run was begun with None"),
+        ({"lr": 0.5}, "lr is 0.5 but the run was begun without it"),
         ({"optimizer": bp.SGD(0.1)}, "optimizer is SGD(lr=0.1) but the run was begun with adam"),
         ({"missing": "mean"}, "missing is mean but the run was begun with error"),
     ):
         with pytest.raises(ValueError, match=re.escape(text)):
             bp.train_model(data, resume=path, verbose=0, **{"epochs": 4, **options})
     status, _, err = bpnet("train", data, "--resume", path, "--weight-decay", "0.5", "--epochs", 4)
-    assert status == 2 and "--weight-decay is 0.5 but the run was begun with None" in err
+    assert status == 2 and "--weight-decay is 0.5 but the run was begun without it" in err
     with pytest.raises(ValueError, match="is not the data that the run in .* was begun with"):
         bp.train_model(
             {name: each[:50] for name, each in read(data).items()}, resume=path, epochs=4, verbose=0

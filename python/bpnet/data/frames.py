@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from bpnet import _core
-from bpnet.data.table import Column, Table, distinct_names
+from bpnet.data.table import Column, Table, distinct_names, shown_names
 from bpnet.frames import column_names, column_of, is_missing
 
 __all__ = ["is_one_hot", "to_column", "to_rows", "to_target"]
@@ -54,8 +54,11 @@ def to_target(y: Any) -> np.ndarray:
     """The targets of a pair (X, y) as an array of numbers or strings.
 
     Args:
-        y: an array (N,) or (N, outputs), a list, a column, or a DataFrame. One of several columns that is one-hot
-            names its classes, in whatever order they are.
+        y: an array (N,) or (N, outputs), a list, a column, or a DataFrame of one column, or one-hot, whose columns
+            then are the classes, in whatever order.
+
+    Raises:
+        ValueError: a DataFrame of several columns of numbers, whose names no model keeps.
     """
     names = _names(y)
     if names is not None and len(names) == 1:
@@ -63,9 +66,12 @@ def to_target(y: Any) -> np.ndarray:
     elif names is not None:
         distinct_names("y", [_name(name) for name in names])
         values = np.asarray(y)
-        return (
-            np.array([_name(name) for name in names])[values.argmax(axis=1)] if is_one_hot(values) else values
-        )
+        if not is_one_hot(values):
+            raise ValueError(
+                f"y has the columns {shown_names([_name(name) for name in names])}, and a model keeps the order of its "
+                "outputs only; give an array, y.to_numpy()"
+            )
+        return np.array([_name(name) for name in names])[values.argmax(axis=1)]
     if not isinstance(y, np.ma.MaskedArray):
         array = np.asarray(y)
         if array.ndim != 1 or array.dtype.kind in "iufb" and isinstance(y, (np.ndarray, list, tuple)):
