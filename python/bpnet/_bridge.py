@@ -95,6 +95,7 @@ def finite_dataset(
     convert: bool = False,
 ) -> Dataset:
     """:func:`dataset` of finite numbers, which the core does not check again in whole epochs."""
+    frames.check_rows(operation, X, y, sample_weight)
     names = frames.column_names(X)
     if names is not None:  # once: a DataFrame is copied column by column
         X = arrays.numeric(operation, "X", X, objects=True)

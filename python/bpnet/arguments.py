@@ -7,14 +7,14 @@ from collections.abc import Callable
 from types import FunctionType
 from typing import Any, ParamSpec, TypeVar, cast
 
-from bpnet.hints import did_you_mean, elsewhere
+from bpnet.hints import did_you_mean, elsewhere, remark_on
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
 
 
 def by_position(hint: str = "") -> Callable[[Callable[_P, _R]], Callable[_P, _R]]:
-    """A decorator of functions and ``__init__``: arguments that do not fit the signature are a TypeError that
+    """A decorator of functions and methods: arguments that do not fit the signature are a TypeError that
     names those taken by position and says ``hint``. The signature stays visible.
 
     Args:
@@ -39,8 +39,8 @@ class _Signature:
 
     def __init__(self, function: FunctionType, hint: str) -> None:
         code = function.__code__
-        self.is_method = function.__name__ == "__init__"
-        self.operation = function.__name__
+        self.is_method = code.co_varnames[:1] == ("self",)
+        self.operation = "" if function.__name__ == "__init__" else function.__name__
         self.hint = hint
         self.positional = code.co_varnames[: code.co_argcount]
         self.by_name = code.co_varnames[code.co_argcount : code.co_argcount + code.co_kwonlyargcount]
@@ -58,7 +58,7 @@ class _Signature:
                 raise TypeError(f"{self._operation(args)}: {name} is missing{self._instead()}")
 
     def _operation(self, args: tuple[Any, ...]) -> str:
-        return args[0].operation if self.is_method else self.operation
+        return self.operation or args[0].operation
 
     def _names(self) -> list[str]:
         return list(self.positional[self.is_method :])
@@ -79,6 +79,8 @@ class _Signature:
     def _no_option(self, name: str) -> str:
         names = [*self._names(), *self.by_name]
         there_are = f"there are {', '.join(names)}" if names else "it takes none"
-        here = elsewhere(name, names, "option")
-        instead = f"; {self.hint}" if self.hint and here is None else did_you_mean(name, names, "option")
+        known = elsewhere(name, names, "option") is not None
+        instead = did_you_mean(name, names, "option")
+        if not known and (remark := remark_on(name) or self.hint):
+            instead = f"; {remark}"
         return f"there is no option {name!r}, {there_are}{instead}"

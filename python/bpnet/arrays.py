@@ -45,8 +45,12 @@ def _check_kind(operation: str, name: str, value: Any) -> None:
         raise TypeError(
             f"{operation}: {name} is a {kind}, an array is needed; bpnet.Model takes columns by name"
         )
+    if frames.is_lazy(value):
+        raise TypeError(f"{operation}: {name} is a {type(value).__name__}; give {name}.collect()")
     if hasattr(value, "toarray") and hasattr(value, "nnz"):
         raise TypeError(f"{operation}: {name} is sparse; give {name}.toarray()")
+    if isinstance(value, (list, tuple)) and any(isinstance(row, np.ma.MaskedArray) for row in value):
+        value = np.ma.array(value)
     if isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value):
         row = int(np.argwhere(np.ma.getmaskarray(value))[0][0]) if value.ndim else 0
         raise ValueError(
@@ -164,6 +168,11 @@ def targets(
     if array.ndim == 0 or len(array) != count:
         rows = len(array) if array.ndim else 1
         raise ValueError(f"{operation}: X has {count} samples, y has {rows}")
+    if loss.name == "cross_entropy" and outputs == 1:
+        raise ValueError(
+            f"{operation}: cross_entropy needs an output per class, the network has 1; with one output two classes are "
+            "told apart by binary_cross_entropy_with_logits"
+        )
     if loss.name == "cross_entropy" and array.ndim == 1:
         if array.dtype.kind == "f":
             if np.isnan(array).any():
@@ -178,8 +187,10 @@ def targets(
     if array.ndim == 1 and outputs == 1:
         array = array[:, None]
     if array.shape != (count, outputs):
+        labels = loss.name == "cross_entropy" and array.shape == (count, 1)
+        hint = "; class indices have shape (N,): y.ravel()" if labels else ""
         raise ValueError(
-            f"{operation}: y has shape {array.shape}, the network's output has shape ({count}, {outputs})"
+            f"{operation}: y has shape {array.shape}, the network's output has shape ({count}, {outputs}){hint}"
         )
     array = dense(array, dtype)
     if loss.name in ("cross_entropy", "binary_cross_entropy_with_logits"):

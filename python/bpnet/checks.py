@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Set
 from typing import Any
 
 import numpy as np
@@ -66,6 +66,8 @@ def backend(operation: str, value: Any) -> str:
 
 def path(operation: str, value: Any) -> bytes:
     """value, a path, as the bytes that the core takes: UTF-8, or whatever the system's names are."""
+    if not isinstance(value, (str, bytes, os.PathLike)):
+        raise TypeError(f"{operation}: the path is {value!r}, a string or a path is needed")
     name = os.fsencode(value)
     if b"\0" in name:
         raise ValueError(f"{operation}: {value!r} holds a null byte, which no file's name can")
@@ -73,8 +75,8 @@ def path(operation: str, value: Any) -> bytes:
 
 
 def items(operation: str, name: str, value: Any) -> list[Any]:
-    """value as a list."""
-    if isinstance(value, Iterable) and not isinstance(value, str):
+    """value as a list; of a mapping or set, which have no order or other items, there is none."""
+    if isinstance(value, Iterable) and not isinstance(value, (str, Mapping, Set)):
         return list(value)
     raise TypeError(f"{operation}: {name} is {value!r}, a list is needed")
 

@@ -31,7 +31,12 @@ class Described:
         self._set()
 
     def _set(self, **options: Any) -> None:
-        """Keep the options, in the order and under the names of the constructor, if the core takes them."""
+        """Keep the options, in the order and under the names of the constructor, if the core takes them; None where
+        the constructor's annotation has it, as the core takes it for an option that was left out."""
+        parameters = inspect.signature(type(self)).parameters
+        for name, value in options.items():
+            if value is None and "None" not in str(parameters[name].annotation):
+                raise TypeError(f"{self.operation}: {name} is None, a value is needed")
         kept = {name: plain(self.operation, name, value) for name, value in options.items()}
         self.__dict__["_options"] = kept
         self._check(json.dumps(self.describe()))
@@ -106,6 +111,11 @@ def _describe(value: Any) -> Any:
     return [_describe(item) for item in value] if isinstance(value, tuple) else value
 
 
+def _one_line(value: Any) -> str:
+    """What another library's object shows of itself, which may be long."""
+    return f"{' '.join(repr(value).split()):.80}"
+
+
 def _shown(value: Any) -> str:
     """As a user writes it: layers in a list, numbers in a tuple."""
     if isinstance(value, tuple) and all(isinstance(each, Described) for each in value):
@@ -142,7 +152,7 @@ class Family(Generic[_D]):
             )
         wanted = f"a name or a bpnet {self.word}" if self.by_name else f"a bpnet {self.word}"
         raise TypeError(
-            f"{operation}: {what} is {value!r} of type {type(value).__name__}, {wanted} is needed"
+            f"{operation}: {what} is {_one_line(value)} of type {type(value).__name__}, {wanted} is needed"
         )
 
     def named(self, operation: str, name: str, what: str = "") -> _D:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import decimal
 import numbers
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,7 +16,7 @@ _MOST_NAMES = 10
 
 def column_names(table: Any) -> list[Any] | None:
     """The names of a DataFrame's columns, of whatever library; None for what is no DataFrame."""
-    if isinstance(table, np.ndarray):
+    if isinstance(table, np.ndarray) or is_lazy(table):
         return None
     for attribute in ("column_names", "columns"):
         names = getattr(table, attribute, None)
@@ -36,8 +37,11 @@ def has_one_dtype(table: Any) -> bool:
 
 
 def text_names(table: Any) -> tuple[str, ...] | None:
-    """The names of a DataFrame's columns if all are strings; None for numbered columns and for arrays."""
+    """The names of a DataFrame's columns, or the labels of its row as a Series, if all are strings; None for numbers
+    and for arrays."""
     names = column_names(table)
+    if names is None and (labels := _index(table)) is not None:
+        names = list(labels)
     if names is None or not names or not all(isinstance(name, str) for name in names):
         return None
     return tuple(str(name) for name in names)
@@ -59,6 +63,28 @@ def check_names(operation: str, names: Sequence[str], known: Sequence[str]) -> N
     )
 
 
+def check_rows(operation: str, X: Any, y: Any, sample_weight: Any) -> None:
+    """Raise a ValueError where the index of y or sample_weight holds the labels of X's in another order.
+
+    Rows are taken in their order. Where both have an index (pandas) and it has other labels, one of them was
+    numbered anew, which is common and says nothing.
+    """
+    for name, rows in (("y", y), ("sample_weight", sample_weight)):
+        own, other = _index(X), _index(rows)
+        if own is None or other is None or len(own) != len(other) or own.equals(other):
+            continue
+        if Counter(own) == Counter(other):
+            raise ValueError(
+                f"{operation}: the rows of {name} are in another order than X's, by their index; give "
+                f"{name}.loc[X.index], or {name}.to_numpy() to take them as they stand"
+            )
+
+
+def _index(table: Any) -> Any:
+    index = getattr(table, "index", None)
+    return index if hasattr(index, "equals") else None
+
+
 def listed(names: Sequence[str]) -> str:
     """``'age', 'income', … (12 in all)``"""
     shown = ", ".join(map(repr, names[:_MOST_NAMES]))
@@ -67,6 +93,11 @@ def listed(names: Sequence[str]) -> str:
 
 def _columns(names: Sequence[str]) -> str:
     return f"column{'s' if len(names) > 1 else ''} {listed(names)}"
+
+
+def is_lazy(table: Any) -> bool:
+    """Whether the table is a plan of one, such as Polars' LazyFrame."""
+    return hasattr(table, "collect") and not hasattr(table, "__len__")
 
 
 def is_missing(value: Any) -> bool:

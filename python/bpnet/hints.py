@@ -65,10 +65,14 @@ _ELSEWHERE = {
         "kernelinitializer": "init",
         "learningrate": "lr",
         "lrate": "lr",
+        "globalclipnorm": "clip_norm",
+        "maxnorm": "clip_norm",
         "minlr": "min_factor",
         "nclasses": "num_classes",
         "poolsize": "kernel_size",
         "probability": "p",
+        "randomseed": "seed",
+        "randomstate": "seed",
         "rate": "p",
         "restorebestweights": "restore_best",
         "rho": "alpha",
@@ -82,6 +86,12 @@ _ELSEWHERE = {
         "reducelronplateau": "plateau",
     },
 }
+# What is not an option here, and where it is.
+_REMARKS = {
+    "activation": "an activation is a layer of its own, such as Tanh()",
+    "learningrate": "a rate is the optimizer's: optimizer=SGD(lr=0.1)",
+    "lr": "a rate is the optimizer's: optimizer=SGD(lr=0.1)",
+}
 _LOGITS = {
     "cross_entropy": "takes logits, so the network ends without a Softmax",
     "binary_cross_entropy_with_logits": "takes logits, so the network ends without a Sigmoid",
@@ -93,9 +103,16 @@ def _letters(name: str) -> str:
 
 
 def elsewhere(given: str, names: Iterable[str], family: str) -> str | None:
-    """The one of ``names`` that other libraries call ``given``."""
-    name = _ELSEWHERE.get(family, {}).get(_letters(given))
-    return name if name is not None and name in names else None
+    """The one of ``names`` that other libraries call ``given``, or write so."""
+    letters = _letters(given)
+    name = _ELSEWHERE.get(family, {}).get(letters)
+    alike = (each for each in names if _letters(each) == letters)
+    return name if name is not None and name in names else next(alike, None)
+
+
+def remark_on(given: str) -> str:
+    """Where to say what the option ``given``, which is not here, says; or nothing."""
+    return _REMARKS.get(_letters(given), "")
 
 
 def meant(given: str, names: Iterable[str], family: str = "") -> str | None:

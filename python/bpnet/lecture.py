@@ -87,6 +87,7 @@ def check_gradients(network: Network, X: Any, y: Any, loss: Loss | str | LossFun
     copy = Network._from_core(double)
     copy.load_state_dict({name: array.astype(np.float64) for name, array in network.state_dict().items()})
     loss = as_loss("check_gradients", loss)
+    network._check_columns("check_gradients", X)
     x = inputs("check_gradients", double, X)
     data = finite_dataset("check_gradients", double, x, y, loss)
     described, function = core_loss(loss)

@@ -40,7 +40,7 @@ class Loss(Described):
     _check = staticmethod(_core.check_loss)
 
     def __init_subclass__(cls) -> None:
-        cls.operation = cls.name
+        cls.operation = cls.name or cls.operation
 
     def describe(self) -> dict[str, Any]:
         """The loss as a run file stores it: its name and options."""
@@ -121,7 +121,7 @@ class BinaryCrossEntropyWithLogits(Loss):
 
     @by_position('outputs goes by name: BinaryCrossEntropyWithLogits(outputs="mean")')
     def __init__(self, *, outputs: str = "mean") -> None:
-        if outputs not in ("mean", "sum"):
+        if not isinstance(outputs, str) or outputs not in ("mean", "sum"):
             raise ValueError(f"{self.name}: outputs is {outputs!r}, 'mean' or 'sum' is needed")
         self._set(outputs=outputs)
 
@@ -255,6 +255,8 @@ def with_class_weight(
         return loss
     if not isinstance(loss, CrossEntropy):
         raise ValueError(f"{operation}: class_weight needs the loss cross_entropy, it is {loss.name}")
+    if hasattr(class_weight, "to_dict"):  # a Series of pandas, by its index
+        class_weight = class_weight.to_dict()
     if isinstance(class_weight, str):
         if class_weight != "balanced":
             raise ValueError(

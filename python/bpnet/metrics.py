@@ -10,6 +10,7 @@ import numpy as np
 
 from bpnet import checks
 from bpnet.losses import Loss
+from bpnet.scores import OF_NUMBERS, in_top
 
 __all__ = ["Function", "Metric", "NAMES", "as_metrics", "has_accuracy", "measure"]
 
@@ -28,43 +29,18 @@ def has_accuracy(loss: Loss) -> bool:
     return loss.name in ("cross_entropy", "binary_cross_entropy_with_logits")
 
 
-def _mae(y: np.ndarray, outputs: np.ndarray) -> float:
-    return float(abs(outputs - y).mean())
-
-
-def _mse(y: np.ndarray, outputs: np.ndarray) -> float:
-    return float(((outputs - y) ** 2).mean())
-
-
-def _rmse(y: np.ndarray, outputs: np.ndarray) -> float:
-    return float(np.sqrt(_mse(y, outputs)))
-
-
-def _r2(y: np.ndarray, outputs: np.ndarray) -> float:
-    """1 − Σ (y − x)² / Σ (y − ȳ)², the mean over the outputs; of a constant y 1 where every x is right, else 0."""
-    residual = ((y - outputs) ** 2).sum(axis=0)
-    total = ((y - y.mean(axis=0)) ** 2).sum(axis=0)
-    constant = (residual > 0).astype(np.float64)
-    ratio = np.divide(residual, total, out=constant, where=total > 0)
-    return float((1 - ratio).mean())
-
-
 def _top(k: int) -> Function:
-    """How often the class is among the k largest outputs, where an output as large as the class's own is behind it."""
+    """How often the class is among the k largest outputs."""
 
     def top(y: np.ndarray, outputs: np.ndarray) -> float:
         labels = y.astype(np.int64) if y.ndim == 1 else y.argmax(axis=1)
-        scores = outputs.reshape(len(outputs), -1)
-        own = scores[np.arange(len(scores)), labels]
-        return float(((scores > own[:, None]).sum(axis=1) < k).mean())
+        return float(in_top(outputs.reshape(len(outputs), -1), labels, k).mean())
 
     return top
 
 
-_OF_NUMBERS: dict[str, Function] = {"mae": _mae, "mse": _mse, "rmse": _rmse, "r2": _r2}
-
 #: The metrics that have a name; 5 stands for any number.
-NAMES = ("accuracy", "top5_accuracy", *_OF_NUMBERS)
+NAMES = ("accuracy", "top5_accuracy", *OF_NUMBERS)
 
 
 def as_metrics(
@@ -110,19 +86,21 @@ def measure(
     for name, function in metrics:
         value = np.asarray(function(y, predicted))
         if value.size != 1 or value.dtype.kind not in "fiub":
-            raise TypeError(f"{operation}: the metric {name!r} gave {value!r:.80}, a number is needed")
+            raise TypeError(
+                f"{operation}: the metric {name!r} gave an array of shape {value.shape} and dtype {value.dtype}, a number is needed"
+            )
         result[name] = float(value.reshape(()))
     return result
 
 
 def _named(operation: str, name: str, loss: Loss, outputs: int) -> Function:
-    if name in _OF_NUMBERS:
+    if name in OF_NUMBERS:
         if has_accuracy(loss):
             raise ValueError(
                 f"{operation}: {name} compares outputs with targets, and those of {loss.name} are logits and "
                 "classes; give a function f(y_true, y_pred)"
             )
-        return _in_float64(_OF_NUMBERS[name])
+        return _in_float64(OF_NUMBERS[name])
     top = re.fullmatch(r"top(\d+)_accuracy", name)
     if top is None and name != "accuracy":
         raise ValueError(

@@ -18,14 +18,21 @@ from bpnet.data.preprocessing import Preprocessing
 from bpnet.data.source import Source, open_source
 from bpnet.losses import CustomLoss, Loss, LossFunction, as_loss
 from bpnet.network import Network, load_network
+from bpnet.options import option
 from bpnet.provenance import listed, trained_on
-from bpnet.scores import class_scores, confusion_matrix, number_scores
+from bpnet.scores import class_scores, confusion_matrix, in_top, number_scores
 from bpnet.settings import kept_settings
 from bpnet.summary import summary_text
 from bpnet.training import Trainer
 from bpnet.training.progress import metrics_text
 
-__all__ = ["Model", "load_model"]
+__all__ = ["PARTS", "Model", "load_model"]
+
+#: Which rows :meth:`Model.evaluate` measures.
+PARTS = ("all", "validation")
+
+# So many categories or classes are listed before the others are counted.
+_MOST_NAMES = 30
 
 
 class Model:
@@ -67,24 +74,48 @@ class Model:
         """
         return kept_settings("the model", self.trainer.notes) if self.trainer else None
 
-    def predict(self, rows: Any) -> np.ndarray:
+    def predict(
+        self,
+        rows: Any,
+        *,
+        encoding: str | None = None,
+        delimiter: str | None = None,
+        decimal: str | None = None,
+        thousands: str | None = None,
+    ) -> np.ndarray:
         """The class of each row, (N,), or its value in the target's unit: (N,), or (N, outputs).
 
         A row with a missing value, where the model was trained with ``missing="drop"``, has None for a class and NaN
         for a number; so has a file in a folder of photographs that is none.
 
+        Args:
+            rows: of whatever form the class names.
+            encoding, delimiter: of a CSV (recognised).
+            decimal, thousands: how a table's numbers are written (as those of the training).
+
         Raises:
             ValueError: rows that the model cannot take, with the row and the column.
         """
-        outputs, kept = self._outputs(rows)
+        outputs, kept = self._outputs(rows, _reading(encoding, delimiter, decimal, thousands))
         p = self.preprocessing
         if p.classes:
             return _with_gaps(_labels(p.classes)[p.decide(outputs)], kept)
         values = p.values(outputs)
         return _with_gaps(values[:, 0] if values.shape[1] == 1 else values, kept)
 
-    def predict_proba(self, rows: Any) -> np.ndarray:
+    def predict_proba(
+        self,
+        rows: Any,
+        *,
+        encoding: str | None = None,
+        delimiter: str | None = None,
+        decimal: str | None = None,
+        thousands: str | None = None,
+    ) -> np.ndarray:
         """(N, classes), the probability of each class; NaN where :meth:`predict` gives None.
+
+        Args:
+            rows, encoding, delimiter, decimal, thousands: as :meth:`predict` takes them.
 
         Raises:
             ValueError: the model gives numbers, or was not trained with a cross-entropy.
@@ -96,7 +127,7 @@ class Model:
             raise ValueError(
                 "predict: the model was not trained with a cross-entropy and gives no probabilities"
             )
-        outputs, kept = self._outputs(rows)
+        outputs, kept = self._outputs(rows, _reading(encoding, delimiter, decimal, thousands))
         return _with_gaps(outputs if p.image is not None else p.probabilities(outputs), kept)
 
     def evaluate(
@@ -108,6 +139,10 @@ class Model:
         labels: str | os.PathLike[str] | None = None,
         loss: Loss | str | None = None,
         part: str = "all",
+        encoding: str | None = None,
+        delimiter: str | None = None,
+        decimal: str | None = None,
+        thousands: str | None = None,
     ) -> dict[str, Any]:
         """How good the answers are on rows whose right answers are known.
 
@@ -118,14 +153,20 @@ class Model:
             target: the column of the right answers, where it is not named as in training.
             labels: the file of an IDX file's labels.
             loss: in place of the run's.
-            part: ``"validation"`` measures what the training held out.
+            part: ``"validation"`` measures what the training held out, of the same data; ``"all"`` all rows.
+            encoding, delimiter, decimal, thousands: as :meth:`predict` takes them.
 
         Returns:
             ``loss`` and ``count``; of classes ``accuracy``, ``recall`` and ``precision`` by class and the
             ``confusion`` matrix, whose rows are the right classes (and ``top5`` of photographs); of numbers
             ``rmse``, ``mae`` and ``r2`` in the target's unit.
         """
+        reading = _reading(encoding, delimiter, decimal, thousands)
+        if part not in PARTS:
+            raise ValueError(f"evaluate: part is {part!r}, one of {', '.join(PARTS)} is needed")
         if self.preprocessing.image is not None:
+            given = {"y": y, "target": target, "labels": labels, "loss": loss, **reading}
+            _refuse("evaluate", {**given, "part": None if part == PARTS[0] else part})
             return self._evaluate_photographs(rows)
         chosen = self.loss if loss is None else as_loss("evaluate", loss)
         if chosen is None:
@@ -133,9 +174,9 @@ class Model:
         if y is not None and isinstance(rows, (str, os.PathLike)):
             raise ValueError("evaluate: y goes with rows in memory; a file holds its own answers")
         _check_rows("evaluate", rows)
-        source = open_source(rows if y is None else (rows, y), labels)
+        source = open_source(rows if y is None else (rows, y), labels, **reading)
         X, encoded = examples(
-            self._named(source),
+            self._named("evaluate", source),
             self.preprocessing,
             chosen.name,
             target=target,
@@ -165,8 +206,7 @@ class Model:
         p = self.preprocessing
         lines = []
         for column in p.columns:
-            kind = f"one of {', '.join(column['categories'])}" if column["categories"] else "a number"
-            lines.append(f"column {column['name']}: {kind}")
+            lines.append(f"column {column['name']}: {_column_text(column)}")
         if not p.columns and p.scale:
             lines.append("input: standardised" if len(p.scale) > 1 else f"input: divided by {p.scale[0]:g}")
         if p.image is not None:
@@ -177,7 +217,7 @@ class Model:
         if p.target:
             lines.append(f"target: {p.target}")
         if p.classes:
-            lines.append(f"classes: {', '.join(p.classes)}")
+            lines.append(f"classes: {listed(p.classes, _MOST_NAMES)}")
         return lines
 
     def run_lines(self) -> list[str]:
@@ -212,7 +252,9 @@ class Model:
             path = os.path.join(folder, "model")
             self.save(path)
             with open(path, "rb") as file:
-                return {"file": file.read(), "backend": self.network.backend}
+                contents = file.read()
+        own_loss = self.loss if isinstance(self.loss, CustomLoss) else None  # which no file holds
+        return {"file": contents, "backend": self.network.backend, "loss": own_loss}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         here = state["backend"] in _core.backends()  # the other machine's may be missing
@@ -220,21 +262,22 @@ class Model:
             path = os.path.join(folder, "model")
             with open(path, "wb") as file:
                 file.write(state["file"])
-            loaded = load_model(path, state["backend"] if here else None)
+            loaded = load_model(path, state["backend"] if here else None, loss=state["loss"])
         vars(self).update(vars(loaded))
 
-    def _outputs(self, rows: Any) -> tuple[np.ndarray, np.ndarray]:
+    def _outputs(self, rows: Any, reading: Mapping[str, str | None]) -> tuple[np.ndarray, np.ndarray]:
         """The raw outputs of the rows that have an answer (probabilities, of photographs), and which these are."""
         if self.preprocessing.image is not None:
+            _refuse("predict", reading)
             return self._photograph_outputs(rows)
         _check_rows("predict", rows)
-        source = self._named(open_source(rows, need_y=False))
+        source = self._named("predict", open_source(rows, need_y=False, **reading))
         X, kept = features(source, self.preprocessing, self.network.dtype.name)
         if len(X) == 0:
             return np.empty((0, *self.network.output_shape), self.network.dtype), kept
         return self.network.predict(X), kept
 
-    def _named(self, source: Source) -> Source:
+    def _named(self, operation: str, source: Source) -> Source:
         """Rows of an array under the names of the model's columns, where all of these are numbers."""
         columns = self.preprocessing.columns
         if source.table is not None or not columns or source.X is None:
@@ -242,12 +285,12 @@ class Model:
         names = [column["name"] for column in columns]
         if any(column["categories"] for column in columns):
             raise ValueError(
-                f"predict: the model was trained on the columns {', '.join(names)}, of which some are categories; an "
+                f"{operation}: the model was trained on the columns {', '.join(names)}, of which some are categories; an "
                 "array does not say which is which: give a DataFrame, a list of dicts or a dict of columns"
             )
         if source.X.shape[1] != len(names):
             raise ValueError(
-                f"predict: the array has {source.X.shape[1]} columns, the model has {len(names)}: {', '.join(names)}"
+                f"{operation}: the array has {source.X.shape[1]} columns, the model has {len(names)}: {', '.join(names)}"
             )
         table = dict(zip(names, source.X.T))
         return open_source(table if source.y is None else (table, source.y))
@@ -257,6 +300,8 @@ class Model:
         folder = one and os.path.isdir(rows)
         if folder:
             paths = [os.path.join(rows, name) for name in files_below(os.fspath(rows))]
+            if not paths:
+                raise ValueError(f"predict: there is no file in the folder {os.fspath(rows)}")
         else:
             paths = [os.fspath(rows)] if one else _paths(rows)
         answers = list(photographs.probabilities(self.network, paths))
@@ -281,7 +326,7 @@ class Model:
                 own = p[np.arange(len(p)), right]
                 confusion += confusion_matrix(right, p.argmax(axis=1), len(classes))
                 loss -= float(np.log(np.maximum(own, 1e-300)).sum())
-                five += int(((p > own[:, None]).sum(axis=1) < 5).sum())
+                five += int(in_top(p, right, 5).sum())
         count = int(confusion.sum())
         metrics = {"loss": loss / count, "count": count, "top5": five / count}
         return metrics | class_scores(confusion, _labels(classes).tolist())
@@ -311,6 +356,39 @@ def load_model(
         raise _core.FileFormatError(f"load: {error}") from None
 
 
+def _column_text(column: Mapping[str, Any]) -> str:
+    """``a number, decimal mark ','``, ``one of blue, green, red; a missing value is red``."""
+    categories = column["categories"]
+    text = f"one of {listed(categories, _MOST_NAMES)}" if categories else "a number"
+    if column["decimal"] != ".":
+        text += f", decimal mark {column['decimal']!r}"
+    if column["thousands"]:
+        text += f", thousands separator {column['thousands']!r}"
+    if column["unknown"] == "ignore":
+        text += "; another is none of them"
+    meanings = {
+        "fill": f"is {column['fill']}" if categories else f"is {column['fill'] or 0:g}",
+        "drop": "leaves its row without an answer",
+        "category": "is one of its own",
+    }
+    missing = meanings.get(column["missing"])
+    return f"{text}; a missing value {missing}" if missing else text
+
+
+def _reading(
+    encoding: str | None, delimiter: str | None, decimal: str | None, thousands: str | None
+) -> dict[str, Any]:
+    """How a table is read, as open_source takes it."""
+    return {"encoding": encoding, "delimiter": delimiter, "decimal": decimal, "thousands": thousands}
+
+
+def _refuse(operation: str, given: Mapping[str, Any]) -> None:
+    """What is given to a model of photographs and can have no effect."""
+    for name, value in given.items():
+        if value is not None:
+            raise ValueError(f"{operation}: {option(name)} has no effect, the model is one of photographs")
+
+
 def _check_rows(operation: str, rows: Any) -> None:
     """A row by itself is refused: it may be taken for a column."""
     if isinstance(rows, Mapping):
@@ -324,7 +402,7 @@ def _check_rows(operation: str, rows: Any) -> None:
 
 
 def _paths(rows: Any) -> list[str]:
-    if isinstance(rows, Iterable):
+    if isinstance(rows, Iterable) and not isinstance(rows, Mapping) and not hasattr(rows, "columns"):
         listed_rows = list(rows)
         if all(isinstance(each, (str, os.PathLike)) for each in listed_rows):
             return [os.fspath(each) for each in listed_rows]

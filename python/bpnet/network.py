@@ -20,6 +20,7 @@ from bpnet._bridge import (
     inputs,
     to_json,
 )
+from bpnet.arguments import by_position
 from bpnet.evaluation import evaluate, in_pieces, outputs, rows_at_once
 from bpnet.exclusive import Claim
 from bpnet.layers import Layer
@@ -73,6 +74,9 @@ class Network:
         DeviceError: a device or backend that is not here.
     """
 
+    operation = "network"
+
+    @by_position("such as Network((784,), [Linear(128), Tanh(), Linear(10)])")
     def __init__(
         self,
         input_shape: int | Sequence[int],
@@ -196,14 +200,22 @@ class Network:
             preprocessing = (preprocessing or {}) | {_NAMES_KEY: list(names)}
         self._core.preprocessing = to_json(preprocessing)
 
-    def _check_columns(self, operation: str, X: Any) -> list[Any] | None:
-        """The names of X's columns if it is a DataFrame; a ValueError unless they are those of the fit."""
+    def _check_columns(self, operation: str, X: Any, known: Sequence[str] | None = None) -> list[Any] | None:
+        """The names of X's columns if it is a DataFrame; a ValueError unless they are those of the fit, or ``known``
+        where that is the first."""
         if type(X) is np.ndarray:
             return None
         names = frames.text_names(X)
-        if names is not None and (known := self.input_names) is not None:
+        known = self.input_names or known
+        if names is not None and known is not None:
             frames.check_names(operation, names, known)
         return frames.column_names(X)
+
+    def _keep_columns(self, X: Any) -> None:
+        """Remember the names of X's columns if it is a DataFrame that has some: the network learned from it."""
+        names = None if type(X) is np.ndarray else frames.text_names(X)
+        if names is not None and names != self.input_names:
+            self.input_names = names
 
     def __repr__(self) -> str:
         types = types_text(self.description["layers"])
@@ -368,11 +380,7 @@ class Network:
             ValueError: data that does not fit, or no loss for a network that was not fitted.
             NumericError: NaN or infinity in X or y, with its row.
         """
-        if loss is None:
-            if self._trainer is None:
-                raise ValueError("evaluate: the network has not been fitted here; give the loss")
-            loss = self._trainer.loss
-        loss = as_loss("evaluate", loss)
+        loss = self._loss_or_fitted("evaluate", loss)
         chosen = as_metrics("evaluate", metrics, loss, int(np.prod(self.output_shape)))
         self._check_columns("evaluate", X)
         data = finite_dataset("evaluate", self._core, X, y, loss, sample_weight)
@@ -382,12 +390,21 @@ class Network:
             result |= measure("evaluate", chosen, arrays.answers("evaluate", y), predicted)
         return result
 
+    def _loss_or_fitted(self, operation: str, loss: Loss | str | LossFunction | None) -> Loss:
+        if loss is not None:
+            return as_loss(operation, loss)
+        if self._trainer is None:
+            raise ValueError(f"{operation}: the network has not been fitted here; give the loss")
+        return self._trainer.loss
+
     def trace(self, x: Any, y: Any, loss: Loss | str | LossFunction = "half_squared_error") -> Trace:
         """Every s, x, δ and gradient of the lecture's derivation for one sample; see bpnet.Trace."""
+        self._check_columns("trace", x)
         return trace_sample(self._core, x, y, loss)
 
     # Training.
 
+    @by_position("the others by name: fit(X, y, epochs=10, batch_size=64)")
     def fit(
         self,
         X: Any,

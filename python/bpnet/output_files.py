@@ -14,6 +14,9 @@ from bpnet.console import ESCAPED
 
 Path = str | os.PathLike[str]
 
+# A file of a model says so within its first bytes.
+_HEAD = 4096
+
 _KINDS = (
     (stat.S_ISDIR, "a folder, a file's name is needed"),
     (stat.S_ISFIFO, "a FIFO, only a plain file is replaced"),
@@ -23,29 +26,40 @@ _KINDS = (
 )
 
 
-def check_outputs(outputs: Mapping[str, Path | None], inputs: Mapping[str, Path | None]) -> None:
+def check_outputs(
+    outputs: Mapping[str, Path | None], inputs: Mapping[str, Path | None], model: str = ""
+) -> None:
     """Raise a ValueError unless each output can be written without loss.
 
     That is: its folder is there and can be written to; what is there under its name is a plain file, or a link to
-    one or to nothing; and it is none of the inputs, no file in a folder that is an input, and no other output,
-    under whatever name.
+    one or to nothing; and it is none of the inputs, no file in a folder that is an input, no other output, under
+    whatever name, and no model unless it is the option ``model`` that writes it.
 
     Args:
         outputs: paths by the option that gave them, for the messages; None is left out.
         inputs: the same; a name that is no file is left out.
+        model: the option of a file that a model is written to.
     """
     written: dict[str, str] = {}
     for option, path in outputs.items():
         if path is None:
             continue
         name = _plain_file(option, path)
-        for other, source in inputs.items():
-            if source is not None:
-                _check_input(option, path, name, other, os.fspath(source))
+        check_not_read(option, path, inputs)
         for other, earlier in written.items():
             if _same(name, earlier):
                 raise ValueError(f"{option} {path}: {other} writes this file too; give two names")
+        if option != model and holds_model(name):
+            raise ValueError(f"{option} {path}: this file holds a model; give another name, or remove it")
         written[option] = name
+
+
+def check_not_read(option: str, path: Path, inputs: Mapping[str, Path | None]) -> None:
+    """Raise a ValueError if the path is one of the inputs, or a file in a folder that is one."""
+    name = os.path.realpath(_name(option, path))
+    for other, source in inputs.items():
+        if source is not None:
+            _check_input(option, path, name, other, os.fspath(source))
 
 
 def check_folder(option: str, path: Path) -> None:
@@ -60,12 +74,12 @@ def check_folder(option: str, path: Path) -> None:
 
 
 def holds_model(path: Path) -> bool:
-    """Whether there is a file of ``network.save``, ``trainer.save`` or ``model.save``."""
-    try:
-        _core.inspect(checks.path("load", path))
-    except (OSError, _core.FileFormatError):
+    """Whether this is a file of ``network.save``, ``trainer.save`` or ``model.save``, by how it begins."""
+    if not os.path.isfile(path):
         return False
-    return True
+    with open(path, "rb") as file:
+        head = file.read(_HEAD)
+    return b'{"__metadata__"' in head and b'"bpnet.network"' in head
 
 
 @contextmanager
@@ -146,7 +160,7 @@ def _check_input(option: str, path: Path, name: str, other: str, source: str) ->
     within = os.path.isdir(source) and _is_below(name, os.path.realpath(source))
     if within and os.path.exists(name) and not holds_model(name):
         raise ValueError(
-            f"{shown}: this file is in {other}, the folder {source}, which is read; give another name"
+            f"{shown}: this file is below {source}, {other}, which is read; give another name to write to"
         )
 
 

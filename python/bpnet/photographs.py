@@ -14,6 +14,7 @@ from bpnet.data.images.batches import ImageBatches, ImageSource
 from bpnet.data.images.decode import BadImage, decode
 from bpnet.network import Network
 from bpnet.progress_bar import new_bar
+from bpnet.scores import in_top
 
 # Photographs that are looked at together: few, so that Ctrl-C is handled soon.
 _TEN_VIEW_BATCH = 8
@@ -150,9 +151,8 @@ def ten_view_test(
     with closing(ten_view_answers(network, source, augmenter, labels, verbose)) as batches:
         for mean, own_class in batches:
             own = mean[np.arange(len(mean)), own_class]
-            better = (mean > own[:, None]).sum(axis=1)
             loss -= float(np.log(np.maximum(own, 1e-300)).sum())
-            first += int((better < 1).sum())
-            five += int((better < 5).sum())
+            first += int(in_top(mean, own_class, 1).sum())
+            five += int(in_top(mean, own_class, 5).sum())
             count += len(mean)
     return {"top1": first / count, "top5": five / count, "loss": loss / count, "count": count}

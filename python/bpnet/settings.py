@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from bpnet import _core, checks, optimizers
+from bpnet.described import Described, example
+from bpnet.hints import did_you_mean
 from bpnet.layers import elementwise
 from bpnet.options import option
 
@@ -50,10 +52,15 @@ def _names(name: str, value: Any) -> list[str]:
     return [_string(f"a name of {name}", each) for each in value]
 
 
-def _one_of(*words: str) -> Check:
+def _one_of(*words: str, family: str = "") -> Check:
+    """The check of a word; the family's name says what other libraries' names mean."""
+
     def check(name: str, value: Any) -> str:
+        if isinstance(value, type) and issubclass(value, Described):
+            raise TypeError(f"train: {name} is the class {value.__name__}, give an object: {example(value)}")
         if value not in words:
-            raise ValueError(f"train: {name} is {value!r}, one of {', '.join(words)} is needed")
+            hint = did_you_mean(value, words, family) if isinstance(value, str) else ""
+            raise ValueError(f"train: {name} is {value!r}, one of {', '.join(words)} is needed{hint}")
         return value
 
     return check
@@ -122,13 +129,13 @@ SETTINGS: dict[str, Setting] = {
     "unknown": Setting("error", _one_of(*UNKNOWN)),
     "standardise": Setting(True, _switch),
     "layers": Setting([64, 64], _widths),
-    "activation": Setting("tanh", _one_of(*ACTIVATIONS)),
+    "activation": Setting("tanh", _one_of(*ACTIVATIONS, family="activation")),
     "dropout": Setting(0.0, _fraction),
-    "loss": Setting(None, _optional(_one_of(*_core.loss_names()))),
+    "loss": Setting(None, _optional(_one_of(*_core.loss_names(), family="loss"))),
     "label_smoothing": Setting(0.0, _fraction),
     "huber_delta": Setting(1.0, _number),
     "class_weight": Setting(None, _optional(_class_weight)),
-    "optimizer": Setting("adam", _described(_one_of(*OPTIMIZERS))),
+    "optimizer": Setting("adam", _described(_one_of(*OPTIMIZERS, family="optimizer"))),
     "lr": Setting(None, _optional(_number)),
     "momentum": Setting(None, _optional(_number)),
     "weight_decay": Setting(None, _optional(_number)),

@@ -203,6 +203,46 @@ HABITS: dict[str, tuple[Callable[[], Any], str]] = {
         lambda: bp.Network(3, [bp.Linear]),
         "network: layer 0 is the class Linear, give an object: Linear(out_features)",
     ),
+    "clipnorm": (
+        lambda: bp.SGD(0.1, clipnorm=1.0),
+        "sgd: there is no option 'clipnorm', there are lr, momentum, …; did you mean 'clip_norm'?",
+    ),
+    "an activation of a layer": (
+        lambda: bp.Linear(3, activation="relu"),
+        "linear: there is no option 'activation', …; an activation is a layer of its own, such as Tanh()",
+    ),
+    "layers alone": (
+        lambda: bp.Network([bp.Linear(3)]),  # type: ignore[call-arg]
+        "network: layers is missing, such as Network((784,), [Linear(128), Tanh(), Linear(10)])",
+    ),
+    "random_state": (
+        lambda: bp.Network(3, [bp.Linear(3)], random_state=0),  # type: ignore[call-arg]
+        "network: there is no option 'random_state', …; did you mean 'seed'?",
+    ),
+    "Keras's fit": (
+        lambda: bp.Network(3, [bp.Linear(2)]).fit([[1, 2, 3]], [0], 32, 10),  # type: ignore[call-arg, arg-type]
+        "fit: takes X and y by position, the others by name: fit(X, y, epochs=10, batch_size=64)",
+    ),
+    "batchsize": (
+        lambda: bp.Network(3, [bp.Linear(2)]).fit([[1, 2, 3]], [0], batchsize=32),  # type: ignore[call-arg]
+        "fit: there is no option 'batchsize', …; did you mean 'batch_size'?",
+    ),
+    "a rate for fit": (
+        lambda: bp.Network(3, [bp.Linear(2)]).fit([[1, 2, 3]], [0], lr=0.1),  # type: ignore[call-arg]
+        "fit: there is no option 'lr', …; a rate is the optimizer's: optimizer=SGD(lr=0.1)",
+    ),
+    "a trainer's options": (
+        lambda: bp.Trainer(bp.Network(3, [bp.Linear(2)]), "mse", "sgd", epochs=3),  # type: ignore[call-arg]
+        "trainer: there is no option 'epochs', …; fit takes those of the training: "
+        "Trainer(network, 'mse', SGD(lr=0.1)).fit(X, y, epochs=10)",
+    ),
+    "a trainer's fit": (
+        lambda: bp.Trainer(bp.Network(3, [bp.Linear(2)]), "mse", "sgd").fit(
+            [[1, 2, 3]], [0], optimizer="sgd"
+        ),
+        "fit: there is no option 'optimizer', …; the loss and the optimizer are the trainer's: "
+        "trainer.fit(X, y, epochs=10)",
+    ),
     "an activation": (
         lambda: bp.backprop([[0.0]], [0.0], activation="swish"),
         "backprop: activation 'swish' is not one of tanh, relu, leaky_relu, sigmoid, softplus, gelu, silu; "
@@ -289,3 +329,15 @@ def test_a_misspelt_backend_in_load(tmp_path: Any):
     bp.Network(3, [bp.Tanh()]).save(tmp_path / "net")
     with pytest.raises(bp.DeviceError, match=r"; did you mean 'reference'\?"):
         bp.load(tmp_path / "net", backend="Reference")
+
+
+def test_another_librarys_object_is_shown_in_one_line():
+    class Foreign:
+        def __repr__(self) -> str:
+            return "SGD (\n    lr: 0.1\n" + "    more: 0\n" * 40 + ")"
+
+    with pytest.raises(TypeError) as caught:
+        bp.Trainer(bp.Network(3, [bp.Linear(2)]), "mse", Foreign())  # type: ignore[arg-type]
+    text = str(caught.value)
+    assert text.startswith("trainer: optimizer is SGD ( lr: 0.1 more: 0 ") and "\n" not in text
+    assert text.endswith(" of type Foreign, a name or a bpnet optimizer is needed") and len(text) < 200

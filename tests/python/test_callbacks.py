@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -357,3 +359,103 @@ def test_early_stopping_begins_anew_with_another_trainer():
         first = alone.fit(x, y, optimizer=bp.SGD(0.01), epochs=6, callbacks=[fresh], verbose=0)
         assert again["loss"] == first["loss"]
         assert stopping.best_epoch == fresh.best_epoch
+
+
+def validated(stopping: list[bp.Callback], epochs: int = 8, net: bp.Network | None = None) -> bp.Network:
+    """Trained so fast that the losses go up and down."""
+    rng = np.random.default_rng(1)
+    x, y = rng.normal(size=(80, 4)), rng.integers(0, 3, 80)
+    net = net or bp.Network(4, [bp.Linear(8), bp.Tanh(), bp.Linear(3)], seed=2)
+    fast = bp.SGD(1.5, momentum=0.9)
+    net.fit(
+        x[:40],
+        y[:40],
+        optimizer=fast,
+        epochs=epochs,
+        validation_data=(x[40:], y[40:]),
+        callbacks=stopping,
+        verbose=0,
+    )
+    return net
+
+
+def test_one_callback_alone_can_restore_its_best_epoch():
+    one, two = bp.EarlyStopping("val_loss", patience=99), bp.EarlyStopping("val_accuracy", patience=99)
+    with pytest.raises(
+        ValueError, match="^fit: two EarlyStopping restore .*; give restore_best=False to the others"
+    ):
+        validated([one, two])
+    watching = bp.EarlyStopping("loss", patience=99, restore_best=False)
+    net = validated([one, watching])
+    assert one.best_epoch != watching.best_epoch
+    assert net.trainer is not None and net.trainer.epochs == net.trainer.history.best_epoch == one.best_epoch
+
+
+def test_early_stopping_begins_anew_where_another_has_kept_its_best_epoch():
+    first, second = bp.EarlyStopping("val_loss", patience=99), bp.EarlyStopping("loss", patience=99)
+    net = validated([first])
+    validated([second], net=net)
+    first._best = -1.0  # none is better
+    kept = validated([first], net=net)
+    assert kept.trainer is not None
+    assert kept.trainer.history.best_epoch == first.best_epoch == kept.trainer.epochs
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda each: pickle.loads(pickle.dumps(each))])
+def test_a_used_callback_is_copied_and_pickled(copied: Any):
+    stopping = bp.EarlyStopping(patience=99)
+    validated([stopping])
+    again = copied(stopping)
+    assert again.best_epoch == stopping.best_epoch and again.patience == 99
+
+
+def test_a_callback_that_watches_the_validation_is_refused_without_it_before_the_training(tmp_path: Path):
+    best = bp.Checkpoint(tmp_path / "run", save_best_only=True)
+    for callback in (bp.EarlyStopping(), best):
+        diary = Diary()
+        with pytest.raises(ValueError, match="there is no metric 'val_loss'.*; give validation_data"):
+            small().fit(SMALL_X, SMALL_Y, loss="mse", callbacks=[diary, callback], verbose=0)
+        assert not any("epoch" in line for line in diary.lines)
+    small().fit(SMALL_X, SMALL_Y, loss="mse", callbacks=[bp.Checkpoint(tmp_path / "run")], verbose=0)
+
+
+WRONG_OPTIONS: dict[str, tuple[Any, str]] = {
+    "min_delta": (
+        lambda: bp.EarlyStopping(min_delta=-0.1),
+        "early stopping: min_delta is -0.1, a number of at least",
+    ),
+    "NaN": (
+        lambda: bp.EarlyStopping(min_delta=float("nan")),
+        "early stopping: min_delta is nan, a number of at least",
+    ),
+    "restore_best": (
+        lambda: bp.EarlyStopping(restore_best="no"),
+        "early stopping: restore_best is 'no', True or F",
+    ),
+    "save_best_only": (
+        lambda: bp.Checkpoint("a", save_best_only=1),
+        "checkpoint: save_best_only is 1, True or Fal",
+    ),
+    "verbose": (
+        lambda: small().fit(SMALL_X, SMALL_Y, loss="mse", verbose="x"),
+        "fit: verbose is 'x', 0, 1 or 2 is needed",
+    ),
+    "shuffle": (
+        lambda: small().fit(SMALL_X, SMALL_Y, loss="mse", shuffle="no"),
+        "fit: shuffle is 'no', True or",
+    ),
+    "restart": (
+        lambda: small().fit(SMALL_X, SMALL_Y, loss="mse", restart="no"),
+        "fit: restart is 'no', True or",
+    ),
+    "path": (lambda: bp.Checkpoint(3), "checkpoint: the path is 3, a string or a path is needed"),
+    "load": (lambda: bp.load(None), "load: the path is None, a string or a path is needed"),
+}
+
+
+@pytest.mark.parametrize("what", WRONG_OPTIONS)
+def test_options_are_checked(what: str):
+    make, said = WRONG_OPTIONS[what]
+    with pytest.raises((TypeError, ValueError)) as caught:
+        make()
+    assert str(caught.value).startswith(said)

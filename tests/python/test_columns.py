@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from bpnet.data import Table
-from bpnet.data.columns import ColumnDecision, describe_columns, report_lines
+from bpnet.data.columns import ColumnDecision, describe_columns, describe_target, report_lines
 from bpnet.options import of_command_line
 
 ROWS = 40
@@ -83,6 +83,29 @@ def test_integers_beside_decimal_commas_may_have_them_too():
     assert tuple(decide({"a": ["1,5"], "x": ["1", "2"]})["x"].format) == (",", "")
 
 
+def target_of(columns: Mapping[str, Sequence[str]], **config: Any) -> ColumnDecision:
+    return describe_target(table(**columns), "y", {"target": "y", **config})
+
+
+def test_the_target_is_written_as_the_columns_beside_it():
+    for fields in (["1.234", "12.345"], ["20.377"]):
+        with of_command_line(), pytest.raises(ValueError, match="--decimal , and --thousands ."):
+            target_of({"a": ["1,5"], "y": fields})
+        refused({"y": ["1,5"], "x": fields}, f"'{fields[0]}'", "--decimal , and --thousands .", target="y")
+    assert tuple(target_of({"a": ["1,5"], "y": ["1", "2"]}).format) == (",", "")
+    assert tuple(target_of({"a": ["1,5"], "y": ["1.25"]}).format) == (".", "")
+    assert tuple(target_of({"a": ["1,234"], "y": ["1.234"]}).format) == (".", "")  # a may have either
+    assert tuple(decide({"y": ["1,5"], "x": ["1", "2"]}, target="y")["x"].format) == (",", "")
+
+
+@pytest.mark.parametrize("fields", [["1 234", "5"], ["1\u00a0234"], ["1'234"]])
+def test_thousands_that_are_not_recognised_are_asked_for(fields: list[str]):
+    mark = "'" if "'" in fields[0] else " "
+    refused({"x": fields}, "line 2", f"thousands separator {mark!r}", "say --thousands ")
+    assert tuple(decide({"x": fields}, thousands=mark)["x"].format) == (".", mark)
+    refused({"x": [f"{fields[0]},5"]}, "say --decimal , and --thousands ")
+
+
 def test_numbers_in_another_way_than_was_said():
     refused({"x": ["1.5", "2.5"]}, "'1.5'", "decimal mark '.'", "--decimal", decimal=",")
     refused({"x": ["1 234"]}, "'1 234'", numeric=["x"])
@@ -131,6 +154,15 @@ def test_what_is_no_number(field: str):
     refused({"x": [*OTHER[:-1], field]}, "line 41", repr(field))
 
 
+def test_codes_among_numbers_are_warned_of():
+    found = decide({"zip": ["01067", "80331", "10115"]})["zip"]
+    assert found.kind == "number"
+    assert found.warnings == [
+        "has '01067', which is a code rather than a number; categorical=['zip'] takes it as it is"
+    ]
+    assert decide({"x": ["0", "0.5", "-0.25", "00.5", "10"]})["x"].warnings == []
+
+
 def test_missing_words_are_no_strays():
     words = ["", "NA", "n/a", "NaN", "null", "None", "?", "-", "--", "."]
     found = decide({"x": [*OTHER[: ROWS - len(words)], *words]})["x"]
@@ -152,6 +184,9 @@ KINDS = [
     ("dates", ["2024-01-31 10:30:00", "2024-01-31T10:30:00Z"]),
     ("dates", ["31 Jan 2024", "March 5, 2023"]),
     ("dates", ["2024-01", "2023-12"]),
+    ("dates", ["Jan 2024", "March 2023"]),
+    ("dates", ["Jan-24", "Feb-24"]),
+    ("dates", ["31.1.", "1.12."]),
     ("times", ["10:30", "23:59:59"]),
     ("times", ["1:30 PM", "11:05 am"]),
 ]
@@ -178,6 +213,7 @@ def test_quantities_dates_and_the_like_are_refused_by_name(kind: str, fields: li
         ["True", "False"],
         ["a b c d e", "f g h i j"],
         ["may", "march on"],
+        ["Mark 1", "Mark 12"],
     ],
 )
 def test_names_are_categories(fields: list[str]):

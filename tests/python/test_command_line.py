@@ -205,7 +205,7 @@ def test_npz(tmp_path: Path, good: Callable[..., list[str]], form: str):
     assert float(re.fullmatch(r".*accuracy (\d+\.\d) %", line)[1]) > 90  # type: ignore[index]
     predicted = good("predict", tmp_path / "m", tmp_path / "d.npz")
     assert predicted[0] == "prediction"
-    wanted = {"text": ["ä", "b c", '"d,e"'], "booleans": ["0", "1"]}.get(form, ["0", "1", "2"])
+    wanted = {"text": ["ä", "b c", '"d,e"'], "booleans": ["False", "True"]}.get(form, ["0", "1", "2"])
     assert set(predicted[1:]) == set(wanted)
 
 
@@ -340,12 +340,25 @@ def test_plot(tmp_path: Path, data: Path, good: Callable[..., list[str]]):
     assert (tmp_path / "p.png").read_bytes()[:4] == b"\x89PNG"
 
 
+def test_a_file_of_decimal_commas_for_a_model_of_points(
+    tmp_path: Path, bpnet: Run, good: Callable[..., list[str]]
+):
+    for name, mark in (("points", "."), ("commas", ",")):
+        lines = ["x;kind", *(f"{row}.5;{'ab'[row > 20]}".replace(".", mark) for row in range(40))]
+        (tmp_path / f"{name}.csv").write_text("\n".join(lines))
+    points, commas, model = tmp_path / "points.csv", tmp_path / "commas.csv", tmp_path / "m"
+    good("train", points, "--target", "kind", "--epochs", 2, "--quiet", "--save", model)
+    assert bpnet("predict", model, commas)[2].rstrip().endswith("say --decimal ,")
+    for command in ("predict", "evaluate"):
+        assert good(command, model, commas, "--decimal", ",") == good(command, model, points)
+
+
 # Processes of their own.
 
 
-def process(*arguments: Any, **options: Any) -> subprocess.Popen[str]:
-    options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | options
-    return subprocess.Popen([sys.executable, "-m", "bpnet", *map(str, arguments)], text=True, **options)
+def process(*arguments: Any, **options: Any) -> subprocess.Popen[Any]:
+    options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True} | options
+    return subprocess.Popen([sys.executable, "-m", "bpnet", *map(str, arguments)], **options)
 
 
 def test_the_real_thing(tmp_path: Path, data: Path):

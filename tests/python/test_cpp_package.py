@@ -69,7 +69,7 @@ class Build:
     def consumers(self, folder: Path, *definitions: str) -> list[Path]:
         """Build the applications with bpnet where the definitions say; the finished programs."""
         self(CONSUMER, folder, *definitions)
-        names = ["consumer", "contracts", "model", "reducer"]
+        names = ["choices", "consumer", "contracts", "model", "reducer"]
         if "openmp" in LAYERS:  # an application with OpenMP of its own
             names.append("regions")
         return [program(folder, name) for name in names]

@@ -337,6 +337,10 @@ WRONG: dict[str, tuple[Callable[[], Any], str]] = {
     "no width": (lambda: bp.Linear(0), "linear: out_features is 0, an integer of at least 1 is needed"),
     "1 for a flag": (lambda: bp.Linear(3, bias=1), "linear: bias is 1, true or false is needed"),
     "an object": (lambda: bp.Linear(object()), "linear: out_features is <object"),
+    "None for a flag": (lambda: bp.Linear(3, bias=None), "linear: bias is None, a value is needed"),
+    "None for a width": (lambda: bp.Linear(None), "linear: out_features is None, a value is needed"),
+    "None for p": (lambda: bp.Dropout(None), "dropout: p is None, a value is needed"),
+    "None for a stride": (lambda: bp.Conv2d(4, 3, stride=None), "conv2d: stride is None, a value is needed"),
     "three sides": (
         lambda: bp.Conv2d(4, (3, 3, 3)),
         "conv2d: kernel_size is [3,3,3], an integer or (height, width)",
@@ -363,6 +367,11 @@ WRONG: dict[str, tuple[Callable[[], Any], str]] = {
         lambda: bp.LocalResponseNorm(5, groups=2, within_map=True),
         "local_response_norm: groups is 2 and within_map true",
     ),
+    "an empty Residual": (lambda: bp.Residual([]), "residual: no layers given, at least one is needed"),
+    "an array for a word": (
+        lambda: bp.BinaryCrossEntropyWithLogits(outputs=np.ones(2)),
+        "binary_cross_entropy_with_logits: outputs is array([1., 1.]), 'mean' or 'sum' is needed",
+    ),
     "merge": (lambda: bp.Parallel([[]], merge="mean"), "parallel: merge is \"mean\", one of 'sum', 'concat'"),
     "std": (lambda: bp.Normal(std=-1), "init: normal with std -1"),
     "low and high": (lambda: bp.Uniform(2, 1), "init: uniform from 2 to 1"),
@@ -371,6 +380,11 @@ WRONG: dict[str, tuple[Callable[[], Any], str]] = {
     "delta": (lambda: bp.Huber(delta=0), "huber: delta is 0"),
     "smoothing": (lambda: bp.CrossEntropy(label_smoothing=-1), "cross_entropy: label_smoothing is -1"),
     "class weight": (lambda: bp.CrossEntropy(class_weight=[1, -1]), "cross_entropy: class_weight holds -1"),
+    "class weight by class": (
+        lambda: bp.CrossEntropy(class_weight={1: 2.0, 0: 1.0}),
+        "cross_entropy: class_weight is {1: 2.0, 0: 1.0}, a list is needed",
+    ),
+    "a set of layers": (lambda: bp.Sequential({bp.Linear(3)}), "sequential: layers is {Linear(3)}, a list"),
     "lr": (lambda: bp.SGD(-0.1), "sgd: lr is -0.1"),
     "True for lr": (lambda: bp.SGD(True), "sgd: lr is True, a number is needed"),
     "1 for nesterov": (lambda: bp.SGD(0.1, 0.9, nesterov=1), "sgd: nesterov is 1, True or False is needed"),
@@ -390,6 +404,12 @@ def test_options_are_checked_when_it_is_made(case: str):
     with pytest.raises((TypeError, ValueError)) as caught:
         make()
     assert str(caught.value).startswith(text)
+
+
+def test_none_where_it_means_something():
+    assert bp.BatchNorm1d(momentum=None).momentum is None
+    assert bp.MaxPool2d(3, None) == bp.MaxPool2d(3) and bp.Linear(3, init=None) == bp.Linear(3)
+    assert bp.SGD(schedule=None, clip_norm=None) == bp.SGD()
 
 
 def test_pairs_that_mean_one_number():

@@ -195,7 +195,9 @@ OTHER_COLUMNS: dict[str, tuple[dict[str, np.ndarray], str]] = {
 
 
 @pytest.mark.parametrize("what", OTHER_COLUMNS)
-@pytest.mark.parametrize("call", ["fit", "evaluate", "predict", "forward", "step", "validation"])
+@pytest.mark.parametrize(
+    "call", ["fit", "evaluate", "predict", "forward", "step", "validation", "trace", "check_gradients"]
+)
 def test_other_columns_are_refused(call: str, what: str):
     columns, said = OTHER_COLUMNS[what]
     net, frame = network(), Frame(columns)
@@ -209,11 +211,74 @@ def test_other_columns_are_refused(call: str, what: str):
         "forward": lambda: net.forward(frame),
         "step": lambda: net.trainer.step(frame, LABELS),
         "validation": lambda: net.fit(X, LABELS, validation_data=(frame, LABELS), verbose=0),
+        "trace": lambda: net.trace(frame, [0, 1, 0]),
+        "check_gradients": lambda: bp.check_gradients(net, frame, LABELS, "cross_entropy"),
     }
     with pytest.raises(ValueError) as caught:
         calls[call]()
     check_message(caught.value, said, "the network was fitted on 'age', 'income', 'member'")
     assert bits(net) == before
+
+
+@libraries
+@pytest.mark.parametrize("where", ["validation", "a later batch", "validation of batches"])
+def test_the_frames_of_a_first_fit_have_the_same_columns(library: str, where: str):
+    make, net = LIBRARIES[library], network()
+    frame, other = make(COLUMNS), make({name: COLUMNS[name] for name in reversed(NAMES)})
+    before = bits(net)
+    data: dict[str, Any] = {
+        "validation": {"X": frame, "y": LABELS, "validation_data": (other, LABELS)},
+        "a later batch": {"X": [(frame, LABELS), (other, LABELS)]},
+        "validation of batches": {"X": [(frame, LABELS)], "validation_data": (other, LABELS)},
+    }
+    with pytest.raises(ValueError, match=r"^fit \(.*\): X has its columns in another order, '"):
+        net.fit(**data[where], verbose=0)
+    assert bits(net) == before
+
+
+def test_batches_and_steps_are_remembered_too():
+    net = network()
+    net.fit([(Frame(COLUMNS), LABELS)], verbose=0)
+    assert net.input_names == NAMES
+    net = network()
+    bp.Trainer(net, "cross_entropy", "sgd").step(Frame(COLUMNS), LABELS)
+    assert net.input_names == NAMES
+
+
+@pytest.mark.parametrize("what", ["y", "sample_weight"])
+def test_rows_in_another_order_are_refused(what: str):
+    """By the index of pandas: the same labels in another order are a mistake, other labels are none."""
+    frame, pd = pandas(COLUMNS), pytest.importorskip("pandas", reason="pandas is not installed")
+    rows = {"y": pd.Series(LABELS), "sample_weight": pd.Series(WEIGHTS)}
+    plain, indexed = network(), network()
+    plain.fit(X, LABELS, sample_weight=WEIGHTS, verbose=0)
+    mixed = rows | {what: rows[what].sample(frac=1, random_state=0)}
+    for call in (
+        lambda: indexed.fit(frame, **mixed, verbose=0),
+        lambda: indexed.evaluate(frame, **mixed, loss="cross_entropy"),
+        lambda: bp.Trainer(indexed, "cross_entropy", "sgd").step(frame, **mixed),
+    ):
+        with pytest.raises(ValueError, match=rf"the rows of {what} are in another order than X's, .*; give "):
+            call()
+    others = rows | {what: rows[what].set_axis(range(100, 140))}
+    indexed.fit(frame, **others, verbose=0)
+    assert bits(indexed) == bits(plain)
+
+
+def test_a_row_of_a_frame_is_traced_by_its_labels():
+    frame, net = pandas({name: values.astype(float) for name, values in COLUMNS.items()}), network()
+    net.fit(frame, LABELS, verbose=0)
+    assert net.trace(frame.iloc[3], [0, 1, 0]).e == net.trace(X[3], [0, 1, 0]).e
+    with pytest.raises(
+        ValueError, match="^trace: X has its columns in another order, 'member', 'income', 'age'; "
+    ):
+        net.trace(frame[list(reversed(NAMES))].iloc[3], [0, 1, 0])
+
+
+def test_a_lazy_frame_is_collected_by_its_owner():
+    frame = polars({name: values.astype(float) for name, values in COLUMNS.items()})
+    with pytest.raises(TypeError, match=r"^predict: X is a LazyFrame; give X\.collect\(\)$"):
+        network().predict(frame.lazy())
 
 
 def test_arrays_have_no_names():
@@ -426,6 +491,8 @@ def test_masked_arrays():
     said = r"{}: {} has masked entries, the first in row {}; fill them with {}\.filled\(value\) or leave"
     with pytest.raises(ValueError, match="^" + said.format("predict", "X", 4, "X")):
         net.predict(masked)
+    with pytest.raises(ValueError, match="^" + said.format("predict", "X", 4, "X")):
+        net.predict(list(masked))
     with pytest.raises(ValueError, match="^" + said.format("fit", "X", 4, "X")):
         net.fit(masked, LABELS, verbose=0)
     with pytest.raises(ValueError, match="^" + said.format("fit", "y", 9, "y")):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import decimal
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -238,12 +239,18 @@ def arrays_of(data: Any) -> Source:
 
 @pytest.mark.parametrize(
     "rows",
-    [np.ones((2, 3)), np.ones((2, 3), np.uint8), [[1, 2, 3], [4, 5, 6]], np.ones((2, 3)).astype(object)],
+    [np.ones((2, 3)), np.ones((2, 3), np.uint16), [[1, 2, 3], [4, 5, 6]], np.ones((2, 3)).astype(object)],
 )
 def test_arrays_of_numbers(rows: Any):
     source = arrays_of(rows)
     assert source.X is not None and source.X.shape == (2, 3) and source.X.dtype.kind in "fiu"
     assert len(source) == 2 and source.scale is None
+
+
+def test_bytes_are_divided_as_those_of_a_file_are(tmp_path: Path):
+    X = np.ones((2, 3), np.uint8)
+    np.savez(tmp_path / "d.npz", X=X, y=[0, 1])
+    assert arrays_of(X).scale == open_source(tmp_path / "d.npz").scale == 255
 
 
 def test_an_array_with_strings_is_a_table_of_numbered_columns():
@@ -309,6 +316,23 @@ def test_pairs_of_frames(library: Callable[[dict[str, Any]], Any]):
         assert source.y is not None and source.y.tolist() == ["u", "v", ""]
     flags = open_source((frame[["a"]], frame["flag"])).y
     assert flags is not None and flags.tolist() == ["True", "False", "True"], "as in a column of the table"
+
+
+def test_a_one_hot_frame_names_its_classes():
+    frames = (
+        pandas({"b": [True, False, False], "a": [False, True, True]}),
+        polars({"a": [0, 1, 1], "b": [1, 0, 0]}),
+    )
+    for y in frames:
+        found = open_source((np.ones((3, 2)), y)).y
+        assert found is not None and found.tolist() == ["b", "a", "a"]
+    with pytest.raises(ValueError, match=r"y has the columns b, a, .* y\.to_numpy\(\)"):
+        open_source((np.ones((3, 2)), pandas({"b": [1, 0, 1], "a": [0, 1, 1]})))
+
+
+def test_lazy_frames_are_collected_first():
+    with pytest.raises(ValueError, match=r"rows\.collect\(\)"):
+        open_source(pytest.importorskip("polars").LazyFrame({"a": [1]}))
 
 
 def test_pairs_that_do_not_fit():

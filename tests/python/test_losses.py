@@ -290,3 +290,25 @@ def test_class_weights_of_another_number_of_classes():
     loss = bp.CrossEntropy(class_weight=[1.0, 2.0])
     with pytest.raises(ValueError, match="cross_entropy: class_weight has 2 numbers.*4 outputs"):
         bp.Trainer(giving(LOGITS)[0], loss, "sgd")
+
+
+def test_class_weights_of_a_series_are_by_its_index():
+    pd = pytest.importorskip("pandas", reason="pandas is not installed")
+    x = np.zeros((4, 2))
+    by_class, series = (bp.Network(2, [bp.Linear(3)]) for _ in range(2))
+    by_class.fit(x, [0, 1, 1, 2], class_weight={0: 3.0, 1: 1.0, 2: 2.0}, verbose=0)
+    series.fit(x, [0, 1, 1, 2], class_weight=pd.Series({1: 1.0, 2: 2.0, 0: 3.0}), verbose=0)
+    assert series.trainer is not None and by_class.trainer is not None
+    assert series.trainer.loss == by_class.trainer.loss
+
+
+def test_cross_entropy_says_what_labels_and_outputs_it_needs():
+    x, y = np.zeros((4, 2)), np.array([0, 1, 1, 0])
+    with pytest.raises(
+        ValueError, match=r"^fit: y has shape \(4, 1\), .*; class indices have .*: y\.ravel\(\)$"
+    ):
+        bp.Network(2, [bp.Linear(2)]).fit(x, y[:, None], verbose=0)
+    with pytest.raises(
+        ValueError, match="^fit: cross_entropy needs an output per class, the network has 1; .*binary"
+    ):
+        bp.Network(2, [bp.Linear(1)]).fit(x, y, verbose=0)

@@ -253,6 +253,14 @@ def test_dropped_rows_of_the_command(tmp_path: Path, capsys: pytest.CaptureFixtu
         assert [row[0] for row in out[1:] if not any(row[1:])] == ["r2", "r5"]
 
 
+def test_the_answers_beside_a_kept_target_have_a_name_of_their_own(
+    place: Path, capsys: pytest.CaptureFixture[str]
+):
+    capsys.readouterr()
+    assert main(["predict", str(place / "kind"), str(place / "data.csv"), "--keep", "kind"]) == 0
+    assert capsys.readouterr().out.splitlines()[0] == "kind,prediction"
+
+
 # How good it is.
 
 
@@ -319,6 +327,29 @@ def test_the_held_out_rows(place: Path, rows: Rows):
     assert found["accuracy"] == pytest.approx(model.trainer.history["val_accuracy"][-1])
     with pytest.raises(ValueError, match="not the data"):
         model.evaluate({name: values[:50] for name, values in rows.items()}, part="validation")
+
+
+def test_there_are_two_parts(place: Path, rows: Rows):
+    with pytest.raises(ValueError, match="part is 'test', one of all, validation"):
+        bp.load_model(place / "kind").evaluate(rows, part="test")
+
+
+def test_rows_written_otherwise(place: Path, rows: Rows, tmp_path: Path):
+    """With decimal commas, semicolons and another encoding, which the options name."""
+    lines = (place / "data.csv").read_text(encoding="utf-8").replace(",", ";").replace(".", ",")
+    (tmp_path / "commas.csv").write_text(
+        lines.replace("mid-size; say", "mid-size, say"), encoding="utf-16-le"
+    )
+    model, price = bp.load_model(place / "kind"), bp.load_model(place / "price")
+    written = {"encoding": "utf-16-le", "delimiter": ";", "decimal": ","}
+    data = tmp_path / "commas.csv"
+    assert model.predict(data, **written).tolist() == model.predict(rows).tolist()
+    assert np.array_equal(model.predict_proba(data, **written), model.predict_proba(rows))
+    assert price.evaluate(data, **written) == price.evaluate(place / "data.csv")
+    with pytest.raises(ValueError, match="say decimal=','"):
+        model.predict(data, encoding="utf-16-le")
+    with pytest.raises(ValueError, match="decimal is for tables"):
+        bp.load_model(place / "numbers").predict(np.ones((2, 2)), decimal=",")
 
 
 # The model itself.

@@ -44,8 +44,10 @@ CLASSES: dict[str, tuple[Any, list[str]]] = {
     "integers": (LABELS, ["0", "1", "2", "3"]),
     "integers of a byte": (LABELS.astype(np.uint8) + 250, ["250", "251", "252", "253"]),
     "negative integers": (LABELS - 2, ["-2", "-1", "0", "1"]),
+    "integers that no double has": (LABELS + 2**53, [str(2**53 + k) for k in range(4)]),
+    "unsigned integers": (LABELS.astype(np.uint64) + 2**63, [str(2**63 + k) for k in range(4)]),
     "floats": (LABELS.astype(np.float32), ["0", "1", "2", "3"]),
-    "booleans": (LABELS > 1, ["0", "1"]),
+    "booleans": (LABELS > 1, ["False", "True"]),
     "strings": (np.array(["ä", "b", "c d", "e"])[LABELS], ["b", "c d", "e", "ä"]),
     "bytes": (np.array([b"cat", b"dog", b"cat", "é".encode()])[LABELS], ["cat", "dog", "é"]),
     "a column": (LABELS[:, None], ["0", "1", "2", "3"]),
@@ -72,7 +74,7 @@ def test_classes(tmp_path: Path, name: str, loss: str | None):
     texts = y.argmax(axis=1) if y.ndim == 2 and y.shape[1] > 1 else y.ravel()
     texts = [text.decode() if isinstance(text, bytes) else text for text in texts.tolist()]
     if not isinstance(texts[0], str):
-        texts = [str(int(text)) for text in texts]
+        texts = [str(text if y.dtype == bool else int(text)) for text in texts]
     assert [classes[label] for label in labels] == texts
 
 
@@ -182,7 +184,7 @@ def test_strings_that_are_no_classes(tmp_path: Path):
 def test_missing_targets(tmp_path: Path):
     y = X[:, 0].copy()
     y[[5, 9]] = np.nan
-    refused(tmp_path, {"X": X, "y": y}, "d.npz, row 5", "missing", "--missing drop")
+    refused(tmp_path, {"X": X, "y": y}, "d.npz, row 5", "missing", "or leave the row out")
     y[5] = np.inf
     refused(tmp_path, {"X": X, "y": y}, "d.npz, row 5", "inf")
 

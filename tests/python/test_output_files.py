@@ -124,11 +124,12 @@ def test_a_file_in_a_folder_that_is_read(tmp_path: Path):
     (tmp_path / "cat").mkdir()
     photograph = tmp_path / "cat" / "1.jpg"
     photograph.write_bytes(b"picture")
-    refused(photograph, "is in FOLDER, the folder", FOLDER=tmp_path)
+    refused(photograph, "FOLDER, which is read", FOLDER=tmp_path)
     accepted(tmp_path / "cat" / "new", FOLDER=tmp_path)
     bp.Network(2, [bp.Linear(1)]).save(tmp_path / "model")
     assert holds_model(tmp_path / "model") and not holds_model(photograph) and not holds_model(tmp_path)
-    accepted(tmp_path / "model", FOLDER=tmp_path)
+    check_outputs({"--save": tmp_path / "model"}, {"FOLDER": tmp_path}, model="--save")
+    refused(tmp_path / "model", "holds a model")
 
 
 @POSIX

@@ -202,6 +202,14 @@ def test_what_cannot_be_written_or_read(folder: Path, tmp_path: Path, monkeypatc
     assert sorted(os.listdir(tmp_path)) == ["photographs"]
 
 
+def test_a_photograph_is_not_packed_over(folder: Path):
+    photograph = folder / "red" / "000.jpg"
+    before = photograph.read_bytes()
+    with pytest.raises(ValueError, match="this file is below .*, the folder, which is read"):
+        pack_images(folder, photograph, SIZE, verbose=0)
+    assert photograph.read_bytes() == before
+
+
 def test_an_error_on_the_way_leaves_the_old_file(folder: Path, packed: Path):
     before = packed.read_bytes()
     (folder / "red" / "bad.jpg").write_bytes(b"no image")

@@ -381,6 +381,18 @@ def commas(fields: list[str]) -> list[str]:
 DECIMALS = [f"{row * 0.37:.2f}" for row in range(ROWS)]
 
 
+def test_a_class_that_says_that_there_is_no_value_may_be_asked_for(tmp_path: Path):
+    columns = {"x": numbers(), "y": ["none", "mild"] * (ROWS // 2)}
+    with pytest.raises(
+        ValueError, match=r"the target is missing; .*categorical=\['y'\] makes 'none' a class"
+    ):
+        prepared(tmp_path, columns, target="y")
+    assert prepared(tmp_path, columns, target="y", categorical=["y"]).preprocessing.classes == [
+        "mild",
+        "none",
+    ]
+
+
 def test_decimal_commas_give_what_points_give(tmp_path: Path):
     """A table, its target and new rows, written in both ways."""
     dots = prepared(tmp_path, {"x": DECIMALS, "n": numbers(), "kind": DECIMALS}, standardise=True)

@@ -148,7 +148,7 @@ def test_another_loss_optimizer_or_seed_begins_a_new_run_and_says_so(
     other = copy.deepcopy(net)
     history = net.fit(SMALL_X, SMALL_Y, **options | changed, epochs=2, verbose=2)
     lines = capsys.readouterr().out.splitlines()
-    assert re.fullmatch(f"fit: a new run on the weights as they are, for {said}.*", lines[0]), lines[0]
+    assert re.fullmatch(f"fit: a new run on the weights as they are: {said}.*", lines[0]), lines[0]
     assert len(lines) == 3 and history["epoch"] == [1, 2]
     other.fit(SMALL_X, SMALL_Y, **options | changed, epochs=2, verbose=2)
     assert bits(net) == bits(other), "as a network without a run"
@@ -404,6 +404,15 @@ def test_backward_goes_through_forward_only():
     net.fit(x, y, verbose=0)
     with pytest.raises(ValueError, match="backward"):
         net.backward(np.ones((8, 3)))
+
+
+@pytest.mark.parametrize("name", ["loss", "optimizer", "network"])
+def test_what_a_run_is_made_of_does_not_change(name: str):
+    """The core has its own, which another object here would not reach."""
+    trainer = bp.Trainer(small(), "mse", "sgd")
+    with pytest.raises(AttributeError, match=f"^trainer: {name} cannot be changed; make a new Trainer$"):
+        setattr(trainer, name, getattr(trainer, name))
+    assert trainer.loss == bp.MSE() and trainer.optimizer == bp.SGD()
 
 
 def test_an_optimizer_does_not_change():

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from bpnet.data import Table, names_from_csv, read_csv
+from bpnet.data.columns import describe_columns, describe_target
 from bpnet.options import of_command_line
 
 ROWS = [["1", "a"], ["2", "b"], ["3", "a"]]
@@ -65,12 +66,35 @@ def test_the_delimiter_is_found_outside_quotes(tmp_path: Path, name: str):
     assert table(tmp_path, text).header == header
 
 
+@pytest.mark.parametrize("delimiter", ["", ";;", '"', "\n"])
+def test_a_delimiter_is_one_character(tmp_path: Path, delimiter: str):
+    (tmp_path / "t.csv").write_text("a;b\n1;2\n")
+    with pytest.raises(ValueError, match=r"t\.csv: delimiter is .*one character is needed"):
+        read_csv(tmp_path / "t.csv", delimiter=delimiter)
+
+
 def test_a_delimiter_that_may_be_either_is_asked_for(tmp_path: Path):
     text = "a,b;c\n1,2;3\n"
     refused(tmp_path, text, "line 1", "','", "';'", "--delimiter")
     assert table(tmp_path, text, delimiter=",").header == ["a", "b;c"]
     assert table(tmp_path, text, delimiter=";").header == ["a,b", "c"]
     assert table(tmp_path, "a,b\tc\n1,2\t3\n", "t.tsv").header == ["a,b", "c"]
+
+
+def test_points_between_semicolons_may_stand_between_thousands(tmp_path: Path):
+    def format_of_x(text: str, target: str | None = None) -> tuple[str, str]:
+        found = describe_columns(table(tmp_path, text), {"target": target})
+        return next(tuple(each.format) for each in found if each.name == "x")
+
+    with pytest.raises(ValueError, match=r"line 3: column 'x' is '1.921', which may be 1.921 .* or 1921"):
+        format_of_x("x;y\n377;a\n1.921;b\n")
+    with pytest.raises(ValueError, match=r"line 3: column 'x' is '1.921', which may be"):
+        describe_target(table(tmp_path, "x;y\n377;a\n1.921;b\n"), "x", {})
+    assert format_of_x("x,y\n377,a\n1.921,b\n") == (".", "")
+    assert format_of_x("x;y\n0.377;a\n1.921;b\n") == (".", "")
+    assert format_of_x("x;y\n377;2.5\n1.921;3\n") == (".", "")
+    assert format_of_x("x;y\n377;2.5\n1.921;3\n", target="y") == (".", "")
+    assert format_of_x("x;y\n377;4\n21;5\n") == (".", "")
 
 
 def test_blanks_before_a_quote_are_skipped(tmp_path: Path):

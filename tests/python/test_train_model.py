@@ -185,8 +185,13 @@ WRONG: dict[str, tuple[dict[str, Any], type[Exception], str]] = {
     "unknown": ({"unknown": "skip"}, ValueError, "train: unknown is 'skip', one of error, ignore"),
     "task": ({"task": "ranking"}, ValueError, "train: task is 'ranking', one of classification, regression"),
     "loss": ({"loss": "hinge"}, ValueError, "train: loss is 'hinge', one of "),
+    "another's loss": ({"loss": "l2"}, ValueError, "is needed; did you mean 'mse'?"),
     "optimizer": ({"optimizer": "newton"}, ValueError, "train: optimizer is 'newton', one of sgd, "),
-    "optimizer's class": ({"optimizer": bp.SGD}, ValueError, "train: optimizer is <class"),
+    "optimizer's class": (
+        {"optimizer": bp.SGD},
+        TypeError,
+        "train: optimizer is the class SGD, give an object: SGD(",
+    ),
     "lr": ({"lr": "fast"}, TypeError, "train: lr is 'fast', a number is needed"),
     "schedule": ({"schedule": "lunar"}, ValueError, "train: schedule 'lunar' is not one of constant, "),
     "schedule's number": ({"schedule": "step:x"}, ValueError, "train: schedule 'step:x' is not one of"),
@@ -206,7 +211,8 @@ WRONG: dict[str, tuple[dict[str, Any], type[Exception], str]] = {
     ),
     "a loss that needs two": ({"loss": "binary_cross_entropy_with_logits"}, ValueError, "two classes"),
     "a column": ({"categorical": ["age"]}, ValueError, "'age'"),
-    "callbacks": ({"callbacks": [3]}, TypeError, "callback"),
+    "a callback": ({"callbacks": [3]}, TypeError, "fit: callback 3 is neither"),
+    "callbacks": ({"callbacks": print}, TypeError, "train: callbacks is <built-in function print>, a list"),
 }
 
 
@@ -237,6 +243,11 @@ USELESS: dict[str, tuple[dict[str, Any], str, str]] = {
     "categorical of arrays": ({"categorical": ["age"]}, "arrays", "is for tables"),
     "missing of arrays": ({"missing": "mean"}, "arrays", "is for tables"),
     "unknown of arrays": ({"unknown": "ignore"}, "arrays", "is for tables"),
+    "unknown without categories": (
+        {"drop": ["price", "colour"], "unknown": "ignore"},
+        "kinds",
+        "is for categories, and no column has any",
+    ),
     "decimal of arrays": ({"decimal": ","}, "arrays", "is for tables"),
     "thousands of arrays": ({"thousands": "."}, "arrays", "is for tables"),
     "encoding of arrays": ({"encoding": "latin-1"}, "arrays", "is for CSV files"),
@@ -370,14 +381,14 @@ def test_a_run_goes_on_as_it_was(tmp_path: Path, data: Path, bpnet: Run):  # noq
     bp.train_model(data, "kind", drop=["price"], save=path, **QUICK)
     for options, text in (
         ({"layers": (9,)}, "layers is (9,) but the run was begun with [8]"),
-        ({"lr": 0.5}, "lr is 0.5 but the run was begun with None"),
+        ({"lr": 0.5}, "lr is 0.5 but the run was begun without it"),
         ({"optimizer": bp.SGD(0.1)}, "optimizer is SGD(lr=0.1) but the run was begun with adam"),
         ({"missing": "mean"}, "missing is mean but the run was begun with error"),
     ):
         with pytest.raises(ValueError, match=re.escape(text)):
             bp.train_model(data, resume=path, verbose=0, **{"epochs": 4, **options})
     status, _, err = bpnet("train", data, "--resume", path, "--weight-decay", "0.5", "--epochs", 4)
-    assert status == 2 and "--weight-decay is 0.5 but the run was begun with None" in err
+    assert status == 2 and "--weight-decay is 0.5 but the run was begun without it" in err
     with pytest.raises(ValueError, match="is not the data that the run in .* was begun with"):
         bp.train_model(
             {name: each[:50] for name, each in read(data).items()}, resume=path, epochs=4, verbose=0
@@ -421,7 +432,7 @@ def test_what_is_not_replaced(tmp_path: Path, data: Path):
     begun(path, data)
     other = write_table(tmp_path / "other.csv", seed=1)
     kept = path.read_bytes()
-    with pytest.raises(ValueError, match=r"holds a run with layers=\[8\], not \[9\]"):
+    with pytest.raises(ValueError, match=r"holds a run with layers=\[8\], not layers=\[9\]"):
         begun(path, data, layers=(9,))
     with pytest.raises(ValueError, match="holds a run on other data"):
         begun(path, other)

@@ -97,6 +97,7 @@ def _train(options: argparse.Namespace) -> int:
     path = options.save
     if path is None and options.resume is None:
         path = DEFAULT_FILE
+    check_outputs({"--save": path}, {"--network": options.network}, model="--save")
     try:
         done = alexnet(
             options.folder,
@@ -147,7 +148,7 @@ def _test(options: argparse.Namespace) -> int:
 
 
 def _pack(options: argparse.Namespace) -> int:
-    check_outputs({"FILE": options.file}, {"FOLDER": options.folder})
+    check_outputs({"FILE": options.file}, {"the folder": options.folder})
     folder = ImageFolder(options.folder, options.size, options.threads, options.on_error)
     packed = pack_images(folder, options.file, verbose=0 if options.quiet else 1)
     size = os.path.getsize(options.file)

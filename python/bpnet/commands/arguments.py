@@ -9,11 +9,14 @@ from typing import Any, NoReturn
 from bpnet import _core
 from bpnet.data.csv_file import names_from_csv
 
+READING = ("encoding", "delimiter", "decimal", "thousands")
+
 
 class Parser(argparse.ArgumentParser):
     """One whose errors are one line."""
 
     def error(self, message: str) -> NoReturn:
+        """End the process with the message and status 2."""
         self.exit(2, f"bpnet: {message} ({self.prog} --help lists the options)\n")
 
 
@@ -72,10 +75,22 @@ def at_least_one(text: str) -> int:
 
 
 def add_reading(parser: argparse.ArgumentParser) -> None:
-    """How files are read."""
-    parser.add_argument("--labels", metavar="FILE", help="the IDX labels, if not beside the images")
+    """How tables are read."""
     parser.add_argument("--encoding", metavar="NAME", help="of a CSV file (UTF-8)")
     parser.add_argument("--delimiter", metavar="CHARACTER", help="of a CSV's fields (recognised)")
+    decimal = "the decimal mark of a table's numbers (recognised in training, and kept)"
+    parser.add_argument("--decimal", metavar="CHARACTER", help=decimal)
+    parser.add_argument("--thousands", metavar="CHARACTER", help="their thousands separator (as well)")
+
+
+def add_labels(parser: argparse.ArgumentParser) -> None:
+    """Where the answers to images are."""
+    parser.add_argument("--labels", metavar="FILE", help="the IDX labels, if not beside the images")
+
+
+def reading(options: argparse.Namespace) -> dict[str, Any]:
+    """The options of add_reading as open_source takes them."""
+    return {name: getattr(options, name) for name in READING}
 
 
 def add_machine(parser: argparse.ArgumentParser) -> None:

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from bpnet import _core
-from bpnet.commands.arguments import Commands, add_machine, add_reading
+from bpnet.commands.arguments import Commands, add_labels, add_machine, add_reading, reading
 from bpnet.data.source import open_source
-from bpnet.model import load_model
+from bpnet.model import PARTS, load_model
 
 # So many classes have a row in the table of their scores, and a row and a column in that of confusions.
 _MOST_CLASSES = 30
@@ -25,9 +25,10 @@ def add_parser(commands: Commands) -> None:
     evaluate.add_argument(
         "--target", metavar="NAME", help="the table's target column, if it is named otherwise"
     )
+    add_labels(evaluate)
     add_reading(evaluate)
     evaluate.add_argument("--loss", choices=_core.loss_names(), help="for a file that holds no run")
-    evaluate.add_argument("--part", choices=("all", "validation"), default="all", help="which rows (all)")
+    evaluate.add_argument("--part", choices=PARTS, default=PARTS[0], help=f"which rows ({PARTS[0]})")
     add_machine(evaluate)
 
 
@@ -41,7 +42,7 @@ def run(options: argparse.Namespace) -> int:
         )
     if model.loss is None and options.loss is None:
         raise ValueError(f"evaluate: {options.model} holds a model but no run; give --loss")
-    source = open_source(options.data, options.labels, encoding=options.encoding, delimiter=options.delimiter)
+    source = open_source(options.data, options.labels, **reading(options))
     if options.target is not None and source.table is None:
         raise ValueError("evaluate: --target is for tables, the data has no columns with names")
     metrics = model.evaluate(source, target=options.target, loss=options.loss, part=options.part)

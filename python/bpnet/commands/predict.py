@@ -11,7 +11,7 @@ from typing import Any, TextIO
 
 import numpy as np
 
-from bpnet.commands.arguments import Commands, add_machine, names
+from bpnet.commands.arguments import READING, Commands, add_machine, add_reading, names, reading
 from bpnet.console import escaping_streams
 from bpnet.data.source import Source, open_source
 from bpnet.model import Model, load_model
@@ -40,8 +40,7 @@ def add_parser(commands: Commands) -> None:
         default=[],
         help="columns of DATA to write beside the answers",
     )
-    predict.add_argument("--encoding", metavar="NAME", help="of a CSV file (UTF-8)")
-    predict.add_argument("--delimiter", metavar="CHARACTER", help="of a CSV's fields (recognised)")
+    add_reading(predict)
     predict.add_argument("--output", metavar="FILE", help="write a CSV here instead of printing it")
     add_machine(predict)
 
@@ -51,7 +50,7 @@ def run(options: argparse.Namespace) -> int:
     check_outputs({"--output": options.output}, {"the model": options.model, "the data": options.data})
     model = load_model(options.model, options.backend)
     if model.preprocessing.image is not None:
-        _refuse(options, ("keep", "encoding", "delimiter"), "the model is one of photographs")
+        _refuse(options, ("keep", *READING), "the model is one of photographs")
         header, rows = _photographs(model, options.data, options.probabilities)
     else:
         header, rows = _answers(model, options)
@@ -103,9 +102,9 @@ def _photographs(model: Model, data: str, all_classes: bool) -> Lines:
 
 
 def _answers(model: Model, options: argparse.Namespace) -> Lines:
-    source = open_source(options.data, encoding=options.encoding, delimiter=options.delimiter, need_y=False)
+    source = open_source(options.data, need_y=False, **reading(options))
     kept = _kept_columns(source, options.keep)
-    header, rows = _predicted(model, source, options.probabilities)
+    header, rows = _predicted(model, source, options.probabilities, options.keep)
     return [*options.keep, *header], [[*own, *row] for own, row in zip(zip(*kept), rows)] if kept else rows
 
 
@@ -115,8 +114,9 @@ def _kept_columns(source: Source, keep: list[str]) -> list[list[Any]]:
     return [list(source.table.column(name)) for name in keep] if source.table is not None else []
 
 
-def _predicted(model: Model, source: Source, probabilities: bool) -> Lines:
-    name = model.preprocessing.target or "prediction"
+def _predicted(model: Model, source: Source, probabilities: bool, kept: list[str]) -> Lines:
+    target = model.preprocessing.target
+    name = target if target and target not in kept else "prediction"
     if not probabilities:
         answers = model.predict(source)
         if model.classes is not None:

@@ -6,7 +6,16 @@ import argparse
 from typing import Any
 
 from bpnet import _core
-from bpnet.commands.arguments import Commands, add_machine, add_reading, integer, names, number, widths
+from bpnet.commands.arguments import (
+    Commands,
+    add_labels,
+    add_machine,
+    add_reading,
+    integer,
+    names,
+    number,
+    widths,
+)
 from bpnet.console import say
 from bpnet.recipes.tabular import TabularRun
 from bpnet.settings import ACTIVATIONS, DEFAULTS, DTYPES, MISSING, OPTIMIZERS, TASKS, UNKNOWN
@@ -24,10 +33,8 @@ _OPTIONS: dict[str, dict[str, Any]] = {
     "drop": {**_LIST, "help": "columns to leave out"},
     "numeric": {**_LIST, "help": "columns that are numbers"},
     "categorical": {**_LIST, "help": "columns whose values are categories"},
-    "decimal": {"metavar": "CHARACTER", "help": "the decimal mark of a table's numbers (recognised)"},
-    "thousands": {"metavar": "CHARACTER", "help": "their thousands separator (recognised)"},
     "missing": {"choices": MISSING, "help": "what a missing value is"},
-    "missing_values": {**_LIST, "help": "the fields that say that there is no value"},
+    "missing_values": {**_LIST, "help": "more fields that say that there is no value"},
     "unknown": {"choices": UNKNOWN, "help": "what a category is that training did not have"},
     "layers": {"type": widths, "metavar": "W,W", "help": "hidden widths, '' for none"},
     "activation": {"choices": ACTIVATIONS, "help": "after each hidden layer"},
@@ -65,6 +72,7 @@ def add_parser(commands: Commands) -> None:
     )
     data = "digits, a .csv with a header, an .npz with X and y, an IDX images file or a folder of them"
     train.add_argument("data", metavar="DATA", help=data)
+    add_labels(train)
     add_reading(train)
     for name, arguments in _OPTIONS.items():
         train.add_argument(

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from bpnet.data.fields import FORMATS, Fields, NumberFormat, missing_words
-from bpnet.data.kinds import number_kind, text_kind
+from bpnet.data.fields import ASKED_FORMATS, FORMATS, Fields, NumberFormat, missing_words
+from bpnet.data.kinds import first_code, number_kind, text_kind
 from bpnet.data.table import Table
 from bpnet.options import option
 
@@ -145,7 +145,7 @@ def describe_columns(table: Table, config: Mapping[str, Any]) -> list[ColumnDeci
             line and the options that help.
     """
     options = _Options(table, config)
-    target = table.index(options.target) if options.target is not None else None
+    target = None if options.target is None else table.index(options.target)
     decisions: list[ColumnDecision] = []
     fields: dict[int, Fields] = {}
     for index in range(len(table.header)):
@@ -155,7 +155,8 @@ def describe_columns(table: Table, config: Mapping[str, Any]) -> list[ColumnDeci
             if held is not None:
                 fields[index] = held
     if options.format is None:
-        _agree_on_decimals(table, decisions, fields)
+        beside = None if target is None else _decimal_mark(table, [target], options)
+        _agree_on_decimals(table, decisions, fields, beside)
     names = Counter(found.name for found in decisions if found.kind != LEFT_OUT)
     if names[""] > 1:
         raise ValueError(f"{table}: {names['']} columns have no name; name them in the header")
@@ -177,7 +178,12 @@ def describe_target(
     for key in ("numeric", "categorical"):
         said[key] = [name] if name in (config.get(key) or ()) else []
     said["target"] = name
-    return _decide(table, table.index(name), _Options(table, said), classes)[0]
+    options, target = _Options(table, said), table.index(name)
+    found, held = _decide(table, target, options, classes)
+    if found.kind == NUMBER and held is not None and held.is_text and options.format is None:
+        others = [index for index in range(len(table.header)) if index != target]
+        _agree_on_decimals(table, [found], {target: held}, _decimal_mark(table, others, options))
+    return found
 
 
 def report_lines(decisions: Sequence[ColumnDecision]) -> list[str]:
@@ -240,16 +246,21 @@ def _number_format(fields: Fields, found: ColumnDecision, options: _Options) -> 
             raise _ambiguous(fields, complete[0], other)
     if complete:
         return complete[0]
+    for other in FORMATS if options.format else ASKED_FORMATS:
+        if fields.is_numbers(other):
+            raise _written_otherwise(fields, other, options.format)
     best = max(formats, key=fields.count_of_numbers)  # the first of equals
     if fields.count_in_any(formats) > _MOSTLY * fields.count or found.name in options.numeric:
         raise _strays(found, fields, best)
-    for other in FORMATS:
-        if fields.is_numbers(other):
-            raise ValueError(
-                f"{fields.where()}: column {found.name!r} is {fields.first!r}, its numbers are written with "
-                f"{other.words()}, not as {option('decimal')} and {option('thousands')} say"
-            )
     return None
+
+
+def _written_otherwise(fields: Fields, other: NumberFormat, said: NumberFormat | None) -> ValueError:
+    ways = f"not as {option('decimal')} and {option('thousands')} say" if said else f"say {other.arguments()}"
+    return ValueError(
+        f"{fields.where()}: column {fields.name!r} is {fields.first!r}, its numbers are written with "
+        f"{other.words()}, {ways}"
+    )
 
 
 def _ambiguous(fields: Fields, one: NumberFormat, other: NumberFormat) -> ValueError:
@@ -276,6 +287,11 @@ def _check_number(found: ColumnDecision, fields: Fields) -> None:
     if found.distinct == 1:
         found.warnings.append("is the same number in every row")
     warning = number_kind(found.name, values, every_row=len(values) == found.rows)
+    code = first_code(fields.counts) if fields.is_text else None
+    if code is not None and not found.is_target:
+        found.warnings.append(
+            f"has {code!r}, which is a code rather than a number; {option('categorical', [found.name])} takes it as it is"
+        )
     if warning and not found.is_target:
         found.warnings.append(f"{warning}; {option('drop', [found.name])} leaves it out")
 
@@ -308,20 +324,48 @@ def _check_categories(table: Table, found: ColumnDecision, fields: Fields, asked
         found.warnings.append(f"has {len(counts):,} categories in {rows:,} rows, few rows for each")
 
 
+def _decimal_mark(table: Table, indices: Sequence[int], options: _Options) -> str | None:
+    """The mark that numbers of these columns have for certain, a comma before a point; None where that is not known,
+    or does not matter."""
+    for mark in ",." if table.delimiter == ";" else ",":
+        for index in indices:
+            column = table.columns[index]
+            telling = isinstance(column, list) and any(mark in field for field in column)
+            if telling and _certain_mark(Fields(table, index, options.words)) == mark:
+                return mark
+    return None
+
+
+def _certain_mark(fields: Fields) -> str | None:
+    marks = {each.decimal for each in FORMATS if fields.count and fields.is_numbers(each)}
+    return marks.pop() if len(marks) == 1 else None
+
+
 def _agree_on_decimals(
-    table: Table, decisions: Sequence[ColumnDecision], fields: Mapping[int, Fields]
+    table: Table, decisions: Sequence[ColumnDecision], fields: Mapping[int, Fields], beside: str | None
 ) -> None:
     """Where a column has decimal commas, the others' integers may have them in rows to come, and a point may
-    be theirs between thousands."""
+    be theirs between thousands; so it may in a file of semicolons, which decimal commas are the reason for, unless
+    a column has decimal points.
+
+    Args:
+        table: the table.
+        decisions: of the columns.
+        fields: theirs, by index.
+        beside: the decimal mark of columns that are none of these.
+    """
     numbers = [found for found in decisions if found.kind == NUMBER and fields[found.index].is_text]
-    if not any(found.format.decimal == "," for found in numbers):
+    commas = beside == "," or any(found.format.decimal == "," for found in numbers)
+    if not commas and table.delimiter != ";":
         return
-    points, commas, both = FORMATS[0], FORMATS[1], FORMATS[3]
+    if not commas and (beside == "." or any(_certain_mark(fields[each.index]) == "." for each in numbers)):
+        return
+    point, comma, both = FORMATS[0], FORMATS[1], FORMATS[3]
     for found in numbers:
         held = fields[found.index]
-        if found.format != points:
+        if found.format != point:
             continue
-        if held.is_numbers(commas):
-            found.format = commas
-        elif held.is_numbers(both) and not held.same_numbers(points, both):
-            raise _ambiguous(held, points, both)
+        if commas and held.is_numbers(comma):
+            found.format = comma
+        elif held.is_numbers(both) and not held.same_numbers(point, both):
+            raise _ambiguous(held, point, both)

@@ -63,6 +63,10 @@ def read_csv(
             bytes that are not of the encoding, a delimiter that cannot be told.
     """
     name = os.fsdecode(path)
+    if delimiter is not None and (len(delimiter) != 1 or delimiter in '"\r\n'):
+        raise ValueError(
+            f"{name}: {option('delimiter')} is {delimiter!r}, one character is needed, neither a quote nor a line's end"
+        )
     text = _text(name, _bytes(name), encoding)
     first = 1
     said = _SEP_LINE.match(text)
@@ -183,7 +187,7 @@ def _read(name: str, text: str, delimiter: str, first: int) -> Table:
         lines.append(line)
     if not rows:
         raise ValueError(f"{name}: there are no rows below the header")
-    table = Table(name, header, [list(column) for column in zip(*rows)], lines)
+    table = Table(name, header, [list(column) for column in zip(*rows)], lines, delimiter=delimiter)
     _check_header(table)
     return table
 

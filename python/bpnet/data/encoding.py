@@ -11,7 +11,15 @@ import numpy as np
 
 from bpnet import _core
 from bpnet.data.columns import CATEGORIES, LEFT_OUT, ColumnDecision, describe_columns, report_lines
-from bpnet.data.fields import FORMATS, NumberFormat, missing_words, numbers_of, texts_of, words_of
+from bpnet.data.fields import (
+    ASKED_FORMATS,
+    FORMATS,
+    NumberFormat,
+    missing_words,
+    numbers_of,
+    texts_of,
+    words_of,
+)
 from bpnet.data.preprocessing import Preprocessing
 from bpnet.data.table import Column, Table, shown_names
 from bpnet.options import option
@@ -235,7 +243,7 @@ def _other_format(preprocessing: Preprocessing, columns: Sequence[Column]) -> st
         if column["categories"] or isinstance(fields, np.ndarray):
             continue
         own = NumberFormat(column["decimal"], column["thousands"])
-        for form in (own, *FORMATS):
+        for form in (own, *FORMATS, *ASKED_FORMATS):
             statuses = _core.parse_numbers(fields, form.decimal, form.thousands, words)[1]
             if ((statuses == _core.NUMBER) | (statuses == _core.MISSING)).all():
                 break

@@ -13,7 +13,16 @@ from bpnet.data.preprocessing import Preprocessing
 from bpnet.data.table import Column, Table
 from bpnet.options import option
 
-__all__ = ["FORMATS", "Fields", "NumberFormat", "missing_words", "numbers_of", "texts_of", "words_of"]
+__all__ = [
+    "ASKED_FORMATS",
+    "FORMATS",
+    "Fields",
+    "NumberFormat",
+    "missing_words",
+    "numbers_of",
+    "texts_of",
+    "words_of",
+]
 
 _OTHER_DTYPES = {"M": "dates", "m": "times", "c": "complex numbers"}
 
@@ -47,8 +56,9 @@ class NumberFormat(NamedTuple):
         return " and ".join(said + ([option("thousands", self.thousands)] if self.thousands else []))
 
 
-# What is recognised; others, a space between thousands say, are asked for.
+# What is recognised, and what is asked for, since such fields may be codes too.
 FORMATS = (NumberFormat(), NumberFormat(",", ""), NumberFormat(".", ","), NumberFormat(",", "."))
+ASKED_FORMATS = tuple(NumberFormat(decimal, thousands) for thousands in " '" for decimal in ".,")
 
 
 def missing_words(config: Mapping[str, Any]) -> list[str]:

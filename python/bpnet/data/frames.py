@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 
 from bpnet import _core
-from bpnet.data.table import Column, Table, distinct_names
+from bpnet.data.table import Column, Table, distinct_names, shown_names
 from bpnet.frames import column_names, column_of, is_missing
 
-__all__ = ["to_column", "to_rows", "to_target"]
+__all__ = ["is_one_hot", "to_column", "to_rows", "to_target"]
 
 # Integers beyond are not all doubles.
 _EXACT = 2**53
@@ -38,6 +38,8 @@ def to_rows(rows: Any) -> Table | np.ndarray:
     if isinstance(rows, (list, tuple)) and rows and all(isinstance(row, Mapping) for row in rows):
         keys = dict.fromkeys(key for row in rows for key in row)
         return _table({_name(key): [row.get(key) for row in rows] for key in keys}, len(keys))
+    if hasattr(rows, "collect_schema") and hasattr(rows, "collect"):
+        raise ValueError("the rows are a lazy frame; give rows.collect()")
     if hasattr(rows, "toarray"):
         raise ValueError("the rows are a sparse matrix; give rows.toarray()")
     names = _names(rows)
@@ -52,11 +54,24 @@ def to_target(y: Any) -> np.ndarray:
     """The targets of a pair (X, y) as an array of numbers or strings.
 
     Args:
-        y: an array (N,) or (N, outputs), a list, a column, or a DataFrame.
+        y: an array (N,) or (N, outputs), a list, a column, or a DataFrame of one column, or one-hot, whose columns
+            then are the classes, in whatever order.
+
+    Raises:
+        ValueError: a DataFrame of several columns of numbers, whose names no model keeps.
     """
     names = _names(y)
     if names is not None and len(names) == 1:
         y = column_of(y, 0, names[0])
+    elif names is not None:
+        distinct_names("y", [_name(name) for name in names])
+        values = np.asarray(y)
+        if not is_one_hot(values):
+            raise ValueError(
+                f"y has the columns {shown_names([_name(name) for name in names])}, and a model keeps the order of its "
+                "outputs only; give an array, y.to_numpy()"
+            )
+        return np.array([_name(name) for name in names])[values.argmax(axis=1)]
     if not isinstance(y, np.ma.MaskedArray):
         array = np.asarray(y)
         if array.ndim != 1 or array.dtype.kind in "iufb" and isinstance(y, (np.ndarray, list, tuple)):
@@ -64,6 +79,13 @@ def to_target(y: Any) -> np.ndarray:
         y = y if isinstance(y, (list, tuple)) else array
     column = to_column("y", y)
     return np.array(column, dtype=str) if isinstance(column, list) else column
+
+
+def is_one_hot(values: np.ndarray) -> bool:
+    """Whether each row of (N, classes) has one 1, and else 0."""
+    if values.ndim != 2 or values.dtype.kind not in "biuf":
+        return False
+    return bool(np.isin(values, (0, 1)).all() and (values.sum(axis=1) == 1).all())
 
 
 def to_column(name: str, values: Any) -> Column:

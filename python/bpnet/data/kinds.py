@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 
-__all__ = ["number_kind", "text_kind"]
+__all__ = ["first_code", "number_kind", "text_kind"]
 
 _AMOUNT = r"\d[\d.,' ]*"
 _CURRENCY = r"(?:[$€£¥₹₩₽₺]|EUR|USD|GBP|CHF|JPY|CNY|INR|CAD|AUD|SEK|NOK|DKK|PLN)"
@@ -22,6 +22,8 @@ _DATE = "|".join(
         r"(?:19|20)\d{2}-(?:0[1-9]|1[0-2])",
         rf"{_DAY}\.?[- ]{_MONTH_NAME}(?:[- ,]+{_YEAR})?",
         rf"{_MONTH_NAME}[- ]{_DAY},? {_YEAR}",
+        rf"{_MONTH_NAME}(?:[- ]\d{{4}}|-\d\d)",
+        rf"{_DAY}\.{_MONTH}\.",
     )
 )
 
@@ -37,6 +39,14 @@ _PATTERNS = {kind: re.compile(pattern, re.IGNORECASE) for kind, pattern in _KIND
 _IDENTIFIER = re.compile(r"(?:^|[ _.-])(?i:id|key|index)$|(?<=[a-z])I[dD]$")
 # Dates written as numbers, 20240131.
 _FIRST_DATE, _LAST_DATE = 19000101, 21001231
+
+
+_CODE = re.compile(r"[+-]?0\d+")
+
+
+def first_code(fields: Iterable[str]) -> str | None:
+    """The first of a column's numbers that is written as codes are, 01067, and would lose its zeros."""
+    return next((field for field in fields if _CODE.fullmatch(field)), None)
 
 
 def text_kind(counts: Mapping[str, int], numbers: int) -> tuple[str, str] | None:

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from bpnet import _core
+from bpnet.data.frames import to_column
 
 __all__ = ["NpzParts", "check_same_dtype", "check_samples", "check_targets", "read_npz", "read_npz_parts"]
 
@@ -126,7 +127,7 @@ def check_samples(where: str, name: str, X: np.ndarray) -> np.ndarray:
 
 
 def check_targets(where: str, name: str, y: np.ndarray, samples: tuple[str, np.ndarray]) -> np.ndarray:
-    """y (N,) or (N, outputs): numbers, or strings; bytes are read as UTF-8."""
+    """y (N,) or (N, outputs): numbers, or strings; bytes are read as UTF-8, booleans as False and True."""
     x, X = samples
     if y.ndim not in (1, 2) or len(y) != len(X) or y.size == 0:
         raise ValueError(f"{where}: {x} has {len(X)} samples, {name} has shape {y.shape}")
@@ -137,6 +138,8 @@ def check_targets(where: str, name: str, y: np.ndarray, samples: tuple[str, np.n
             y = np.char.decode(y, "utf-8")
         except UnicodeDecodeError as error:
             raise ValueError(f"{where}: {name} holds bytes that are not a UTF-8 text: {error}") from None
+    if y.dtype.kind == "b" and y.ndim == 1:
+        y = np.array(to_column(name, y))
     if y.dtype.kind not in "fiubU":
         raise ValueError(
             f"{where}: {name} has dtype {y.dtype}, numbers or strings are needed"

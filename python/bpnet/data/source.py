@@ -197,7 +197,11 @@ def _rows(data: Any) -> Source:
             y = check_targets("the data", "y", y, ("X", np.empty((len(rows), 1))))
         return Source(table=rows, y=y)
     X = check_samples("the data", "X", rows)
-    return Source(X=X, y=None if y is None else check_targets("the data", "y", y, ("X", X)))
+    return Source(
+        X=X,
+        y=None if y is None else check_targets("the data", "y", y, ("X", X)),
+        scale=_BYTES if X.dtype == np.uint8 else None,
+    )
 
 
 def _npz(path: str, need_y: bool) -> Source:
@@ -237,7 +241,10 @@ def _idx_folder(folder: str, labels: str | None, need_y: bool) -> Source:
     """A folder as MNIST and Fashion-MNIST are published: train-… and t10k-…"""
     images = find_idx(folder, "train-", "images")
     if images is None:
-        raise ValueError(f"{folder}: no train-images-idx3-ubyte or train-images-idx3-ubyte.gz in this folder")
+        raise ValueError(
+            f"{folder}: no train-images-idx3-ubyte or train-images-idx3-ubyte.gz in this folder; python -m bpnet alexnet "
+            "trains on folders of photographs"
+        )
     source = _idx(images, labels or (find_idx(folder, "train-", "labels") if need_y else None), need_y)
     test = find_idx(folder, "t10k-", "images") if need_y else None
     if test is not None:

@@ -25,6 +25,7 @@ class Table:
             NaN is a missing value. An array of another dtype (dates, say) is refused where it is used.
         lines: the line of the file on which each row ends, or None.
         categorical: the names of the columns whose own dtype says that they are categories.
+        delimiter: what separates the fields of the file, or "".
     """
 
     def __init__(
@@ -34,12 +35,14 @@ class Table:
         columns: Sequence[Column],
         lines: Sequence[int] | None = None,
         categorical: Iterable[str] = (),
+        delimiter: str = "",
     ) -> None:
         self.path = path
         self.header = list(header)
         self.columns = list(columns)
         self.lines = lines
         self.categorical = frozenset(categorical)
+        self.delimiter = delimiter
         self._index = {name: index for index, name in reversed(list(enumerate(self.header)))}
 
     def __len__(self) -> int:

@@ -10,6 +10,7 @@ import numpy as np
 from bpnet import _core
 from bpnet.data.columns import CATEGORIES, describe_target
 from bpnet.data.fields import NumberFormat, missing_words, numbers_of, texts_of, words_of
+from bpnet.data.frames import is_one_hot
 from bpnet.data.preprocessing import Preprocessing
 from bpnet.data.source import Source
 from bpnet.data.table import Table, shown_names
@@ -155,10 +156,18 @@ def _of_array(
             f"{where(row)}: the target is {numbers[row]:g}, classes are integers; {option('loss', 'mse')} learns numbers, "
             f"{option('task', 'classification')} takes each different number as a class"
         )
-    found = Target(_core.number_texts(numbers), None, known)
-    classes = ordered_classes(_core.number_texts(np.unique(numbers[known])))
+    texts = _texts(y)
+    found = Target(texts, None, known)
+    classes = ordered_classes(text for text, is_known in zip(texts, known) if is_known)
     found.lines = [_classes_line("target", classes, guessed)]
     return found
+
+
+def _texts(y: np.ndarray) -> list[str]:
+    """Numbers as strings; integers are exact, beyond those that are doubles too."""
+    if y.dtype.kind in "iu":
+        return [str(value) for value in y.tolist()]
+    return _core.number_texts(y.astype(np.float64))
 
 
 def _of_strings(names: list[str], where: Callable[[int], str], task: str | None, loss: str | None) -> Target:
@@ -181,7 +190,7 @@ def _of_matrix(y: np.ndarray, where: Callable[[int], str], task: str | None, los
     _check_finite(values, where)
     part = values[known]
     binary = bool(np.isin(part, (0, 1)).all())
-    one_hot = binary and bool((part.sum(axis=1) == 1).all())
+    one_hot = is_one_hot(part)
     count = values.shape[1]
     if one_hot and task != REGRESSION and (task == CLASSIFICATION or loss is None or loss in CLASSIFIERS):
         found = Target([str(label) for label in np.nan_to_num(values).argmax(axis=1).tolist()], None, known)
@@ -219,9 +228,15 @@ def _check_known(found: Target, source: Source, config: Mapping[str, Any]) -> No
         name = config.get("target")
         field = "NaN" if source.table is None or name is None else source.table.column(name)[row]
         what = f"column {name!r}" if name is not None else "the target"
+        ways = (
+            f"or leave such rows out with {option('missing', 'drop')}"
+            if source.table is not None
+            else "or leave the row out"
+        )
+        if name is not None and isinstance(field, str) and field:
+            ways += f"; {option('categorical', [name])} makes {field!r} a class"
         raise ValueError(
-            f"{source.where(row)}: {what} is {'empty' if field == '' else field}, the target is missing; fill it in, or "
-            f"leave such rows out with {option('missing', 'drop')}"
+            f"{source.where(row)}: {what} is {'empty' if field == '' else field}, the target is missing; fill it in, {ways}"
         )
     if not found.known.any():
         raise ValueError(f"train: {source}: no row has a target")
@@ -314,15 +329,14 @@ def _like_array(y: np.ndarray, preprocessing: Preprocessing, where: Callable[[in
     if not classes:
         return Target(None, values, known)
     if y.ndim == 1:
-        return Target(_names_of_numbers(values, classes), None, known)
+        return Target(_names_of_numbers(y, classes), None, known)
     if values.shape[1] != len(classes):
         raise ValueError(f"the target has {values.shape[1]} columns, the model has {len(classes)} classes")
     names = [classes[label] for label in np.nan_to_num(values).argmax(axis=1).tolist()]
-    one_hot = np.isin(values, (0, 1)).all() and (values.sum(axis=1) == 1).all()
-    return Target(names, None if one_hot else values, known)
+    return Target(names, None if is_one_hot(values) else values, known)
 
 
-def _names_of_numbers(values: np.ndarray, classes: Sequence[str]) -> list[str]:
+def _names_of_numbers(y: np.ndarray, classes: Sequence[str]) -> list[str]:
     """The class of each number: the only one that is this number, be it written 1, 1.0 or 01."""
     numbers, statuses = _core.parse_numbers(list(classes), ".", "", [])
     named = {
@@ -330,8 +344,8 @@ def _names_of_numbers(values: np.ndarray, classes: Sequence[str]) -> list[str]:
         for name, number, status in zip(classes, numbers.tolist(), statuses)
         if status == _core.NUMBER and (numbers == number).sum() == 1
     }
-    texts = _core.number_texts(values)
-    return [named.get(value, text) for value, text in zip(values.tolist(), texts)]
+    values, written = y.astype(np.float64).tolist(), set(classes)
+    return [text if text in written else named.get(value, text) for value, text in zip(values, _texts(y))]
 
 
 def encode_target(

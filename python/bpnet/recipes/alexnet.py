@@ -20,7 +20,7 @@ from bpnet.data.images.batches import ImageBatches, ImageSource
 from bpnet.network import Network
 from bpnet.optimizers import SGD, Optimizer
 from bpnet.options import option
-from bpnet.output_files import check_folder, check_outputs
+from bpnet.output_files import check_folder, check_outputs, holds_model
 from bpnet.photographs import augmenter_of, labels_by_name, open_images
 from bpnet.progress_bar import new_bar
 from bpnet.recipes.images import PICTURES, ImageRun, measuring_batches
@@ -175,13 +175,14 @@ def _check_files(
     train: Any, test: Any, packed: Any, path: Any, resume: Any, overwrite: bool, plot: Any
 ) -> None:
     """Every file that is written, before work begins."""
-    goes_on = resume is not None and os.path.realpath(path) == os.path.realpath(resume)
+    in_place = resume is not None and os.path.realpath(path) == os.path.realpath(resume)
     inputs = {"the training photographs": train, "the test photographs": test}
     inputs = {name: value for name, value in inputs.items() if isinstance(value, (str, os.PathLike))}
-    if not goes_on:
+    if not in_place:
         inputs[option("resume")] = resume
-    outputs = {option("save"): path}
-    if packed is not None and os.path.exists(packed):
+    written = option("resume") if in_place else option("save")
+    outputs = {written: path}
+    if packed is not None and os.path.isfile(packed):
         inputs[option("packed")] = packed
     else:
         outputs[option("packed")] = packed
@@ -192,15 +193,15 @@ def _check_files(
         check_folder(option("plot"), plot)
         if os.path.isdir(plot):
             outputs |= {f"{name} of {option('plot')}": os.path.join(plot, name) for name in PICTURES}
-    check_outputs(outputs, inputs)
-    if overwrite and (path is None or goes_on):
+    check_outputs(outputs, inputs, model=written)
+    if overwrite and (path is None or in_place):
         raise ValueError(
             f"alexnet: {option('overwrite')} is for {option('save')}, which replaces no other file"
         )
-    if path is not None and os.path.exists(path) and not goes_on and not overwrite:
+    if path is not None and os.path.exists(path) and not in_place and not overwrite:
+        goes_on = f"{option('resume', os.fspath(path))} goes on with it, " if holds_model(path) else ""
         raise ValueError(
-            f"alexnet: {os.fspath(path)} is there already; {option('resume', os.fspath(path))} goes on with it, "
-            f"{option('overwrite', True)} replaces it"
+            f"alexnet: {os.fspath(path)} is there already; {goes_on}{option('overwrite', True)} replaces it"
         )
 
 
@@ -262,12 +263,13 @@ def _open_training(
     train: Any, packed: Any, size: int, threads: int | None, on_error: str, verbose: int
 ) -> ImageSource:
     source = open_images(train, size, threads, on_error)
-    if packed is not None and isinstance(source, ImageFolder):
-        if not os.path.exists(packed):
-            source = pack_images(source, packed, verbose=verbose)
-        else:
-            source = _packed_before(source, PackedImages(packed, on_error))
-    return source
+    if packed is None:
+        return source
+    if not isinstance(source, ImageFolder):
+        raise ValueError(f"alexnet: {option('packed')} has no effect, {source.path} is packed already")
+    if os.path.exists(packed):
+        return _packed_before(source, PackedImages(packed, on_error))
+    return pack_images(source, packed, verbose=verbose)
 
 
 def _check_source(source: ImageSource, size: int) -> None:

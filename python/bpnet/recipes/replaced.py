@@ -41,11 +41,15 @@ def _run_of(path: str | os.PathLike[str]) -> tuple[Trainer | None, dict[str, Any
         return None, None
 
 
+def _written(name: str, value: Any) -> str:
+    return f"no {option(name)}" if value in (None, []) else option(name, value)
+
+
 def _lost(trainer: Trainer, kept: Mapping[str, Any], settings: Mapping[str, Any]) -> str:
     """What training again would not bring back, or nothing."""
     for name in SETTINGS:
         if name not in _FREE and kept[name] != settings[name]:
-            return f"with {option(name, kept[name])}, not {settings[name]}"
+            return f"with {_written(name, kept[name])}, not {_written(name, settings[name])}"
     if kept["fingerprint"] != settings["fingerprint"]:
         return "on other data"
     if trainer.epochs > settings["epochs"]:

@@ -6,7 +6,9 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from bpnet.console import say
+from bpnet import checks
+from bpnet.console import escaped, say
+from bpnet.data.idx import labels_beside
 from bpnet.data.prepare import Prepared, check_options, prepare
 from bpnet.data.preprocessing import Preprocessing
 from bpnet.data.source import open_source
@@ -30,6 +32,7 @@ from bpnet.schedules import Schedule
 from bpnet.settings import DEFAULTS, KEPT_AS, check_effects, checked, kept_settings
 from bpnet.summary import summary_text
 from bpnet.training import Callback, Checkpoint, EarlyStopping, Trainer
+from bpnet.training.callbacks import as_callback
 from bpnet.training.progress import metrics_text
 
 Path = str | os.PathLike[str]
@@ -101,7 +104,7 @@ def train_model(
         decimal, thousands: how a table's numbers are written (recognised by the whole column).
         missing: what a missing value is (``"error"``): ``"mean"``, ``"median"`` or ``"most-frequent"`` of the
             training rows stands for it, ``"drop"`` leaves its row out, ``"category"`` makes it a category.
-        missing_values: the fields that say "no value" (empty, NA, n/a, null and others; see bpnet.data).
+        missing_values: more fields that say "no value" (than empty, NA, n/a, null and others; see bpnet.data).
         unknown: what a category is that training did not have (``"error"``); ``"ignore"`` makes it none of them.
         standardise: numbers to mean 0 and deviation 1 (True).
         layers: the hidden layers' widths ((64, 64)).
@@ -182,17 +185,17 @@ class TabularRun:
         Args:
             said: the settings that the caller gave.
         """
-        path = save if save is not None else resume
+        callbacks = [as_callback(each) for each in checks.items("train", option("callbacks"), callbacks)]
+        path, written = (save, option("save")) if save is not None else (resume, option("resume"))
         resumed_in_place = resume is not None and (save is None or _is_one_file(save, resume))
         if overwrite and (save is None or resumed_in_place):
             raise ValueError(
                 f"train: {option('overwrite')} is for {option('save')}, which replaces no other file"
             )
-        is_path = isinstance(data, (str, os.PathLike))
-        inputs = {"the data": data if is_path else None, option("labels"): said.get("labels")}
+        inputs = _input_files(data, said.get("labels"))
         if not resumed_in_place:
             inputs[option("resume")] = resume
-        check_outputs({option("save"): path, option("plot"): plot}, inputs)
+        check_outputs({written: path, option("plot"): plot}, inputs, model=written)
         if plot is not None:
             check_format(option("plot"), plot)
         run = cls._resumed(data, resume, said, backend) if resume else cls._begun(data, said, backend)
@@ -211,6 +214,9 @@ class TabularRun:
         prepared = prepare(source, settings)
         settings["loss"] = prepared.loss
         check_effects(plain, settings)
+        _check_unknown(plain, prepared.preprocessing)
+        if settings["labels"] is not None:
+            settings["labels"] = escaped(settings["labels"])
         settings["fingerprint"] = source.fingerprint()
         settings["rows"] = [len(prepared.X), 0 if prepared.X_val is None else len(prepared.X_val)]
         optimizer = said.get("optimizer")
@@ -337,6 +343,14 @@ def _is_one_file(path: Path, other: Path) -> bool:
     return os.path.realpath(path) == os.path.realpath(other)
 
 
+def _input_files(data: Any, labels: Path | None) -> dict[str, Path | None]:
+    """The files that the data is read from, by the words for messages."""
+    if not isinstance(data, (str, os.PathLike)):
+        return {}
+    beside = labels_beside(os.fspath(data)) if labels is None and os.path.isfile(data) else None
+    return {"the data": data, option("labels"): labels, "the file of labels": beside}
+
+
 def _source(data: Any, settings: Mapping[str, Any]) -> Any:
     reading = {name: settings[name] for name in ("encoding", "delimiter", "decimal", "thousands")}
     return open_source(data, settings["labels"], **reading)
@@ -358,6 +372,11 @@ def _plain(said: Mapping[str, Any]) -> dict[str, Any]:
     return plain
 
 
+def _check_unknown(said: Mapping[str, Any], preprocessing: Preprocessing) -> None:
+    if "unknown" in said and not any(column["categories"] for column in preprocessing.columns):
+        raise ValueError(f"train: {option('unknown')} is for categories, and no column has any")
+
+
 def _take_up(settings: dict[str, Any], said: Mapping[str, Any], trainer: Trainer) -> None:
     """What a resumed run is told anew; anything else must be what it was begun with."""
     for name, value in checked(_plain(said)).items():
@@ -366,9 +385,9 @@ def _take_up(settings: dict[str, Any], said: Mapping[str, Any], trainer: Trainer
         elif name == "optimizer" and value == describe_optimizer(trainer.optimizer):
             continue
         elif value != settings[name]:
+            begun = "without it" if settings[name] in (None, []) else f"with {settings[name]}"
             raise ValueError(
-                f"train: {option(name)} is {said[name]} but the run was begun with {settings[name]}; a run goes on "
-                "as it was"
+                f"train: {option(name)} is {said[name]} but the run was begun {begun}; a run goes on as it was"
             )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import weakref
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from bpnet import checks
@@ -123,6 +123,9 @@ class _Watching(Callback):
         self._owner = weakref.ref(trainer)
         return None
 
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_owner": None}  # a copy belongs to no run yet
+
 
 class EarlyStopping(_Watching):
     """Stop when a metric has not improved for ``patience`` epochs.
@@ -155,8 +158,11 @@ class EarlyStopping(_Watching):
         mode: str = "auto",
     ) -> None:
         self.patience = checks.whole("early stopping", "patience", patience, least=0)
-        self.restore_best = restore_best
-        super().__init__(monitor, mode, checks.number("early stopping", "min_delta", min_delta))
+        self.restore_best = checks.flag("early stopping", "restore_best", restore_best)
+        least = checks.number("early stopping", "min_delta", min_delta)
+        if not 0 <= least < math.inf:
+            raise ValueError(f"early stopping: min_delta is {min_delta}, a number of at least 0 is needed")
+        super().__init__(monitor, mode, least)
 
     def _reset(self) -> None:
         super()._reset()
@@ -170,6 +176,7 @@ class EarlyStopping(_Watching):
             self.best_epoch = epoch
             if self.restore_best:
                 trainer._core.keep_best()
+                trainer._best_kept_by = self
             return None
         self._waited += 1
         return self._is_over()
@@ -179,7 +186,12 @@ class EarlyStopping(_Watching):
         return self._waited >= max(self.patience, 1) and not is_first
 
     def on_train_begin(self, trainer: Trainer) -> bool | None:
-        """Take up what a run file kept, or begin anew with another trainer; True if the patience was at its end."""
+        """Take up what a run file kept, or begin anew with another trainer, or where another callback has kept its
+        best epoch since; True if the patience was at its end."""
+        if self._loaded:
+            trainer._best_kept_by = self
+        elif self.restore_best and trainer._best_kept_by is not self:
+            self._owner = None
         super().on_train_begin(trainer)
         return self._is_over()
 
@@ -193,7 +205,8 @@ class EarlyStopping(_Watching):
             if self.best_epoch < trainer.epochs:
                 said.append(f"back to epoch {self.best_epoch}")
             trainer._core.restore_best()
-        trainer.history.best_epoch = self.best_epoch
+        if self.restore_best or trainer.history.best_epoch is None:
+            trainer.history.best_epoch = self.best_epoch
         self._waited = 0
         if said:
             trainer.say("; ".join(said))
@@ -238,9 +251,10 @@ class Checkpoint(_Watching):
         monitor: str = "val_loss",
         mode: str = "auto",
     ) -> None:
+        checks.path("checkpoint", path)
         self.path = os.fspath(path)
         self.every = checks.whole("checkpoint", "every", every)
-        self.save_best_only = save_best_only
+        self.save_best_only = checks.flag("checkpoint", "save_best_only", save_best_only)
         super().__init__(monitor, mode)
 
     def on_epoch_end(self, trainer: Trainer, epoch: int, metrics: Mapping[str, float]) -> bool | None:
@@ -259,6 +273,21 @@ class Checkpoint(_Watching):
             raise ValueError(f"checkpoint: the best value is {state['best']!r}, a number is needed")
         self._loaded = True
         self._best = float(state["best"])
+
+
+def check_callbacks(callbacks: Sequence[Callback], validated: bool) -> None:
+    """Raise a ValueError for callbacks that cannot do their work together, or not without a validation."""
+    restoring = [each for each in callbacks if isinstance(each, EarlyStopping) and each.restore_best]
+    if len(restoring) > 1:
+        raise ValueError(
+            "fit: two EarlyStopping restore their best epoch, and a run keeps one; give restore_best=False to the others"
+        )
+    for each in callbacks:
+        idle = isinstance(each, Checkpoint) and not each.save_best_only
+        if isinstance(each, _Watching) and not idle and each.monitor.startswith("val_") and not validated:
+            raise ValueError(
+                f"fit: there is no metric {each.monitor!r} without validation; give validation_data"
+            )
 
 
 def _is_number(value: Any) -> bool:

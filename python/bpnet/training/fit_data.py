@@ -50,6 +50,9 @@ def source_of(
 ) -> tuple[Source, list[Measure]]:
     """The source of the samples, and what is measured after each epoch."""
     batch_size = checks.whole("fit", "batch_size", options.batch_size)
+    checks.flag("fit", "shuffle", options.shuffle)
+    if options.verbose not in (0, 1, 2):
+        raise ValueError(f"fit: verbose is {options.verbose!r}, 0, 1 or 2 is needed")
     if options.online_block is not None:
         checks.whole("fit", "online_block", options.online_block, most=_core.most_online_block)
     network, core = trainer.network, trainer.network._core
@@ -57,7 +60,8 @@ def source_of(
     held_out = None if validation_data is None else _validation_samples(validation_data)
     if y is None and _is_iterable_of_batches(X):
         _check_batches(sample_weight, options.validation_split, metrics, held_out)
-        batches = BatchSource(trainer._core, core, trainer.loss, X, network._check_columns)
+        known = None if held_out is None else frames.text_names(held_out.X)
+        batches = BatchSource(trainer._core, network, trainer.loss, X, known)
         return batches, _validation(trainer, held_out, metrics)
     data = finite_dataset("fit", core, X, y, trainer.loss, sample_weight)
     samples = _Samples(X, y, sample_weight)
@@ -71,7 +75,7 @@ def source_of(
         trainer._core, data, batch_size, options.shuffle, options.online_block or 0, by_batch
     )
     own = [_metrics_of(trainer, "fit", samples, metrics)] if metrics else []
-    return source, [*own, *_validation(trainer, held_out, metrics)]
+    return source, [*own, *_validation(trainer, held_out, metrics, frames.text_names(X))]
 
 
 def _is_iterable_of_batches(X: Any) -> bool:
@@ -113,13 +117,18 @@ def _validation_samples(data: tuple[Any, ...]) -> _Samples:
     return _Samples(*data)
 
 
-def _validation(trainer: Trainer, samples: _Samples | None, metrics: Sequence[Metric]) -> list[Measure]:
-    """Loss, accuracy and metrics of what is held out, as ``val_…``."""
+def _validation(
+    trainer: Trainer,
+    samples: _Samples | None,
+    metrics: Sequence[Metric],
+    names: Sequence[str] | None = None,
+) -> list[Measure]:
+    """Loss, accuracy and metrics of what is held out, as ``val_…``; ``names`` are those of the columns of X."""
     if samples is None:
         return []
     operation = "fit (validation_data)"
     network, loss = trainer.network, trainer.loss
-    network._check_columns(operation, samples.X)
+    network._check_columns(operation, samples.X, names)
     held = finite_dataset(operation, network._core, samples.X, samples.y, loss, samples.sample_weight)
     others = _metrics_of(trainer, operation, samples, metrics) if metrics else dict[str, float]
 

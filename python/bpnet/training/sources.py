@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable
-from typing import Any, NamedTuple
+from collections.abc import Generator, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from bpnet._bridge import CoreNetwork, Dataset, finite_dataset
+from bpnet._bridge import Dataset, finite_dataset
 from bpnet.losses import Loss
+
+if TYPE_CHECKING:
+    from bpnet.network import Network
 
 # How long the core works before it returns to handle Ctrl-C and move the progress bar.
 SLICE_SECONDS = 0.1
@@ -97,22 +100,22 @@ class BatchSource(Source):
 
     Args:
         core: the core's trainer.
-        check_columns: raises a ValueError for a DataFrame of other columns than the network was fitted on.
+        names: of the columns that the batches' DataFrames must have; None where the first one says it.
     """
 
     def __init__(
         self,
         core: Any,
-        network: CoreNetwork,
+        network: Network,
         loss: Loss,
         batches: Iterable[Any],
-        check_columns: Callable[[str, Any], Any],
+        names: Sequence[str] | None,
     ) -> None:
         self._core = core
         self._network = network
         self._loss = loss
         self._batches = batches
-        self._check_columns = check_columns
+        self._names = names
         self._counted = 0
 
     def train(self, epoch: int) -> Generator[Progressed, None, None]:
@@ -124,6 +127,7 @@ class BatchSource(Source):
             self._core.step(held)
             self._counted += len(held)
             yield Progressed(len(held), index + 1)
+            self._network._keep_columns(batch[0])
         if self._counted == 0:
             raise ValueError(
                 f"fit: X gave no batches in epoch {epoch}; give something that can be iterated anew each "
@@ -135,9 +139,9 @@ class BatchSource(Source):
             raise ValueError(f"fit: batch {index} is no (X, y) or (X, y, sample_weight)")
         x, y, *rest = batch
         weight = rest[0] if rest else None
-        self._check_columns(operation, x)
+        self._network._check_columns(operation, x, self._names)
         try:
-            return finite_dataset(operation, self._network, x, y, self._loss, weight, convert=True)
+            return finite_dataset(operation, self._network._core, x, y, self._loss, weight, convert=True)
         except ValueError as error:  # the core's own checks do not know which batch it is
             if str(error).startswith(operation):
                 raise

@@ -10,14 +10,15 @@ from typing import Any
 
 import numpy as np
 
-from bpnet import checks
+from bpnet import checks, frames
 from bpnet._bridge import TRAINERS, dataset, to_json
+from bpnet.arguments import by_position
 from bpnet.exclusive import alone
 from bpnet.losses import CustomLoss, Loss, LossFunction, as_loss, loss_from
 from bpnet.metrics import Function
 from bpnet.network import Network, load_network
 from bpnet.optimizers import Optimizer, as_optimizer, optimizer_from
-from bpnet.training.callbacks import Callback, as_callback, kept_state, take_state
+from bpnet.training.callbacks import Callback, as_callback, check_callbacks, kept_state, take_state
 from bpnet.training.fit_data import FitOptions, source_of
 from bpnet.training.history import History
 from bpnet.training.loop import Loop
@@ -25,6 +26,9 @@ from bpnet.training.notes import check_notes, read_notes, write_notes
 
 #: ``f(name, values)``, which changes ``values`` in place.
 Reducer = Callable[[str, np.ndarray], object]
+
+# What the core has a copy of, or is bound to.
+_FIXED = ("network", "loss", "optimizer")
 
 
 class Trainer:
@@ -55,6 +59,12 @@ class Trainer:
         history: the metrics of every epoch so far, those before a resume too.
     """
 
+    operation = "trainer"
+    network: Network
+    loss: Loss
+    optimizer: Optimizer
+
+    @by_position("fit takes those of the training: Trainer(network, 'mse', SGD(lr=0.1)).fit(X, y, epochs=10)")
     def __init__(
         self,
         network: Network,
@@ -66,13 +76,14 @@ class Trainer:
     ) -> None:
         if not isinstance(network, Network):
             raise TypeError(f"trainer: network is {network!r}, a bpnet.Network is needed")
-        self.network = network
-        self.loss = as_loss("trainer", loss)
-        self.optimizer = as_optimizer("trainer", optimizer)
+        self.__dict__["network"] = network
+        self.__dict__["loss"] = as_loss("trainer", loss)
+        self.__dict__["optimizer"] = as_optimizer("trainer", optimizer)
         self.history = History()
         self._notes: dict[str, Any] = {}
         self._callbacks: list[Callback] = []
         self._callback_states: list[dict[str, Any]] = []
+        self._best_kept_by: Callback | None = None
         self._say: Callable[[str], None] = _say_nothing
         self._opening = ""  # a line that begins the next fit's
         self._core = TRAINERS[network.dtype.name](
@@ -84,6 +95,11 @@ class Trainer:
             _loss_function(self) if isinstance(self.loss, CustomLoss) else None,
         )
         self._set_reducer(reducer, first_row)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in _FIXED:
+            raise AttributeError(f"trainer: {name} cannot be changed; make a new Trainer")
+        super().__setattr__(name, value)
 
     def _set_reducer(self, reducer: Reducer | None, first_row: int | Callable[[int], int]) -> None:
         if reducer is not None and not callable(reducer):
@@ -136,14 +152,18 @@ class Trainer:
             NumericError: NaN or infinity in x, y or the loss; then nothing was updated.
         """
         self.network._check_columns("step", x)
+        frames.check_rows("step", x, y, sample_weight)
         core = self.network._core
-        return self._core.step(dataset("step", core, x, y, self.loss, sample_weight, convert=True))
+        loss = self._core.step(dataset("step", core, x, y, self.loss, sample_weight, convert=True))
+        self.network._keep_columns(x)
+        return loss
 
     def say(self, text: str) -> None:
         """Print a line among those of the fit that is running, unless it is silent: for callbacks, whose print would
         break the progress bar."""
         self._say(text)
 
+    @by_position("the loss and the optimizer are the trainer's: trainer.fit(X, y, epochs=10)")
     def fit(
         self,
         X: Any,
@@ -186,7 +206,8 @@ class Trainer:
         called = [as_callback(callback) for callback in checks.items("fit", "callbacks", callbacks)]
         called.sort(key=lambda callback: callback.last)
         epochs = checks.whole("fit", "epochs", options.epochs, least=0)
-        names = self.network._check_columns("fit", X)
+        self.network._check_columns("fit", X)
+        check_callbacks(called, validation_data is not None or bool(options.validation_split))
         source, measures = source_of(self, X, y, sample_weight, validation_data, called, options)
         states = list(self._callback_states)
         for callback in called:
@@ -194,8 +215,7 @@ class Trainer:
             if state is not None:
                 callback.load_state(state)
         self._callbacks, self._callback_states = called, []  # only when all have their states
-        if names is not None and all(isinstance(name, str) for name in names):
-            self.network.input_names = names
+        self.network._keep_columns(X)
         loop = Loop(self, source, self.epochs + epochs, measures, called, options.verbose)
         try:
             self._say = loop.progress.line
@@ -245,11 +265,12 @@ class Trainer:
             "" if custom is None else to_json(custom.describe()),
             None if custom is None else _loss_function(trainer),
         )
-        trainer.network = network
         trainer._core = core
-        trainer.loss = custom or loss_from(json.loads(core.loss))
-        trainer.optimizer = optimizer_from(json.loads(core.optimizer), json.loads(core.schedule))
+        trainer.__dict__["network"] = network
+        trainer.__dict__["loss"] = custom or loss_from(json.loads(core.loss))
+        trainer.__dict__["optimizer"] = optimizer_from(json.loads(core.optimizer), json.loads(core.schedule))
         trainer._callbacks = []
+        trainer._best_kept_by = None
         trainer._say = _say_nothing
         trainer._opening = ""
         trainer.history, trainer._notes, trainer._callback_states = read_notes(notes)

@@ -311,7 +311,7 @@ void steps_take_no_memory() {
 #endif
   const Data data(64, 16, 3);
   const std::vector<bpnet::Optimizer> optimizers{kMomentum, bpnet::Sgd{}, bpnet::Adam{}, bpnet::AdamW{},
-                                                 bpnet::RmsProp{}};
+                                                 bpnet::RmsProp{.clip_value = 0.5, .clip_norm = 0.1}};
   for (const bpnet::Optimizer& optimizer : optimizers) {
     bpnet::Network network({16}, {bpnet::linear(8), bpnet::relu(), bpnet::dropout(0.5), bpnet::linear(3)});
     check_steps_take_no_memory("optimizer " + std::to_string(optimizer.index()), network, data, optimizer);

@@ -9,8 +9,8 @@ namespace {
 
 std::vector<bpnet::Optimizer> optimizers() {
   return {bpnet::Sgd{},  bpnet::Sgd{.momentum = 0.9, .weight_decay = 1e-3},
-          bpnet::Adam{}, bpnet::AdamW{},
-          bpnet::Sgd{},  bpnet::RmsProp{.momentum = 0.5}};
+          bpnet::Adam{}, bpnet::AdamW{.clip_value = 0.1, .clip_norm = 0.5},
+          bpnet::Sgd{},  bpnet::RmsProp{.momentum = 0.5, .clip_norm = 0.1}};
 }
 
 std::vector<bpnet::Loss> losses() {
@@ -20,7 +20,8 @@ std::vector<bpnet::Loss> losses() {
           bpnet::Mae{},
           bpnet::Huber{},
           bpnet::CrossEntropy{.label_smoothing = 0.1},
-          bpnet::BinaryCrossEntropyWithLogits{}};
+          bpnet::BinaryCrossEntropyWithLogits{},
+          bpnet::BinaryCrossEntropyWithLogits{.mean_of_outputs = false}};
 }
 
 std::vector<bpnet::LayerSpec> chain(Numbers& n, std::size_t depth, std::size_t widest, std::size_t outputs) {

@@ -1,5 +1,7 @@
 // Every layer: predictions, and steps forward and back, in batches that rise, fall and come in no order. A
 // network of one layer has the scratch that this layer asked for and no more.
+#include <bpnet/layers/path.h>
+
 #include <algorithm>
 #include <set>
 #include <string>
@@ -27,6 +29,7 @@ std::vector<Case> draw(Numbers& n) {
   std::vector<Case> cases{
       {linear(out), flat(n), 300},
       {linear(out, {.bias = false}), flat(n), 300},
+      {linear(out).frozen(), flat(n), 300},
       {softmax(), flat(n), 200},
       {dropout(0.3), flat(n), 200},
       {flatten(), map(n), 20},
@@ -44,6 +47,8 @@ std::vector<Case> draw(Numbers& n) {
       {batch_norm1d(), flat(n), 400},
       {batch_norm1d(), {1 + n.below(20), 1 + n.below(30)}, 200},
       {batch_norm2d(), map(n), 60},
+      {batch_norm2d().frozen(), map(n), 60},
+      {conv2d(few, {.kernel_size = 3}).frozen(), map(n), 40},
       {residual({linear(20), tanh()}, {linear(20)}), flat(n), 100},
       {parallel({sequential({}), conv2d(few, {.kernel_size = 1}), avg_pool2d(3, {.stride = 1, .padding = 1})},
                 "concat"),
@@ -75,6 +80,13 @@ void run(const Case& it, const std::string& backend, Numbers& numbers) {
     Array<T> x(rows * in, numbers), y(rows * out, numbers);
     for (const std::size_t count : {rows, std::size_t{1}, rows - 1})
       network.forward(x.data(), count, y.data());
+    for (const std::string& inner : bpnet::layer_paths({it.layer})) {
+      const std::size_t width = network.output_shape(inner).count();
+      Array<T> inner_y(it.most * width, numbers);
+      for (const std::size_t count : {std::size_t{1}, it.most}) {
+        network.forward(x.data(), count, inner_y.data(), inner);
+      }
+    }
   }
   bpnet::BasicNetwork<T> network(it.input, {it.layer}, options);
   network.reserve(it.most);

@@ -132,6 +132,7 @@ std::size_t check_table(const std::string& backend, const Extent& extent) {
   for (const std::size_t columns : {1, 2, 10, 1000, 4096, 100000}) {
     rising.check(text("loss", {columns}), [&](std::size_t n) { return k.loss_workspace(n, columns); });
   }
+  rising.check("clip", [&](std::size_t n) { return k.clip_workspace(n * 1000); });
   images(k, rising, extent);
   chains(k, rising);
   online(k, rising);

@@ -108,6 +108,17 @@ void update_step() {
 }
 void update_flag() { with_update(nullptr, &word, nullptr); }
 void slots() { with_update(nullptr, nullptr, &number); }
+void with_clip(float* grad, bpnet::Sums* sums) {
+  Given g;
+  const bpnet::Stretch stretch{0, 1};
+  if (!grad) grad = g.ours;
+  g.kernels.clip(g.network.context(), {grad, &stretch, 1, 1, 0}, bpnet::Tally::kTraining, sums);
+}
+void clip_gradient() { with_clip(&number, nullptr); }
+void clip_sums() {
+  bpnet::Sums host{};
+  with_clip(nullptr, &host);
+}
 void with_online(const bpnet::OnlineArgs<float>& args) {
   Given g;
   g.kernels.online_sgd(g.network.context(), args);
@@ -156,6 +167,8 @@ const Cases& host_arrays() {
                            {"update, argument 2", update_step},
                            {"update, argument 3", update_flag},
                            {"update, slots", slots},
+                           {"clip, grad", clip_gradient},
+                           {"clip, argument 3", clip_sums},
                            {"online_sgd, x", online_x},
                            {"online_sgd, order", online_order},
                            {"online_sgd, weight", online_weight},

@@ -118,6 +118,63 @@ void random_step() {
   train_images();
 }
 
+// The gradient that is clipped in place.
+void clipped_gradient() {
+  const Samples<float> s(5);
+  bpnet::Network network = dense<float>(kReference);
+  bpnet::Trainer trainer(network, kLabelled, kAdam);
+  trainer.step(s.x.data(), s.labels.data(), kBatch, s.weight.data());
+  const float* const gradient = network.gradient_data();
+  touch_given("clip", "grad",
+              std::vector<float>(gradient, gradient + network.plan().parameters.back().offset + kOutputs));
+  bpnet::Network guarded = dense<float>(kGuarded);
+  bpnet::Trainer clipping(guarded, kLabelled, bpnet::Adam{.clip_norm = 0.5});
+  clipping.step(s.x.data(), s.labels.data(), kBatch, s.weight.data());
+}
+void clipping_flag() {
+  touch_given("clip", "argument 3", std::vector<std::uint64_t>{1}, 1, offsetof(bpnet::Sums, updates));
+  const Samples<float> s(5);
+  bpnet::Network guarded = dense<float>(kGuarded);
+  bpnet::Trainer clipping(guarded, kLabelled, bpnet::Adam{.clip_norm = 0.5});
+  clipping.step(s.x.data(), s.labels.data(), kBatch, s.weight.data());
+}
+
+// What a custom loss has written is what backward reads; it is shown a copy of the outputs.
+double half_of_squares(const bpnet::CustomBatch<float>& batch) {
+  double loss = 0;
+  for (std::size_t i = 0; i < batch.rows * kOutputs; ++i) {
+    loss += 0.5 * batch.output[i] * batch.output[i] / double(batch.rows);
+    if (batch.gradient) batch.gradient[i] = batch.output[i] / float(batch.rows);
+  }
+  return loss;
+}
+void grad_of_custom_loss() {
+  const Samples<float> s(5);
+  std::vector<float> gradient(kRows * kOutputs);
+  dense<float>(kReference).forward(s.x.data(), kRows, gradient.data());
+  gradient.resize(kBatch * kOutputs);
+  for (float& g : gradient) g /= kBatch;
+  touch_given("linear_backward_weight", "argument 3", gradient);
+  train(s.targeted(), bpnet::CustomLoss{"half", half_of_squares}, false);
+}
+
+// An inner layer's outputs.
+void inner_input() {
+  const Samples<float> s(5);
+  std::vector<float> inner(kRows * 4);
+  dense<float>(kReference).forward(s.x.data(), kRows, inner.data(), "1");
+  touch_given("linear_forward", "argument 2", inner, 2);
+  std::vector<float> outputs(kRows * kOutputs);
+  dense<float>(kGuarded).forward(s.x.data(), kRows, outputs.data(), "2");
+}
+void inner_output() {
+  const Samples<float> s(5);
+  std::vector<float> outputs(kRows * kOutputs);
+  dense<float>(kReference).forward(s.x.data(), kRows, outputs.data(), "2");
+  touch_given("to_host", "from", outputs, 1);
+  dense<float>(kGuarded).forward(s.x.data(), kRows, outputs.data(), "2");
+}
+
 // Buffers as they were before a step: zeros, ones, and the number of batches.
 void buffers_before() {
   bpnet::Network fresh = images(kReference);
@@ -215,6 +272,11 @@ const Cases& temporary() {
                            {"grad-of-loss", grad_of_loss},
                            {"update-step", update_step},
                            {"random-step", random_step},
+                           {"clipped-gradient", clipped_gradient},
+                           {"clipping-flag", clipping_flag},
+                           {"grad-of-custom-loss", grad_of_custom_loss},
+                           {"inner-input", inner_input},
+                           {"inner-output", inner_output},
                            {"buffers-before", buffers_before},
                            {"online-x", online_x},
                            {"online-targets", online_targets},

@@ -22,7 +22,7 @@ from bpnet import _core
 from bpnet.console import escaped
 from bpnet.data.images.folder import ImageFolder, ImageProblem, check_on_error, fingerprint
 from bpnet.data.images.statistics import ImageStatistics, StatisticsSum
-from bpnet.output_files import replacing
+from bpnet.output_files import check_not_read, replacing
 from bpnet.progress_bar import new_bar
 
 _FORMAT = "2"
@@ -144,10 +144,11 @@ def pack_images(
 
     Raises:
         OSError: the folder cannot be read, or the file not be written.
-        ValueError: the folder holds no photograph.
+        ValueError: the folder holds no photograph; or ``path`` is one of its files.
     """
     if not isinstance(folder, ImageFolder):
         folder = ImageFolder(folder, size, threads, on_error)
+    check_not_read("pack", path, {"the folder": folder.path})
     with replacing("pack", path) as file:
         _check_space(file.name, len(folder) * folder.size**2 * 3)
         _write(file, folder, verbose)
