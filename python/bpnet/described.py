@@ -111,6 +111,11 @@ def _describe(value: Any) -> Any:
     return [_describe(item) for item in value] if isinstance(value, tuple) else value
 
 
+def _one_line(value: Any) -> str:
+    """What another library's object shows of itself, which may be long."""
+    return f"{' '.join(repr(value).split()):.80}"
+
+
 def _shown(value: Any) -> str:
     """As a user writes it: layers in a list, numbers in a tuple."""
     if isinstance(value, tuple) and all(isinstance(each, Described) for each in value):
@@ -147,7 +152,7 @@ class Family(Generic[_D]):
             )
         wanted = f"a name or a bpnet {self.word}" if self.by_name else f"a bpnet {self.word}"
         raise TypeError(
-            f"{operation}: {what} is {value!r} of type {type(value).__name__}, {wanted} is needed"
+            f"{operation}: {what} is {_one_line(value)} of type {type(value).__name__}, {wanted} is needed"
         )
 
     def named(self, operation: str, name: str, what: str = "") -> _D:

@@ -37,8 +37,11 @@ def has_one_dtype(table: Any) -> bool:
 
 
 def text_names(table: Any) -> tuple[str, ...] | None:
-    """The names of a DataFrame's columns if all are strings; None for numbered columns and for arrays."""
+    """The names of a DataFrame's columns, or the labels of its row as a Series, if all are strings; None for numbers
+    and for arrays."""
     names = column_names(table)
+    if names is None and (labels := _index(table)) is not None:
+        names = list(labels)
     if names is None or not names or not all(isinstance(name, str) for name in names):
         return None
     return tuple(str(name) for name in names)

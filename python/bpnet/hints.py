@@ -111,7 +111,7 @@ def elsewhere(given: str, names: Iterable[str], family: str) -> str | None:
 
 
 def remark_on(given: str) -> str:
-    """Where the option ``given``, which is none here, has its place; or nothing."""
+    """Where to say what the option ``given``, which is not here, says; or nothing."""
     return _REMARKS.get(_letters(given), "")
 
 

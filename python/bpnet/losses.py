@@ -40,7 +40,7 @@ class Loss(Described):
     _check = staticmethod(_core.check_loss)
 
     def __init_subclass__(cls) -> None:
-        cls.operation = cls.name
+        cls.operation = cls.name or cls.operation
 
     def describe(self) -> dict[str, Any]:
         """The loss as a run file stores it: its name and options."""
@@ -121,7 +121,7 @@ class BinaryCrossEntropyWithLogits(Loss):
 
     @by_position('outputs goes by name: BinaryCrossEntropyWithLogits(outputs="mean")')
     def __init__(self, *, outputs: str = "mean") -> None:
-        if outputs not in ("mean", "sum"):
+        if not isinstance(outputs, str) or outputs not in ("mean", "sum"):
             raise ValueError(f"{self.name}: outputs is {outputs!r}, 'mean' or 'sum' is needed")
         self._set(outputs=outputs)
 

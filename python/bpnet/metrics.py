@@ -86,7 +86,9 @@ def measure(
     for name, function in metrics:
         value = np.asarray(function(y, predicted))
         if value.size != 1 or value.dtype.kind not in "fiub":
-            raise TypeError(f"{operation}: the metric {name!r} gave {value!r:.80}, a number is needed")
+            raise TypeError(
+                f"{operation}: the metric {name!r} gave an array of shape {value.shape} and dtype {value.dtype}, a number is needed"
+            )
         result[name] = float(value.reshape(()))
     return result
 

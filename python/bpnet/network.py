@@ -380,11 +380,7 @@ class Network:
             ValueError: data that does not fit, or no loss for a network that was not fitted.
             NumericError: NaN or infinity in X or y, with its row.
         """
-        if loss is None:
-            if self._trainer is None:
-                raise ValueError("evaluate: the network has not been fitted here; give the loss")
-            loss = self._trainer.loss
-        loss = as_loss("evaluate", loss)
+        loss = self._loss_or_fitted("evaluate", loss)
         chosen = as_metrics("evaluate", metrics, loss, int(np.prod(self.output_shape)))
         self._check_columns("evaluate", X)
         data = finite_dataset("evaluate", self._core, X, y, loss, sample_weight)
@@ -393,6 +389,13 @@ class Network:
             predicted = outputs("evaluate", self._core, arrays.numeric("evaluate", "X", X, objects=True))
             result |= measure("evaluate", chosen, arrays.answers("evaluate", y), predicted)
         return result
+
+    def _loss_or_fitted(self, operation: str, loss: Loss | str | LossFunction | None) -> Loss:
+        if loss is not None:
+            return as_loss(operation, loss)
+        if self._trainer is None:
+            raise ValueError(f"{operation}: the network has not been fitted here; give the loss")
+        return self._trainer.loss
 
     def trace(self, x: Any, y: Any, loss: Loss | str | LossFunction = "half_squared_error") -> Trace:
         """Every s, x, δ and gradient of the lecture's derivation for one sample; see bpnet.Trace."""

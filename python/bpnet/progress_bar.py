@@ -47,11 +47,11 @@ class Bar:
         self._bar.update(count)
 
     def describe(self, text: str) -> None:
-        """Put a text before the bar."""
+        """Put text before the bar."""
         self._bar.set_description(text, refresh=False)
 
     def note(self, text: str) -> None:
-        """Put a text behind the bar."""
+        """Put text behind the bar."""
         self._bar.set_postfix_str(text, refresh=False)
 
     def say(self, text: str) -> None:

@@ -329,3 +329,15 @@ def test_a_misspelt_backend_in_load(tmp_path: Any):
     bp.Network(3, [bp.Tanh()]).save(tmp_path / "net")
     with pytest.raises(bp.DeviceError, match=r"; did you mean 'reference'\?"):
         bp.load(tmp_path / "net", backend="Reference")
+
+
+def test_another_librarys_object_is_shown_in_one_line():
+    class Foreign:
+        def __repr__(self) -> str:
+            return "SGD (\n    lr: 0.1\n" + "    more: 0\n" * 40 + ")"
+
+    with pytest.raises(TypeError) as caught:
+        bp.Trainer(bp.Network(3, [bp.Linear(2)]), "mse", Foreign())  # type: ignore[arg-type]
+    text = str(caught.value)
+    assert text.startswith("trainer: optimizer is SGD ( lr: 0.1 more: 0 ") and "\n" not in text
+    assert text.endswith(" of type Foreign, a name or a bpnet optimizer is needed") and len(text) < 200

@@ -385,6 +385,21 @@ def lambda_named(name: str) -> bp.CustomLoss:
     return bp.CustomLoss(lambda x, y: squares(x, y), name=name)
 
 
+def test_a_function_defined_anew_is_another_loss(capsys: pytest.CaptureFixture[str]):
+    """As by running a notebook's cell again; what it computes is not known."""
+
+    def made() -> Any:
+        def distance(outputs: np.ndarray, targets: np.ndarray) -> tuple[float, np.ndarray]:
+            return float(((outputs - targets) ** 2).mean()), 2 * (outputs - targets) / outputs.size
+
+        return distance
+
+    net = bp.Network(2, [bp.Linear(1)])
+    for _ in range(2):
+        net.fit(np.ones((4, 2)), np.ones(4), loss=made(), verbose=2)
+    assert "the loss is CustomLoss(distance), it was another of this name" in capsys.readouterr().out
+
+
 def test_a_function_that_knows_its_trainer_keeps_nothing_alive():
     """The core, of which the collector sees nothing, does not hold the trainer."""
 
@@ -416,7 +431,11 @@ def test_values_and_their_repr():
 @pytest.mark.parametrize(
     "make, error, message",
     [
-        (lambda: bp.CustomLoss(lambda x, y: (0, x)), ValueError, "has no name; give CustomLoss"),
+        (
+            lambda: bp.CustomLoss(lambda x, y: (0, x)),
+            ValueError,
+            "^custom loss: .* has no name; give CustomLoss",
+        ),
         (lambda: bp.CustomLoss(functools.partial(squares)), ValueError, "has no name; give CustomLoss"),
         (lambda: bp.CustomLoss("mse"), TypeError, "'mse' is no function"),
         (lambda: bp.CustomLoss(bp.MSE), TypeError, "is no function"),

@@ -367,6 +367,11 @@ WRONG: dict[str, tuple[Callable[[], Any], str]] = {
         lambda: bp.LocalResponseNorm(5, groups=2, within_map=True),
         "local_response_norm: groups is 2 and within_map true",
     ),
+    "an empty Residual": (lambda: bp.Residual([]), "residual: no layers given, at least one is needed"),
+    "an array for a word": (
+        lambda: bp.BinaryCrossEntropyWithLogits(outputs=np.ones(2)),
+        "binary_cross_entropy_with_logits: outputs is array([1., 1.]), 'mean' or 'sum' is needed",
+    ),
     "merge": (lambda: bp.Parallel([[]], merge="mean"), "parallel: merge is \"mean\", one of 'sum', 'concat'"),
     "std": (lambda: bp.Normal(std=-1), "init: normal with std -1"),
     "low and high": (lambda: bp.Uniform(2, 1), "init: uniform from 2 to 1"),

@@ -256,12 +256,23 @@ def test_rows_in_another_order_are_refused(what: str):
     for call in (
         lambda: indexed.fit(frame, **mixed, verbose=0),
         lambda: indexed.evaluate(frame, **mixed, loss="cross_entropy"),
+        lambda: bp.Trainer(indexed, "cross_entropy", "sgd").step(frame, **mixed),
     ):
         with pytest.raises(ValueError, match=rf"the rows of {what} are in another order than X's, .*; give "):
             call()
     others = rows | {what: rows[what].set_axis(range(100, 140))}
     indexed.fit(frame, **others, verbose=0)
     assert bits(indexed) == bits(plain)
+
+
+def test_a_row_of_a_frame_is_traced_by_its_labels():
+    frame, net = pandas({name: values.astype(float) for name, values in COLUMNS.items()}), network()
+    net.fit(frame, LABELS, verbose=0)
+    assert net.trace(frame.iloc[3], [0, 1, 0]).e == net.trace(X[3], [0, 1, 0]).e
+    with pytest.raises(
+        ValueError, match="^trace: X has its columns in another order, 'member', 'income', 'age'; "
+    ):
+        net.trace(frame[list(reversed(NAMES))].iloc[3], [0, 1, 0])
 
 
 def test_a_lazy_frame_is_collected_by_its_owner():

@@ -247,6 +247,17 @@ def test_trained_weights_can_be_taken_over():
     assert np.array_equal(again.predict(FLAT_X), net.predict(FLAT_X))
 
 
+def test_layers_of_a_network_frozen():
+    net = images(())
+    layers = [layer.frozen() for layer in net.layers]
+    assert layers[2:3] == [bp.ReLU()] and layers[0] == bp.Conv2d(4, 3, trainable=False)
+    assert bp.Linear(3).named("fc").frozen() == bp.Linear(3, trainable=False).named("fc")
+    again = bp.Network((2, 6, 6), [*layers[:-1], net.layers[-1]], dtype="float64")
+    again.load_state_dict(net.state_dict())
+    assert list(again.gradients()) == ["7.weight", "7.bias"]
+    assert again.layers == [*layers[:-1], net.layers[-1]]
+
+
 def test_summary_and_counts(capsys: pytest.CaptureFixture[str]):
     net = chain((0, 4))
     net.summary()

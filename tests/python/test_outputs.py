@@ -86,7 +86,7 @@ REFUSED: dict[str, tuple[Make, str]] = {
     "plot of an unknown format": (train("--plot", "@p.doc"), "a picture's name ends in one of"),
     "plot over the run": (
         command("train", "@data.csv", "--resume", "@model", "--epochs", "2", "--plot", "@model"),
-        "--save writes this file too",
+        "--resume writes this file too",
     ),
     "save over the labels": (
         command("train", "@data.csv", "--labels", "@other", "--save", "@other"),

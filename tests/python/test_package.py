@@ -46,6 +46,7 @@ IMPORTED = {
     "bpnet.progress_bar",
     "bpnet.provenance",
     "bpnet.schedules",
+    "bpnet.scores",
     "bpnet.summary",
     "bpnet.trace",
     "bpnet.training",

@@ -374,3 +374,10 @@ def test_confusion_matrix_of_many_classes():
 def test_confusions_that_are_refused(true: Any, predicted: Any, options: dict, error: type, message: str):
     with pytest.raises(error, match=f"^plot_confusion_matrix: {message}"):
         plots.plot_confusion_matrix(true, predicted, **options)
+
+
+def test_a_network_is_no_history():
+    with pytest.raises(
+        TypeError, match="^plot_history: history is a Network, a bpnet.History is needed, as fit"
+    ):
+        plots.plot_history(bp.Network(3, [bp.Linear(2)]))  # type: ignore[arg-type]

@@ -321,6 +321,17 @@ def test_loss_surface():
     )
 
 
+def test_loss_surface_is_of_the_fitted_loss():
+    net = bp.Network(2, [bp.Linear(3)])
+    x, y = np.random.default_rng(0).normal(size=(9, 2)), np.arange(9) % 3
+    with pytest.raises(
+        ValueError, match="^loss_surface: the network has not been fitted here; give the loss$"
+    ):
+        plots.loss_surface(net, x, y)
+    net.fit(x, y, loss=bp.CrossEntropy(label_smoothing=0.1), verbose=0)
+    assert plots.loss_surface(net, x, y, resolution=3).loss[1, 1] == net.evaluate(x, y)["loss"]
+
+
 def test_loss_surface_is_the_seeds():
     net = trained()
     one, same, other = (

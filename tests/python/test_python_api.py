@@ -406,6 +406,15 @@ def test_backward_goes_through_forward_only():
         net.backward(np.ones((8, 3)))
 
 
+@pytest.mark.parametrize("name", ["loss", "optimizer", "network"])
+def test_what_a_run_is_made_of_does_not_change(name: str):
+    """The core has its own, which another object here would not reach."""
+    trainer = bp.Trainer(small(), "mse", "sgd")
+    with pytest.raises(AttributeError, match=f"^trainer: {name} cannot be changed; make a new Trainer$"):
+        setattr(trainer, name, getattr(trainer, name))
+    assert trainer.loss == bp.MSE() and trainer.optimizer == bp.SGD()
+
+
 def test_an_optimizer_does_not_change():
     optimizer = bp.SGD(0.1)
     with pytest.raises(AttributeError, match="lr"):

@@ -211,7 +211,8 @@ WRONG: dict[str, tuple[dict[str, Any], type[Exception], str]] = {
     ),
     "a loss that needs two": ({"loss": "binary_cross_entropy_with_logits"}, ValueError, "two classes"),
     "a column": ({"categorical": ["age"]}, ValueError, "'age'"),
-    "callbacks": ({"callbacks": [3]}, TypeError, "callback"),
+    "a callback": ({"callbacks": [3]}, TypeError, "fit: callback 3 is neither"),
+    "callbacks": ({"callbacks": print}, TypeError, "train: callbacks is <built-in function print>, a list"),
 }
 
 

@@ -58,6 +58,22 @@ class Layer(Described):
         named.__dict__["name"] = name
         return named
 
+    def frozen(self: _L) -> _L:
+        """The same layer with ``trainable=False``; one that has nothing to freeze, as Tanh, as it is.
+
+        What a trained network has learned, under a new last layer:
+
+        >>> net = bp.Network(2, [bp.Linear(8), bp.Tanh(), bp.Linear(1)])
+        >>> other = bp.Network(2, [*(layer.frozen() for layer in net.layers[:-1]), bp.Linear(3)])
+        >>> taken = {name: w for name, w in net.state_dict().items() if not name.startswith("2.")}
+        >>> other.load_state_dict(taken, strict=False).missing_keys
+        ['2.weight', '2.bias']
+        """
+        if "trainable" not in self._options:
+            return self
+        frozen = type(self)(**self._options | {"trainable": False})
+        return frozen if self.name is None else frozen.named(self.name)
+
     def describe(self) -> dict[str, Any]:
         """The layer as a model file stores it."""
         name = {} if self.name is None else {"name": self.name}

@@ -77,7 +77,7 @@ class Softmax(Layer):
 class Dropout(Layer):
     """In training y = x · m / (1 − p), m = 0 with probability p, else 1; otherwise y = x.
 
-    The mask depends on the seed, the step, the sample's place in the batch and the element alone
+    The mask depends on the seed, the step, the sample's index in the batch and the element alone
     (Srivastava et al. 2014, in the inverted form).
 
     Args:

@@ -95,8 +95,11 @@ class Residual(Layer):
     def __init__(
         self, layers: Iterable[Layer], shortcut: Iterable[Layer] = (), *, trainable: bool = True
     ) -> None:
+        inner = _nested("residual", "layers", layers)
+        if not inner:
+            raise ValueError("residual: no layers given, at least one is needed")
         self._set(
-            layers=_nested("residual", "layers", layers),
+            layers=inner,
             shortcut=_nested("residual", "shortcut", shortcut),
             **trainable_option("residual", trainable),
         )

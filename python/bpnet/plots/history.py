@@ -28,6 +28,9 @@ def plot_history(history: Mapping[str, Sequence[float]], *, path: PathLike | Non
         ValueError: no epochs, no metrics, or lists of different lengths.
     """
     check_path("plot_history", path)
+    if not isinstance(history, Mapping):
+        kind = type(history).__name__
+        raise TypeError(f"plot_history: history is a {kind}, a bpnet.History is needed, as fit returns")
     epochs = history.get("epoch")
     if not epochs:
         raise ValueError("plot_history: the history holds no epochs")

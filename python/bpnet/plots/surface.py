@@ -13,7 +13,7 @@ from bpnet.plots.figure import PathLike, check_path, new_figure, written
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from bpnet.losses import Loss
+    from bpnet.losses import Loss, LossFunction
     from bpnet.network import Network
 
 # The loss is drawn on a logarithmic scale where the largest is so many times the smallest.
@@ -38,7 +38,7 @@ def loss_surface(
     network: Network,
     X: Any,
     y: Any,
-    loss: Loss | str,
+    loss: Loss | str | LossFunction | None = None,
     *,
     extent: float = 1.0,
     resolution: int = 25,
@@ -69,7 +69,7 @@ def plot_loss_surface(
     network: Network,
     X: Any,
     y: Any,
-    loss: Loss | str,
+    loss: Loss | str | LossFunction | None = None,
     *,
     extent: float = 1.0,
     resolution: int = 25,
@@ -116,7 +116,7 @@ def _loss_surface(
     network: Network,
     X: Any,
     y: Any,
-    loss: Loss | str,
+    loss: Loss | str | LossFunction | None,
     extent: float,
     resolution: int,
     seed: int,
@@ -130,6 +130,7 @@ def _loss_surface(
         raise ValueError(f"{operation}: resolution is {resolution}, an odd number is needed")
     if not hasattr(network, "state_dict"):
         raise TypeError(f"{operation}: network is a {type(network).__name__}, a bpnet.Network is needed")
+    loss = network._loss_or_fitted(operation, loss)
     around = copy.deepcopy(network)
     weights = {name: array.astype(np.float64) for name, array in network.state_dict().items()}
     numbers = np.random.default_rng(checks.seed(operation, seed))

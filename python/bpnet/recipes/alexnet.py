@@ -180,7 +180,8 @@ def _check_files(
     inputs = {name: value for name, value in inputs.items() if isinstance(value, (str, os.PathLike))}
     if not in_place:
         inputs[option("resume")] = resume
-    outputs = {option("save"): path}
+    written = option("resume") if in_place else option("save")
+    outputs = {written: path}
     if packed is not None and os.path.isfile(packed):
         inputs[option("packed")] = packed
     else:
@@ -192,7 +193,7 @@ def _check_files(
         check_folder(option("plot"), plot)
         if os.path.isdir(plot):
             outputs |= {f"{name} of {option('plot')}": os.path.join(plot, name) for name in PICTURES}
-    check_outputs(outputs, inputs, model=option("save"))
+    check_outputs(outputs, inputs, model=written)
     if overwrite and (path is None or in_place):
         raise ValueError(
             f"alexnet: {option('overwrite')} is for {option('save')}, which replaces no other file"

@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from bpnet import checks
 from bpnet.console import escaped, say
 from bpnet.data.idx import labels_beside
 from bpnet.data.prepare import Prepared, check_options, prepare
@@ -31,6 +32,7 @@ from bpnet.schedules import Schedule
 from bpnet.settings import DEFAULTS, KEPT_AS, check_effects, checked, kept_settings
 from bpnet.summary import summary_text
 from bpnet.training import Callback, Checkpoint, EarlyStopping, Trainer
+from bpnet.training.callbacks import as_callback
 from bpnet.training.progress import metrics_text
 
 Path = str | os.PathLike[str]
@@ -183,7 +185,8 @@ class TabularRun:
         Args:
             said: the settings that the caller gave.
         """
-        path = save if save is not None else resume
+        callbacks = [as_callback(each) for each in checks.items("train", option("callbacks"), callbacks)]
+        path, written = (save, option("save")) if save is not None else (resume, option("resume"))
         resumed_in_place = resume is not None and (save is None or _is_one_file(save, resume))
         if overwrite and (save is None or resumed_in_place):
             raise ValueError(
@@ -192,7 +195,7 @@ class TabularRun:
         inputs = _input_files(data, said.get("labels"))
         if not resumed_in_place:
             inputs[option("resume")] = resume
-        check_outputs({option("save"): path, option("plot"): plot}, inputs, model=option("save"))
+        check_outputs({written: path, option("plot"): plot}, inputs, model=written)
         if plot is not None:
             check_format(option("plot"), plot)
         run = cls._resumed(data, resume, said, backend) if resume else cls._begun(data, said, backend)

@@ -49,7 +49,11 @@ def fit_network(
 def _changes(kept: Trainer, loss: Loss, optimizer: Optimizer, seed: int | None) -> list[str]:
     """What makes it another run than the one before."""
     pairs = [("loss", loss, kept.loss), ("optimizer", optimizer, kept.optimizer)]
-    changes = [f"the {name} is {new}, it was {old}" for name, new, old in pairs if new != old]
+    changes = [
+        f"the {name} is {new}, it was {'another of this name' if repr(new) == repr(old) else old}"
+        for name, new, old in pairs
+        if new != old
+    ]
     if seed is not None and seed != kept.seed:
         changes.append(f"the seed is {seed}, it was {kept.seed}")
     return changes

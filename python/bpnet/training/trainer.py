@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from bpnet import checks
+from bpnet import checks, frames
 from bpnet._bridge import TRAINERS, dataset, to_json
 from bpnet.arguments import by_position
 from bpnet.exclusive import alone
@@ -26,6 +26,9 @@ from bpnet.training.notes import check_notes, read_notes, write_notes
 
 #: ``f(name, values)``, which changes ``values`` in place.
 Reducer = Callable[[str, np.ndarray], object]
+
+# What the core has a copy of, or is bound to.
+_FIXED = ("network", "loss", "optimizer")
 
 
 class Trainer:
@@ -57,6 +60,9 @@ class Trainer:
     """
 
     operation = "trainer"
+    network: Network
+    loss: Loss
+    optimizer: Optimizer
 
     @by_position("fit takes those of the training: Trainer(network, 'mse', SGD(lr=0.1)).fit(X, y, epochs=10)")
     def __init__(
@@ -70,9 +76,9 @@ class Trainer:
     ) -> None:
         if not isinstance(network, Network):
             raise TypeError(f"trainer: network is {network!r}, a bpnet.Network is needed")
-        self.network = network
-        self.loss = as_loss("trainer", loss)
-        self.optimizer = as_optimizer("trainer", optimizer)
+        self.__dict__["network"] = network
+        self.__dict__["loss"] = as_loss("trainer", loss)
+        self.__dict__["optimizer"] = as_optimizer("trainer", optimizer)
         self.history = History()
         self._notes: dict[str, Any] = {}
         self._callbacks: list[Callback] = []
@@ -89,6 +95,11 @@ class Trainer:
             _loss_function(self) if isinstance(self.loss, CustomLoss) else None,
         )
         self._set_reducer(reducer, first_row)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in _FIXED:
+            raise AttributeError(f"trainer: {name} cannot be changed; make a new Trainer")
+        super().__setattr__(name, value)
 
     def _set_reducer(self, reducer: Reducer | None, first_row: int | Callable[[int], int]) -> None:
         if reducer is not None and not callable(reducer):
@@ -141,6 +152,7 @@ class Trainer:
             NumericError: NaN or infinity in x, y or the loss; then nothing was updated.
         """
         self.network._check_columns("step", x)
+        frames.check_rows("step", x, y, sample_weight)
         core = self.network._core
         loss = self._core.step(dataset("step", core, x, y, self.loss, sample_weight, convert=True))
         self.network._keep_columns(x)
@@ -253,10 +265,10 @@ class Trainer:
             "" if custom is None else to_json(custom.describe()),
             None if custom is None else _loss_function(trainer),
         )
-        trainer.network = network
         trainer._core = core
-        trainer.loss = custom or loss_from(json.loads(core.loss))
-        trainer.optimizer = optimizer_from(json.loads(core.optimizer), json.loads(core.schedule))
+        trainer.__dict__["network"] = network
+        trainer.__dict__["loss"] = custom or loss_from(json.loads(core.loss))
+        trainer.__dict__["optimizer"] = optimizer_from(json.loads(core.optimizer), json.loads(core.schedule))
         trainer._callbacks = []
         trainer._best_kept_by = None
         trainer._say = _say_nothing
