@@ -17,6 +17,7 @@ from bpnet.data.prepare import examples, features
 from bpnet.data.preprocessing import Preprocessing
 from bpnet.data.source import Source, open_source
 from bpnet.losses import CustomLoss, Loss, LossFunction, as_loss
+from bpnet.metrics import has_accuracy
 from bpnet.network import Network, load_network
 from bpnet.options import option
 from bpnet.provenance import listed, trained_on
@@ -171,6 +172,11 @@ class Model:
         chosen = self.loss if loss is None else as_loss("evaluate", loss)
         if chosen is None:
             raise ValueError("evaluate: the model holds no run; give the loss")
+        if has_accuracy(chosen) and not self.preprocessing.classes:
+            raise ValueError(
+                f"evaluate: the model has no classes, which {chosen.name} compares; model.network.evaluate measures its "
+                "network, by class indices"
+            )
         if y is not None and isinstance(rows, (str, os.PathLike)):
             raise ValueError("evaluate: y goes with rows in memory; a file holds its own answers")
         _check_rows("evaluate", rows)
@@ -245,7 +251,7 @@ class Model:
         p = self.preprocessing
         gives = f"classes {listed(p.classes)}" if p.classes else "numbers"
         run = f", {self.trainer.epochs} epochs" if self.trainer else ""
-        return f"<Model of {trained_on(self.network.preprocessing)}: {gives}{run}>"
+        return f"<Model of {trained_on(self.network.preprocessing) or 'encoded rows'}: {gives}{run}>"
 
     def __getstate__(self) -> dict[str, Any]:
         with tempfile.TemporaryDirectory() as folder:

@@ -59,7 +59,7 @@ def _one_of(*words: str, family: str = "") -> Check:
         if isinstance(value, type) and issubclass(value, Described):
             raise TypeError(f"train: {name} is the class {value.__name__}, give an object: {example(value)}")
         if value not in words:
-            hint = did_you_mean(value, words, family) if isinstance(value, str) else ""
+            hint = did_you_mean(value, words, family) if family and isinstance(value, str) else ""
             raise ValueError(f"train: {name} is {value!r}, one of {', '.join(words)} is needed{hint}")
         return value
 

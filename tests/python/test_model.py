@@ -329,6 +329,19 @@ def test_the_held_out_rows(place: Path, rows: Rows):
         model.evaluate({name: values[:50] for name, values in rows.items()}, part="validation")
 
 
+def test_a_network_of_classes_without_their_names_is_measured_itself(tmp_path: Path):
+    network = bp.Network(2, [bp.Linear(3)])
+    X, y = np.ones((6, 2)), np.arange(6) % 3
+    network.fit(X, y, loss="cross_entropy", optimizer=bp.SGD(0.1), epochs=1, verbose=0)
+    network.trainer.save(tmp_path / "run")
+    model = bp.load_model(tmp_path / "run")
+    assert repr(model) == "<Model of encoded rows: numbers, 1 epochs>"
+    with pytest.raises(ValueError, match=r"the model has no classes.*model\.network\.evaluate"):
+        model.evaluate(X, y)
+    with pytest.raises(ValueError, match="the model has no classes"):
+        model.evaluate(X, y, loss="binary_cross_entropy_with_logits")
+
+
 def test_there_are_two_parts(place: Path, rows: Rows):
     with pytest.raises(ValueError, match="part is 'test', one of all, validation"):
         bp.load_model(place / "kind").evaluate(rows, part="test")
