@@ -71,7 +71,7 @@ MAP = (3, 5, 6)
 MAP_LAYERS: dict[str, tuple[Callable[[], Any], tuple[str, ...]]] = {
     "no output channels": (lambda: bp.Conv2d(0, 3), ("conv2d", "out_channels is 0", "at least 1")),
     "kernel of 0": (lambda: bp.Conv2d(4, 0), ("conv2d", "kernel_size is 0", "at least 1")),
-    "kernel of None": (lambda: bp.Conv2d(4, None), ("conv2d", "kernel_size is missing")),
+    "kernel of None": (lambda: bp.Conv2d(4, None), ("conv2d", "kernel_size is None, a value is needed")),
     "kernel of half": (lambda: bp.Conv2d(4, (3, 2.5)), ("conv2d", "2.5", "integer")),
     "kernel of three": (lambda: bp.Conv2d(4, (3, 3, 3)), ("conv2d", "[3,3,3]", "(height, width)")),
     "kernel of none": (lambda: bp.Conv2d(4, ()), ("conv2d", "kernel_size is []")),
