@@ -247,6 +247,7 @@ OPTIMIZERS = [
 @limits
 @pytest.mark.parametrize("ours, name, options", OPTIMIZERS, ids=[name for _, name, _ in OPTIMIZERS])
 @BACKENDS
+@pytest.mark.parity
 def test_ten_steps_are_pytorchs(
     backend: str, ours: bp.optimizers.Optimizer, name: str, options: dict, limit: dict[str, float]
 ):

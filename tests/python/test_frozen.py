@@ -97,6 +97,7 @@ def test_gradients_of_the_others(frozen: Any):
 
 @frozen_layers
 @BACKENDS
+@pytest.mark.parity
 def test_five_steps_are_pytorchs(backend: str, frozen: Any):
     torch = pytest.importorskip("torch", reason="PyTorch comes with the parity extra")
     nn = torch.nn

@@ -52,6 +52,7 @@ def test_it_holds_what_the_folder_holds(folder: Path, tmp_path: Path):
     assert got.images.tobytes() == images[rows].tobytes()
 
 
+@pytest.mark.parity
 def test_other_programs_can_read_it(packed: Path):
     """It is a safetensors file."""
     data = packed.read_bytes()

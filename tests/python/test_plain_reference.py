@@ -84,6 +84,8 @@ def problems(draw, kind: str, max_width: int = 64, max_batch: int = 8) -> Proble
     """Hypothesis picks the shape of the problem; the numbers come from a seed, so that none is special."""
     numbers = random.Random(draw(st.integers(0, 2**32)))
     widths = draw(st.lists(st.integers(1, max_width), min_size=2, max_size=5))
+    if kind in ("cross_entropy", "labels"):
+        widths[-1] = max(2, widths[-1])  # an output per class
     names = draw(
         st.lists(st.sampled_from(list(ACTIVATIONS)), min_size=len(widths) - 1, max_size=len(widths) - 1)
     )

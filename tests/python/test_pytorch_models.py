@@ -12,6 +12,8 @@ import pytest
 import bpnet as bp
 
 torch = pytest.importorskip("torch", reason="PyTorch comes with the parity extra")
+
+pytestmark = pytest.mark.parity
 nn, functional = torch.nn, torch.nn.functional
 
 

@@ -153,6 +153,7 @@ def test_plateau_of_losses_that_are_not_finite(losses: list[float], patience: in
 @pytest.mark.parametrize("losses", WATCHED.values(), ids=WATCHED)
 @pytest.mark.parametrize("patience", [0, 1, 2])
 @pytest.mark.parametrize("threshold", [0.0, 0.05])
+@pytest.mark.parity
 def test_plateau_is_pytorchs(losses: list[float], patience: int, threshold: float):
     torch = pytest.importorskip("torch", reason="PyTorch comes with the parity extra")
     optimizer = torch.optim.SGD([torch.zeros(1)], lr=1.0)

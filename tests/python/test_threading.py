@@ -257,6 +257,7 @@ def other():
 @pytest.mark.parametrize("layer", LAYERS)
 @pytest.mark.parametrize("first", ["bpnet", "the other"])
 @pytest.mark.parametrize("library, code", [("sklearn", SKLEARN), ("torch", TORCH)], ids=["sklearn", "torch"])
+@pytest.mark.parity
 def test_beside_another_library_with_openmp(library: str, code: str, first: str, layer: str):
     pytest.importorskip(library, reason=f"{library} is not installed")
     ours = "import bpnet as bp\nimport test_threading as t\nbp.set_num_threads(2)\n"
