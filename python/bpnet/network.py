@@ -447,7 +447,8 @@ class Network:
             validation_split: the fraction of the samples, drawn from the seed alone, that are held out and
                 evaluated after each epoch in place of validation_data: 0.2 holds out a fifth.
             sample_weight: (N,), multiplies each sample's loss; a batch's sum is divided by its weights'.
-            class_weight: for cross_entropy: {class: weight}, one weight per class, or "balanced".
+            class_weight: for cross_entropy: {class: weight}, one weight per class, or "balanced" (by all of y,
+                what validation_split holds out too).
             metrics: what the history has besides, of the training data and, as ``val_…``, of the validation data:
                 names among ``"accuracy"``, ``"top5_accuracy"`` (or another number), ``"mae"``, ``"mse"``,
                 ``"rmse"`` and ``"r2"``, and functions f(y_true, y_pred), where y_pred are the raw outputs, in
