@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import inspect
 import json
 from collections.abc import Mapping
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 import numpy as np
 
 from bpnet.arguments import by_position
 from bpnet.hints import did_you_mean, meant
+
+if TYPE_CHECKING:
+    from inspect import Parameter
 
 _D = TypeVar("_D", bound="Described")
 
@@ -33,9 +35,9 @@ class Described:
     def _set(self, **options: Any) -> None:
         """Keep the options, in the order and under the names of the constructor, if the core takes them; None where
         the constructor's annotation has it, as the core takes it for an option that was left out."""
-        parameters = inspect.signature(type(self)).parameters
+        annotations = type(self).__init__.__annotations__
         for name, value in options.items():
-            if value is None and "None" not in str(parameters[name].annotation):
+            if value is None and "None" not in str(annotations.get(name)):
                 raise TypeError(f"{self.operation}: {name} is None, a value is needed")
         kept = {name: plain(self.operation, name, value) for name, value in options.items()}
         self.__dict__["_options"] = kept
@@ -70,7 +72,7 @@ class Described:
         return cls(**{names.get(key, key): value for key, value in options.items()})
 
     def __repr__(self) -> str:
-        parameters = inspect.signature(type(self)).parameters.values()
+        parameters = _parameters(type(self))
         given = [(each, self._options[each.name]) for each in parameters]
         shown = [
             _shown(value) if each.default is each.empty else f"{each.name}={_shown(value)}"
@@ -87,6 +89,13 @@ class Described:
 
     def __hash__(self) -> int:
         return hash(self._value())
+
+
+def _parameters(cls: type[Described]) -> list[Parameter]:
+    """Those of the constructor."""
+    import inspect  # slow to import, and needed to show an object only
+
+    return list(inspect.signature(cls).parameters.values())
 
 
 def plain(operation: str, name: str, value: Any) -> Any:
@@ -179,7 +188,7 @@ class Family(Generic[_D]):
 
 def example(cls: type[Described]) -> str:
     """How an object of the class is made: ``Linear(out_features)``, ``SGD(lr=0.01)``, ``MSE()``."""
-    parameters = list(inspect.signature(cls).parameters.values())
+    parameters = _parameters(cls)
     shown = [each.name for each in parameters if each.default is each.empty]
     first = parameters[0] if parameters and not shown else None
     if first is not None and first.kind is first.POSITIONAL_OR_KEYWORD:
