@@ -97,6 +97,10 @@ class CrossEntropy(Loss):
     @by_position("the classes' weights go by name: CrossEntropy(class_weight=[1, 2, 1])")
     def __init__(self, *, label_smoothing: float = 0.0, class_weight: Sequence[float] | None = None) -> None:
         weights = [] if class_weight is None else checks.items("cross_entropy", "class_weight", class_weight)
+        if weights and not any(weights):
+            raise ValueError(
+                "cross_entropy: class_weight is 0 for every class, which leaves nothing to learn"
+            )
         self._set(
             label_smoothing=checks.number("cross_entropy", "label_smoothing", label_smoothing),
             class_weight=[checks.number("cross_entropy", "class_weight", weight) for weight in weights]

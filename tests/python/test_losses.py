@@ -279,6 +279,7 @@ def test_outputs_are_averaged_or_summed():
         (lambda: bp.Huber(delta=math.inf), "huber: delta"),
         (lambda: bp.CrossEntropy(label_smoothing=1.5), "cross_entropy: label_smoothing is 1.5"),
         (lambda: bp.CrossEntropy(class_weight=[1.0, -2.0, 1.0, 1.0]), "cross_entropy: class_weight holds -2"),
+        (lambda: bp.CrossEntropy(class_weight=[0, 0]), "cross_entropy: class_weight is 0 for every class"),
     ],
 )
 def test_options_that_make_no_sense_are_refused(make: Callable[[], bp.losses.Loss], message: str):
