@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import pickle
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,26 @@ def test_truncating_cuts_every_column_at_the_same_epoch():
     assert history.truncate(4) == {} and len(history["epoch"]) == 4
     history.truncate(0)
     assert history == {"epoch": [], "loss": [], "val_loss": []}
+
+
+def test_an_epoch_that_is_run_again_replaces_what_was_undone(tmp_path: Path):
+    """Somebody restores the core while fit trains: the epochs after that are numbered as the core counts them."""
+    net = network()
+    net.fit(X, LABELS, **OPTIONS)
+    trainer = net.trainer
+    assert trainer is not None
+    snapshot = trainer._core.snapshot()
+
+    class Back(bp.Callback):
+        def on_epoch_end(self, trainer: bp.Trainer, epoch: int, metrics: Mapping[str, float]) -> None:
+            if epoch == 4 and "again" not in trainer.notes:
+                trainer.notes["again"] = True
+                trainer._core.restore(snapshot)
+
+    history = trainer.fit(X, LABELS, epochs=3, callbacks=[Back()], verbose=0)
+    assert history["epoch"] == [3, 4, 5] and trainer.history["epoch"] == [1, 2, 3, 4, 5]
+    trainer.save(tmp_path / "run")
+    assert bp.Trainer.load(tmp_path / "run").history == trainer.history
 
 
 def test_a_run_put_back_has_its_late_columns_of_the_right_epochs():

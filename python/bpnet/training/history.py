@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import math
 import os
+import threading
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+#: Held while the columns of a history differ in length, so that another thread's ``save`` sees whole epochs.
+_changing = threading.Lock()
 
 
 class History(dict[str, list[float]]):
@@ -30,23 +34,32 @@ class History(dict[str, list[float]]):
     undone: History | None = None
 
     def add(self, metrics: Mapping[str, float]) -> None:
-        """Append one epoch's metrics."""
-        before = len(self.get("epoch", []))
-        for name, value in metrics.items():
-            column = self.setdefault(name, [])
-            column += [math.nan] * (before - len(column)) + [value]
-        for name in self.keys() - metrics.keys():
-            self[name] += [math.nan] * (before + 1 - len(self[name]))
+        """Append one epoch's metrics; epochs that were run before and undone since are forgotten."""
+        if "epoch" in metrics:
+            self.truncate(int(metrics["epoch"]) - 1)
+        with _changing:
+            before = len(self.get("epoch", []))
+            for name, value in metrics.items():
+                column = self.setdefault(name, [])
+                column += [math.nan] * (before - len(column)) + [value]
+            for name in self.keys() - metrics.keys():
+                self[name] += [math.nan] * (before + 1 - len(self[name]))
+
+    def columns(self) -> dict[str, list[float]]:
+        """A copy at the end of an epoch, whatever another thread is adding."""
+        with _changing:
+            return {name: values[:] if type(values) is list else values for name, values in self.items()}
 
     def truncate(self, epochs: int) -> History:
         """Forget the epochs numbered above ``epochs``, which are returned."""
-        if not self.get("epoch") or self["epoch"][-1] <= epochs:
-            return History()
-        kept = sum(1 for epoch in self["epoch"] if epoch <= epochs)
-        removed = History({name: values[kept:] for name, values in self.items()})
-        for values in self.values():
-            del values[kept:]
-        return removed
+        with _changing:
+            if not self.get("epoch") or self["epoch"][-1] <= epochs:
+                return History()
+            kept = sum(1 for epoch in self["epoch"] if epoch <= epochs)
+            removed = History({name: values[kept:] for name, values in self.items()})
+            for values in self.values():
+                del values[kept:]
+            return removed
 
     def plot(self, path: str | os.PathLike[str] | None = None) -> Figure:
         """The curves as a figure (matplotlib, the extra ``plots``), which a notebook shows, written to ``path`` if

@@ -22,6 +22,8 @@ def check_notes(operation: str, notes: Any) -> None:
 def write_notes(history: Any, states: list[dict[str, Any]], notes: dict[str, Any]) -> str:
     """The text; a ValueError for what read_notes would refuse."""
     check_notes("save", notes)
+    if isinstance(history, History):
+        history = history.columns()
     try:
         text = to_json({"history": history, "callbacks": states, "notes": notes})
     except (TypeError, ValueError, RecursionError) as error:
