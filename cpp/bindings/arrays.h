@@ -107,7 +107,7 @@ py::array_t<T> view(const Memory& memory, const Tensor<T>& tensor, const py::obj
   std::vector<py::ssize_t> sizes;
   for (const std::size_t size : tensor.shape) sizes.push_back(static_cast<py::ssize_t>(size));
   py::array_t<T> array;
-  if (memory.is_host) {
+  if (memory.is_host()) {
     array = py::array_t<T>(sizes, tensor.data, owner);
   } else {
     array = py::array_t<T>(sizes);

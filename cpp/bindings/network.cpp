@@ -106,7 +106,7 @@ py::array_t<T> forward_training(Held<T>& self, const py::array& x, std::uint64_t
 // Both arrays are the host's.
 template <class T>
 void go_back(BasicNetwork<T>& network, const T* grad_out, std::size_t rows, T* grad_x, bool accumulate) {
-  if (network.memory().is_host || network.recorded_batch() == 0) {
+  if (network.memory().is_host() || network.recorded_batch() == 0) {
     return network.backward(grad_out, grad_x, accumulate);
   }
   const std::size_t inputs = rows * network.input_shape().count();

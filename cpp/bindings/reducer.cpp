@@ -29,14 +29,14 @@ void PythonReducer<T>::call_gradient(void* self, const char* layer, T* gradient,
     const Memory& memory = me.held_->network.memory();
     const auto size = static_cast<py::ssize_t>(count);
     py::array_t<T> values;
-    if (memory.is_host) {
+    if (memory.is_host()) {
       values = py::array_t<T>({size}, gradient, py::cast(me.held_));
     } else {
       values = py::array_t<T>(size);
       read_from(memory, values.mutable_data(), gradient, count);
     }
     me.function_(layer, values);
-    if (!memory.is_host) write_to(memory, gradient, values.data(), count);
+    if (!memory.is_host()) write_to(memory, gradient, values.data(), count);
     values.attr("setflags")(py::arg("write") = false);
   });
 }

@@ -2,7 +2,8 @@
 // count draws the same ones (Salmon, Moraes, Dror, Shaw: "Parallel Random Numbers: As Easy as
 // 1, 2, 3", SC 2011).
 //
-// Everything here is `static`: per-ISA objects include it and must not share a copy with others.
+// Everything here is `static`: per-ISA objects include it and must not share a copy with others; and constexpr: a
+// GPU's kernels call it too.
 #pragma once
 
 #include <stddef.h>
@@ -19,7 +20,7 @@ struct RandomKey {
   uint32_t step = 0;
 };
 
-static inline RandomKey random_key(uint64_t seed, Purpose purpose, uint32_t index, uint64_t step) {
+static constexpr RandomKey random_key(uint64_t seed, Purpose purpose, uint32_t index, uint64_t step) {
   return {seed, static_cast<uint32_t>(purpose) | index << 8, static_cast<uint32_t>(step)};
 }
 
@@ -28,7 +29,7 @@ struct RandomBlock {
 };
 
 // Four words for the block-th block of `sample` under `key`.
-static inline RandomBlock random_block(RandomKey key, uint32_t sample, uint32_t block) {
+static constexpr RandomBlock random_block(RandomKey key, uint32_t sample, uint32_t block) {
   uint32_t c0 = block, c1 = sample, c2 = key.step, c3 = key.purpose;
   uint32_t k0 = static_cast<uint32_t>(key.seed), k1 = static_cast<uint32_t>(key.seed >> 32);
   for (int round = 0; round < 10; ++round) {
@@ -45,18 +46,18 @@ static inline RandomBlock random_block(RandomKey key, uint32_t sample, uint32_t 
 }
 
 // A 64-bit word for `index` under `key`.
-static inline uint64_t random_word(RandomKey key, uint64_t index) {
+static constexpr uint64_t random_word(RandomKey key, uint64_t index) {
   const RandomBlock b = random_block(key, static_cast<uint32_t>(index >> 32), static_cast<uint32_t>(index));
   return uint64_t{b.word[0]} << 32 | b.word[1];
 }
 
 // Uniform in (0, 1): 53 bits, never 0 nor 1.
-static inline double random_unit(RandomKey key, uint64_t index) {
+static constexpr double random_unit(RandomKey key, uint64_t index) {
   return (static_cast<double>(random_word(key, index) >> 11) + 0.5) * 0x1p-53;
 }
 
 // Uniform in 0 … bound−1. The bias of the multiplication is below bound / 2^64. (Lemire 2019.)
-static inline uint64_t random_below(RandomKey key, uint64_t index, uint64_t bound) {
+static constexpr uint64_t random_below(RandomKey key, uint64_t index, uint64_t bound) {
   const uint64_t r = random_word(key, index);
   const uint64_t low = (r & 0xFFFFFFFF) * (bound & 0xFFFFFFFF);
   const uint64_t mid1 = (r >> 32) * (bound & 0xFFFFFFFF) + (low >> 32);

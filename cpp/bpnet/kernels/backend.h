@@ -7,11 +7,14 @@
 namespace bpnet {
 
 struct Backend {
-  const char* name;     // "reference", "baseline", "avx2", "avx512"; "guarded" in a build for tests
+  const char* name;     // "reference", "baseline", "avx2", "avx512", "cuda"; "guarded" in a build for tests
   bool (*supported)();  // by this build and this machine
-  const Memory& (*memory)();
+  const Memory& (*memory_of)(int device);
   const Kernels<float>* (*single)();
   const Kernels<double>* (*twofold)();
+  int device = 0;  // which of several of a kind
+
+  const Memory& memory() const { return memory_of(device); }
 
   template <class T>
   const Kernels<T>& kernels() const {

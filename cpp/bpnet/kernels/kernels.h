@@ -18,12 +18,20 @@
 
 namespace bpnet {
 
+// What float32's products and convolutions are made with.
+enum class Precision : int {
+  kFull,
+  kTf32,  // factors rounded to 10 bits of mantissa, sums in float32: the tensor cores of GPUs from sm_80 on
+};
+
 // Scratch memory of one network, taken once and shared by the operations that run one after another. It is
 // taken for the largest batch and used for every smaller one: no *_workspace shrinks as the batch grows, the
 // other sizes being the same.
 struct Context {
   unsigned char* scratch;  // 64-byte aligned
   size_t scratch_size;     // bytes, at least what the operation's *_workspace said
+  int device = 0;          // Memory::device()
+  Precision precision = Precision::kFull;
 };
 
 enum class ActivationKind : int {

@@ -20,7 +20,7 @@ BasicNetwork<T>::BasicNetwork(const Shape& input_shape, std::vector<LayerSpec> l
                               const NetworkOptions& options)
     : specs_(std::move(layers)),
       options_(options),
-      backend_(&find_backend(options.backend)),
+      backend_(&find_backend(options.backend, options.device)),
       kernels_(&backend_->kernels<T>()),
       plan_(make_plan<T>(input_shape, specs_)),
       parameters_(memory()),
@@ -30,7 +30,8 @@ BasicNetwork<T>::BasicNetwork(const Shape& input_shape, std::vector<LayerSpec> l
       scratch_(memory()),
       buffers_before_(memory()),
       staged_x_(memory()),
-      now_(memory()) {
+      now_(memory()),
+      context_{nullptr, 0, memory().device(), options.precision} {
   parameters_.reserve(plan_.parameter_size * sizeof(T));
   gradients_.reserve(plan_.parameter_size * sizeof(T));
   buffers_.reserve(plan_.buffer_size * sizeof(T));
@@ -138,7 +139,8 @@ void BasicNetwork<T>::set_state(const std::string& name, const Shape& shape, con
 template <class T>
 void BasicNetwork<T>::reserve_scratch(std::size_t bytes) {
   scratch_.reserve(bytes);
-  context_ = {scratch_.data(), scratch_.size()};
+  context_.scratch = scratch_.data();
+  context_.scratch_size = scratch_.size();
 }
 
 // Rows of a piece: about kInferenceElements of the widest activation.
@@ -189,7 +191,7 @@ std::size_t BasicNetwork<T>::training_bytes(std::size_t max_batch) const {
 
 template <class T>
 std::size_t BasicNetwork<T>::first_not_finite(const T* values, std::size_t count) {
-  if (memory().is_host) return kernels_->first_not_finite(context_, count, values);
+  if (memory().is_host()) return kernels_->first_not_finite(context_, count, values);
   return std::size_t(std::find_if(values, values + count, [](T x) { return !std::isfinite(x); }) - values);
 }
 
@@ -227,7 +229,7 @@ void BasicNetwork<T>::run_steps(const Course& course, const T* x, std::size_t ba
 
 template <class T>
 const T* BasicNetwork<T>::stage(const T* x, std::size_t batch) {
-  if (memory().is_host) return x;
+  if (memory().is_host()) return x;
   const std::size_t count = checked_product("forward", batch, input_shape().count());
   staged_x_.reserve(checked_product("forward", count, sizeof(T)));
   write_to(memory(), staged_x_.at<T>(0), x, count);
@@ -237,7 +239,7 @@ const T* BasicNetwork<T>::stage(const T* x, std::size_t batch) {
 // In pieces, of which only one is anywhere but on the host.
 template <class T>
 void BasicNetwork<T>::forward(const T* x, std::size_t batch, T* out) {
-  if (memory().is_host) return infer(x, batch, out);
+  if (memory().is_host()) return infer(x, batch, out);
   const std::size_t piece = inference_rows();
   for (std::size_t first = 0; first < batch; first += piece) {
     const std::size_t rows = std::min(piece, batch - first);

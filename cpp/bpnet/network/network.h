@@ -17,6 +17,8 @@ namespace bpnet {
 struct NetworkOptions {
   std::uint64_t seed = 0;
   std::string backend = {};  // empty: the best this processor supports, or BPNET_BACKEND
+  std::string device = "cpu";  // or "cuda", "cuda:1", without a backend
+  Precision precision = Precision::kFull;  // kTf32: float32 on a GPU
 };
 
 template <class T>
@@ -177,7 +179,7 @@ class BasicNetwork {
   std::vector<const T*> inputs_;     // of the step that runs
   std::vector<T*> input_gradients_;  // likewise, and whether they are added to
   std::unique_ptr<bool[]> adds_;
-  Context context_{nullptr, 0};
+  Context context_;
   BatchMemory training_, inference_;
   std::unique_ptr<Section> section_;
   const T* recorded_x_ = nullptr;  // of the last forward_training

@@ -41,7 +41,7 @@ void BatchSource<T>::reserve(std::size_t max_batch) {
   targets_.reserve(checked_product("trainer", outputs, sizeof(T)));
   labels_.reserve(max_batch * sizeof(std::int64_t));
   sample_weight_.reserve(max_batch * sizeof(T));
-  if (!memory_->is_host) {
+  if (!memory_->is_host()) {
     staged_x_.resize(inputs);
     staged_targets_.resize(outputs);
     staged_labels_.resize(max_batch);
@@ -55,7 +55,7 @@ template <class T>
 template <class U, class Fill>
 const U* BatchSource<T>::fill(Arena& arena, std::vector<U>& staging, std::size_t count, const Fill& fill) {
   U* const there = arena.at<U>(0);
-  if (memory_->is_host) {
+  if (memory_->is_host()) {
     fill(there);
   } else {
     fill(staging.data());
@@ -66,7 +66,7 @@ const U* BatchSource<T>::fill(Arena& arena, std::vector<U>& staging, std::size_t
 
 template <class T>
 bool BatchSource<T>::reads(const DatasetView<T>& data) const {
-  return memory_->is_host && data.x_type == kTypeOf<T>;
+  return memory_->is_host() && data.x_type == kTypeOf<T>;
 }
 
 template <class T>
@@ -108,7 +108,7 @@ Batch<T> BatchSource<T>::rows(const DatasetView<T>& data, std::size_t first, std
 
 template <class T>
 Batch<T> BatchSource<T>::stage(const Batch<T>& host) {
-  if (memory_->is_host) return host;
+  if (memory_->is_host()) return host;
   DatasetView<T> view;
   view.x = host.x;
   view.targets = host.targets;

@@ -14,7 +14,7 @@ template <class U>
 class HostCopy {
  public:
   HostCopy(const Memory& memory, const U* at, std::size_t count) : at_(at) {
-    if (memory.is_host || !at) return;
+    if (memory.is_host() || !at) return;
     copy_.resize(count);
     read_from(memory, copy_.data(), at, count);
     at_ = copy_.data();

@@ -277,7 +277,7 @@ bool BasicTrainer<T>::run(const Dataset<T>& dataset, const RunOptions& options) 
   while (!pauses) {
     open_slice(online ? 1 : options.batch_size);
     try {
-      for (std::size_t unread = 0; !pauses && unread < network_->memory().steps_unread; ++unread) {
+      for (std::size_t unread = 0; !pauses && unread < network_->memory().steps_unread(); ++unread) {
         const std::size_t left = data.count - state_.position;
         std::size_t count = std::min(options.batch_size, left);
         if (online) {
@@ -316,7 +316,7 @@ void BasicTrainer<T>::run_draws(const Dataset<T>& dataset, std::uint64_t steps, 
   const std::uint64_t end = state_.step + steps;
   while (state_.step < end) {
     const std::size_t most =
-        online ? online_samples(state_.step, online_block) : network_->memory().steps_unread;
+        online ? online_samples(state_.step, online_block) : network_->memory().steps_unread();
     const std::size_t count = std::min<std::uint64_t>(end - state_.step, most);
     const std::uint64_t* draws = order_.draws(seed(), state_.step, data.count, count);
     open_slice(0);

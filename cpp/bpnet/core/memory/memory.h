@@ -8,17 +8,22 @@
 
 namespace bpnet {
 
-struct Memory {
-  bool is_host;  // the host reads and writes it as its own
-  std::size_t
-      steps_unread;  // so many steps are made before their sums are read: a device has to be waited for
+class Memory {
+ public:
+  virtual ~Memory() = default;
 
-  void* (*allocate)(std::size_t bytes);  // aligned to kAlignment; throws std::bad_alloc
-  void (*release)(void* memory, std::size_t bytes) noexcept;
-  void (*clear)(void* to, std::size_t bytes);  // to 0
-  void (*to_backend)(void* to, const void* host, std::size_t bytes);
-  void (*to_host)(void* host, const void* from, std::size_t bytes);  // after all that was begun before
-  void (*within)(void* to, const void* from, std::size_t bytes);
+  virtual bool is_host() const = 0;  // the host reads and writes it as its own
+  virtual int device() const { return 0; }  // which of several of a kind
+  // So many steps are made before their sums are read: a device has to be waited for.
+  virtual std::size_t steps_unread() const { return 1; }
+
+  virtual void* allocate(std::size_t bytes) const = 0;  // aligned to kAlignment; throws std::bad_alloc
+  virtual void release(void* memory, std::size_t bytes) const noexcept = 0;
+  virtual void clear(void* to, std::size_t bytes) const = 0;  // to 0
+  // The host's array may change, or be released, once this has returned.
+  virtual void to_backend(void* to, const void* host, std::size_t bytes) const = 0;
+  virtual void to_host(void* host, const void* from, std::size_t bytes) const = 0;  // after all begun before
+  virtual void within(void* to, const void* from, std::size_t bytes) const = 0;
 };
 
 const Memory& host_memory();
@@ -41,12 +46,12 @@ class HostMirror {
 
   HostMirror(const Memory& memory, T* at, std::size_t count, Contents contents = Contents::kRead)
       : memory_(memory), at_(at) {
-    if (memory.is_host) return;
+    if (memory.is_host()) return;
     copy_.resize(count);
     if (contents == Contents::kRead) read_from(memory, copy_.data(), at, count);
   }
 
-  T* data() { return memory_.is_host ? at_ : copy_.data(); }
+  T* data() { return memory_.is_host() ? at_ : copy_.data(); }
   void send() { write_to(memory_, at_, data(), copy_.size()); }  // what the host wrote is the backend's
 
  private:

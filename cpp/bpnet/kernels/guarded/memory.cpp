@@ -39,50 +39,54 @@ void protect_all(int protection) {
   for (const auto& [block, bytes] : allocated) protect(block, bytes, protection);
 }
 
-void* allocate(std::size_t bytes) {
-  const std::size_t size = pages_of(bytes == 0 ? 1 : bytes);
-  const std::lock_guard<std::mutex> lock(mutex);
-  const int protection = open_count > 0 ? PROT_READ | PROT_WRITE : PROT_NONE;
-  void* const block = mmap(nullptr, size, protection, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (block == MAP_FAILED) throw std::bad_alloc();
-  allocated.emplace(static_cast<const unsigned char*>(block), size);
-  return block;
-}
-
-void release(void* memory, std::size_t bytes) noexcept {
-  const std::lock_guard<std::mutex> lock(mutex);
-  allocated.erase(static_cast<const unsigned char*>(memory));
-  munmap(memory, pages_of(bytes == 0 ? 1 : bytes));
-}
-
-void clear(void* to, std::size_t bytes) {
-  const Open open;
-  std::memset(to, 0, bytes);
-}
-
 void copy(void* to, const void* from, std::size_t bytes) {
   const Open open;
   std::memmove(to, from, bytes);
 }
 
-void to_backend(void* to, const void* host, std::size_t bytes) {
-  check_array("to_backend", "to", to);
-  copy(to, host, bytes);
-}
+class GuardedMemory final : public Memory {
+ public:
+  bool is_host() const override { return false; }
+  // Several steps a slice, which is no multiple of most epochs' steps.
+  std::size_t steps_unread() const override { return 3; }
 
-void to_host(void* host, const void* from, std::size_t bytes) {
-  check_array("to_host", "from", from);
-  copy(host, from, bytes);
-}
+  void* allocate(std::size_t bytes) const override {
+    const std::size_t size = pages_of(bytes == 0 ? 1 : bytes);
+    const std::lock_guard<std::mutex> lock(mutex);
+    const int protection = open_count > 0 ? PROT_READ | PROT_WRITE : PROT_NONE;
+    void* const block = mmap(nullptr, size, protection, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (block == MAP_FAILED) throw std::bad_alloc();
+    allocated.emplace(static_cast<const unsigned char*>(block), size);
+    return block;
+  }
 
-void within(void* to, const void* from, std::size_t bytes) {
-  check_array("within", "to", to);
-  check_array("within", "from", from);
-  copy(to, from, bytes);
-}
+  void release(void* memory, std::size_t bytes) const noexcept override {
+    const std::lock_guard<std::mutex> lock(mutex);
+    allocated.erase(static_cast<const unsigned char*>(memory));
+    munmap(memory, pages_of(bytes == 0 ? 1 : bytes));
+  }
 
-// Several steps a slice, which is no multiple of most epochs' steps.
-constexpr Memory kMemory = {false, 3, allocate, release, clear, to_backend, to_host, within};
+  void clear(void* to, std::size_t bytes) const override {
+    const Open open;
+    std::memset(to, 0, bytes);
+  }
+
+  void to_backend(void* to, const void* host, std::size_t bytes) const override {
+    check_array("to_backend", "to", to);
+    copy(to, host, bytes);
+  }
+
+  void to_host(void* host, const void* from, std::size_t bytes) const override {
+    check_array("to_host", "from", from);
+    copy(host, from, bytes);
+  }
+
+  void within(void* to, const void* from, std::size_t bytes) const override {
+    check_array("within", "to", to);
+    check_array("within", "from", from);
+    copy(to, from, bytes);
+  }
+};
 
 }  // namespace
 
@@ -123,6 +127,9 @@ std::vector<Block> blocks() {
 }  // namespace guarded
 
 bool has_guarded() { return true; }
-const Memory& guarded_memory() { return guarded::kMemory; }
+const Memory& guarded_memory() {
+  static const guarded::GuardedMemory& memory = *new guarded::GuardedMemory;
+  return memory;
+}
 
 }  // namespace bpnet

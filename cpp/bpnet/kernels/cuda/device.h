@@ -1,0 +1,57 @@
+// One GPU as this process has it: a stream, on which everything happens in order, and the libraries' handles.
+#pragma once
+
+#include <cuda_runtime.h>
+
+#include <memory>
+#include <mutex>
+
+#include "bpnet/kernels/kernels.h"
+
+namespace bpnet::cuda {
+
+// What a library keeps for a GPU; see product.h and convolution_library.h.
+class Library {
+ public:
+  virtual ~Library() = default;
+};
+
+class Device {
+ public:
+  // Opens it at the first call. Throws a DeviceError where there is none, where the driver does not serve, and in the
+  // child of a fork().
+  static Device& get(int number);
+
+  int number() const { return number_; }
+  int multiprocessors() const { return multiprocessors_; }
+  cudaStream_t stream() const { return stream_; }
+
+  // While one lives, no other thread puts anything on the stream, and this thread's calls are for this GPU.
+  class Turn {
+   public:
+    explicit Turn(Device& device);
+    Turn(const Turn&) = delete;
+    Turn& operator=(const Turn&) = delete;
+
+   private:
+    std::lock_guard<std::recursive_mutex> lock_;
+  };
+
+  void wait();  // until all that was begun is done; throws what went wrong meanwhile
+
+  std::unique_ptr<Library> products, convolutions;  // opened by their first use
+
+ private:
+  explicit Device(int number);
+  Device(const Device&) = delete;
+  Device& operator=(const Device&) = delete;
+
+  int number_;
+  int multiprocessors_ = 0;
+  cudaStream_t stream_ = nullptr;
+  std::recursive_mutex mutex_;
+};
+
+inline Device& device_of(const Context& context) { return Device::get(context.device); }
+
+}  // namespace bpnet::cuda

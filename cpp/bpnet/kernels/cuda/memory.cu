@@ -1,0 +1,108 @@
+#include "bpnet/kernels/cuda/memory.h"
+
+#include <cstring>
+#include <map>
+#include <mutex>
+
+#include "bpnet/kernels/cuda/check.h"
+#include "bpnet/kernels/cuda/device.h"
+#include "bpnet/kernels/cuda/launch.h"
+
+namespace bpnet::cuda {
+namespace {
+
+// A few numbers are sent as a kernel's argument, which costs less than a copy.
+struct Few {
+  unsigned char bytes[128];
+};
+
+struct PutFew {
+  unsigned char* to;
+  Few few;
+
+  __device__ void operator()(size_t i) const { to[i] = few.bytes[i]; }
+};
+
+class DeviceMemory final : public Memory {
+ public:
+  explicit DeviceMemory(int number) : number_(number) {}
+
+  bool is_host() const override { return false; }
+  int device() const override { return number_; }
+  std::size_t steps_unread() const override { return 32; }
+
+  void* allocate(std::size_t bytes) const override {
+    Device& device = Device::get(number_);
+    const Device::Turn turn(device);
+    void* memory = nullptr;
+    const cudaError_t error = cudaMalloc(&memory, bytes == 0 ? 1 : bytes);
+    if (error == cudaErrorMemoryAllocation) {
+      static_cast<void>(cudaGetLastError());  // which the next call would be told again
+      std::size_t free = 0, total = 0;
+      check("cudaMemGetInfo", cudaMemGetInfo(&free, &total));
+      std::string message = "cuda: ";
+      append_text(message, bytes), message += " bytes are needed on GPU ";
+      append_text(message, number_), message += ", ";
+      append_text(message, free), message += " of ";
+      append_text(message, total), message += " are free; choose a smaller batch";
+      throw OutOfMemory(message);
+    }
+    check("cudaMalloc", error);
+    return memory;
+  }
+
+  // A failure is the driver's end of life: there is nothing to free then.
+  void release(void* memory, std::size_t) const noexcept override {
+    try {
+      const Device::Turn turn(Device::get(number_));
+      static_cast<void>(cudaFree(memory));
+    } catch (const Error&) {
+    }
+  }
+
+  void clear(void* to, std::size_t bytes) const override {
+    Device& device = Device::get(number_);
+    const Device::Turn turn(device);
+    check("cudaMemsetAsync", cudaMemsetAsync(to, 0, bytes, device.stream()));
+  }
+
+  void to_backend(void* to, const void* host, std::size_t bytes) const override {
+    Device& device = Device::get(number_);
+    const Device::Turn turn(device);
+    if (bytes <= sizeof(Few)) {
+      PutFew put{static_cast<unsigned char*>(to), {}};
+      std::memcpy(put.few.bytes, host, bytes);
+      Context context{nullptr, 0, number_};
+      return launch_each(context, bytes, put);
+    }
+    check("cudaMemcpyAsync", cudaMemcpyAsync(to, host, bytes, cudaMemcpyHostToDevice, device.stream()));
+    check("cudaStreamSynchronize", cudaStreamSynchronize(device.stream()));
+  }
+
+  void to_host(void* host, const void* from, std::size_t bytes) const override {
+    Device& device = Device::get(number_);
+    const Device::Turn turn(device);
+    check("cudaMemcpyAsync", cudaMemcpyAsync(host, from, bytes, cudaMemcpyDeviceToHost, device.stream()));
+    check("cudaStreamSynchronize", cudaStreamSynchronize(device.stream()));
+  }
+
+  void within(void* to, const void* from, std::size_t bytes) const override {
+    Device& device = Device::get(number_);
+    const Device::Turn turn(device);
+    check("cudaMemcpyAsync", cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice, device.stream()));
+  }
+
+ private:
+  int number_;
+};
+
+}  // namespace
+
+const Memory& memory_of(int device) {
+  static std::mutex& mutex = *new std::mutex;
+  static std::map<int, DeviceMemory>& memories = *new std::map<int, DeviceMemory>;
+  const std::lock_guard<std::mutex> lock(mutex);
+  return memories.try_emplace(device, device).first->second;
+}
+
+}  // namespace bpnet::cuda

@@ -1,0 +1,29 @@
+// The library that holds the GPU's kernels, libbpnet_cuda: built with BPNET_CUDA, loaded when the first network asks for
+// it, so that nothing else links CUDA. kernels/cuda defines what it exports.
+#pragma once
+
+#include "bpnet/kernels/backend.h"
+
+namespace bpnet {
+
+// The library for tests that computes on the processor what a GPU would; see tests/cpp/cuda_on_cpu.
+constexpr const char kCudaOnCpu[] = "cuda-on-cpu";
+
+struct CudaModule {
+  const char* version;  // BPNET_VERSION of its build
+  const char* backend;  // "cuda", or kCudaOnCpu
+  // Opens a GPU; throws a DeviceError that says what the driver said.
+  const Backend& (*open)(int gpu);
+};
+
+// Exported under this name.
+using CudaModuleGetter = const CudaModule* (*)();
+constexpr const char kCudaModuleGetter[] = "bpnet_cuda_module";
+
+// Throws a DeviceError where there is no library, which says how to get it, or no such GPU.
+const Backend& cuda_backend(int gpu);
+
+// Whether the environment variable BPNET_CUDA_LIBRARY names the library for tests.
+bool has_cuda_on_cpu();
+
+}  // namespace bpnet
