@@ -62,6 +62,13 @@ T __shfl_down_sync(unsigned mask, T value, unsigned distance, int = 32) {
   return __shfl_sync(mask, value, static_cast<int>(lane + distance < 32 ? lane + distance : lane));
 }
 
+// The distribution of a normal number.
+inline float normcdf(float x) { return static_cast<float>(0.5 * std::erfc(-0.70710678118654752440 * double{x})); }
+inline double normcdf(double x) {
+  using Wide = long double;
+  return static_cast<double>(Wide{0.5} * std::erfc(-0.707106781186547524400844362104849039L * Wide{x}));
+}
+
 enum cudaError_t { cudaSuccess = 0, cudaErrorInvalidValue = 1, cudaErrorMemoryAllocation = 2, cudaErrorNoDevice = 100 };
 enum cudaMemcpyKind { cudaMemcpyHostToDevice = 1, cudaMemcpyDeviceToHost = 2, cudaMemcpyDeviceToDevice = 3 };
 enum cudaDeviceAttr { cudaDevAttrMultiProcessorCount = 16 };
