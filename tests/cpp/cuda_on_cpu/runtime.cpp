@@ -10,7 +10,10 @@
 #include <vector>
 
 constexpr std::size_t kMostShared = 100 * 1024;
+namespace bpnet::cuda {
 __thread unsigned char bpnet_shared[kMostShared] alignas(16);
+}
+using bpnet::cuda::bpnet_shared;
 __thread uint3 threadIdx, blockIdx, blockDim, gridDim;
 
 namespace cuda_on_cpu {

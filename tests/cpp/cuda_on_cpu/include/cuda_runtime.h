@@ -12,7 +12,7 @@
 #define __device__
 #define __host__
 #define __forceinline__ inline
-#define __align__(n) alignas(n)
+#define __align__(n) __attribute__((aligned(n)))
 #define __shared__ __thread
 #define __launch_bounds__(...)
 #define __restrict__ __restrict
@@ -36,8 +36,6 @@ struct uint3 {
 };
 // Of the thread that runs.
 extern __thread uint3 threadIdx, blockIdx, blockDim, gridDim;
-
-extern __thread unsigned char bpnet_shared[];
 
 inline void __syncthreads() { cuda_on_cpu::wait_for_block(); }
 inline void __syncwarp(unsigned = 0xffffffff) { cuda_on_cpu::wait_for_warp(); }
