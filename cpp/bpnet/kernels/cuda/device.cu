@@ -5,6 +5,7 @@
 #include <map>
 
 #include "bpnet/kernels/cuda/check.h"
+#include "bpnet/kernels/cuda/memory.h"
 
 namespace bpnet::cuda {
 namespace {
@@ -53,6 +54,11 @@ Device& Device::get(int number) {
 
 Device::Turn::Turn(Device& device) : lock_(device.mutex_) {
   check("cudaSetDevice", cudaSetDevice(device.number_));
+}
+
+uint64_t* Device::answers() {
+  if (!answers_) answers_ = static_cast<uint64_t*>(memory_of(number_).allocate(kAnswers * sizeof(uint64_t)));
+  return answers_;
 }
 
 void Device::wait() {

@@ -40,6 +40,10 @@ class Device {
     std::lock_guard<std::recursive_mutex> lock_;
   };
 
+  // (kAnswers,) in the GPU's memory: what a kernel tells the host. To be used and read within one Turn.
+  static constexpr size_t kAnswers = 512;
+  uint64_t* answers();
+
   void wait();  // until all that was begun is done; throws what went wrong meanwhile
 
   std::unique_ptr<Library> products, convolutions;  // opened by their first use
@@ -52,6 +56,7 @@ class Device {
   int number_;
   int multiprocessors_ = 0;
   cudaStream_t stream_ = nullptr;
+  uint64_t* answers_ = nullptr;
   std::recursive_mutex mutex_;
 };
 
