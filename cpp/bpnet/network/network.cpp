@@ -4,7 +4,6 @@
 #include <cmath>
 
 #include "bpnet/core/error.h"
-#include "bpnet/kernels/dispatch.h"
 #include "bpnet/layers/path.h"
 
 namespace bpnet {
@@ -20,7 +19,7 @@ BasicNetwork<T>::BasicNetwork(const Shape& input_shape, std::vector<LayerSpec> l
                               const NetworkOptions& options)
     : specs_(std::move(layers)),
       options_(options),
-      backend_(&find_backend(options.backend, options.device)),
+      backend_(&find_backend_for<T>(options.where)),
       kernels_(&backend_->kernels<T>()),
       plan_(make_plan<T>(input_shape, specs_)),
       parameters_(memory()),
@@ -31,7 +30,7 @@ BasicNetwork<T>::BasicNetwork(const Shape& input_shape, std::vector<LayerSpec> l
       buffers_before_(memory()),
       staged_x_(memory()),
       now_(memory()),
-      context_{nullptr, 0, memory().device(), options.precision} {
+      context_{nullptr, 0, memory().device(), options.where.precision} {
   parameters_.reserve(plan_.parameter_size * sizeof(T));
   gradients_.reserve(plan_.parameter_size * sizeof(T));
   buffers_.reserve(plan_.buffer_size * sizeof(T));

@@ -8,7 +8,7 @@
 #include "bpnet/core/memory/arena.h"
 #include "bpnet/core/tensor.h"
 #include "bpnet/core/threads/interrupt.h"
-#include "bpnet/kernels/backend.h"
+#include "bpnet/kernels/dispatch.h"
 #include "bpnet/network/memory.h"
 #include "bpnet/network/plan.h"
 
@@ -16,9 +16,7 @@ namespace bpnet {
 
 struct NetworkOptions {
   std::uint64_t seed = 0;
-  std::string backend = {};  // empty: the best this processor supports, or BPNET_BACKEND
-  std::string device = "cpu";  // or "cuda", "cuda:1", without a backend
-  Precision precision = Precision::kFull;  // kTf32: float32 on a GPU
+  Where where = {};
 };
 
 template <class T>

@@ -22,6 +22,9 @@ class Device {
   // child of a fork().
   static Device& get(int number);
 
+  // How many the driver knows; 0 where it does not serve, and in the child of a fork().
+  static int count();
+
   int number() const { return number_; }
   int multiprocessors() const { return multiprocessors_; }
   cudaStream_t stream() const { return stream_; }
