@@ -3,6 +3,7 @@
 
 #include "bpnet/core/memory/memory.h"
 #include "bpnet/kernels/kernels.h"
+#include "bpnet/kernels/recorder.h"
 
 namespace bpnet {
 
@@ -12,7 +13,8 @@ struct Backend {
   const Memory& (*memory_of)(int device);
   const Kernels<float>* (*single)();
   const Kernels<double>* (*twofold)();
-  int device = 0;  // which of several of a kind
+  int device = 0;                      // which of several of a kind
+  const Recorder* recorder = nullptr;  // null: every step is run kernel by kernel
 
   const Memory& memory() const { return memory_of(device); }
 

@@ -22,6 +22,9 @@ Device::Device(int number) : number_(number) {
   check("cudaDeviceGetAttribute",
         cudaDeviceGetAttribute(&multiprocessors_, cudaDevAttrMultiProcessorCount, number));
   check("cudaStreamCreateWithFlags", cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking));
+  for (cudaEvent_t& event : paces_) {
+    check("cudaEventCreateWithFlags", cudaEventCreateWithFlags(&event, cudaEventDisableTiming));
+  }
 }
 
 // Devices are never closed: the driver may be gone when static objects are destroyed.
@@ -48,6 +51,18 @@ Device& Device::get(int number) {
 
 Device::Turn::Turn(Device& device) : lock_(device.mutex_) {
   check("cudaSetDevice", cudaSetDevice(device.number_));
+}
+
+// The wait is nobody's turn: other threads begin their work meanwhile.
+void Device::keep_pace() {
+  cudaEvent_t oldest;
+  {
+    const Turn turn(*this);
+    oldest = paces_[pace_++ % kAhead];
+  }
+  check("cudaEventSynchronize", cudaEventSynchronize(oldest));
+  const Turn turn(*this);
+  check("cudaEventRecord", cudaEventRecord(oldest, stream_));
 }
 
 void Device::wait() {

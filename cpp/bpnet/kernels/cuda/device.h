@@ -37,6 +37,12 @@ class Device {
     std::lock_guard<std::recursive_mutex> lock_;
   };
 
+  // Waits until the work of all but the last few calls of this function is done.
+  void keep_pace();
+  // Whether what is begun is recorded and not done; of the thread that has its turn.
+  bool recording() const { return recording_; }
+  void set_recording(bool value) { recording_ = value; }
+
   void wait();  // until all that was begun is done; throws what went wrong meanwhile
 
   std::unique_ptr<Library> products, convolutions;  // opened by their first use
@@ -50,6 +56,10 @@ class Device {
   int multiprocessors_ = 0;
   cudaStream_t stream_ = nullptr;
   std::recursive_mutex mutex_;
+  bool recording_ = false;
+  static constexpr int kAhead = 4;
+  cudaEvent_t paces_[kAhead] = {};
+  unsigned pace_ = 0;  // the oldest
 };
 
 inline Device& device_of(const Context& context) { return Device::get(context.device); }
