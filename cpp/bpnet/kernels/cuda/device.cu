@@ -23,6 +23,9 @@ Device::Device(int number) : number_(number) {
   check("cudaDeviceGetAttribute",
         cudaDeviceGetAttribute(&multiprocessors_, cudaDevAttrMultiProcessorCount, number));
   check("cudaStreamCreateWithFlags", cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking));
+  for (cudaEvent_t& event : paces_) {
+    check("cudaEventCreateWithFlags", cudaEventCreateWithFlags(&event, cudaEventDisableTiming));
+  }
 }
 
 int Device::count() {
@@ -59,6 +62,18 @@ Device::Turn::Turn(Device& device) : lock_(device.mutex_) {
 uint64_t* Device::answers() {
   if (!answers_) answers_ = static_cast<uint64_t*>(memory_of(number_).allocate(kAnswers * sizeof(uint64_t)));
   return answers_;
+}
+
+// The wait is nobody's turn: other threads begin their work meanwhile.
+void Device::keep_pace() {
+  cudaEvent_t oldest;
+  {
+    const Turn turn(*this);
+    oldest = paces_[pace_++ % kAhead];
+  }
+  check("cudaEventSynchronize", cudaEventSynchronize(oldest));
+  const Turn turn(*this);
+  check("cudaEventRecord", cudaEventRecord(oldest, stream_));
 }
 
 void Device::wait() {
