@@ -5,4 +5,5 @@
 
 #include "cuda_on_cpu/calls.h"
 #include "cuda_on_cpu/device_code.h"
+#include "cuda_on_cpu/device_math.h"
 #include "cuda_on_cpu/launch.h"

@@ -1,9 +1,7 @@
 // What device code calls. The functions that wait take, unseen, the line where they are called.
 #pragma once
 
-#include <algorithm>
-#include <cstring>
-
+#include "cuda_on_cpu/bits.h"
 #include "cuda_on_cpu/types.h"
 
 namespace cuda_on_cpu {
@@ -24,20 +22,6 @@ std::uint64_t fold_lanes(unsigned mask, std::uint64_t value,
 unsigned lane();
 
 [[noreturn]] void trap();
-
-template <class T>
-std::uint64_t to_bits(T value) {
-  static_assert(sizeof(T) <= 8, "at most 8 bytes are shuffled at once");
-  std::uint64_t bits = 0;
-  std::memcpy(&bits, &value, sizeof(T));
-  return bits;
-}
-template <class T>
-T from_bits(std::uint64_t bits) {
-  T value;
-  std::memcpy(&value, &bits, sizeof(T));
-  return value;
-}
 
 template <class T, class Fold>
 T fold_lanes_as(unsigned mask, T value, Fold, Site site) {
@@ -161,40 +145,3 @@ T atomicCAS(T* at, U compared, V value) {
 inline void __threadfence() {}
 inline void __threadfence_block() {}
 [[noreturn]] inline void __trap() { cuda_on_cpu::trap(); }
-
-template <class T>
-T __ldg(const T* at) {
-  return *at;
-}
-inline int __popc(unsigned value) { return __builtin_popcount(value); }
-inline int __ffs(int value) { return __builtin_ffs(value); }
-inline int __clz(int value) { return value == 0 ? 32 : __builtin_clz(static_cast<unsigned>(value)); }
-inline unsigned __umulhi(unsigned a, unsigned b) {
-  return static_cast<unsigned>(static_cast<std::uint64_t>(a) * b >> 32);
-}
-inline int __float_as_int(float value) { return cuda_on_cpu::from_bits<int>(cuda_on_cpu::to_bits(value)); }
-inline unsigned __float_as_uint(float value) {
-  return cuda_on_cpu::from_bits<unsigned>(cuda_on_cpu::to_bits(value));
-}
-inline float __int_as_float(int value) { return cuda_on_cpu::from_bits<float>(cuda_on_cpu::to_bits(value)); }
-inline float __uint_as_float(unsigned value) {
-  return cuda_on_cpu::from_bits<float>(cuda_on_cpu::to_bits(value));
-}
-inline long long __double_as_longlong(double value) {
-  return cuda_on_cpu::from_bits<long long>(cuda_on_cpu::to_bits(value));
-}
-inline double __longlong_as_double(long long value) {
-  return cuda_on_cpu::from_bits<double>(cuda_on_cpu::to_bits(value));
-}
-inline float rsqrtf(float value) { return 1.0f / std::sqrt(value); }
-inline double rsqrt(double value) { return 1.0 / std::sqrt(value); }
-inline float __fdividef(float a, float b) { return a / b; }
-inline float __frcp_rn(float value) { return 1.0f / value; }
-inline float __fmaf_rn(float a, float b, float c) { return std::fma(a, b, c); }
-// The host's mathematics library declares functions of these names.
-#define __expf expf
-#define __logf logf
-#define __powf powf
-
-using std::max;
-using std::min;
