@@ -62,6 +62,10 @@ T __shfl_down_sync(unsigned mask, T value, unsigned distance, int = 32) {
   return __shfl_sync(mask, value, static_cast<int>(lane + distance < 32 ? lane + distance : lane));
 }
 
+inline unsigned long long atomicAdd(unsigned long long* to, unsigned long long value) {
+  return __atomic_fetch_add(to, value, __ATOMIC_RELAXED);
+}
+
 // The distribution of a normal number.
 inline float normcdf(float x) { return static_cast<float>(0.5 * std::erfc(-0.70710678118654752440 * double{x})); }
 inline double normcdf(double x) {
