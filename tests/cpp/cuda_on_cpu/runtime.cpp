@@ -10,10 +10,7 @@
 #include <vector>
 
 constexpr std::size_t kMostShared = 100 * 1024;
-namespace bpnet::cuda {
-__thread unsigned char bpnet_shared[kMostShared] alignas(16);
-}
-using bpnet::cuda::bpnet_shared;
+__thread unsigned char bpnet::cuda::bpnet_shared[kMostShared] __attribute__((aligned(16)));
 __thread uint3 threadIdx, blockIdx, blockDim, gridDim;
 
 namespace cuda_on_cpu {
@@ -112,7 +109,7 @@ void run(const dim3& grid, const dim3& size, std::size_t shared, const std::func
   std::shuffle(blocks.begin(), blocks.end(), chance);
   for (const unsigned b : blocks) {
     blockIdx = {b, 0, 0};
-    std::memset(bpnet_shared, 0xA5, std::min(kMostShared, shared));
+    std::memset(bpnet::cuda::bpnet_shared, 0xA5, std::min(kMostShared, shared));
     for (unsigned t = 0; t < count; ++t) {
       Thread& thread = block.threads[t];
       if (!thread.stack) thread.stack.reset(new unsigned char[kStack]);

@@ -1,3 +1,7 @@
+#include <algorithm>
+#include <cmath>
+
+#include "bpnet/kernels/cuda/block.h"
 #include "bpnet/kernels/cuda/launch.h"
 #include "bpnet/kernels/cuda/table.h"
 
@@ -41,6 +45,50 @@ void scale(Context& context, size_t count, double factor, const T* x, T* y) {
   launch_each(context, count, Scale<T>{T(factor), x, y});
 }
 
+template <class T>
+struct Keep {
+  const uint64_t* stopped;
+  const T* x;
+  T* y;
+  __device__ void operator()(size_t i) const {
+    if (!stopped || !*stopped) y[i] = x[i];
+  }
+};
+
+template <class T>
+void keep(Context& context, const uint64_t* stopped, size_t count, const T* x, T* y) {
+  launch_each(context, count, Keep<T>{stopped, x, y});
+}
+
+struct Smaller {
+  __device__ size_t operator()(size_t a, size_t b) const { return a < b ? a : b; }
+};
+
+// found[b] = the first that is not finite of those that block b sees, or count
+template <class T>
+__global__ void first_not_finite_kernel(size_t count, const T* x, uint64_t* found) {
+  const size_t step = size_t{gridDim.x} * blockDim.x;
+  size_t i = size_t{blockIdx.x} * blockDim.x + threadIdx.x;
+  while (i < count && std::isfinite(x[i])) i += step;
+  const size_t first = fold_block(i, Smaller{}, count, shared_memory<size_t>());
+  if (threadIdx.x == 0) found[blockIdx.x] = first < count ? first : count;
+}
+
+template <class T>
+size_t first_not_finite(Context& context, size_t count, const T* x) {
+  if (count == 0) return 0;
+  Device& device = device_of(context);
+  const Device::Turn turn(device);
+  const size_t blocks = std::min((count + kThreads - 1) / kThreads, Device::kAnswers);
+  launch(context, {blocks, kThreads, kWarp * sizeof(size_t)}, first_not_finite_kernel<T>, count, x,
+         device.answers());
+  uint64_t found[Device::kAnswers];
+  check("cudaMemcpyAsync", cudaMemcpyAsync(found, device.answers(), blocks * sizeof(uint64_t),
+                                           cudaMemcpyDeviceToHost, device.stream()));
+  device.wait();
+  return *std::min_element(found, found + blocks);
+}
+
 }  // namespace
 
 template <class T>
@@ -48,6 +96,8 @@ void set_elementwise(Kernels<T>& kernels) {
   kernels.multiply = multiply<T>;
   kernels.add = add<T>;
   kernels.scale = scale<T>;
+  kernels.keep = keep<T>;
+  kernels.first_not_finite = first_not_finite<T>;
 }
 
 template void set_elementwise(Kernels<float>&);

@@ -37,6 +37,10 @@ struct uint3 {
 // Of the thread that runs.
 extern __thread uint3 threadIdx, blockIdx, blockDim, gridDim;
 
+namespace bpnet::cuda {
+extern __thread unsigned char bpnet_shared[];  // declared in a function there
+}
+
 inline void __syncthreads() { cuda_on_cpu::wait_for_block(); }
 inline void __syncwarp(unsigned = 0xffffffff) { cuda_on_cpu::wait_for_warp(); }
 
@@ -56,6 +60,13 @@ template <class T>
 T __shfl_down_sync(unsigned mask, T value, unsigned distance, int = 32) {
   const unsigned lane = threadIdx.x % 32;
   return __shfl_sync(mask, value, static_cast<int>(lane + distance < 32 ? lane + distance : lane));
+}
+
+// The distribution of a normal number.
+inline float normcdf(float x) { return static_cast<float>(0.5 * std::erfc(-0.70710678118654752440 * double{x})); }
+inline double normcdf(double x) {
+  using Wide = long double;
+  return static_cast<double>(Wide{0.5} * std::erfc(-0.707106781186547524400844362104849039L * Wide{x}));
 }
 
 enum cudaError_t { cudaSuccess = 0, cudaErrorInvalidValue = 1, cudaErrorMemoryAllocation = 2, cudaErrorNoDevice = 100 };
