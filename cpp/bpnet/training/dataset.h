@@ -9,8 +9,6 @@
 
 namespace bpnet {
 
-enum class DataType { kFloat32, kFloat64, kUint8 };
-
 // The caller's arrays.
 template <class T>
 struct DatasetView {

@@ -42,8 +42,11 @@ BasicTrainer<T>::BasicTrainer(BasicNetwork<T>& network, Loss loss, Optimizer opt
       source_(network),
       gradient_(network, loss_, make_chain(network)),
       update_(network, optimizer_),
-      online_(network, loss_, optimizer_, make_chain(network)) {
+      online_(network, loss_, optimizer_, make_chain(network)),
+      recorded_(network),
+      numbers_(network.memory()) {
   check_schedule(options_.schedule);
+  numbers_.reserve(sizeof(StepNumbers));
   const auto& parameters = network.plan().parameter_specs;
   const auto is_frozen = [](const ParameterSpec& parameter) { return parameter.frozen(); };
   if (!parameters.empty() && std::all_of(parameters.begin(), parameters.end(), is_frozen)) {
@@ -55,6 +58,7 @@ template <class T>
 void BasicTrainer<T>::reserve(std::size_t max_batch) {
   start_threads();
   if (max_batch <= source_.reserved() && holds(max_batch)) return;
+  recorded_.clear();
   gradient_.reserve(max_batch);
   source_.reserve(max_batch);
 }
@@ -129,11 +133,30 @@ void BasicTrainer<T>::abandon_slice() {
 }
 
 template <class T>
-void BasicTrainer<T>::make_step(const Batch<T>& batch, Tally how) {
-  complete_ = false;
-  gradient_.run(batch, now(), how);
-  update_.apply(lr(), state_.step + 1, how, gradient_.loss().sums());
+void BasicTrainer<T>::run_kernels(const Batch<T>& batch, Tally how) {
+  const StepNumbers* const now = numbers_.at<StepNumbers>(0);
+  gradient_.run(batch, &now->random, how);
+  update_.apply(&now->update, how, gradient_.loss().sums());
   gradient_.loss().tally(how);
+}
+
+template <class T>
+void BasicTrainer<T>::make_step(const Batch<T>& batch, Tally how) {
+  const bool recorded = recorded_.possible() && gradient_.is_all_kernels();
+  if (recorded) {  // what runs without the host asks nobody
+    Interruptible work(network_->interrupted);
+    work.check();
+  }
+  complete_ = false;
+  const StepNumbers now{{seed(), state_.step, gradient_.first_row(batch.count)},
+                        update_.at(lr(), state_.step + 1)};
+  write_to(network_->memory(), numbers_.at<StepNumbers>(0), &now, 1);
+  if (recorded) {
+    recorded_.run(batch, how, [&] { run_kernels(batch, how); });
+  } else {
+    run_kernels(batch, how);
+  }
+  network_->memory().keep_pace();
   ++state_.step;
   complete_ = true;
 }

@@ -6,7 +6,10 @@
 
 namespace bpnet::cuda {
 
-__host__ __device__ constexpr size_t ceil_divide(size_t a, size_t b) { return (a + b - 1) / b; }
+template <class Index>
+__host__ __device__ constexpr Index ceil_divide(Index a, std::type_identity_t<Index> b) {
+  return (a + b - 1) / b;
+}
 
 // The smallest n with 2ⁿ ≥ count.
 __host__ __device__ constexpr unsigned log2_up(size_t count) {
@@ -37,7 +40,7 @@ RowTiles<Index> row_tiles(size_t rows, size_t columns) {
   const unsigned least = log2_up(columns < kWarp ? columns : kWarp), wide = log2_up(wanted);
   const unsigned most = log2_up(kThreads), lanes = wide < least ? least : wide > most ? most : wide;
   const size_t across = ceil_divide(columns, size_t{kColumnsOfThread} << lanes);
-  const size_t down = ceil_divide(rows, kThreads >> lanes);
+  const size_t down = ceil_divide(rows, size_t{kThreads >> lanes});
   return {Index(rows), Index(columns), lanes, Index(across), Index(across * down)};
 }
 
