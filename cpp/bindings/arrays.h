@@ -111,7 +111,8 @@ py::array_t<T> view(const Memory& memory, const Tensor<T>& tensor, const py::obj
     array = py::array_t<T>(sizes, tensor.data, owner);
   } else {
     array = py::array_t<T>(sizes);
-    read_from(memory, array.mutable_data(), tensor.data, tensor.count());
+    T* const to = array.mutable_data();
+    without_interpreter([&] { read_from(memory, to, tensor.data, tensor.count()); });
   }
   array.attr("setflags")(py::arg("write") = false);
   return array;

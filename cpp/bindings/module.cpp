@@ -20,6 +20,7 @@ PYBIND11_MODULE(_core, module, py::mod_gil_not_used()) {
   register_images(module);
   register_threads(module);
   module.def("backends", &bpnet::backends);
+  module.def("devices", &bpnet::devices);
   module.def("default_backend", [] { return bpnet::find_backend().name; });
   module.def("arena_allocations", &bpnet::arena_allocations);
   module.def("fork_count", &bpnet::fork_count);

@@ -58,6 +58,7 @@ from bpnet.losses import (
     Huber,
     SquaredError,
 )
+from bpnet.machine import devices
 from bpnet.network import Network, load
 from bpnet.optimizers import SGD, Adam, AdamW, RMSprop
 from bpnet.schedules import (
@@ -143,6 +144,7 @@ __all__ = [
     "backprop",
     "check_gradients",
     "data",
+    "devices",
     "get_cmake_dir",
     "get_include",
     "load",

@@ -9,9 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from bpnet import _core
-from bpnet.hints import did_you_mean
-
 # Sizes cross to the core as JSON integers of 63 bits.
 _MOST = (1 << 63) - 1
 
@@ -47,21 +44,6 @@ def flag(operation: str, name: str, value: Any) -> bool:
     if isinstance(value, (bool, np.bool_)):
         return bool(value)
     raise TypeError(f"{operation}: {name} is {value!r}, True or False is needed")
-
-
-def backend(operation: str, value: Any) -> str:
-    """value, a backend's name or None, as the core takes it."""
-    if value is None:
-        return ""
-    if not isinstance(value, str):
-        raise TypeError(f"{operation}: backend is {value!r}, a name or None is needed")
-    names = _core.backends()
-    misspelt = "" if value in names else did_you_mean(value, names)
-    if misspelt:
-        raise _core.DeviceError(
-            f"backend: {value!r} is not one of those that run here: {', '.join(names)}{misspelt}"
-        )
-    return value
 
 
 def path(operation: str, value: Any) -> bytes:

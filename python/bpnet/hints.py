@@ -81,6 +81,20 @@ _ELSEWHERE = {
         "usebias": "bias",
         "weight": "class_weight",
     },
+    "device": {
+        "nvidia": "cuda",
+        "host": "cpu",
+        "processor": "cpu",
+    },
+    "precision": {
+        "float32": "full",
+        "fp32": "full",
+        "high": "tf32",
+        "highest": "full",
+        "ieee": "full",
+        "single": "full",
+        "tensorfloat32": "tf32",
+    },
     "schedule": {
         "cosineannealing": "cosine",
         "reducelronplateau": "plateau",

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from bpnet import _core, checks, photographs
+from bpnet import _core, checks, machine, photographs
 from bpnet.data.images.decode import BadImage
 from bpnet.data.images.folder import files_below
 from bpnet.data.prepare import examples, features
@@ -260,15 +260,14 @@ class Model:
             with open(path, "rb") as file:
                 contents = file.read()
         own_loss = self.loss if isinstance(self.loss, CustomLoss) else None  # which no file holds
-        return {"file": contents, "backend": self.network.backend, "loss": own_loss}
+        return {"file": contents, "machine": machine.of_core(self.network._core), "loss": own_loss}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        here = state["backend"] in _core.backends()  # the other machine's may be missing
         with tempfile.TemporaryDirectory() as folder:
             path = os.path.join(folder, "model")
             with open(path, "wb") as file:
                 file.write(state["file"])
-            loaded = load_model(path, state["backend"] if here else None, loss=state["loss"])
+            loaded = load_model(path, loss=state["loss"], **machine.restored(state["machine"]))
         vars(self).update(vars(loaded))
 
     def _outputs(self, rows: Any, reading: Mapping[str, str | None]) -> tuple[np.ndarray, np.ndarray]:
@@ -340,22 +339,26 @@ class Model:
 
 def load_model(
     path: str | os.PathLike[str],
-    backend: str | None = None,
     *,
     loss: CustomLoss | LossFunction | None = None,
+    device: str = "cpu",
+    backend: str | None = None,
+    precision: str = "full",
 ) -> Model:
-    """The model of a model file or a run file.
+    """The model of a model file or a run file, on whatever device.
 
     Args:
         loss: of a run that was trained with a :class:`bpnet.CustomLoss`, that loss.
+        device, backend, precision: as :class:`bpnet.Network` takes them.
 
     Raises:
         OSError: the file cannot be read.
         FileFormatError: it is not a whole bpnet file, or its preprocessing does not fit its network.
     """
     _, run = _core.inspect(checks.path("load", path))
-    trainer = Trainer.load(path, backend, loss=loss) if run else None
-    network = trainer.network if trainer else load_network(path, backend)
+    where: dict[str, Any] = {"device": device, "backend": backend, "precision": precision}
+    trainer = Trainer.load(path, loss=loss, **where) if run else None
+    network = trainer.network if trainer else load_network(path, **where)
     try:
         return Model(network, trainer)
     except ValueError as error:

@@ -110,7 +110,9 @@ def alexnet(
     dropout: float = 0.5,
     seed: int = 0,
     dtype: str = "float32",
+    device: str = "cpu",
     backend: str | None = None,
+    precision: str = "full",
 ) -> Network:
     """AlexNet (Krizhevsky, Sutskever, Hinton 2012): five convolutions and three linear layers.
 
@@ -139,7 +141,7 @@ def alexnet(
 
         width: scales channels and hidden units.
         dropout: the probability that a hidden unit of fc6 or fc7 is dropped.
-        seed, dtype, backend: as :class:`bpnet.Network` takes them.
+        seed, dtype, device, backend, precision: as :class:`bpnet.Network` takes them.
 
     The parameters are called ``conv1.weight`` … ``fc8.bias``, with torchvision ``features.0.weight`` …
     ``classifier.6.bias``. There are 60,965,224 of them at width 1 and 1000 classes, with torchvision
@@ -152,14 +154,14 @@ def alexnet(
     widths = _widths("alexnet", width)
     if variant == "torchvision":
         return Network(
-            (3, 224, 224), _torchvision(num_classes, widths, dropout), seed, dtype, backend=backend
+            (3, 224, 224), _torchvision(num_classes, widths, dropout), seed, dtype, device, backend, precision
         )
     form = _VARIANTS.get(variant) if isinstance(variant, str) else None
     if form is None:
         known = ", ".join(map(repr, [*_VARIANTS, "torchvision"]))
         raise ValueError(f"alexnet: variant is {variant!r}, one of {known} is needed")
     layers = _two_groups(form, num_classes, widths, dropout)
-    return Network((3, form.image_size, form.image_size), layers, seed, dtype, backend=backend)
+    return Network((3, form.image_size, form.image_size), layers, seed, dtype, device, backend, precision)
 
 
 def _two_groups(form: _TwoGroups, num_classes: int, widths: Widths, dropout: float) -> list[Layer]:
@@ -239,7 +241,9 @@ def lenet5(
     image_size: int = 28,
     seed: int = 0,
     dtype: str = "float32",
+    device: str = "cpu",
     backend: str | None = None,
+    precision: str = "full",
 ) -> Network:
     """LeNet-5 (LeCun, Bottou, Bengio, Haffner 1998) as it is built today, for grey images (1, 28, 28).
 
@@ -250,7 +254,7 @@ def lenet5(
     Args:
         num_classes: outputs, which are logits.
         image_size: 28, which is padded to the paper's 32, or 32.
-        seed, dtype, backend: as :class:`bpnet.Network` takes them.
+        seed, dtype, device, backend, precision: as :class:`bpnet.Network` takes them.
     """
     _check("lenet5", num_classes)
     if image_size not in (28, 32):
@@ -269,7 +273,7 @@ def lenet5(
         Tanh(),
         Linear(num_classes).named("fc3"),
     ]
-    return Network((1, image_size, image_size), layers, seed, dtype, backend=backend)
+    return Network((1, image_size, image_size), layers, seed, dtype, device, backend, precision)
 
 
 def _he_by_fan_out(channels: int, kernel: int) -> Initializer:
@@ -286,7 +290,9 @@ def vgg11(
     dropout: float = 0.5,
     seed: int = 0,
     dtype: str = "float32",
+    device: str = "cpu",
     backend: str | None = None,
+    precision: str = "full",
 ) -> Network:
     """VGG with 11 weighted layers, configuration A (Simonyan and Zisserman 2014): 132,863,336 parameters.
 
@@ -295,7 +301,7 @@ def vgg11(
         width: scales channels and hidden units.
         image_size: at least 32.
         dropout: the probability that a hidden unit of the linear layers is dropped.
-        seed, dtype, backend: as :class:`bpnet.Network` takes them.
+        seed, dtype, device, backend, precision: as :class:`bpnet.Network` takes them.
 
     Parameters are called ``features.0.weight`` … ``classifier.6.bias``, as torchvision's.
     """
@@ -326,7 +332,7 @@ def vgg11(
         Flatten(),
         Sequential(classifier).named("classifier"),
     ]
-    return Network((3, image_size, image_size), layers, seed, dtype, backend=backend)
+    return Network((3, image_size, image_size), layers, seed, dtype, device, backend, precision)
 
 
 @by_position()
@@ -337,7 +343,9 @@ def resnet18(
     image_size: int = 224,
     seed: int = 0,
     dtype: str = "float32",
+    device: str = "cpu",
     backend: str | None = None,
+    precision: str = "full",
 ) -> Network:
     """The residual network with 18 weighted layers (He, Zhang, Ren, Sun 2016): 11,689,512 parameters.
 
@@ -346,7 +354,7 @@ def resnet18(
         width: scales channels.
         image_size: at least 32; batch normalisation needs more than one value per channel to train, so
             a batch of one sample needs more.
-        seed, dtype, backend: as :class:`bpnet.Network` takes them.
+        seed, dtype, device, backend, precision: as :class:`bpnet.Network` takes them.
 
     Parameters and running statistics are called ``conv1.weight`` … ``layer4.1.bn2.bias`` … ``fc.bias``, as
     torchvision's.
@@ -385,4 +393,4 @@ def resnet18(
         Flatten(),
         Linear(num_classes).named("fc"),
     ]
-    return Network((3, image_size, image_size), layers, seed, dtype, backend=backend)
+    return Network((3, image_size, image_size), layers, seed, dtype, device, backend, precision)

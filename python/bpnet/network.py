@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from bpnet import _core, arrays, checks, frames
+from bpnet import _core, arrays, checks, frames, machine
 from bpnet._bridge import (
     NETWORKS,
     CoreNetwork,
@@ -65,13 +65,18 @@ class Network:
         seed: of the initial weights, masks and data order, 0 to 2⁶⁴ − 1. The same seed gives the same
             bits for every number of threads.
         dtype: ``"float32"`` or ``"float64"``, for weights and all arithmetic.
-        device: ``"cpu"``.
-        backend: one of :func:`bpnet.backends`; ``None`` is the best this processor runs, or what the
+        device: ``"cpu"``; ``"cuda"``, the first NVIDIA GPU, or ``"cuda:1"``, the second. See
+            :func:`bpnet.devices`.
+        backend: of the processor, one of :func:`bpnet.backends`; ``None`` is the best that runs here, or what the
             environment variable BPNET_BACKEND names.
+        precision: of float32's products and convolutions on a GPU: ``"full"``, or ``"tf32"``, which rounds their
+            factors to 10 bits of mantissa, and is faster.
 
     Raises:
-        ValueError: layers that do not fit together; the message names the layer and both sizes.
+        ValueError: layers that do not fit together; the message names the layer and both sizes. A backend beside
+            a GPU, or ``"tf32"`` without one or with float64.
         DeviceError: a device or backend that is not here.
+        MemoryError: the network does not fit the memory.
     """
 
     operation = "network"
@@ -85,9 +90,8 @@ class Network:
         dtype: str = "float32",
         device: str = "cpu",
         backend: str | None = None,
+        precision: str = "full",
     ) -> None:
-        if device != "cpu":
-            raise _core.DeviceError(f"network: device {device!r} is not here; there is 'cpu'")
         one = isinstance(input_shape, (int, float, np.number))
         sizes = [input_shape] if one else checks.items("network", "input_shape", input_shape)
         layers = [
@@ -100,7 +104,8 @@ class Network:
             "seed": str(checks.seed("network", seed)),
             "layers": [layer.describe() for layer in layers],
         }
-        self._set_core(NETWORKS[name](to_json(description), checks.backend("network", backend)))
+        where = machine.asked("network", device, backend, precision)
+        self._set_core(NETWORKS[name](to_json(description), **where))
 
     def _set_core(self, core: CoreNetwork) -> None:
         self._core = core
@@ -122,8 +127,18 @@ class Network:
 
     @property
     def backend(self) -> str:
-        """The backend that computes: "avx512", "avx2", "baseline" or "reference"."""
+        """The backend that computes: "avx512", "avx2", "baseline" or "reference"; "cuda" on a GPU."""
         return self._core.backend
+
+    @property
+    def device(self) -> str:
+        """Where weights and batches are: "cpu", or a GPU with its number, "cuda:0" for ``device="cuda"``."""
+        return self._core.device
+
+    @property
+    def precision(self) -> str:
+        """What float32's products and convolutions are made with: "full" or "tf32"."""
+        return self._core.precision
 
     @property
     def parameter_count(self) -> int:
@@ -221,12 +236,13 @@ class Network:
         types = types_text(self.description["layers"])
         origin = trained_on(self.preprocessing)
         origin = f", trained on {origin}" if origin else ""
-        return f"Network(input_shape={self.input_shape}, layers=[{types}], dtype={self.dtype.name!r}{origin})"
+        device = "" if self.device == "cpu" else f", device={self.device!r}"
+        return f"Network(input_shape={self.input_shape}, layers=[{types}], dtype={self.dtype.name!r}{device}{origin})"
 
     def summary(self) -> None:
         """Print a table of the layers with their output shapes and parameters, and which are frozen; what nests is
         indented, under the line of the layer that holds it. Below it, what the network was trained on, where its
-        file says so."""
+        file says so; and the device, where that is a GPU."""
         print(summary_text(self._core))
         origin = trained_on(self.preprocessing)
         if origin:
@@ -236,7 +252,8 @@ class Network:
 
     def state_dict(self) -> dict[str, np.ndarray]:
         """Read-only views of weights and buffers under PyTorch's names, in layer order, weight before
-        bias. They follow the weights as these change; copy one to keep it."""
+        bias. They follow the weights as these change; copy one to keep it. Of a network on a GPU they are copies,
+        read-only too, which stay as they are."""
         return self._core.state()
 
     def load_state_dict(self, state: Mapping[str, Any], strict: bool = True) -> StateDictKeys:
@@ -276,7 +293,8 @@ class Network:
 
     def gradients(self) -> dict[str, np.ndarray]:
         """Read-only views of the gradients of the last backward or step, under the parameters' names. After a step
-        they are as the optimizer has clipped them. Those of frozen layers are left out: nobody makes them."""
+        they are as the optimizer has clipped them. Those of frozen layers are left out: nobody makes them. Of a
+        network on a GPU they are copies."""
         return self._core.gradients()
 
     # Forward and backward.
@@ -500,7 +518,7 @@ class Network:
     def __getstate__(self) -> dict[str, Any]:
         return {
             "description": self.description,
-            "backend": self.backend,
+            "machine": machine.of_core(self._core),
             "preprocessing": self.preprocessing,
             "input_names": self.input_names,
             "state": {name: array.copy() for name, array in self.state_dict().items()},
@@ -508,32 +526,48 @@ class Network:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         description = state["description"]
-        here = state["backend"] in _core.backends()  # the other machine's may be missing
-        self._set_core(NETWORKS[description["dtype"]](to_json(description), state["backend"] if here else ""))
+        where = machine.restored(state["machine"])
+        self._set_core(NETWORKS[description["dtype"]](to_json(description), **where))
         self._keep(state["preprocessing"], state.get("input_names"))
         self.load_state_dict(state["state"])
 
 
-def load(path: str | os.PathLike[str], backend: str | None = None) -> Network:
-    """The network of a model file or a run file, in the dtype it was saved in.
+@by_position("the others by name: load(path, device='cuda')")
+def load(
+    path: str | os.PathLike[str],
+    *,
+    device: str = "cpu",
+    backend: str | None = None,
+    precision: str = "full",
+) -> Network:
+    """The network of a model file or a run file, in the dtype it was saved in, on whatever device.
 
     It takes encoded rows. Of a file that keeps the preprocessing of raw data, which a UserWarning says once per
     process, :func:`bpnet.load_model` takes the raw rows and gives answers.
+
+    Args:
+        device, backend, precision: as :class:`bpnet.Network` takes them; the file does not say where its network was.
 
     Raises:
         OSError: the file is not there or cannot be read.
         FileFormatError: it is not a whole bpnet file; nothing in it is executed or taken as a path.
     """
-    network = load_network(path, backend)
+    network = load_network(path, device=device, backend=backend, precision=precision)
     warn_of_encoded_rows(os.fsdecode(path), network.preprocessing)
     return network
 
 
-def load_network(path: str | os.PathLike[str], backend: str | None = None) -> Network:
+def load_network(
+    path: str | os.PathLike[str],
+    *,
+    device: str = "cpu",
+    backend: str | None = None,
+    precision: str = "full",
+) -> Network:
     """:func:`load` for those who know what the network takes."""
-    name, backend = checks.path("load", path), checks.backend("load", backend)
+    name, where = checks.path("load", path), machine.asked("load", device, backend, precision)
     dtype, _ = _core.inspect(name)
     core_class = NETWORKS.get(dtype)
     if core_class is None:
         raise _core.FileFormatError(f"load: the file has dtype {dtype!r}, float32 or float64 is needed")
-    return Network._from_core(core_class.load(name, backend))
+    return Network._from_core(core_class.load(name, **where))

@@ -37,7 +37,14 @@ def summary_text(core: CoreNetwork) -> str:
     wide = [max(len(row[column]) for row in rows + sums) for column in range(3)]
     lines = [f"{a:<{wide[0]}}  {b:<{wide[1]}}  {c:>{wide[2]}}" for a, b, c in rows + sums]
     rule = "-" * len(lines[0])
-    return "\n".join([lines[0], rule, *lines[1 : len(rows)], rule, *lines[len(rows) :]])
+    return "\n".join([lines[0], rule, *lines[1 : len(rows)], rule, *lines[len(rows) :], *_device_line(core)])
+
+
+def _device_line(core: CoreNetwork) -> list[str]:
+    """Which GPU computes, if one does."""
+    if core.device == "cpu":
+        return []
+    return [f"device {core.device}" + (", products in TF32" if core.precision == "tf32" else "")]
 
 
 def _computes(branch: Mapping[str, Any]) -> bool:

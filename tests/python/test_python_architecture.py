@@ -34,6 +34,7 @@ LAYERS = [
     "metrics",
     "_bridge",
     "evaluation",
+    "machine",
     "summary",
     "trace",
     "network",

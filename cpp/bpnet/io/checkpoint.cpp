@@ -126,18 +126,19 @@ void check_sizes(const SafeTensorsFile& file, const Plan<T>& plan) {
 }
 
 template <class T>
-BasicNetwork<T> read_network(const SafeTensorsFile& file, const std::string& backend) {
+BasicNetwork<T> read_network(const SafeTensorsFile& file, const Where& where) {
   check_format(file);
   const Json description = Json::parse(require(file, "bpnet.network"));
   const std::string& dtype = description["dtype"].string();
   if (dtype != dtype_name<T>()) {
     fail<FileFormatError>("load: the file holds a ", dtype, " network, ", dtype_name<T>(), " was asked for");
   }
+  static_cast<void>(find_backend_for<T>(where));  // which is not the file's fault
   BasicNetwork<T> network = blame_file([&] {
     const Architecture architecture = architecture_from_json(description);
     const Plan<T> plan = make_plan<T>(architecture.input_shape, architecture.layers);
     check_sizes(file, plan);
-    return BasicNetwork<T>(architecture.input_shape, architecture.layers, {architecture.seed, backend});
+    return BasicNetwork<T>(architecture.input_shape, architecture.layers, {architecture.seed, where});
   });
   Copies<T> copies(file);
   copies.add_state(network);
@@ -187,14 +188,14 @@ void save(BasicNetwork<T>& network, const std::string& path) {
 }
 
 template <class T>
-BasicNetwork<T> load_network(const std::string& path, const std::string& backend) {
-  return read_network<T>(SafeTensorsFile(path), backend);
+BasicNetwork<T> load_network(const std::string& path, const Where& where) {
+  return read_network<T>(SafeTensorsFile(path), where);
 }
 
-AnyNetwork load_any_network(const std::string& path, const std::string& backend) {
+AnyNetwork load_any_network(const std::string& path, const Where& where) {
   const SafeTensorsFile file(path);
-  if (kind_of(file).dtype == dtype_name<float>()) return read_network<float>(file, backend);
-  return read_network<double>(file, backend);
+  if (kind_of(file).dtype == dtype_name<float>()) return read_network<float>(file, where);
+  return read_network<double>(file, where);
 }
 
 FileKind inspect(const std::string& path) { return kind_of(SafeTensorsFile(path)); }
@@ -280,8 +281,8 @@ BasicTrainer<T> BasicTrainer<T>::load(BasicNetwork<T>& network, const std::strin
 
 template void save<float>(BasicNetwork<float>&, const std::string&);
 template void save<double>(BasicNetwork<double>&, const std::string&);
-template BasicNetwork<float> load_network<float>(const std::string&, const std::string&);
-template BasicNetwork<double> load_network<double>(const std::string&, const std::string&);
+template BasicNetwork<float> load_network<float>(const std::string&, const Where&);
+template BasicNetwork<double> load_network<double>(const std::string&, const Where&);
 template void BasicTrainer<float>::save(const std::string&);
 template void BasicTrainer<double>::save(const std::string&);
 template BasicTrainer<float> BasicTrainer<float>::load(BasicNetwork<float>&, const std::string&,

@@ -13,16 +13,17 @@ namespace bpnet {
 template <class T>
 void save(BasicNetwork<T>& network, const std::string& path);
 
-// Reads a model file or a run file. Throws a FileFormatError when the file holds the other dtype.
+// Reads a model file or a run file, which say nothing of where their networks were: each is loaded on any
+// device. Throws a FileFormatError when the file holds the other dtype.
 template <class T>
-BasicNetwork<T> load_network(const std::string& path, const std::string& backend = "");
+BasicNetwork<T> load_network(const std::string& path, const Where& where = {});
 
 inline Network load(const std::string& path) { return load_network<float>(path); }
 inline NetworkF64 load_f64(const std::string& path) { return load_network<double>(path); }
 
 // A network of the file's dtype.
 using AnyNetwork = std::variant<Network, NetworkF64>;
-AnyNetwork load_any_network(const std::string& path, const std::string& backend = "");
+AnyNetwork load_any_network(const std::string& path, const Where& where = {});
 
 // "float32" or "float64", and whether the file holds a run.
 struct FileKind {

@@ -121,8 +121,8 @@ Prediction Model::answer(const std::vector<double>& x) {
   return result;
 }
 
-Model load_model(const std::string& path, const std::string& backend) {
-  AnyNetwork network = load_any_network(path, backend);
+Model load_model(const std::string& path, const Where& where) {
+  AnyNetwork network = load_any_network(path, where);
   const Json description = std::visit([](const auto& held) { return held.preprocessing; }, network);
   try {
     Preprocessing preprocessing;

@@ -64,6 +64,6 @@ class Model {
 
 // Reads a model file or a run file of either dtype. A FileFormatError where its preprocessing contradicts
 // itself or does not fit its network.
-Model load_model(const std::string& path, const std::string& backend = "");
+Model load_model(const std::string& path, const Where& where = {});
 
 }  // namespace bpnet

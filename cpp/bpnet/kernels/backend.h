@@ -1,8 +1,11 @@
 // What a network runs on: a memory for its arrays, and the arithmetic on them in both types.
 #pragma once
 
+#include <string>
+
 #include "bpnet/core/memory/memory.h"
 #include "bpnet/kernels/kernels.h"
+#include "bpnet/kernels/recorder.h"
 
 namespace bpnet {
 
@@ -12,9 +15,13 @@ struct Backend {
   const Memory& (*memory_of)(int device);
   const Kernels<float>* (*single)();
   const Kernels<double>* (*twofold)();
-  int device = 0;  // which of several of a kind
+  int device = 0;                      // which of several of a kind
+  bool gpu = false;  // device is a GPU's number, and float32's products can be made with TF32
+  const Recorder* recorder = nullptr;  // null: every step is run kernel by kernel
 
   const Memory& memory() const { return memory_of(device); }
+
+  std::string device_name() const { return gpu ? "cuda:" + std::to_string(device) : "cpu"; }
 
   template <class T>
   const Kernels<T>& kernels() const {

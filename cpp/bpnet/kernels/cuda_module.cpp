@@ -74,6 +74,8 @@ const Backend& cuda_backend(int gpu) {
   return loaded().module->open(gpu);
 }
 
+int cuda_gpus() { return loaded().module ? loaded().module->gpus() : 0; }
+
 bool has_cuda_on_cpu() {
   static const bool has = [] {
     const char* const asked = std::getenv(kVariable);

@@ -1,5 +1,5 @@
-// The library that holds the GPU's kernels, libbpnet_cuda: built with BPNET_CUDA, loaded when the first network asks for
-// it, so that nothing else links CUDA. kernels/cuda defines what it exports.
+// The library that holds the GPU's kernels, libbpnet_cuda: built with BPNET_CUDA, loaded when the first
+// network asks for it, so that nothing else links CUDA. kernels/cuda defines what it exports.
 #pragma once
 
 #include "bpnet/kernels/backend.h"
@@ -12,6 +12,7 @@ constexpr const char kCudaOnCpu[] = "cuda-on-cpu";
 struct CudaModule {
   const char* version;  // BPNET_VERSION of its build
   const char* backend;  // "cuda", or kCudaOnCpu
+  int (*gpus)();        // that the driver knows; 0 where it does not serve
   // Opens a GPU; throws a DeviceError that says what the driver said.
   const Backend& (*open)(int gpu);
 };
@@ -22,6 +23,9 @@ constexpr const char kCudaModuleGetter[] = "bpnet_cuda_module";
 
 // Throws a DeviceError where there is no library, which says how to get it, or no such GPU.
 const Backend& cuda_backend(int gpu);
+
+// How many GPUs there are; 0 without the library.
+int cuda_gpus();
 
 // Whether the environment variable BPNET_CUDA_LIBRARY names the library for tests.
 bool has_cuda_on_cpu();

@@ -44,24 +44,7 @@ int gpu_number(const std::string& device) {
   return std::atoi(number.c_str());
 }
 
-}  // namespace
-
-std::vector<std::string> backends() {
-  std::vector<std::string> names;
-  for (const Backend& backend : kBackends) {
-    if (backend.supported()) names.emplace_back(backend.name);
-  }
-  if (has_cuda_on_cpu()) names.emplace_back(kCudaOnCpu);
-  return names;
-}
-
-const Backend& find_backend(const std::string& name, const std::string& device) {
-  const int gpu = gpu_number(device);
-  if (gpu >= 0 && !name.empty()) {
-    fail<ValueError>("backend: '", name, "' is one of the processor's, device is '", device,
-                     "'; give one of the two");
-  }
-  if (gpu >= 0) return cuda_backend(gpu);
+const Backend& processors_backend(const std::string& name) {
   const std::string& wanted = name.empty() ? default_name() : name;
   if (wanted == kCudaOnCpu && has_cuda_on_cpu()) return cuda_backend(0);
   std::string there;
@@ -75,5 +58,58 @@ const Backend& find_backend(const std::string& name, const std::string& device) 
   fail<DeviceError>("backend: '", wanted, "' is not one of those that run on this processor: ", there,
                     name.empty() ? " (BPNET_BACKEND)" : "");
 }
+
+}  // namespace
+
+std::vector<std::string> backends() {
+  std::vector<std::string> names;
+  for (const Backend& backend : kBackends) {
+    if (backend.supported()) names.emplace_back(backend.name);
+  }
+  if (has_cuda_on_cpu()) names.emplace_back(kCudaOnCpu);
+  return names;
+}
+
+std::vector<std::string> devices() {
+  std::vector<std::string> names{"cpu"};
+  for (int gpu = 0; gpu < cuda_gpus(); ++gpu) names.push_back("cuda:" + std::to_string(gpu));
+  return names;
+}
+
+const Backend& find_backend(const Where& where) {
+  const int gpu = gpu_number(where.device);
+  if (gpu >= 0 && !where.backend.empty()) {
+    fail<ValueError>("backend: '", where.backend, "' is one of the processor's, device is '", where.device,
+                     "'; give one of the two");
+  }
+  const Backend& backend = gpu >= 0 ? cuda_backend(gpu) : processors_backend(where.backend);
+  if (where.precision != Precision::kFull && !backend.gpu) {
+    fail<ValueError>("precision: '", precision_name(where.precision), "' is for a GPU, the backend is '",
+                     backend.name, "'; give device 'cuda', or leave precision out");
+  }
+  return backend;
+}
+
+template <class T>
+const Backend& find_backend_for(const Where& where) {
+  if (where.precision != Precision::kFull && sizeof(T) != sizeof(float)) {
+    fail<ValueError>(
+        "precision: '", precision_name(where.precision),
+        "' is for float32, the network's dtype is float64; choose float32, or leave precision out");
+  }
+  return find_backend(where);
+}
+
+Precision precision_from(const std::string& name) {
+  for (const Precision precision : {Precision::kFull, Precision::kTf32}) {
+    if (name == precision_name(precision)) return precision;
+  }
+  fail<ValueError>("precision: '", name, "' is unknown; give 'full' or 'tf32'");
+}
+
+const char* precision_name(Precision precision) { return precision == Precision::kTf32 ? "tf32" : "full"; }
+
+template const Backend& find_backend_for<float>(const Where&);
+template const Backend& find_backend_for<double>(const Where&);
 
 }  // namespace bpnet

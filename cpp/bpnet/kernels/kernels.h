@@ -160,6 +160,25 @@ struct UpdateStep {
   double correction1, correction2;  // of Adam: 1 − beta1^t, 1 − beta2^t; t counts from 1
 };
 
+enum class DataType : int { kFloat32, kFloat64, kUint8 };
+
+// Rows of a data set, side by side and as T. What the data does not have is null, with where it would be put.
+template <class T>
+struct GatherArgs {
+  const void* x;  // (samples, features) of x_type
+  DataType x_type;
+  size_t features, outputs;
+  const T* targets;        // (samples, outputs) or null
+  const int64_t* labels;   // (samples,) or null
+  const T* sample_weight;  // (samples,) or null
+  const uint64_t* order;   // (rows,) which samples; null: the first ones
+  size_t rows;
+  T* x_out;        // (rows, features)
+  T* targets_out;  // (rows, outputs)
+  int64_t* labels_out;
+  T* sample_weight_out;
+};
+
 // What weighs a batch's rows. Weight of row r: sample_weight[r] · class_weight[label[r]], 1 where there is
 // none.
 template <class T>
@@ -293,7 +312,7 @@ struct ChainArgs {
   LossArgs<T> loss;  // of rows and output; it is not told where they are, nor where its gradient goes
 };
 
-// The arithmetic of one backend in float or double. No entry is null but the chain's.
+// The arithmetic of one backend in float or double. No entry is null but the chain's and gather.
 template <class T>
 struct Kernels {
   // Bytes of Context::scratch that the three linear operations need for these sizes.
@@ -377,6 +396,9 @@ struct Kernels {
   void (*copy_columns)(Context&, const ColumnSizes&, const T* x, T* y, bool accumulate);
   // y (n, columns, rows): y_icr = x_irc of x (n, rows, columns); x and y are two arrays
   void (*transpose)(Context&, size_t n, size_t rows, size_t columns, const T* x, T* y);
+
+  // Each *_out_r = what it is of, at order_r. Null in a backend whose memory is the host's.
+  void (*gather)(Context&, const GatherArgs<T>&);
 
   // *sum = Σ_r the row's weight
   void (*weigh_rows)(Context&, const RowWeights<T>&, double* sum);

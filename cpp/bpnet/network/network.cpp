@@ -4,7 +4,6 @@
 #include <cmath>
 
 #include "bpnet/core/error.h"
-#include "bpnet/kernels/dispatch.h"
 #include "bpnet/layers/path.h"
 
 namespace bpnet {
@@ -20,7 +19,7 @@ BasicNetwork<T>::BasicNetwork(const Shape& input_shape, std::vector<LayerSpec> l
                               const NetworkOptions& options)
     : specs_(std::move(layers)),
       options_(options),
-      backend_(&find_backend(options.backend, options.device)),
+      backend_(&find_backend_for<T>(options.where)),
       kernels_(&backend_->kernels<T>()),
       plan_(make_plan<T>(input_shape, specs_)),
       parameters_(memory()),
@@ -31,7 +30,7 @@ BasicNetwork<T>::BasicNetwork(const Shape& input_shape, std::vector<LayerSpec> l
       buffers_before_(memory()),
       staged_x_(memory()),
       now_(memory()),
-      context_{nullptr, 0, memory().device(), options.precision} {
+      context_{nullptr, 0, memory().device(), options.where.precision} {
   parameters_.reserve(plan_.parameter_size * sizeof(T));
   gradients_.reserve(plan_.parameter_size * sizeof(T));
   buffers_.reserve(plan_.buffer_size * sizeof(T));
@@ -138,6 +137,7 @@ void BasicNetwork<T>::set_state(const std::string& name, const Shape& shape, con
 
 template <class T>
 void BasicNetwork<T>::reserve_scratch(std::size_t bytes) {
+  if (bytes > scratch_.size()) ++memory_version_;
   scratch_.reserve(bytes);
   context_.scratch = scratch_.data();
   context_.scratch_size = scratch_.size();
@@ -157,6 +157,7 @@ std::size_t BasicNetwork<T>::inference_rows() const {
 template <class T>
 void BasicNetwork<T>::take_memory(BatchMemory training, BatchMemory inference) {
   forget_recorded();
+  ++memory_version_;
   workspace_.reserve(std::max(training.bytes, inference.bytes));
   if (training.batch > training_.batch) training_ = std::move(training);
   if (inference.batch > inference_.batch) inference_ = std::move(inference);
@@ -196,12 +197,14 @@ std::size_t BasicNetwork<T>::first_not_finite(const T* values, std::size_t count
 }
 
 template <class T>
-void BasicNetwork<T>::run_steps(const BatchMemory& memory, const T* x, std::size_t batch, bool training) {
-  run_steps(Course{plan_, parameter_pointers_, buffer_pointers_, workspace_, memory}, x, batch, training);
+void BasicNetwork<T>::run_steps(const BatchMemory& memory, const T* x, std::size_t batch,
+                                const RandomStep* now) {
+  run_steps(Course{plan_, parameter_pointers_, buffer_pointers_, workspace_, memory}, x, batch, now);
 }
 
+// In training mode where there is a step's number.
 template <class T>
-void BasicNetwork<T>::run_steps(const Course& course, const T* x, std::size_t batch, bool training) {
+void BasicNetwork<T>::run_steps(const Course& course, const T* x, std::size_t batch, const RandomStep* now) {
   const auto place = [&](std::size_t offset) { return course.workspace.template at<T>(offset); };
   const auto input = [&](std::size_t id) { return id == 0 ? x : place(course.memory.activations[id]); };
   Interruptible work(interrupted);
@@ -212,10 +215,10 @@ void BasicNetwork<T>::run_steps(const Course& course, const T* x, std::size_t ba
     const ForwardArgs<T> args{*kernels_,
                               step.input_shapes.data(),
                               batch,
-                              training,
+                              now != nullptr,
                               step.frozen,
                               step.number,
-                              now_.at<RandomStep>(0),
+                              now,
                               step.activation,
                               inputs_.data(),
                               place(course.memory.activations[step.output]),
@@ -289,7 +292,7 @@ void BasicNetwork<T>::forward(const T* x, std::size_t batch, T* out, const std::
   for (std::size_t first = 0; first < batch; first += most) {
     const std::size_t rows = std::min(most, batch - first);
     const T* from = stage(x + first * input_shape().count(), rows);
-    run_steps(course, from, rows, false);
+    run_steps(course, from, rows, nullptr);
     const std::size_t id = part.plan.output;
     const T* result = id == 0 ? from : part.workspace.template at<T>(part.memory.activations[id]);
     read_from(memory(), out + first * outputs, result, rows * outputs);
@@ -313,7 +316,7 @@ template <class T>
 const T* BasicNetwork<T>::infer_piece(const T* x, std::size_t rows) {
   recorded_batch_ = 0;
   reserve_inference(rows);
-  run_steps(inference_, x, rows, false);
+  run_steps(inference_, x, rows, nullptr);
   return plan_.output == 0 ? x : activation(inference_, plan_.output);
 }
 
@@ -321,16 +324,23 @@ template <class T>
 const T* BasicNetwork<T>::forward_training(const T* x, std::size_t batch, const StepNumber& now,
                                            const std::uint64_t* stopped) {
   recorded_batch_ = 0;
-  reserve(batch);
   const RandomStep step{now.seed, now.step, now.first_row};
   write_to(memory(), now_.at<RandomStep>(0), &step, 1);
+  return forward_training(x, batch, now_.at<RandomStep>(0), stopped);
+}
+
+template <class T>
+const T* BasicNetwork<T>::forward_training(const T* x, std::size_t batch, const RandomStep* now,
+                                           const std::uint64_t* stopped) {
+  recorded_batch_ = 0;
+  reserve(batch);
   if (plan_.buffer_size > 0) {
     kernels_->keep(context_, stopped, plan_.buffer_size, buffer_data(), buffers_before_.at<T>(0));
   }
   recorded_x_ = x;
   recorded_batch_ = batch;
   try {
-    run_steps(training_, x, batch, true);
+    run_steps(training_, x, batch, now);
   } catch (...) {
     undo_forward_training();
     throw;
@@ -345,6 +355,12 @@ void BasicNetwork<T>::undo_forward_training() {
     memory().within(buffer_data(), buffers_before_.at<T>(0), plan_.buffer_size * sizeof(T));
   }
   forget_recorded();
+}
+
+template <class T>
+void BasicNetwork<T>::set_recorded(const RecordedForward<T>& forward) {
+  recorded_x_ = forward.x;
+  recorded_batch_ = forward.batch;
 }
 
 template <class T>

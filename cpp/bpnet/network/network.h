@@ -8,7 +8,7 @@
 #include "bpnet/core/memory/arena.h"
 #include "bpnet/core/tensor.h"
 #include "bpnet/core/threads/interrupt.h"
-#include "bpnet/kernels/backend.h"
+#include "bpnet/kernels/dispatch.h"
 #include "bpnet/network/memory.h"
 #include "bpnet/network/plan.h"
 
@@ -16,9 +16,7 @@ namespace bpnet {
 
 struct NetworkOptions {
   std::uint64_t seed = 0;
-  std::string backend = {};  // empty: the best this processor supports, or BPNET_BACKEND
-  std::string device = "cpu";  // or "cuda", "cuda:1", without a backend
-  Precision precision = Precision::kFull;  // kTf32: float32 on a GPU
+  Where where = {};
 };
 
 template <class T>
@@ -31,6 +29,13 @@ struct NamedTensor {
 struct StepNumber {
   std::uint64_t seed = 0, step = 0;  // number the random masks
   std::uint64_t first_row = 0;       // of the batch among the rows of all batches that make the step together
+};
+
+// What backward goes through.
+template <class T>
+struct RecordedForward {
+  const T* x;  // (batch, input), the backend's
+  std::size_t batch;
 };
 
 // Called by backward when all gradients of a layer's parameters are there, the last layer first, frozen ones
@@ -95,6 +100,9 @@ class BasicNetwork {
   // undo_forward_training goes back to stays what it was.
   const T* forward_training(const T* x, std::size_t batch, const StepNumber& now,
                             const std::uint64_t* stopped = nullptr);
+  // The same with the step's number in the backend's memory.
+  const T* forward_training(const T* x, std::size_t batch, const RandomStep* now,
+                            const std::uint64_t* stopped);
 
   // The buffers as they were before the last forward_training, and nothing to go back through; no more than
   // that is done when there was none, or it was forgotten.
@@ -111,6 +119,9 @@ class BasicNetwork {
   const T* recorded_output();                                     // what the last forward_training returned
   void forget_recorded() { recorded_batch_ = 0; }                 // x is about to go
   std::size_t recorded_batch() const { return recorded_batch_; }  // 0: nothing to go back through
+  // A forward_training that was kept, and the same one once a device has run it again without the host.
+  RecordedForward<T> recorded_forward() const { return {recorded_x_, recorded_batch_}; }
+  void set_recorded(const RecordedForward<T>& forward);
 
   // For the trainer: flat arrays whose slots are plan().parameters.
   T* parameter_data() { return parameters_.template at<T>(0); }
@@ -118,6 +129,8 @@ class BasicNetwork {
   T* buffer_data() { return buffers_.template at<T>(0); }
   Context& context() { return context_; }
   void reserve_scratch(std::size_t bytes);
+  // Rises when arrays that a step uses move: what was recorded with their addresses is void.
+  std::uint64_t memory_version() const { return memory_version_; }
   // Index of the host's first number that is NaN or infinite, or count.
   std::size_t first_not_finite(const T* values, std::size_t count);
 
@@ -159,8 +172,8 @@ class BasicNetwork {
   void reserve_inference(std::size_t rows);
   const T* infer_piece(const T* x, std::size_t rows);
   void take_memory(BatchMemory training, BatchMemory inference);
-  void run_steps(const BatchMemory& memory, const T* x, std::size_t batch, bool training);
-  void run_steps(const Course& course, const T* x, std::size_t batch, bool training);
+  void run_steps(const BatchMemory& memory, const T* x, std::size_t batch, const RandomStep* now);
+  void run_steps(const Course& course, const T* x, std::size_t batch, const RandomStep* now);
   void run_back(std::size_t index, T* grad_x, bool accumulate);
   void run_back_all(T* grad_x, bool accumulate, const GradientReady* ready);
   void report(const Step& step, const GradientReady& ready) const;
@@ -184,6 +197,7 @@ class BasicNetwork {
   std::unique_ptr<Section> section_;
   const T* recorded_x_ = nullptr;  // of the last forward_training
   std::size_t recorded_batch_ = 0;
+  std::uint64_t memory_version_ = 0;
 };
 
 // What describe() says, read back.

@@ -41,7 +41,12 @@ void BatchGradient<T>::reduce_layer(void* self, const std::string& layer, std::s
 }
 
 template <class T>
-void BatchGradient<T>::run(const Batch<T>& batch, StepNumber now, Tally how) {
+std::uint64_t BatchGradient<T>::first_row(std::size_t batch) const {
+  return reducer_.first_row ? reducer_.first_row(reducer_.context, batch) : 0;
+}
+
+template <class T>
+void BatchGradient<T>::run(const Batch<T>& batch, const RandomStep* now, Tally how) {
   loss_.weigh(batch);
   if (reducer_) {
     const double sum = reduce("weight_sum", &loss_.sums()->batch_weight);
@@ -56,7 +61,6 @@ void BatchGradient<T>::run(const Batch<T>& batch, StepNumber now, Tally how) {
     loss_.judge(args, how);
     return;
   }
-  if (reducer_.first_row) now.first_row = reducer_.first_row(reducer_.context, batch.count);
   const T* output = network_->forward_training(batch.x, batch.count, now, &loss_.sums()->stopped);
   const LossArgs<T> args = loss_.args(batch, output, network_->grad_output());
   loss_.run(batch, args, how);

@@ -16,9 +16,14 @@ class BatchGradient {
   void reserve(std::size_t max_batch);      // batches of so many samples take no memory
   bool holds(std::size_t max_batch) const;  // whether they take none
 
+  // Where the batch's rows begin among those of all trainers.
+  std::uint64_t first_row(std::size_t batch) const;
   // Leaves the gradients in the network and the batch's loss, judged, in the sums. With a reducer both are
-  // those of all trainers. What it throws leaves a forward pass that the caller undoes.
-  void run(const Batch<T>& batch, StepNumber now, Tally how);
+  // those of all trainers. `now` is in the backend's memory. What it throws leaves a forward pass that the
+  // caller undoes.
+  void run(const Batch<T>& batch, const RandomStep* now, Tally how);
+  // Whether nobody on the host has a part in it.
+  bool is_all_kernels() const { return !reducer_ && !loss_.is_custom(); }
 
   BatchLoss<T>& loss() { return loss_; }
   void set_reducer(const Reducer<T>& reducer) { reducer_ = reducer; }

@@ -20,6 +20,8 @@ class BatchLoss {
   void scale_to_mean(const Batch<T>& batch);  // a row counts by its weight over batch_weight
   void scale_to_sum(const Batch<T>& batch);   // a row counts by its weight
 
+  bool is_custom() const { return custom_.has_value(); }
+
   // As kernels take it; output and its gradient are (batch, outputs).
   LossArgs<T> args(const Batch<T>& batch, const T* output, T* grad_output);
   // batch_loss, and the gradient. What a CustomLoss throws comes out.

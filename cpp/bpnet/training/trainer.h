@@ -7,6 +7,7 @@
 #include "bpnet/training/batch_gradient.h"
 #include "bpnet/training/epoch.h"
 #include "bpnet/training/online.h"
+#include "bpnet/training/recorded_steps.h"
 #include "bpnet/training/snapshot.h"
 
 namespace bpnet {
@@ -112,6 +113,11 @@ class BasicTrainer {
                            const CustomLoss* custom = nullptr);
 
  private:
+  // What a step needs anew, in the backend's memory: a step that was recorded finds it there.
+  struct StepNumbers {
+    RandomStep random;
+    UpdateStep update;
+  };
   // Steps whose sums the host has not read yet.
   struct Slice {
     std::uint64_t first_step, first_position;
@@ -119,19 +125,20 @@ class BasicTrainer {
   };
 
   void open_slice(std::size_t samples_a_step);
-  Sums commit_slice();   // what the backend has counted becomes the state's
-  Sums close_slice();    // likewise; throws when a loss was not finite
-  void abandon_slice();  // after an error; a step that was under way is undone
-  StepNumber now() const { return {seed(), state_.step, 0}; }
+  Sums commit_slice();                               // what the backend has counted becomes the state's
+  Sums close_slice();                                // likewise; throws when a loss was not finite
+  void abandon_slice();                              // after an error; a step that was under way is undone
   void make_step(const Batch<T>& batch, Tally how);  // within a slice
-  T step_on(const Batch<T>& batch);                  // what it throws leaves all but gradients() as it was
+  void run_kernels(const Batch<T>& batch, Tally how);
+  T step_on(const Batch<T>& batch);  // what it throws leaves all but gradients() as it was
   void check_answers(const Batch<T>& batch) const;
   bool holds(std::size_t batch) const;  // steps of so many samples take no memory
   T checked_step(const Batch<T>& host);
   T unchecked_step(const Batch<T>& host) noexcept;
   bool runs_online(std::size_t batch_size) const { return batch_size == 1 && online_.takes(); }
-  void run_online(const DatasetView<T>& data, const std::uint64_t* order, std::size_t count,
-                  std::size_t block);
+  void reserve_steps(std::size_t max_batch);
+  OrderedData<T> ordered(const Dataset<T>& data, const std::uint64_t* order);
+  void run_online(const OrderedData<T>& data, std::size_t first, std::size_t count, std::size_t block);
   std::size_t online_samples(std::uint64_t position, std::size_t block) const;
 
   BasicNetwork<T>* network_;
@@ -142,7 +149,9 @@ class BasicTrainer {
   BatchGradient<T> gradient_;
   Update<T> update_;
   OnlineLoop<T> online_;
+  RecordedSteps<T> recorded_;
   SampleOrder order_;
+  Arena numbers_;  // StepNumbers
   Slice slice_{};
   bool complete_ = true;  // no step is under way
   std::optional<TrainerSnapshot<T>> best_;

@@ -10,11 +10,9 @@ Update<T>::Update(BasicNetwork<T>& network, const Optimizer& optimizer)
       optimizer_(optimizer),
       slot_names_(optimizer_slots(optimizer)),
       clipping_(clipping(optimizer)),
-      slots_(network.memory()),
-      step_(network.memory()) {
+      slots_(network.memory()) {
   const Plan<T>& plan = network.plan();
   slots_.reserve(slot_size() * sizeof(T));
-  step_.reserve(sizeof(UpdateStep));
   UpdateRule last{};
   for (std::size_t i = 0; i < plan.parameters.size(); ++i) {
     const UpdateRule rule = update_rule(optimizer_, plan.parameter_specs[i]);
@@ -54,14 +52,12 @@ void Update<T>::clip(Tally how, Sums* sums) {
 }
 
 template <class T>
-void Update<T>::apply(double lr, std::uint64_t step, Tally how, Sums* sums) {
+void Update<T>::apply(const UpdateStep* now, Tally how, Sums* sums) {
   if (clipping_) clip(how, sums);
-  const UpdateStep now = update_step(optimizer_, lr, step);
-  write_to(network_->memory(), step_.at<UpdateStep>(0), &now, 1);
   for (const Segment& segment : segments_) {
     if (segment.args.rate == 0) continue;  // frozen, with its slots
-    network_->kernels().update(network_->context(), segment.args, step_.at<UpdateStep>(0), &sums->updates,
-                               segment.count, network_->parameter_data() + segment.offset,
+    network_->kernels().update(network_->context(), segment.args, now, &sums->updates, segment.count,
+                               network_->parameter_data() + segment.offset,
                                network_->gradient_data() + segment.offset, segment.slots);
   }
 }

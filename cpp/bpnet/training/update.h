@@ -17,9 +17,11 @@ class Update {
  public:
   Update(BasicNetwork<T>& network, const Optimizer& optimizer);
 
-  // One update of all weights, at the schedule's learning rate; `step` counts from 1. Nothing is done where
-  // `sums`, in the backend's memory, say so. Gradients that are to be clipped are so afterwards.
-  void apply(double lr, std::uint64_t step, Tally how, Sums* sums);
+  // What an update at the schedule's learning rate needs; `step` counts from 1.
+  UpdateStep at(double lr, std::uint64_t step) const { return update_step(optimizer_, lr, step); }
+  // One update of all weights. Nothing is done where `sums` say so, which are in the backend's memory like
+  // `now`. Gradients that are to be clipped are so afterwards.
+  void apply(const UpdateStep* now, Tally how, Sums* sums);
 
   // As kernels take it, for one parameter and without a step's rate and corrections.
   UpdateArgs args_of(std::size_t parameter) const;
@@ -45,7 +47,6 @@ class Update {
   Clipping clipping_;
   std::vector<Stretch> gradients_;  // that are clipped
   Arena slots_;                     // one array of plan().parameter_size per slot
-  Arena step_;                      // an UpdateStep
 };
 
 extern template class Update<float>;

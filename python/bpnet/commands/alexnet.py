@@ -6,7 +6,7 @@ import argparse
 import os
 from collections.abc import Mapping, Sequence
 
-from bpnet.commands.arguments import Commands, add_machine, integer, number
+from bpnet.commands.arguments import Commands, add_machine, add_threads, integer, number, where
 from bpnet.console import say
 from bpnet.data.images import Augmentation, ImageFolder, ImageProblem, pack_images
 from bpnet.network import load_network
@@ -45,7 +45,7 @@ def add_parser(commands: Commands) -> None:
             "--on-error", choices=("skip", "raise"), default="skip", help="what to do at a bad file (skip)"
         )
         action.add_argument("--quiet", action="store_true", help="print the result only")
-        add_machine(action)
+        (add_threads if action is pack else add_machine)(action)
 
 
 def _add_training(train: argparse.ArgumentParser) -> None:
@@ -103,7 +103,7 @@ def _train(options: argparse.Namespace) -> int:
             options.folder,
             options.test,
             packed=options.packed,
-            network=load_network(options.network, options.backend) if options.network else None,
+            network=load_network(options.network, **where(options)) if options.network else None,
             variant=options.variant,
             epochs=options.epochs,
             batch_size=options.batch_size,
@@ -121,7 +121,7 @@ def _train(options: argparse.Namespace) -> int:
             plot=options.plot,
             on_error=options.on_error,
             threads=options.threads,
-            backend=options.backend,
+            **({} if options.network else where(options)),
             verbose=0 if options.quiet else 1,
         )
     except KeyboardInterrupt as stop:
@@ -138,7 +138,7 @@ def _train(options: argparse.Namespace) -> int:
 
 
 def _test(options: argparse.Namespace) -> int:
-    network = load_network(options.model, options.backend)
+    network = load_network(options.model, **where(options))
     augmenter = augmenter_of(network)
     source = open_images(options.folder, augmenter.size, options.threads, options.on_error)
     labels = labels_by_name(source, (network.preprocessing or {}).get("classes", []))

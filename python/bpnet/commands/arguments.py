@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
-from bpnet import _core
+from bpnet import _core, machine
 from bpnet.data.csv_file import names_from_csv
 
 READING = ("encoding", "delimiter", "decimal", "thousands")
@@ -93,10 +93,43 @@ def reading(options: argparse.Namespace) -> dict[str, Any]:
     return {name: getattr(options, name) for name in READING}
 
 
+def add_threads(parser: argparse.ArgumentParser) -> None:
+    """How many threads the processor computes with."""
+    parser.add_argument("--threads", type=at_least_one, metavar="N", help="the result does not depend on it")
+
+
+def _device(text: str) -> str:
+    problem = machine.device_problem(text)
+    if problem:
+        raise argparse.ArgumentTypeError(problem)
+    return text
+
+
 def add_machine(parser: argparse.ArgumentParser) -> None:
     """What computes."""
-    parser.add_argument("--threads", type=at_least_one, metavar="N", help="the result does not depend on it")
-    parser.add_argument("--backend", choices=_core.backends(), help="the best this processor runs")
+    add_threads(parser)
+    group = parser.add_mutually_exclusive_group()
+    group.add_argument(
+        "--device",
+        type=_device,
+        metavar="NAME",
+        default="cpu",
+        help="cpu, or cuda or cuda:1, NVIDIA GPUs (cpu)",
+    )
+    group.add_argument(
+        "--backend", choices=_core.backends(), help="of the processor (the best that runs here)"
+    )
+    parser.add_argument(
+        "--precision",
+        choices=machine.PRECISIONS,
+        default="full",
+        help="of products on a GPU; tf32 is faster (full)",
+    )
+
+
+def where(options: argparse.Namespace) -> dict[str, Any]:
+    """The options of add_machine as networks take them."""
+    return {name: getattr(options, name) for name in ("device", "backend", "precision")}
 
 
 Commands = Any  # argparse's own type of sub-parsers is private

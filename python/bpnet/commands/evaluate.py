@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from bpnet import _core
-from bpnet.commands.arguments import Commands, add_labels, add_machine, add_reading, reading
+from bpnet.commands.arguments import Commands, add_labels, add_machine, add_reading, reading, where
 from bpnet.data.source import open_source
 from bpnet.model import PARTS, load_model
 
@@ -34,7 +34,7 @@ def add_parser(commands: Commands) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print the loss, and accuracy, recall, precision and confusions of a classifier or the errors of a regression."""
-    model = load_model(options.model, options.backend)
+    model = load_model(options.model, **where(options))
     if model.preprocessing.image is not None:
         raise ValueError(
             f"evaluate: {options.model} was trained on photographs; python -m bpnet alexnet test "

@@ -11,7 +11,7 @@ from typing import Any, TextIO
 
 import numpy as np
 
-from bpnet.commands.arguments import READING, Commands, add_machine, add_reading, names, reading
+from bpnet.commands.arguments import READING, Commands, add_machine, add_reading, names, reading, where
 from bpnet.console import escaping_streams
 from bpnet.data.source import Source, open_source
 from bpnet.model import Model, load_model
@@ -48,7 +48,7 @@ def add_parser(commands: Commands) -> None:
 def run(options: argparse.Namespace) -> int:
     """Write one line per sample: the class, or the numbers; with --probabilities a column per class."""
     check_outputs({"--output": options.output}, {"the model": options.model, "the data": options.data})
-    model = load_model(options.model, options.backend)
+    model = load_model(options.model, **where(options))
     if model.preprocessing.image is not None:
         _refuse(options, ("keep", *READING), "the model is one of photographs")
         header, rows = _photographs(model, options.data, options.probabilities)

@@ -14,6 +14,7 @@ from bpnet.commands.arguments import (
     integer,
     names,
     number,
+    where,
     widths,
 )
 from bpnet.console import say
@@ -118,7 +119,7 @@ def run(options: argparse.Namespace) -> int:
         options.resume,
         options.overwrite,
         options.plot,
-        backend=options.backend,
+        where=where(options),
     )
     try:
         training.train(verbose=0 if options.quiet else 1)

@@ -78,7 +78,9 @@ def alexnet(
     plot: str | os.PathLike[str] | None = None,
     on_error: str = "skip",
     threads: int | None = None,
+    device: str = "cpu",
     backend: str | None = None,
+    precision: str = "full",
     verbose: int = 1,
     on_epoch_end: Callable[[int, dict[str, float]], bool | None] | None = None,
 ) -> ImageRun:
@@ -108,6 +110,7 @@ def alexnet(
         plot: a folder for ``curves.png`` and ``filters.png`` (matplotlib, the extra ``plots``).
         on_error: ``"raise"`` makes the first bad file an error; else they are passed over, and listed by the
             sources' ``problems``.
+        device, backend, precision: as :class:`bpnet.Network` takes them; a network of your own has its own.
         on_epoch_end: called with (epoch, metrics) after each epoch; True ends the training.
 
     Returns:
@@ -132,11 +135,12 @@ def alexnet(
         "size": size,
     }
     said = {name: value for name, value in said.items() if value is not None}
+    where: dict[str, Any] = {"device": device, "backend": backend, "precision": precision}
     path = save if save is not None else resume
-    _check_company(said, network, optimizer, resume)
+    _check_company(said, network, optimizer, resume, where)
     _check_files(train, test, packed, path, resume, overwrite, plot)
     if resume is not None:
-        trainer = Trainer.load(resume, backend)
+        trainer = Trainer.load(resume, **where)
         settings = _known_settings(resume, trainer, said)
     else:
         settings = DEFAULTS | said
@@ -150,7 +154,7 @@ def alexnet(
         _same_photographs(resume, source, settings)
         augmenter = augmenter_of(trainer.network, Augmentation(**settings["augmentation"]))
     else:
-        trainer, augmenter = _begin(source, settings, network, optimizer, backend, verbose)
+        trainer, augmenter = _begin(source, settings, network, optimizer, where, verbose)
     labels = None if measured is None else labels_by_name(measured, source.classes)
     if plot is not None:
         os.makedirs(plot, exist_ok=True)
@@ -214,7 +218,9 @@ def _announce(run: ImageRun, source: ImageSource, measured: ImageSource | None) 
     )
 
 
-def _check_company(said: Mapping[str, Any], network: Any, optimizer: Any, resume: Any) -> None:
+def _check_company(
+    said: Mapping[str, Any], network: Any, optimizer: Any, resume: Any, where: Mapping[str, Any]
+) -> None:
     """Arguments of which one would silently not count."""
     if resume is not None and (network is not None or optimizer is not None):
         raise ValueError("alexnet: the run to resume has its network and optimizer; give neither")
@@ -223,6 +229,9 @@ def _check_company(said: Mapping[str, Any], network: Any, optimizer: Any, resume
         raise ValueError(f"alexnet: an optimizer is given and {in_optimizer[0]} too; say it to the optimizer")
     if network is not None and "variant" in said:
         raise ValueError("alexnet: a network is given and variant too; leave one out")
+    elsewhere = [name for name, value in where.items() if value not in ("cpu", None, "full")]
+    if network is not None and elsewhere:
+        raise ValueError(f"alexnet: a network is given and {elsewhere[0]} too; give it to the network")
 
 
 def _check(settings: dict[str, Any]) -> None:
@@ -306,7 +315,7 @@ def _begin(
     settings: dict[str, Any],
     network: Network | None,
     optimizer: Optimizer | None,
-    backend: str | None,
+    where: Mapping[str, Any],
     verbose: int,
 ) -> tuple[Trainer, ImageAugmenter]:
     before = list(source.files)
@@ -316,7 +325,7 @@ def _begin(
     finally:
         bar.close()
     if network is None:
-        network = _network(len(source.classes), settings, backend)
+        network = _network(len(source.classes), settings, where)
     if len(network.input_shape) != 3:
         raise ValueError(f"alexnet: the network takes {network.input_shape}, (3, crop, crop) is needed")
     augmenter = ImageAugmenter(
@@ -334,10 +343,10 @@ def _begin(
     return trainer, augmenter
 
 
-def _network(classes: int, settings: Mapping[str, Any], backend: str | None) -> Network:
+def _network(classes: int, settings: Mapping[str, Any], where: Mapping[str, Any]) -> Network:
     from bpnet import models
 
-    return models.alexnet(classes, settings["variant"], seed=settings["seed"], backend=backend)
+    return models.alexnet(classes, settings["variant"], seed=settings["seed"], **where)
 
 
 def _optimizer(settings: Mapping[str, Any]) -> SGD:

@@ -82,7 +82,9 @@ def train_model(
     overwrite: bool = False,
     plot: Path | None = None,
     callbacks: Sequence[Callback | Any] = (),
+    device: str = "cpu",
     backend: str | None = None,
+    precision: str = "full",
     verbose: int = 1,
 ) -> Model:
     """Train a fully connected network on raw data; what ``python -m bpnet train`` does.
@@ -132,7 +134,7 @@ def train_model(
         overwrite: let ``save`` replace what is no run of these settings on this data, or one of more epochs (False).
         plot: a picture of the curves, in a format that matplotlib writes (none).
         callbacks: bpnet callbacks, or functions called with (epoch, metrics) after each epoch (none).
-        backend: one of :func:`bpnet.backends` (the best here).
+        device, backend, precision: as :class:`bpnet.Network` takes them (the processor, by its best backend).
         verbose: 0 nothing, 1 a progress bar and lines, 2 lines only.
 
     Raises:
@@ -142,7 +144,8 @@ def train_model(
         KeyboardInterrupt: after Ctrl-C; the file then holds the run as of the last epoch's end.
     """
     said = {name: value for name, value in locals().items() if name in DEFAULTS and value is not None}
-    run = TabularRun.open(data, said, save, resume, overwrite, plot, callbacks, backend)
+    where = {"device": device, "backend": backend, "precision": precision}
+    run = TabularRun.open(data, said, save, resume, overwrite, plot, callbacks, where)
     run.train(verbose)
     if verbose:
         for line in run.outcome():
@@ -178,12 +181,13 @@ class TabularRun:
         overwrite: bool = False,
         plot: Path | None = None,
         callbacks: Sequence[Callback | Any] = (),
-        backend: str | None = None,
+        where: Mapping[str, Any] | None = None,
     ) -> TabularRun:
         """A run that is ready to train, all of its options and files checked; see :func:`train_model`.
 
         Args:
             said: the settings that the caller gave.
+            where: device, backend and precision, as Network takes them.
         """
         callbacks = [as_callback(each) for each in checks.items("train", option("callbacks"), callbacks)]
         path, written = (save, option("save")) if save is not None else (resume, option("resume"))
@@ -198,14 +202,14 @@ class TabularRun:
         check_outputs({written: path, option("plot"): plot}, inputs, model=written)
         if plot is not None:
             check_format(option("plot"), plot)
-        run = cls._resumed(data, resume, said, backend) if resume else cls._begun(data, said, backend)
+        run = cls._resumed(data, resume, said, where or {}) if resume else cls._begun(data, said, where or {})
         if path is not None and not resumed_in_place and not overwrite:
             check_replaced(path, run._settings)
         run._path, run._plot, run._callbacks = path, plot, callbacks
         return run
 
     @classmethod
-    def _begun(cls, data: Any, said: Mapping[str, Any], backend: str | None) -> TabularRun:
+    def _begun(cls, data: Any, said: Mapping[str, Any], where: Mapping[str, Any]) -> TabularRun:
         plain = checked(_plain(said))
         settings = DEFAULTS | plain
         check_effects(plain, settings)
@@ -229,7 +233,7 @@ class TabularRun:
             hidden_and_output_layers(settings, prepared.outputs),
             seed=settings["seed"],
             dtype=settings["dtype"],
-            backend=backend,
+            **where,
         )
         network.preprocessing = prepared.preprocessing.describe()
         trainer = Trainer(network, loss_of(settings, prepared.preprocessing.classes, prepared.y), optimizer)
@@ -237,8 +241,8 @@ class TabularRun:
         return cls(trainer, prepared)
 
     @classmethod
-    def _resumed(cls, data: Any, path: Path, said: Mapping[str, Any], backend: str | None) -> TabularRun:
-        trainer = Trainer.load(path, backend=backend)
+    def _resumed(cls, data: Any, path: Path, said: Mapping[str, Any], where: Mapping[str, Any]) -> TabularRun:
+        trainer = Trainer.load(path, **where)
         settings = kept_settings(path, trainer.notes)
         if settings is None:
             raise ValueError(f"train: {path} was not written by this command; go on with bpnet.Trainer.load")

@@ -242,7 +242,10 @@ class Trainer:
     def load(
         cls,
         path: str | os.PathLike[str],
+        *,
+        device: str = "cpu",
         backend: str | None = None,
+        precision: str = "full",
         reducer: Reducer | None = None,
         first_row: int | Callable[[int], int] = 0,
         loss: CustomLoss | LossFunction | None = None,
@@ -251,12 +254,16 @@ class Trainer:
 
         To go on as the run would have, fit with the same data, batch_size, shuffle and callbacks, and give the
         same reducer and, of a run that was trained with a :class:`bpnet.CustomLoss`, the same ``loss``: no file holds
-        functions.
+        functions. A run goes on on any device, whichever it was saved on: bit-exactly on the same, with the rounding of
+        the other there.
+
+        Args:
+            device, backend, precision: as :class:`bpnet.Network` takes them.
 
         Raises:
             ValueError: the run was trained with a custom loss, which the message names, and another or none was given.
         """
-        network = load_network(path, backend)
+        network = load_network(path, device=device, backend=backend, precision=precision)
         custom = _custom_loss(loss)
         trainer = cls.__new__(cls)
         core, notes = TRAINERS[network.dtype.name].load(

@@ -478,7 +478,7 @@ void errors_are_exceptions(const std::string& folder) {
                  "step: x has NaN or infinity in row 2");
   check(weights(network) == before, "a step that threw has changed the weights");
   expect_message(
-      message_of<bpnet::DeviceError>([] { bpnet::Network({2}, {bpnet::linear(1)}, {.backend = "abacus"}); }),
+      message_of<bpnet::DeviceError>([] { bpnet::Network({2}, {bpnet::linear(1)}, {.where = {.backend = "abacus"}}); }),
       "'abacus' is not one of those that run on this processor: ");
   expect_message(message_of<bpnet::FileError>([&] { bpnet::load(folder + "/not there.safetensors"); }),
                  "not there.safetensors");

@@ -75,7 +75,7 @@ void train(const std::string& backend, Numbers& n, std::size_t widest, std::size
   const auto kinds = losses();
   const bpnet::Loss loss = kinds[n.below(kinds.size())];
   const std::size_t features = 1 + n.below(widest), outputs = 1 + n.below(12), count = 1 + n.below(samples);
-  bpnet::BasicNetwork<T> network({features}, chain(n, 1 + n.below(4), widest, outputs), {1, backend});
+  bpnet::BasicNetwork<T> network({features}, chain(n, 1 + n.below(4), widest, outputs), {1, {backend}});
   bpnet::BasicTrainer<T> trainer(network, loss, all[n.below(all.size())]);
   const Data<T> data(count, features, outputs, loss, n);
   const bpnet::Dataset<T> rows(data.view);

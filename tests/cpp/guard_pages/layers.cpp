@@ -72,7 +72,7 @@ std::vector<Case> known() {
 
 template <class T>
 void run(const Case& it, const std::string& backend, Numbers& numbers) {
-  const bpnet::NetworkOptions options{.seed = 1, .backend = backend};
+  const bpnet::NetworkOptions options{.seed = 1, .where = {.backend = backend}};
   const std::size_t in = it.input.count();
   {  // predictions alone, whose pieces are of other sizes
     bpnet::BasicNetwork<T> network(it.input, {it.layer}, options);

@@ -116,7 +116,7 @@ void online(const bpnet::Kernels<T>& k, Rising& rising) {
 
 template <class T>
 std::size_t check_table(const std::string& backend, const Extent& extent) {
-  const bpnet::Kernels<T>& k = bpnet::find_backend(backend).kernels<T>();
+  const bpnet::Kernels<T>& k = bpnet::find_backend({.backend = backend}).kernels<T>();
   Rising rising{backend, extent.pick(2000, 20000)};
   rising.table += sizeof(T) == 4 ? " float" : " double";
   for (const std::size_t in : {1, 3, 8, 16, 31, 64, 100, 256, 784, 1000, 4096, 9216, 65536}) {

@@ -8,12 +8,12 @@ bpnet::Network images(const std::string& backend) {
   using namespace bpnet;
   return Network({2, 6, 6},
                  {conv2d(4, {.kernel_size = 3}), batch_norm2d(), relu(), flatten(), dropout(0.3), linear(3)},
-                 {kSeed, backend});
+                 {kSeed, {backend}});
 }
 
 template <class T>
 bpnet::BasicNetwork<T> dense(const std::string& backend) {
-  return {{5}, {bpnet::linear(4), bpnet::tanh(), bpnet::linear(kOutputs)}, {kSeed, backend}};
+  return {{5}, {bpnet::linear(4), bpnet::tanh(), bpnet::linear(kOutputs)}, {kSeed, {backend}}};
 }
 
 template <class T>

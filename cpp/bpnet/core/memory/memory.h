@@ -4,18 +4,32 @@
 #pragma once
 
 #include <cstddef>
+#include <limits>
+#include <memory>
 #include <vector>
 
 namespace bpnet {
+
+// The way of much data to a device: the host fills one buffer while the one before is copied and used.
+class Feed {
+ public:
+  virtual ~Feed() = default;
+  virtual void* fill() = 0;  // the host's next buffer, once the device has read what it held
+  // The device's copy of its first bytes, for what is begun from now on and before the next send.
+  virtual const void* send(std::size_t bytes) = 0;
+};
 
 class Memory {
  public:
   virtual ~Memory() = default;
 
-  virtual bool is_host() const = 0;  // the host reads and writes it as its own
+  virtual bool is_host() const = 0;         // the host reads and writes it as its own
   virtual int device() const { return 0; }  // which of several of a kind
   // So many steps are made before their sums are read: a device has to be waited for.
   virtual std::size_t steps_unread() const { return 1; }
+  // Called after each of these: waits until no more than a few are still to be done, so that who looks at a
+  // clock or for Ctrl-C between steps is not far ahead of the device.
+  virtual void keep_pace() const {}
 
   virtual void* allocate(std::size_t bytes) const = 0;  // aligned to kAlignment; throws std::bad_alloc
   virtual void release(void* memory, std::size_t bytes) const noexcept = 0;
@@ -24,6 +38,10 @@ class Memory {
   virtual void to_backend(void* to, const void* host, std::size_t bytes) const = 0;
   virtual void to_host(void* host, const void* from, std::size_t bytes) const = 0;  // after all begun before
   virtual void within(void* to, const void* from, std::size_t bytes) const = 0;
+
+  virtual std::size_t free_bytes() const { return std::numeric_limits<std::size_t>::max(); }
+  // For up to so many bytes at a time. Null where to_backend does as well.
+  virtual std::unique_ptr<Feed> make_feed(std::size_t) const { return nullptr; }
 };
 
 const Memory& host_memory();

@@ -52,6 +52,7 @@ constexpr bpnet::Kernels<real> kTable = {
     .scale = scale,
     .copy_columns = copy_columns,
     .transpose = transpose,
+    .gather = nullptr,
     .weigh_rows = weigh_rows,
     .scale_rows = scale_rows,
     .loss_workspace = loss_workspace,

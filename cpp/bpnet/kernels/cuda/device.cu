@@ -10,10 +10,10 @@
 namespace bpnet::cuda {
 namespace {
 
-int gpus() {
-  int count = 0;
-  check("cudaGetDeviceCount", cudaGetDeviceCount(&count));
-  return count;
+// Whether this is the process of the first call, rather than the child of a fork() in it.
+bool has_forked() {
+  static const pid_t process = getpid();
+  return getpid() != process;
 }
 
 }  // namespace
@@ -23,21 +23,29 @@ Device::Device(int number) : number_(number) {
   check("cudaDeviceGetAttribute",
         cudaDeviceGetAttribute(&multiprocessors_, cudaDevAttrMultiProcessorCount, number));
   check("cudaStreamCreateWithFlags", cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking));
+  for (cudaEvent_t& event : paces_) {
+    check("cudaEventCreateWithFlags", cudaEventCreateWithFlags(&event, cudaEventDisableTiming));
+  }
+}
+
+int Device::count() {
+  int count = 0;
+  return has_forked() || cudaGetDeviceCount(&count) != cudaSuccess ? 0 : count;
 }
 
 // Devices are never closed: the driver may be gone when static objects are destroyed.
 Device& Device::get(int number) {
   static std::mutex& mutex = *new std::mutex;
   static std::map<int, Device*>& devices = *new std::map<int, Device*>;
-  static const pid_t process = getpid();  // that of the first call
-  if (getpid() != process) {
+  if (has_forked()) {
     fail<DeviceError>("cuda: this process is the child of a fork() in one that had used a GPU, which the driver does ",
                       "not allow; start the process anew (multiprocessing: the method 'spawn')");
   }
   const std::lock_guard<std::mutex> lock(mutex);
   Device*& device = devices[number];
   if (!device) {
-    const int there = gpus();
+    int there = 0;
+    check("cudaGetDeviceCount", cudaGetDeviceCount(&there));
     if (number >= there) {
       fail<DeviceError>("device: 'cuda:", number, "' is not here; the driver knows ", there,
                         there == 1 ? " GPU" : " GPUs");
@@ -54,6 +62,18 @@ Device::Turn::Turn(Device& device) : lock_(device.mutex_) {
 uint64_t* Device::answers() {
   if (!answers_) answers_ = static_cast<uint64_t*>(memory_of(number_).allocate(kAnswers * sizeof(uint64_t)));
   return answers_;
+}
+
+// The wait is nobody's turn: other threads begin their work meanwhile.
+void Device::keep_pace() {
+  cudaEvent_t oldest;
+  {
+    const Turn turn(*this);
+    oldest = paces_[pace_++ % kAhead];
+  }
+  check("cudaEventSynchronize", cudaEventSynchronize(oldest));
+  const Turn turn(*this);
+  check("cudaEventRecord", cudaEventRecord(oldest, stream_));
 }
 
 void Device::wait() {

@@ -22,6 +22,9 @@ class Device {
   // child of a fork().
   static Device& get(int number);
 
+  // How many the driver knows; 0 where it does not serve, and in the child of a fork().
+  static int count();
+
   int number() const { return number_; }
   int multiprocessors() const { return multiprocessors_; }
   cudaStream_t stream() const { return stream_; }
@@ -40,6 +43,11 @@ class Device {
   // (kAnswers,) in the GPU's memory: what a kernel tells the host. To be used and read within one Turn.
   static constexpr size_t kAnswers = 512;
   uint64_t* answers();
+  // Waits until the work of all but the last few calls of this function is done.
+  void keep_pace();
+  // Whether what is begun is recorded and not done; of the thread that has its turn.
+  bool recording() const { return recording_; }
+  void set_recording(bool value) { recording_ = value; }
 
   void wait();  // until all that was begun is done; throws what went wrong meanwhile
 
@@ -55,6 +63,10 @@ class Device {
   cudaStream_t stream_ = nullptr;
   uint64_t* answers_ = nullptr;
   std::recursive_mutex mutex_;
+  bool recording_ = false;
+  static constexpr int kAhead = 4;
+  cudaEvent_t paces_[kAhead] = {};
+  unsigned pace_ = 0;  // the oldest
 };
 
 inline Device& device_of(const Context& context) { return Device::get(context.device); }

@@ -6,6 +6,7 @@
 
 #include "bpnet/kernels/cuda/check.h"
 #include "bpnet/kernels/cuda/device.h"
+#include "bpnet/kernels/cuda/feed.h"
 #include "bpnet/kernels/cuda/launch.h"
 
 namespace bpnet::cuda {
@@ -30,6 +31,7 @@ class DeviceMemory final : public Memory {
   bool is_host() const override { return false; }
   int device() const override { return number_; }
   std::size_t steps_unread() const override { return 32; }
+  void keep_pace() const override { Device::get(number_).keep_pace(); }
 
   void* allocate(std::size_t bytes) const override {
     Device& device = Device::get(number_);
@@ -69,6 +71,10 @@ class DeviceMemory final : public Memory {
   void to_backend(void* to, const void* host, std::size_t bytes) const override {
     Device& device = Device::get(number_);
     const Device::Turn turn(device);
+    if (device.recording()) {
+      fail<DeviceError>("cuda: ", bytes, " bytes of the host's are to be sent within a recorded step, which would ",
+                        "send the same ones again");
+    }
     if (bytes <= sizeof(Few)) {
       PutFew put{static_cast<unsigned char*>(to), {}};
       std::memcpy(put.few.bytes, host, bytes);
@@ -91,6 +97,15 @@ class DeviceMemory final : public Memory {
     const Device::Turn turn(device);
     check("cudaMemcpyAsync", cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice, device.stream()));
   }
+
+  std::size_t free_bytes() const override {
+    const Device::Turn turn(Device::get(number_));
+    std::size_t free = 0, total = 0;
+    check("cudaMemGetInfo", cudaMemGetInfo(&free, &total));
+    return free;
+  }
+
+  std::unique_ptr<Feed> make_feed(std::size_t bytes) const override { return cuda::make_feed(number_, bytes); }
 
  private:
   int number_;

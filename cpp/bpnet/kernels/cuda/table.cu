@@ -13,6 +13,7 @@ const Kernels<T>* table() {
     set_convolution(k);
     set_dropout(k);
     set_elementwise(k);
+    set_gather(k);
     set_layout(k);
     set_linear(k);
     set_local_response(k);

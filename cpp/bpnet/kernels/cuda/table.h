@@ -20,6 +20,8 @@ void set_dropout(Kernels<T>&);
 template <class T>
 void set_elementwise(Kernels<T>&);
 template <class T>
+void set_gather(Kernels<T>&);
+template <class T>
 void set_layout(Kernels<T>&);
 template <class T>
 void set_linear(Kernels<T>&);

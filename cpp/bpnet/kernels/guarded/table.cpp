@@ -43,6 +43,18 @@ void check(const Argument& is_ours, const RunningStatistics<T>& a) {
   is_ours("batches", a.batches);
 }
 template <class T>
+void check(const Argument& is_ours, const GatherArgs<T>& a) {
+  is_ours("x", a.x);
+  is_ours("targets", a.targets);
+  is_ours("labels", a.labels);
+  is_ours("sample_weight", a.sample_weight);
+  is_ours("order", a.order);
+  is_ours("x_out", a.x_out);
+  is_ours("targets_out", a.targets_out);
+  is_ours("labels_out", a.labels_out);
+  is_ours("sample_weight_out", a.sample_weight_out);
+}
+template <class T>
 void check(const Argument& is_ours, const RowWeights<T>& a) {
   is_ours("sample_weight", a.sample_weight);
   is_ours("label", a.label);
@@ -139,6 +151,7 @@ Kernels<T> make_table(const Kernels<T>& from) {
   guard<T, &K::scale>("scale", from, to);
   guard<T, &K::copy_columns>("copy_columns", from, to);
   guard<T, &K::transpose>("transpose", from, to);
+  guard<T, &K::gather>("gather", from, to);
   guard<T, &K::weigh_rows>("weigh_rows", from, to);
   guard<T, &K::scale_rows>("scale_rows", from, to);
   guard<T, &K::loss>("loss", from, to);

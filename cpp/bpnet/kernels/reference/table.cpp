@@ -4,6 +4,7 @@
 #include "bpnet/kernels/reference/clip.h"
 #include "bpnet/kernels/reference/convolution.h"
 #include "bpnet/kernels/reference/elementwise.h"
+#include "bpnet/kernels/reference/gather.h"
 #include "bpnet/kernels/reference/linear.h"
 #include "bpnet/kernels/reference/local_response.h"
 #include "bpnet/kernels/reference/loss.h"
@@ -50,6 +51,7 @@ constexpr Kernels<T> kTable = {
     .scale = reference::scale<T>,
     .copy_columns = reference::copy_columns<T>,
     .transpose = reference::transpose<T>,
+    .gather = reference::gather<T>,
     .weigh_rows = reference::weigh_rows<T>,
     .scale_rows = reference::scale_rows<T>,
     .loss_workspace = no_loss_workspace,

@@ -1,0 +1,15 @@
+// The sum of each column of a matrix, in an order that its sizes alone decide.
+#pragma once
+
+#include "bpnet/kernels/cuda/scratch.h"
+
+namespace bpnet::cuda {
+
+// What column_sums takes of scratch; grows with the rows.
+size_t column_sums_workspace(size_t rows, size_t columns);
+
+// sums (columns,) = Σ_r x (rows, columns), or += with `accumulate`
+template <class T>
+void column_sums(Context&, Scratch, size_t rows, size_t columns, const T* x, T* sums, bool accumulate);
+
+}  // namespace bpnet::cuda

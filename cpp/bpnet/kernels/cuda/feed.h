@@ -1,0 +1,12 @@
+#pragma once
+
+#include <memory>
+
+#include "bpnet/core/memory/memory.h"
+
+namespace bpnet::cuda {
+
+// Copies on a stream of their own, beside what the GPU computes.
+std::unique_ptr<Feed> make_feed(int device, std::size_t bytes);
+
+}  // namespace bpnet::cuda

@@ -1,0 +1,79 @@
+#include "bpnet/kernels/cuda/recorder.h"
+
+#include "bpnet/kernels/cuda/check.h"
+#include "bpnet/kernels/cuda/device.h"
+
+namespace bpnet::cuda {
+namespace {
+
+struct Recording {
+  Device& device;
+  cudaGraphExec_t steps;
+};
+
+// What the stream has been given since it began to capture, or null where something was refused.
+cudaGraph_t end_capture(Device& device) {
+  cudaGraph_t graph = nullptr;
+  device.set_recording(false);
+  if (cudaStreamEndCapture(device.stream(), &graph) == cudaSuccess) return graph;
+  static_cast<void>(cudaGetLastError());  // which the next call would be told again
+  return nullptr;
+}
+
+void destroy(cudaGraph_t graph) {
+  if (graph) static_cast<void>(cudaGraphDestroy(graph));
+}
+
+cudaGraph_t capture(Device& device, void (*work)(const void* argument), const void* argument) {
+  // Other threads' calls, for other GPUs or of what is not on the stream, are none of this one's.
+  check("cudaStreamBeginCapture", cudaStreamBeginCapture(device.stream(), cudaStreamCaptureModeThreadLocal));
+  device.set_recording(true);
+  try {
+    work(argument);
+  } catch (const DeviceError&) {
+    destroy(end_capture(device));
+    static_cast<void>(cudaGetLastError());
+    return nullptr;
+  } catch (...) {
+    destroy(end_capture(device));
+    throw;
+  }
+  return end_capture(device);
+}
+
+void* record(const Context& context, void (*work)(const void* argument), const void* argument) {
+  Device& device = device_of(context);
+  const Device::Turn turn(device);
+  const cudaGraph_t graph = capture(device, work, argument);
+  if (!graph) return nullptr;
+  cudaGraphExec_t steps = nullptr;
+  const cudaError_t error = cudaGraphInstantiate(&steps, graph, 0);
+  destroy(graph);
+  if (error == cudaSuccess) return new Recording{device, steps};
+  static_cast<void>(cudaGetLastError());
+  return nullptr;
+}
+
+void replay(const Context&, void* recording) {
+  const auto& mine = *static_cast<const Recording*>(recording);
+  const Device::Turn turn(mine.device);
+  check("cudaGraphLaunch", cudaGraphLaunch(mine.steps, mine.device.stream()));
+}
+
+// A graph that still runs is destroyed once it has ended.
+void release(void* recording) noexcept {
+  const auto* mine = static_cast<const Recording*>(recording);
+  if (!mine) return;
+  try {
+    const Device::Turn turn(mine->device);
+    static_cast<void>(cudaGraphExecDestroy(mine->steps));
+  } catch (const Error&) {  // the driver's end of life
+  }
+  delete mine;
+}
+
+}  // namespace
+
+const Recorder kRecorder = {record, replay, release};
+
+}  // namespace bpnet::cuda

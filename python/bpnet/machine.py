@@ -1,0 +1,95 @@
+"""What a network computes on: the processor, by one of its backends, or a GPU."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from bpnet import _core
+from bpnet._bridge import CoreNetwork
+from bpnet.hints import did_you_mean
+
+#: How float32's products and convolutions are made on a GPU.
+PRECISIONS = ("full", "tf32")
+
+_DEVICE = re.compile(r"cpu|cuda(:\d{1,3})?")
+
+
+def devices() -> list[str]:
+    """``["cpu"]``, and ``"cuda:0"``, ``"cuda:1"`` and so on for each NVIDIA GPU that can be used here.
+
+    >>> bp.devices()[0]
+    'cpu'
+    >>> net = bp.Network(784, [bp.Linear(10)], device="cuda" if "cuda:0" in bp.devices() else "cpu")
+    """
+    return _core.devices()
+
+
+def asked(operation: str, device: Any, backend: Any, precision: Any) -> dict[str, str]:
+    """What a user asks for, as the core takes it."""
+    return {
+        "device": _checked_device(operation, device),
+        "backend": _checked_backend(operation, backend),
+        "precision": _checked_precision(operation, precision),
+    }
+
+
+def device_problem(device: str) -> str:
+    """What is wrong with a device's name; empty where it is one, be the device here or not."""
+    if _DEVICE.fullmatch(device):
+        return ""
+    number = re.search(r"(?<!\d)\d{1,3}$", device)
+    names = ["cpu", "cuda", *([f"cuda:{number[0]}"] if number else [])]
+    instead = did_you_mean(device.lower().replace("gpu", "cuda"), names, "device")
+    return f"{device!r} is unknown; give 'cpu', 'cuda', or 'cuda:1' for the second GPU{instead}"
+
+
+def of_core(core: CoreNetwork) -> dict[str, str]:
+    """What the network computes on, for :func:`restored`."""
+    return {"device": core.device, "backend": core.backend, "precision": core.precision}
+
+
+def restored(machine: Mapping[str, str]) -> dict[str, str]:
+    """That of :func:`of_core` as a network is made on it; nothing, which is the processor's default, where it is not
+    here: a copy may come to another machine."""
+    if machine["device"] != "cpu":
+        chosen = {"device": machine["device"], "precision": machine["precision"]}
+        return chosen if machine["device"] in devices() else {}
+    return {"backend": machine["backend"]} if machine["backend"] in _core.backends() else {}
+
+
+def _checked_device(operation: str, value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{operation}: device is {value!r}, a string such as 'cpu' or 'cuda' is needed")
+    problem = device_problem(value)
+    if problem:
+        raise ValueError(f"device: {problem}")
+    return value
+
+
+def _checked_backend(operation: str, value: Any) -> str:
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise TypeError(f"{operation}: backend is {value!r}, a name or None is needed")
+    names = _core.backends()
+    if value in names:
+        return value
+    if not device_problem(value):
+        raise ValueError(f"backend: {value!r} is a device; give device={value!r}")
+    misspelt = did_you_mean(value, names)
+    if misspelt:
+        raise _core.DeviceError(
+            f"backend: {value!r} is not one of those that run here: {', '.join(names)}{misspelt}"
+        )
+    return value
+
+
+def _checked_precision(operation: str, value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{operation}: precision is {value!r}, 'full' or 'tf32' is needed")
+    if value not in PRECISIONS:
+        instead = did_you_mean(value, PRECISIONS, "precision")
+        raise ValueError(f"precision: {value!r} is unknown; give 'full' or 'tf32'{instead}")
+    return value
