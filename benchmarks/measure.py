@@ -45,7 +45,13 @@ class AboveThePeak(ValueError):
     """A fraction of the peak above 1: the peak was measured wrongly, and no figure comes of it."""
 
 
-def fractions_of_peak(what: str, rates: Sequence[float], peaks: Sequence[float]) -> list[float]:
+def fractions_of_peak(
+    what: str,
+    rates: Sequence[float],
+    peaks: Sequence[float],
+    unit: str = "operations",
+    remedy: str = "mend benchmarks/native/peaks.cpp",
+) -> list[float]:
     """Of the highest of the peaks that were measured in turn with the rates: a peak is what is reached at most.
 
     Raises:
@@ -54,8 +60,7 @@ def fractions_of_peak(what: str, rates: Sequence[float], peaks: Sequence[float])
     peak = max(peaks)
     if max(rates) > peak:
         raise AboveThePeak(
-            f"{what}: {max(rates):.4g} operations a second are above the peak of {peak:.4g}; "
-            "mend benchmarks/native/peaks.cpp"
+            f"{what}: {max(rates):.4g} {unit} a second are above the peak of {peak:.4g}; {remedy}"
         )
     return [rate / peak for rate in rates]
 
