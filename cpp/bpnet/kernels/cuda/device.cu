@@ -38,8 +38,9 @@ Device& Device::get(int number) {
   static std::mutex& mutex = *new std::mutex;
   static std::map<int, Device*>& devices = *new std::map<int, Device*>;
   if (has_forked()) {
-    fail<DeviceError>("cuda: this process is the child of a fork() in one that had used a GPU, which the driver does ",
-                      "not allow; start the process anew (multiprocessing: the method 'spawn')");
+    fail<DeviceError>(
+        "cuda: this process is the child of a fork() in one that had used a GPU, which the driver does ",
+        "not allow; start the process anew (multiprocessing: the method 'spawn')");
   }
   const std::lock_guard<std::mutex> lock(mutex);
   Device*& device = devices[number];
