@@ -20,7 +20,7 @@ from benchmarks.cases import Case, make_data, online  # noqa: E402
 from benchmarks.cases import make_weights as make_perceptron  # noqa: E402
 from benchmarks.crew import Crew  # noqa: E402
 from benchmarks.cuda_cases import CASES, bytes_of_sample, outputs, parameters  # noqa: E402
-from benchmarks.measure import Row, check_same_weights, difference  # noqa: E402
+from benchmarks.measure import Row, check_same_weights, checked_part, difference  # noqa: E402
 from benchmarks.report import BANDWIDTH, MATRIX_RATE  # noqa: E402
 from benchmarks.workers import Company  # noqa: E402
 
@@ -218,19 +218,21 @@ def pytorch(monkeypatch):
 
 
 @pytest.mark.parametrize("case", [TINY[0], TINY[2]], ids=["batch", "online"])
-def test_a_graph_ends_with_the_weights_of_eager_steps(pytorch, case):
-    data, weights = make_data(case), make_perceptron(case)
+@pytest.mark.parametrize("compiled", [False, pytest.param(True, marks=pytest.mark.slow)])
+def test_a_graph_ends_with_the_weights_of_eager_steps(pytorch, case, compiled):
+    few = checked_part(case)
+    data, weights = make_data(few), make_perceptron(few)
     ends = {}
     for way in ("eager", "CUDA graph"):
         peer = pytorch.peer(f"{way},cpu")
         for form in peer.forms(case):
-            if "compiled" in form:  # takes minutes
+            if way == "CUDA graph" and compiled != ("compiled" in form):
                 continue
-            runner = peer.make(case._replace(samples=16 * case.batch), data, weights, 1, form)
-            assert runner.run() == 16 * case.batch
+            runner = peer.make(few, data, weights, 1, form)
+            assert runner.run() == few.samples
             ends[way, form] = [array for pair in runner.weights() for array in pair]
     first = ends.pop(("eager", "modules, fused optimizer"))
-    assert len(ends) == 8
+    assert len(ends) == 2 + (2 if compiled else 6)
     assert difference(first, [array for pair in weights for array in pair]) > 1e-4
     for form, end in ends.items():
         assert difference(first, end) < 1e-5, form
