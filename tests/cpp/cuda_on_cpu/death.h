@@ -1,0 +1,9 @@
+// What a GPU leaves undefined ends the process here.
+#pragma once
+
+namespace cuda_on_cpu {
+
+// "cuda-on-cpu: …" on stderr, and abort().
+[[noreturn]] __attribute__((format(printf, 1, 2))) void die(const char* format, ...);
+
+}  // namespace cuda_on_cpu

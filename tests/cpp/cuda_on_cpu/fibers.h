@@ -1,0 +1,29 @@
+// A thread of a kernel that waits keeps its stack; another fiber then runs the others.
+#pragma once
+
+#include <cstddef>
+
+namespace cuda_on_cpu {
+
+class Fiber {
+ public:
+  Fiber() = default;               // the stack that the processor's thread is on
+  explicit Fiber(void (*body)());  // body() never returns; nor is the fiber ever destroyed
+  Fiber(const Fiber&) = delete;
+  Fiber& operator=(const Fiber&) = delete;
+
+  // Called on this fiber, which stops until another switches to it.
+  void switch_to(Fiber& other);
+
+ private:
+  static void begin();
+  static void arrived();
+
+  void* place_ = nullptr;
+  void* kept_ = nullptr;  // the sanitizer's
+  const void* stack_ = nullptr;
+  std::size_t bytes_ = 0;
+  void (*body_)() = nullptr;
+};
+
+}  // namespace cuda_on_cpu
