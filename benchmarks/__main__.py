@@ -1,6 +1,7 @@
 """``python -m benchmarks``: bpnet beside its peers, interleaved in one run; ``--help`` lists the options.
 
-Run from the checkout with the extra ``bench`` installed, and ``bench-alexnet`` for ``--alexnet``. Every peer is a
+Run from the checkout with the extra ``bench`` installed, and ``bench-alexnet`` for ``--alexnet``. With ``--device cuda``
+bpnet is measured on a GPU, beside PyTorch there. Every peer is a
 process of its own, bound to one processor or to all, and stopped while another has its turn. Peers that are not
 installed are left out, and said so; so is the peak where there is no cmake or compiler.
 """
@@ -16,7 +17,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
-from benchmarks import alexnet, native, report
+from benchmarks import alexnet, cuda, native, report
 from benchmarks.adult import adult
 from benchmarks.cases import CASES
 from benchmarks.crew import Crew
@@ -31,9 +32,16 @@ from benchmarks.workers import Company, PeerError
 Measurements = dict[str, Callable[[], list[Row]]]
 
 
-def parse() -> argparse.Namespace:
+def parse(arguments: Sequence[str]) -> argparse.Namespace:
+    """
+    Raises:
+        SystemExit: options that do not fit together, and those that argparse refuses.
+    """
     parser = argparse.ArgumentParser(prog="python -m benchmarks")
-    parser.add_argument("--threads", choices=("1", "all", "both"), default="1")
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="cuda: on a GPU")
+    parser.add_argument(
+        "--threads", choices=("1", "all", "both"), help="1 where it is not given; all with a GPU"
+    )
     parser.add_argument("--repeats", type=int, default=7)
     parser.add_argument(
         "--only", action="append", metavar="TEXT", help="what has this in its name; may be given again"
@@ -50,7 +58,18 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--plot", metavar="PNG", help="bars of the ratios")
     parser.add_argument("--markdown", metavar="FILE")
     parser.add_argument("--json", metavar="FILE")
-    return parser.parse_args()
+    options = parser.parse_args(arguments)
+    if options.device == "cuda":
+        told = {"--kernels": options.kernels, "--alexnet": options.alexnet, "--adult": options.adult}
+        told["--threads"] = options.threads not in (None, "all")
+        if any(told.values()):
+            named = ", ".join(name for name, given in told.items() if given)
+            parser.error(
+                f"--device cuda has its own cases and all processors, {named} says otherwise; --only picks"
+            )
+    else:
+        options.threads = options.threads or "1"
+    return options
 
 
 def measurements(
@@ -103,7 +122,6 @@ def run(options: argparse.Namespace) -> list[Row]:
         processors = processors[-1:]
         os.sched_setaffinity(0, processors)
     threads = len(processors)
-    rows = []
     with Company() as company:
         peak = None if obstacle else native.Peak(company, threads)
         if options.alexnet:
@@ -111,17 +129,7 @@ def run(options: argparse.Namespace) -> list[Row]:
         else:
             crew = Crew(company, threads, processors)
             found = measurements(options, company, crew, processors, peak, every_processor)
-        print(report.HEAD)
-        for measured in chosen(found, options.only).values():
-            try:
-                found_rows = measured()
-            except (OtherWeights, PeerError) as error:  # the other cases go on
-                print(f"refused: {error}", flush=True)
-                continue
-            for row in found_rows:
-                print(report.line(row), flush=True)
-                rows.append(row)
-            write(options, rows)
+        rows = each(options, found)
     if options.kernels and not obstacle:
         which = ("alexnet", "128") if options.alexnet else ()
         for row in native.kernels(threads, options.repeats, *which):
@@ -130,10 +138,44 @@ def run(options: argparse.Namespace) -> list[Row]:
     return rows
 
 
-def write(options: argparse.Namespace, rows: list[Row]) -> None:
+def each(options: argparse.Namespace, found: Measurements, card: str = "") -> list[Row]:
+    """The rows of what was chosen, printed and written as they come."""
+    rows: list[Row] = []
+    print(report.HEAD)
+    for measured in chosen(found, options.only).values():
+        try:
+            found_rows = measured()
+        except (OtherWeights, PeerError) as error:  # the other cases go on
+            print(f"refused: {error}", flush=True)
+            continue
+        for row in found_rows:
+            print(report.line(row), flush=True)
+            rows.append(row)
+        write(options, rows, card)
+    return rows
+
+
+def run_on_gpu(options: argparse.Namespace) -> tuple[list[Row], str]:
+    """The rows, and the card's name.
+
+    Raises:
+        SystemExit: there is no GPU, or nothing to measure on it.
+    """
+    processors = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else [0]
+    with Company() as company:
+        try:
+            crew = cuda.open_crew(company, processors, cuda.modules(options.device))
+        except cuda.NoCard as error:
+            raise SystemExit(f"python -m benchmarks --device cuda: {error}") from None
+        card = cuda.name_of_card(crew)
+        print(f"{card}; {report.processor()}")
+        return each(options, cuda.measurements(crew, options.repeats), card), card
+
+
+def write(options: argparse.Namespace, rows: list[Row], card: str = "") -> None:
     """After each case, for a run may take an hour and be ended before."""
     if options.markdown:
-        report.write_markdown(rows, options.markdown, sys.argv[1:])
+        report.write_markdown(rows, options.markdown, sys.argv[1:], card)
     if options.json:
         report.write_json(rows, options.json)
 
@@ -151,11 +193,15 @@ def run_both(arguments: list[str]) -> list[Row]:
 
 
 def main() -> int:
-    options = parse()
-    rows = run_both(sys.argv[1:]) if options.threads == "both" else run(options)
+    options = parse(sys.argv[1:])
+    card = ""
+    if options.device == "cuda":
+        rows, card = run_on_gpu(options)
+    else:
+        rows = run_both(sys.argv[1:]) if options.threads == "both" else run(options)
     if options.plot and rows:
         report.plot(rows, options.plot)
-    write(options, rows)
+    write(options, rows, card)
     return 0
 
 

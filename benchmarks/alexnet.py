@@ -78,18 +78,29 @@ LINEAR = [(9216, 4096), (4096, 4096), (4096, CLASSES)]  # with ReLU and dropout 
 
 
 class AlexNet(NamedTuple):
+    """
+    Attributes:
+        norm: with local response normalisation, as in the paper.
+        seed: of the images.
+        steps: that one run takes on the same batch, where the peer is on a GPU.
+        precision: of float32's products on a GPU, "full" or "tf32".
+    """
+
     norm: bool
     batch: int
     predict: bool
     dropout: float = 0.5
     lr: float = 0.001
     momentum: float = 0.9
-    seed: int = 0  # of the images
+    seed: int = 0
+    steps: int = 1
+    precision: str = "full"
 
     @property
     def name(self) -> str:
         kind = "inference" if self.predict else "training"
-        return f"AlexNet {'paper' if self.norm else 'without LRN'}, {kind}, B={self.batch}"
+        name = f"AlexNet {'paper' if self.norm else 'without LRN'}, {kind}, B={self.batch}"
+        return name + (", TF32" if self.precision == "tf32" else "")
 
     @property
     def operations(self) -> float:
@@ -143,7 +154,7 @@ def check_step(case: AlexNet, crew: Crew, forms: Mapping[str, str]) -> None:
     errors = {name: [] for name in forms if name != "bpnet"}
     with tempfile.TemporaryDirectory() as folder:
         for seed in range(MOST_IMAGES):
-            few = case._replace(batch=1, dropout=0.0, seed=seed)
+            few = case._replace(batch=1, dropout=0.0, seed=seed, steps=1)
             # bf16 is only told, and one image is enough for that.
             left = [
                 name

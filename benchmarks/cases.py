@@ -24,6 +24,7 @@ class Case(NamedTuple):
         dropout: probability after every activation but the last; each peer draws masks of its own.
         epochs: per repeat, so that bpnet takes some tenths of a second.
         predict: forward only.
+        precision: of float32's products on a GPU, "full" or "tf32".
     """
 
     title: str
@@ -39,11 +40,13 @@ class Case(NamedTuple):
     dropout: float = 0.0
     epochs: int = 1
     predict: bool = False
+    precision: str = "full"
 
     @property
     def name(self) -> str:
         sizes = "-".join(map(str, self.widths))
-        return f"{self.title} {sizes}" + ("" if self.batch == 1 and not self.predict else f" B={self.batch}")
+        batch = "" if self.batch == 1 and not self.predict else f" B={self.batch}"
+        return f"{self.title} {sizes}{batch}" + (", TF32" if self.precision == "tf32" else "")
 
     @property
     def online(self) -> bool:
@@ -63,18 +66,18 @@ class Case(NamedTuple):
         return sum(products) if self.predict else 3 * sum(products) - products[0]
 
 
-def _online(widths: Sequence[int], samples: int, lr: float) -> Case:
+def online(widths: Sequence[int], samples: int, lr: float) -> Case:
     return Case(
         "online", widths, 1, samples, lr, "half_squared_error", activation="tanh", last=True, momentum=0.0
     )
 
 
 CASES = [
-    _online((2, 2, 1), 400_000, 0.01),
-    _online((8, 32, 32, 1), 100_000, 0.01),
-    _online((64, 128, 10), 40_000, 0.01),
-    _online((784, 128, 10), 10_000, 0.001),
-    _online((784, 512, 512, 10), 1_500, 0.001),
+    online((2, 2, 1), 400_000, 0.01),
+    online((8, 32, 32, 1), 100_000, 0.01),
+    online((64, 128, 10), 40_000, 0.01),
+    online((784, 128, 10), 10_000, 0.001),
+    online((784, 512, 512, 10), 1_500, 0.001),
     Case("one by one with momentum", (784, 128, 10), 1, 4_000, 0.001),
     Case("one by one with Adam", (784, 128, 10), 1, 4_000, 0.001, adam=True),
     Case("one by one with dropout", (784, 128, 10), 1, 4_000, 0.001, momentum=0.0, dropout=0.5),

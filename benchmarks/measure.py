@@ -45,7 +45,13 @@ class AboveThePeak(ValueError):
     """A fraction of the peak above 1: the peak was measured wrongly, and no figure comes of it."""
 
 
-def fractions_of_peak(what: str, rates: Sequence[float], peaks: Sequence[float]) -> list[float]:
+def fractions_of_peak(
+    what: str,
+    rates: Sequence[float],
+    peaks: Sequence[float],
+    unit: str = "operations",
+    remedy: str = "mend benchmarks/native/peaks.cpp",
+) -> list[float]:
     """Of the highest of the peaks that were measured in turn with the rates: a peak is what is reached at most.
 
     Raises:
@@ -54,10 +60,18 @@ def fractions_of_peak(what: str, rates: Sequence[float], peaks: Sequence[float])
     peak = max(peaks)
     if max(rates) > peak:
         raise AboveThePeak(
-            f"{what}: {max(rates):.4g} operations a second are above the peak of {peak:.4g}; "
-            "mend benchmarks/native/peaks.cpp"
+            f"{what}: {max(rates):.4g} {unit} a second are above the peak of {peak:.4g}; {remedy}"
         )
     return [rate / peak for rate in rates]
+
+
+def checked_part(case: Case) -> Case:
+    """The few steps after which the peers' weights are compared."""
+    # A unit of a ReLU network whose sum is next to 0 is on here and off there: rounding grows from 1e-7 to
+    # 1e-3 within eight batches of a wide one.
+    steps = 24 if case.activation == "tanh" else 8 if case.batch == 1 else 5
+    samples = min(case.samples, steps * case.batch)
+    return case._replace(samples=samples, epochs=steps * case.batch // samples)
 
 
 def check_same_weights(case: Case, crew: Crew, forms: Mapping[str, str]) -> None:
@@ -66,11 +80,7 @@ def check_same_weights(case: Case, crew: Crew, forms: Mapping[str, str]) -> None
     Raises:
         OtherWeights: they have not.
     """
-    # A unit of a ReLU network whose sum is next to 0 is on here and off there: rounding grows from 1e-7 to
-    # 1e-3 within eight batches of a wide one.
-    steps = 24 if case.activation == "tanh" else 8 if case.batch == 1 else 5
-    samples = min(case.samples, steps * case.batch)
-    small = case._replace(samples=samples, epochs=steps * case.batch // samples)
+    small = checked_part(case)
     with tempfile.TemporaryDirectory() as folder:
         states = {
             name: weights_after(crew, name, small, form, Path(folder) / f"{name}.npz")

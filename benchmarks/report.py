@@ -14,6 +14,8 @@ from benchmarks.measure import Row
 
 HEAD = "| case | threads | peer | bpnet is × better (median) | least to most |\n|---|---|---|---|---|"
 TABLE = "| case | threads | the strongest peer | the others | of the peak |\n|---|---|---|---|---|"
+PEAK, MATRIX_RATE, BANDWIDTH = "peak", "matrix rate", "bandwidth"
+PEAKS = {PEAK: "of the peak", MATRIX_RATE: "of the card's matrix rate", BANDWIDTH: "of the card's bandwidth"}
 FILES = {"--markdown", "--json", "--plot"}  # with their names no part of what was measured
 DISTRIBUTIONS = (
     "numpy",
@@ -28,7 +30,7 @@ DISTRIBUTIONS = (
 
 
 def line(row: Row) -> str:
-    peer = "of the peak" if row.peer == "peak" else row.peer
+    peer = PEAKS.get(row.peer, row.peer)
     if row.form:
         peer += f" ({row.form})"
     return f"| {row.case} | {row.threads} | {peer} | {row.median:.3g} | {row.least:.3g} to {row.most:.3g} |"
@@ -40,7 +42,8 @@ def figure(row: Row) -> str:
 
 
 def fraction(row: Row) -> str:
-    return f"{row.median:.2g} [{row.least:.2g}, {row.most:.2g}]" + (f", {row.form}" if row.form else "")
+    name = "" if row.peer == PEAK else f"{row.peer} "
+    return f"{name}{row.median:.2g} [{row.least:.2g}, {row.most:.2g}]" + (f", {row.form}" if row.form else "")
 
 
 def table(rows: Sequence[Row]) -> list[str]:
@@ -50,8 +53,8 @@ def table(rows: Sequence[Row]) -> list[str]:
         cases.setdefault((row.case, row.threads), []).append(row)
     lines = TABLE.splitlines()
     for (case, threads), found in cases.items():
-        peers = sorted((row for row in found if row.peer != "peak"), key=lambda row: row.median)
-        peak = next((fraction(row) for row in found if row.peer == "peak"), "")
+        peers = sorted((row for row in found if row.peer not in PEAKS), key=lambda row: row.median)
+        peak = "; ".join(fraction(row) for row in found if row.peer in PEAKS)
         first = figure(peers[0]) if peers else ""
         others = ", ".join(map(figure, peers[1:]))
         lines.append(f"| {case} | {threads} | {first} | {others} | {peak} |")
@@ -71,8 +74,8 @@ def processor() -> str:
     return ", ".join([fields.get("model name", platform.machine()), *names])
 
 
-def circumstances(command: Sequence[str]) -> str:
-    """Where, when and by which command, and the peers' versions."""
+def circumstances(command: Sequence[str], card: str = "") -> str:
+    """Where, when and by which command, and the peers' versions; ``card`` is the GPU's name."""
     versions = []
     for name in DISTRIBUTIONS:
         try:
@@ -82,12 +85,13 @@ def circumstances(command: Sequence[str]) -> str:
     words = [word for i, word in enumerate(command) if not {word, *command[i - 1 : i]} & FILES]
     today = datetime.date.today().isoformat()
     told = " ".join(f"'{word}'" if " " in word else word for word in words)
-    where = f"{processor()}; {os.cpu_count()} processors; {today}"
+    where = f"{card + '; ' if card else ''}{processor()}; {os.cpu_count()} processors; {today}"
     return f"`python -m benchmarks {told}`, {where}. {', '.join(versions)}."
 
 
-def write_markdown(rows: Sequence[Row], path: str, command: Sequence[str]) -> None:
-    Path(path).write_text("\n".join([circumstances(command), "", *table(rows), ""]), encoding="utf-8")
+def write_markdown(rows: Sequence[Row], path: str, command: Sequence[str], card: str = "") -> None:
+    lines = [circumstances(command, card), "", *table(rows), ""]
+    Path(path).write_text("\n".join(lines), encoding="utf-8")
 
 
 def write_json(rows: Sequence[Row], path: str) -> None:
@@ -102,7 +106,7 @@ def plot(rows: Sequence[Row], path: str) -> None:
     """Bars of the median ratios with the least and the largest, on a logarithmic scale."""
     from matplotlib.figure import Figure
 
-    rows = [row for row in rows if row.peer != "peak"]
+    rows = [row for row in rows if row.peer not in PEAKS]
     names = [f"{row.case} × {row.peer}, threads: {row.threads}" for row in rows]
     medians = [row.median for row in rows]
     spread = [[row.median - row.least for row in rows], [row.most - row.median for row in rows]]

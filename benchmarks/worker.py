@@ -10,6 +10,7 @@ the processors before the peer is loaded, then answers one JSON line with one JS
     {"do": "weights", "path": …}                   its weights into an .npz file; whether it can tell them
     {"do": "outputs", "path": …}                   replaces the inputs in an .npy file by their outputs
     {"do": "threading"}                            bpnet's threading layer in use
+    {"do": "device"}                               the name of the card that the peer is on
     {"do": "to_goal", "form": …}                   benchmarks/to_accuracy.py
 
 A ``case`` is the fields of one (``benchmarks/cases.py``, or what the peer's ``read_case`` understands). What
@@ -89,6 +90,9 @@ class Desk:
         import bpnet
 
         return {"layer": bpnet.threading()}
+
+    def device(self) -> dict[str, Any]:
+        return {"name": self._peer.device_name()}
 
     def to_goal(self, form: str) -> dict[str, Any]:
         from benchmarks.to_accuracy import seconds_to_goal

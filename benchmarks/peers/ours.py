@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,15 @@ def forms(case: Case) -> list[str]:
     return ["fit"]
 
 
-def make(case: Case, data: Data, weights: list[Any], threads: int, form: str) -> Runner:
+def make(
+    case: Case,
+    data: Data,
+    weights: list[Any],
+    threads: int,
+    form: str,
+    where: Mapping[str, str] | None = None,
+) -> Runner:
+    """``where`` are the network's options of that name: device and precision."""
     bp.set_num_threads(threads)
     activation = bp.Tanh if case.activation == "tanh" else bp.ReLU
     layers: list[Any] = []
@@ -23,7 +32,7 @@ def make(case: Case, data: Data, weights: list[Any], threads: int, form: str) ->
         layers.append(bp.Linear(width))
         if case.last or index + 2 < len(case.widths):
             layers += [activation(), *([bp.Dropout(case.dropout)] if case.dropout else [])]
-    net = bp.Network((case.widths[0],), layers, seed=0)
+    net = bp.Network((case.widths[0],), layers, seed=0, **(where or {}))
     names = list(net.state_dict())
     net.load_state_dict(dict(zip(names, [array for pair in weights for array in pair])))
     optimizer: Any = bp.Adam(case.lr) if case.adam else bp.SGD(lr=case.lr, momentum=case.momentum)

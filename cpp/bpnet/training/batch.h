@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "bpnet/core/memory/feed.h"
 #include "bpnet/network/network.h"
 #include "bpnet/training/dataset.h"
 
@@ -19,37 +20,58 @@ struct Batch {
   std::size_t count;
 };
 
-// Takes batches from the host's data. One stays until the next is taken.
+// A data set in the order in which samples are taken.
+template <class T>
+struct OrderedData {
+  const DatasetView<T>& data;        // the host's
+  const std::uint64_t* order;        // the host's
+  const DatasetView<T>* copy;        // the backend's, or null
+  const std::uint64_t* order_there;  // the backend's; null without a copy
+};
+
+// Takes batches from the host's data, or from its copy in the backend's memory. One stays until the next is
+// taken.
 template <class T>
 class BatchSource {
  public:
-  explicit BatchSource(const BasicNetwork<T>& network);
+  explicit BatchSource(BasicNetwork<T>& network);
 
   void reserve(std::size_t max_batch);  // batches of so many samples take no memory
   std::size_t reserved() const { return reserved_; }
+  // Nor does stage().
+  void reserve_staging(std::size_t max_batch);
+  bool stages(std::size_t batch) const { return memory_->is_host() || feed_size(batch) <= feed_size_; }
 
-  // The samples of `order`, converted to T and side by side: copied, unless they are so in the data and the
-  // backend can read them there.
-  Batch<T> gather(const DatasetView<T>& data, const std::uint64_t* order, std::size_t count);
-  // Rows first … first+count−1 of the data.
-  Batch<T> rows(const DatasetView<T>& data, std::size_t first, std::size_t count);
+  // What the backend's memory has of the data; null where that is the host's, and where it is too small.
+  const DatasetView<T>* copy_of(const Dataset<T>& data) const;
+
+  // `count` samples of the order from `first` on, converted to T and side by side: copied, unless they are so
+  // in the data and the backend can read them there.
+  Batch<T> gather(const OrderedData<T>& data, std::size_t first, std::size_t count);
+  // Rows first … first+count−1 of the data, of which there may be a copy.
+  Batch<T> rows(const DatasetView<T>& data, const DatasetView<T>* copy, std::size_t first, std::size_t count);
   // A batch of the host's arrays.
   Batch<T> stage(const Batch<T>& host);
 
-  bool reads(const DatasetView<T>& data) const;  // whether the backend can take samples where they are
+  bool reads(const OrderedData<T>& data) const;  // whether the backend can take samples where they are
 
  private:
+  bool reads(const DatasetView<T>& data) const;  // the host's
   Batch<T> take(const DatasetView<T>& data, const std::uint64_t* order, std::size_t first, std::size_t count);
-  template <class U, class Fill>
-  const U* fill(Arena& arena, std::vector<U>& staging, std::size_t count, const Fill& fill);
+  Batch<T> batch_of(const DatasetView<T>& data, std::size_t count);
+  DatasetView<T> send(const DatasetView<T>& data, const std::uint64_t* order, std::size_t first,
+                      std::size_t count);
+  Batch<T> convert(const DatasetView<T>& there, const std::uint64_t* order, std::size_t count);
+  std::size_t feed_size(std::size_t batch) const;
+  void reserve_feed(std::size_t bytes);
 
+  BasicNetwork<T>* network_;
   const Memory* memory_;
   std::size_t features_, outputs_;
   std::size_t reserved_ = 0;
   Arena x_, targets_, labels_, sample_weight_;
-  // The host's side of these, where its memory is another.
-  std::vector<T> staged_x_, staged_targets_, staged_weight_;
-  std::vector<std::int64_t> staged_labels_;
+  std::unique_ptr<Feed> feed_;  // where the memory is not the host's
+  std::size_t feed_size_ = 0;
 };
 
 extern template class BatchSource<float>;

@@ -55,7 +55,7 @@ std::vector<std::pair<std::string, double>> check_gradients(NetworkF64& network,
   source.reserve(data.count);
   network.reserve(data.count);
   batch_loss.reserve(data.count);
-  const Batch<double> batch = source.rows(data, 0, data.count);
+  const Batch<double> batch = source.rows(data, nullptr, 0, data.count);
   batch_loss.weigh(batch);
   batch_loss.scale_to_mean(batch);
   const auto loss_now = [&](double* gradient) {

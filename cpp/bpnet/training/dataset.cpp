@@ -8,6 +8,7 @@
 
 #include "bpnet/core/error.h"
 #include "bpnet/core/threads/parallel.h"
+#include "bpnet/training/resident_data.h"
 
 namespace bpnet {
 namespace {
@@ -92,7 +93,7 @@ void check_labels(std::size_t count, const std::int64_t* labels, std::size_t cla
 
 // The copy is what is checked: the caller's array may change between.
 template <class T>
-Dataset<T>::Dataset(const DatasetView<T>& view) : view_(view) {
+Dataset<T>::Dataset(const DatasetView<T>& view) : view_(view), copies_(std::make_shared<ResidentData<T>>()) {
   if (!view.x && view.count > 0) fail<ShapeError>("dataset: x is null, ", view.count, " samples are claimed");
   if (view.count > 0 && view.features == 0)
     fail<ShapeError>("dataset: x has 0 features, at least 1 is needed");
@@ -103,6 +104,11 @@ Dataset<T>::Dataset(const DatasetView<T>& view) : view_(view) {
   labels_.assign(view.labels, view.labels + view.count);
   view_.labels = labels_.data();
   check_labels(view.count, view_.labels, view.outputs);
+}
+
+template <class T>
+const DatasetView<T>* Dataset<T>::copy_on(const Memory& memory) const {
+  return copies_->on(memory, view_);
 }
 
 template <class T>
@@ -138,6 +144,13 @@ void gather_rows(const void* x, DataType type, std::size_t features, const std::
           static_cast<const std::uint8_t*>(x), features, index, first, count, 0, out}
           .run();
   }
+}
+
+void copy_rows(const void* x, std::size_t row_bytes, const std::uint64_t* index, std::size_t first,
+               std::size_t count, void* out) {
+  Gather<std::uint8_t, std::uint8_t>{static_cast<const std::uint8_t*>(x), row_bytes, index, first, count, 0,
+                                     static_cast<std::uint8_t*>(out)}
+      .run();
 }
 
 template <class T>

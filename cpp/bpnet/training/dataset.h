@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 #include "bpnet/training/loss.h"
@@ -22,6 +23,13 @@ struct DatasetView {
   const T* sample_weight = nullptr;      // (count,), or null for all 1
 };
 
+constexpr std::size_t size_of(DataType type) {
+  return type == DataType::kUint8 ? 1 : type == DataType::kFloat32 ? 4 : 8;
+}
+
+template <class T>
+class ResidentData;
+
 // A view whose labels were checked and copied: kernels take them for indices, and the caller's array may
 // change during a training. The other arrays must outlive it.
 template <class T>
@@ -36,9 +44,14 @@ class Dataset {
   const DatasetView<T>& view() const { return view_; }
   std::size_t count() const { return view_.count; }
 
+  // The same in a device's memory, where the arrays are copied at the first call as they are then; null where
+  // half of what is free is too little for them.
+  const DatasetView<T>* copy_on(const Memory& memory) const;
+
  private:
   std::vector<std::int64_t> labels_;
   DatasetView<T> view_;
+  std::shared_ptr<ResidentData<T>> copies_;
 };
 
 // Throws a ValueError that names the row whose label is not one of `classes`.
@@ -53,6 +66,10 @@ void check_data(const char* operation, const DatasetView<T>& data, const Loss& l
 template <class T>
 void gather_rows(const void* x, DataType type, std::size_t features, const std::uint64_t* index,
                  std::size_t first, std::size_t count, T* out);
+
+// out (count, row_bytes) = likewise, the bytes as they are
+void copy_rows(const void* x, std::size_t row_bytes, const std::uint64_t* index, std::size_t first,
+               std::size_t count, void* out);
 
 constexpr std::size_t kAllFinite = static_cast<std::size_t>(-1);
 

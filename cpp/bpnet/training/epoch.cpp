@@ -1,6 +1,7 @@
 #include "bpnet/training/epoch.h"
 
 #include <algorithm>
+#include <cstring>
 
 #include "bpnet/core/error.h"
 #include "bpnet/training/order.h"
@@ -44,6 +45,7 @@ const std::uint64_t* SampleOrder::of_epoch(std::uint64_t seed, std::uint64_t epo
                                            std::size_t samples) {
   if (order_.size() != samples || epoch_ != epoch || shuffled_ != shuffle) {
     epoch_ = kNone;  // also when the next line throws
+    there_ = nullptr;
     make_epoch_order(seed, epoch, shuffle, samples, order_);
     epoch_ = epoch;
     shuffled_ = shuffle;
@@ -54,8 +56,22 @@ const std::uint64_t* SampleOrder::of_epoch(std::uint64_t seed, std::uint64_t epo
 const std::uint64_t* SampleOrder::draws(std::uint64_t seed, std::uint64_t first, std::size_t samples,
                                         std::size_t count) {
   epoch_ = kNone;
+  there_ = nullptr;
   make_draws(seed, first, samples, count, order_);
   return order_.data();
+}
+
+const std::uint64_t* SampleOrder::there() {
+  const std::size_t bytes = order_.size() * sizeof(std::uint64_t);
+  if (there_ || bytes == 0) return there_;
+  if (bytes > feed_size_) {
+    feed_.reset();
+    feed_size_ = 0;
+    feed_ = make_feed(*memory_, bytes);
+    feed_size_ = bytes;
+  }
+  std::memcpy(feed_->fill(), order_.data(), bytes);
+  return there_ = static_cast<const std::uint64_t*>(feed_->send(bytes));
 }
 
 }  // namespace bpnet

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "bpnet/core/memory/feed.h"
 #include "bpnet/network/plan.h"
 #include "bpnet/training/schedule.h"
 
@@ -35,13 +36,22 @@ void check_epoch_batches(const LeastBatch& least, std::uint64_t position, std::s
 // The order of samples, kept from call to call.
 class SampleOrder {
  public:
+  explicit SampleOrder(const Memory& memory) : memory_(&memory) {}
+
   const std::uint64_t* of_epoch(std::uint64_t seed, std::uint64_t epoch, bool shuffle, std::size_t samples);
   // What steps first, first+1, … of the lecture's loop pick, with replacement.
   const std::uint64_t* draws(std::uint64_t seed, std::uint64_t first, std::size_t samples, std::size_t count);
 
+  // The last of these in the backend's memory, until the next is made. Each is sent once.
+  const std::uint64_t* there();
+
  private:
   static constexpr std::uint64_t kNone = ~std::uint64_t{0};
 
+  const Memory* memory_;
+  std::unique_ptr<Feed> feed_;
+  std::size_t feed_size_ = 0;
+  const std::uint64_t* there_ = nullptr;  // null: not sent yet
   std::vector<std::uint64_t> order_;
   std::uint64_t epoch_ = kNone;  // whose order it is
   bool shuffled_ = false;

@@ -32,8 +32,9 @@ Evaluation evaluate(BasicNetwork<T>& network, const Loss& loss, const Dataset<T>
   batch_loss.reserve(rows_at_once);
   output.reserve(rows_at_once * network.output_shape().count() * sizeof(T));
   batch_loss.write({});
+  const DatasetView<T>* const copy = source.copy_of(dataset);
   for (std::size_t first = begin; first < end; first += rows_at_once) {
-    const Batch<T> batch = source.rows(data, first, std::min(rows_at_once, end - first));
+    const Batch<T> batch = source.rows(data, copy, first, std::min(rows_at_once, end - first));
     network.infer(batch.x, batch.count, output.at<T>(0));
     const LossArgs<T> args = batch_loss.args(batch, output.at<T>(0), nullptr);
     batch_loss.weigh(batch);

@@ -88,10 +88,12 @@ const std::uint64_t* OnlineLoop<T>::count_up(std::size_t count) {
 }
 
 template <class T>
-void OnlineLoop<T>::run(const DatasetView<T>& data, const std::uint64_t* order, std::size_t count,
+void OnlineLoop<T>::run(const OrderedData<T>& samples, std::size_t first, std::size_t count,
                         std::size_t block, std::uint64_t step, double lr, BatchSource<T>& source,
                         BatchLoss<T>& loss, Update<T>& update) {
   set_layers(lr, update);
+  const DatasetView<T>& data = samples.copy ? *samples.copy : samples.data;
+  const std::uint64_t* const order = samples.copy ? samples.order_there : samples.order;
   OnlineArgs<T> args{layers_.data(),
                      layers_.size(),
                      loss_kind_,
@@ -101,15 +103,15 @@ void OnlineLoop<T>::run(const DatasetView<T>& data, const std::uint64_t* order, 
                      data.targets,
                      data.labels,
                      data.sample_weight,
-                     order,
+                     order + first,
                      count,
                      block,
                      rule_,
                      step,
                      loss.sums()};
-  if (!source.reads(data)) {
+  if (!source.reads(samples)) {
     source.reserve(count);
-    const Batch<T> batch = source.gather(data, order, count);
+    const Batch<T> batch = source.gather(samples, first, count);
     args.x = batch.x;
     args.target = batch.targets;
     args.label = batch.labels;

@@ -25,8 +25,9 @@ class OnlineLoop {
   // where blocks do: where a run was paused or resumed moves no block.
   std::size_t samples(std::size_t position, std::size_t block) const;
 
-  // The samples of `order`, whose steps follow `step`, into the sums of `loss`; `block` as RunOptions has it.
-  void run(const DatasetView<T>& data, const std::uint64_t* order, std::size_t count, std::size_t block,
+  // `count` samples of the order from `first` on, whose steps follow `step`, into the sums of `loss`; `block`
+  // as RunOptions has it.
+  void run(const OrderedData<T>& data, std::size_t first, std::size_t count, std::size_t block,
            std::uint64_t step, double lr, BatchSource<T>& source, BatchLoss<T>& loss, Update<T>& update);
 
  private:

@@ -72,7 +72,7 @@ Trace<T> trace(BasicNetwork<T>& network, const Loss& loss, const T* x, const T* 
   BatchLoss<T> batch_loss(network, loss);
   source.reserve(1);
   batch_loss.reserve(1);
-  const Batch<T> batch = source.rows(sample, 0, 1);
+  const Batch<T> batch = source.rows(sample, nullptr, 0, 1);
   const auto parameter = [&](std::size_t index) {
     return network.parameter_data() + network.plan().parameters[index].offset;
   };

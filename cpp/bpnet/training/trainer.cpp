@@ -44,6 +44,7 @@ BasicTrainer<T>::BasicTrainer(BasicNetwork<T>& network, Loss loss, Optimizer opt
       update_(network, optimizer_),
       online_(network, loss_, optimizer_, make_chain(network)),
       recorded_(network),
+      order_(network.memory()),
       numbers_(network.memory()) {
   check_schedule(options_.schedule);
   numbers_.reserve(sizeof(StepNumbers));
@@ -56,8 +57,15 @@ BasicTrainer<T>::BasicTrainer(BasicNetwork<T>& network, Loss loss, Optimizer opt
 
 template <class T>
 void BasicTrainer<T>::reserve(std::size_t max_batch) {
+  reserve_steps(max_batch);
+  source_.reserve_staging(max_batch);
+}
+
+// Batches that come from a data set may need no staging.
+template <class T>
+void BasicTrainer<T>::reserve_steps(std::size_t max_batch) {
   start_threads();
-  if (max_batch <= source_.reserved() && holds(max_batch)) return;
+  if (max_batch <= source_.reserved() && gradient_.holds(max_batch)) return;
   recorded_.clear();
   gradient_.reserve(max_batch);
   source_.reserve(max_batch);
@@ -65,7 +73,7 @@ void BasicTrainer<T>::reserve(std::size_t max_batch) {
 
 template <class T>
 bool BasicTrainer<T>::holds(std::size_t batch) const {
-  return batch <= source_.reserved() && gradient_.holds(batch);
+  return batch <= source_.reserved() && source_.stages(batch) && gradient_.holds(batch);
 }
 
 template <class T>
@@ -156,7 +164,6 @@ void BasicTrainer<T>::make_step(const Batch<T>& batch, Tally how) {
   } else {
     run_kernels(batch, how);
   }
-  network_->memory().keep_pace();
   ++state_.step;
   complete_ = true;
 }
@@ -256,9 +263,16 @@ T BasicTrainer<T>::step_in_epoch(const T* x, const std::int64_t* labels, std::si
 }
 
 template <class T>
-void BasicTrainer<T>::run_online(const DatasetView<T>& data, const std::uint64_t* order, std::size_t count,
+OrderedData<T> BasicTrainer<T>::ordered(const Dataset<T>& data, const std::uint64_t* order) {
+  Interruptible work(network_->interrupted);
+  const DatasetView<T>* const copy = source_.copy_of(data);
+  return {data.view(), order, copy, copy ? order_.there() : nullptr};
+}
+
+template <class T>
+void BasicTrainer<T>::run_online(const OrderedData<T>& data, std::size_t first, std::size_t count,
                                  std::size_t block) {
-  online_.run(data, order, count, block, state_.step, lr(), source_, gradient_.loss(), update_);
+  online_.run(data, first, count, block, state_.step, lr(), source_, gradient_.loss(), update_);
   state_.step += count;
 }
 
@@ -295,20 +309,22 @@ bool BasicTrainer<T>::run(const Dataset<T>& dataset, const RunOptions& options) 
   const Deadline deadline(options.seconds);
   const std::uint64_t* order = order_.of_epoch(seed(), state_.epoch, options.shuffle, data.count);
   if (state_.position == 0) begin_epoch();
-  if (!online) reserve(std::min(options.batch_size, data.count));
+  if (!online) reserve_steps(std::min(options.batch_size, data.count));
+  const OrderedData<T> samples = ordered(dataset, order);
   bool pauses = false;
   while (!pauses) {
     open_slice(online ? 1 : options.batch_size);
     try {
       for (std::size_t unread = 0; !pauses && unread < network_->memory().steps_unread(); ++unread) {
-        const std::size_t left = data.count - state_.position;
+        const std::size_t first = state_.position, left = data.count - first;
         std::size_t count = std::min(options.batch_size, left);
         if (online) {
           count = std::min(left, online_samples(state_.position, options.online_block));
-          run_online(data, order + state_.position, count, options.online_block);
+          run_online(samples, first, count, options.online_block);
         } else {
-          make_step(source_.gather(data, order + state_.position, count), Tally::kTraining);
+          make_step(source_.gather(samples, first, count), Tally::kTraining);
         }
+        network_->memory().keep_pace();
         state_.position += count;
         pauses = state_.position == data.count || deadline.is_over();
       }
@@ -334,26 +350,30 @@ void BasicTrainer<T>::run_draws(const Dataset<T>& dataset, std::uint64_t steps, 
   if (online && gradient_.reducer()) {
     fail<ValueError>("run_draws: the online loop has no gradient to reduce; train without a reducer");
   }
-  if (!online) reserve(1);
+  if (!online) reserve_steps(1);
   const Deadline deadline(seconds);
   const std::uint64_t end = state_.step + steps;
-  while (state_.step < end) {
-    const std::size_t most =
-        online ? online_samples(state_.step, online_block) : network_->memory().steps_unread();
-    const std::size_t count = std::min<std::uint64_t>(end - state_.step, most);
-    const std::uint64_t* draws = order_.draws(seed(), state_.step, data.count, count);
+  bool pauses = steps == 0;
+  while (!pauses) {
     open_slice(0);
     try {
-      if (online) run_online(data, draws, count, online_block);
-      for (std::size_t i = 0; !online && i < count; ++i) {
-        make_step(source_.gather(data, draws + i, 1), Tally::kTraining);
+      for (std::size_t unread = 0; !pauses && unread < network_->memory().steps_unread(); ++unread) {
+        const std::size_t most = online ? online_samples(state_.step, online_block) : 1;
+        const std::size_t count = std::min<std::uint64_t>(end - state_.step, most);
+        const OrderedData<T> samples = ordered(dataset, order_.draws(seed(), state_.step, data.count, count));
+        if (online) {
+          run_online(samples, 0, count, online_block);
+        } else {
+          make_step(source_.gather(samples, 0, 1), Tally::kTraining);
+        }
+        network_->memory().keep_pace();
+        pauses = state_.step == end || deadline.is_over();
       }
     } catch (...) {
       abandon_slice();
       throw;
     }
     close_slice();
-    if (deadline.is_over()) break;
   }
 }
 

@@ -136,8 +136,9 @@ class BasicTrainer {
   T checked_step(const Batch<T>& host);
   T unchecked_step(const Batch<T>& host) noexcept;
   bool runs_online(std::size_t batch_size) const { return batch_size == 1 && online_.takes(); }
-  void run_online(const DatasetView<T>& data, const std::uint64_t* order, std::size_t count,
-                  std::size_t block);
+  void reserve_steps(std::size_t max_batch);
+  OrderedData<T> ordered(const Dataset<T>& data, const std::uint64_t* order);
+  void run_online(const OrderedData<T>& data, std::size_t first, std::size_t count, std::size_t block);
   std::size_t online_samples(std::uint64_t position, std::size_t block) const;
 
   BasicNetwork<T>* network_;

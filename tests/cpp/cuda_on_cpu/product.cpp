@@ -2,10 +2,18 @@
 // and of 5 none with an epilogue.
 #include "bpnet/kernels/cuda/product.h"
 
+#include <array>
+
 #include "bpnet/kernels/cuda/launch.h"
+#include "bpnet/kernels/cuda/plans.h"
 
 namespace bpnet::cuda {
 namespace {
+
+// What was done before, and may be recorded.
+struct Products final : Library {
+  Plans<std::array<size_t, 5>, bool> done;
+};
 
 template <class T>
 void product_loops(Product p, const T* a, const T* b, Epilogue<T> epilogue, T* c) {
@@ -28,6 +36,11 @@ void product_loops(Product p, const T* a, const T* b, Epilogue<T> epilogue, T* c
 template <class T>
 Made library_product(Context& context, const Product& p, const T* a, const T* b, const Epilogue<T>& epilogue,
                      T* c) {
+  Device& device = device_of(context);
+  const Device::Turn turn(device);
+  if (!device.products) device.products = std::make_unique<Products>();
+  static_cast<Products&>(*device.products)
+      .done.get(device, {p.rows, p.columns, p.depth, p.a_transposed, p.b_transposed}, [] { return true; });
   if (p.depth % 7 == 0) return Made::kNothing;
   const bool all = p.depth % 5 != 0 || (!epilogue.bias && !epilogue.relu);
   launch(context, {1, 1}, product_loops<T>, p, a, b, all ? epilogue : Epilogue<T>{}, c);

@@ -38,14 +38,19 @@ Device& Device::get(int number) {
   static std::mutex& mutex = *new std::mutex;
   static std::map<int, Device*>& devices = *new std::map<int, Device*>;
   if (has_forked()) {
-    fail<DeviceError>("cuda: this process is the child of a fork() in one that had used a GPU, which the driver does ",
-                      "not allow; start the process anew (multiprocessing: the method 'spawn')");
+    fail<DeviceError>(
+        "cuda: this process is the child of a fork() in one that had used a GPU, which the driver does ",
+        "not allow; start the process anew (multiprocessing: the method 'spawn')");
   }
   const std::lock_guard<std::mutex> lock(mutex);
   Device*& device = devices[number];
   if (!device) {
     int there = 0;
-    check("cudaGetDeviceCount", cudaGetDeviceCount(&there));
+    const cudaError_t error = cudaGetDeviceCount(&there);
+    if (error != cudaSuccess) {
+      fail<DeviceError>("device: 'cuda:", number, "' is not here; the driver says: ", cudaGetErrorString(error), " (",
+                        cudaGetErrorName(error), "); nvidia-smi shows what it knows");
+    }
     if (number >= there) {
       fail<DeviceError>("device: 'cuda:", number, "' is not here; the driver knows ", there,
                         there == 1 ? " GPU" : " GPUs");

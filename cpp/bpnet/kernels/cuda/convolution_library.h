@@ -1,0 +1,59 @@
+// Convolutions as a library makes them: cudnn.cpp, the one file that knows cuDNN.
+#pragma once
+
+#include <array>
+
+#include "bpnet/kernels/kernels.h"
+
+namespace bpnet::cuda {
+
+// forward: a = x, b = w, result = y;  input: a = grad_y, b = w, result = grad_x;  weight: a = x, b = grad_y,
+// result = grad_w. Weights are stored (out, kernel height, kernel width, in/groups).
+enum class ConvolutionPass : size_t { kForward, kInput, kWeight };
+
+// Padding is the same before and after, and out = ⌊(in + 2 before − extent) / stride⌋ + 1 on each axis, where
+// extent is (kernel − 1) dilation + 1. No size is 0.
+struct ConvolutionPlan;  // how the library makes one
+
+// Null where it has no form; the same for the same sizes, always. The first call for some sizes may allocate
+// memory and wait for the GPU, later ones do neither: a graph is captured from later ones.
+template <class T>
+const ConvolutionPlan* library_plan(Context&, ConvolutionPass, const ConvolutionSizes&);
+
+// Bytes of workspace that no plan of these sizes goes beyond; grows with the batch. Elements are of `element`
+// bytes.
+size_t library_workspace(const ConvolutionSizes&, size_t element);
+
+// result =, or += with `accumulate`; its workspace is as library_workspace says.
+// result =, or += with `accumulate`; `workspace` has as many bytes as library_workspace says.
+template <class T>
+void library_convolution(Context&, const ConvolutionPlan&, const T* a, const T* b, T* result, void* workspace,
+                         bool accumulate);
+
+// What a plan is for.
+using ConvolutionKey = std::array<size_t, 19>;
+inline ConvolutionKey convolution_key(ConvolutionPass pass, size_t element, Precision precision,
+                                      const ConvolutionSizes& s) {
+  const WindowAxis &h = s.height, &w = s.width;
+  return {static_cast<size_t>(pass),
+          element,
+          static_cast<size_t>(precision),
+          s.n,
+          s.channels,
+          s.out_channels,
+          s.groups,
+          h.in,
+          h.out,
+          h.kernel,
+          h.stride,
+          h.dilation,
+          h.before,
+          w.in,
+          w.out,
+          w.kernel,
+          w.stride,
+          w.dilation,
+          w.before};
+}
+
+}  // namespace bpnet::cuda

@@ -1,0 +1,191 @@
+#include <cublasLt.h>
+
+#include <compare>
+#include <cstdint>
+
+#include "bpnet/kernels/cuda/memory.h"
+#include "bpnet/kernels/cuda/plans.h"
+#include "bpnet/kernels/cuda/product.h"
+
+namespace bpnet::cuda {
+namespace {
+
+constexpr std::size_t kWorkspace = std::size_t{32} << 20;  // what NVIDIA advises from sm_90 on
+
+void check(const char* call, cublasStatus_t status) {
+  if (status == CUBLAS_STATUS_SUCCESS) return;
+  fail<DeviceError>("cuda: ", call, ": ", cublasLtGetStatusString(status));
+}
+
+// The largest power of 2, up to what any form asks for, that divides the address.
+std::uint32_t alignment(const void* pointer) {
+  constexpr std::uintptr_t kMost = 16;
+  const auto address = reinterpret_cast<std::uintptr_t>(pointer) | kMost;
+  return static_cast<std::uint32_t>(address & ~(address - 1));
+}
+
+enum class Form { kPlain, kBias, kBiasRelu };
+
+struct Key {
+  std::size_t rows, columns, depth;
+  bool a_transposed, b_transposed, twofold, tf32;
+  Form form;
+  std::uint32_t a, b, bias, c;  // alignments
+
+  auto operator<=>(const Key&) const = default;
+};
+
+struct Plan {
+  bool usable;  // else cuBLASLt has no such form
+  cublasLtMatmulDesc_t operation = nullptr;
+  cublasLtMatrixLayout_t a = nullptr, b = nullptr, c = nullptr;
+  cublasLtMatmulAlgo_t algorithm{};
+};
+
+template <class Value>
+void set(cublasLtMatmulDesc_t operation, cublasLtMatmulDescAttributes_t attribute, const Value& value) {
+  check("cublasLtMatmulDescSetAttribute",
+        cublasLtMatmulDescSetAttribute(operation, attribute, &value, sizeof(value)));
+}
+
+template <class Value>
+void set(cublasLtMatmulPreference_t preference, cublasLtMatmulPreferenceAttributes_t attribute,
+         const Value& value) {
+  check("cublasLtMatmulPreferenceSetAttribute",
+        cublasLtMatmulPreferenceSetAttribute(preference, attribute, &value, sizeof(value)));
+}
+
+cublasLtMatrixLayout_t layout(const Key& key, std::size_t rows, std::size_t columns) {
+  cublasLtMatrixLayout_t made = nullptr;
+  check("cublasLtMatrixLayoutCreate",
+        cublasLtMatrixLayoutCreate(&made, key.twofold ? CUDA_R_64F : CUDA_R_32F, rows, columns,
+                                   static_cast<std::int64_t>(rows)));
+  return made;
+}
+
+// cuBLASLt's matrices are column-major: what is stored row-major (rows, columns) is to it (columns, rows),
+// and C = A · B is Cᵀ = Bᵀ · Aᵀ. Its A is our B.
+Plan described(const Key& key, const void* bias) {
+  Plan plan{true};
+  const cublasComputeType_t compute = key.twofold ? CUBLAS_COMPUTE_64F
+                                      : key.tf32  ? CUBLAS_COMPUTE_32F_FAST_TF32
+                                                  : CUBLAS_COMPUTE_32F;
+  check("cublasLtMatmulDescCreate",
+        cublasLtMatmulDescCreate(&plan.operation, compute, key.twofold ? CUDA_R_64F : CUDA_R_32F));
+  set(plan.operation, CUBLASLT_MATMUL_DESC_TRANSA, key.b_transposed ? CUBLAS_OP_T : CUBLAS_OP_N);
+  set(plan.operation, CUBLASLT_MATMUL_DESC_TRANSB, key.a_transposed ? CUBLAS_OP_T : CUBLAS_OP_N);
+  if (key.form != Form::kPlain) {
+    set(plan.operation, CUBLASLT_MATMUL_DESC_EPILOGUE,
+        key.form == Form::kBiasRelu ? CUBLASLT_EPILOGUE_RELU_BIAS : CUBLASLT_EPILOGUE_BIAS);
+    set(plan.operation, CUBLASLT_MATMUL_DESC_BIAS_POINTER, bias);  // its alignment counts
+  }
+  plan.a = key.b_transposed ? layout(key, key.depth, key.columns) : layout(key, key.columns, key.depth);
+  plan.b = key.a_transposed ? layout(key, key.rows, key.depth) : layout(key, key.depth, key.rows);
+  plan.c = layout(key, key.columns, key.rows);
+  return plan;
+}
+
+cublasLtMatmulPreference_t preference(const Key& key) {
+  cublasLtMatmulPreference_t made = nullptr;
+  check("cublasLtMatmulPreferenceCreate", cublasLtMatmulPreferenceCreate(&made));
+  set(made, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, kWorkspace);
+  // Parts of a sum that are added where they meet, in the order in which they happen to end, are left out.
+  set(made, CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK,
+      std::uint32_t{CUBLASLT_REDUCTION_SCHEME_NONE | CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE});
+  set(made, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, key.b);
+  set(made, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, key.a);
+  set(made, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, key.c);
+  set(made, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES, key.c);
+  return made;
+}
+
+template <class T>
+struct Operands {
+  const T *a, *b, *bias;
+  T* c;
+};
+
+class Products final : public Library {
+ public:
+  explicit Products(const Device& device) : workspace_(memory_of(device.number()).allocate(kWorkspace)) {
+    check("cublasLtCreate", cublasLtCreate(&handle_));
+  }
+
+  // Whether there is such a form; then it is made.
+  template <class T>
+  bool make(const Device& device, const Product& p, bool tf32, Form form, const Operands<T>& at) {
+    const Key key{p.rows, p.columns, p.depth,         p.a_transposed,  p.b_transposed,     sizeof(T) == 8,
+                  tf32,   form,      alignment(at.a), alignment(at.b), alignment(at.bias), alignment(at.c)};
+    const Plan& plan = plans_.get(device, key, [&] { return find(device, key, at); });
+    if (plan.usable) run(device, plan, at, p.accumulate);
+    return plan.usable;
+  }
+
+ private:
+  template <class T>
+  Plan find(const Device& device, const Key& key, const Operands<T>& at) {
+    Plan plan = described(key, at.bias);
+    cublasLtMatmulHeuristicResult_t result{};
+    int count = 0;
+    const cublasLtMatmulPreference_t wishes = preference(key);
+    const cublasStatus_t status = cublasLtMatmulAlgoGetHeuristic(handle_, plan.operation, plan.a, plan.b,
+                                                                 plan.c, plan.c, wishes, 1, &result, &count);
+    static_cast<void>(cublasLtMatmulPreferenceDestroy(wishes));
+    plan.algorithm = result.algo;
+    plan.usable = status == CUBLAS_STATUS_SUCCESS && count == 1 && result.state == CUBLAS_STATUS_SUCCESS;
+    if (plan.usable && key.form == Form::kBiasRelu) plan.usable = keeps_nan(device, plan, key.columns, at);
+    return plan;
+  }
+
+  // Our ReLU of NaN is NaN, which cuBLASLt's max(s, 0) does not promise: a bias of NaN is tried.
+  template <class T>
+  bool keeps_nan(const Device& device, const Plan& plan, std::size_t columns, Operands<T> at) {
+    const Memory& memory = memory_of(device.number());
+    const std::size_t bytes = columns * sizeof(T);
+    T* const bias = static_cast<T*>(memory.allocate(bytes));
+    at.bias = bias;
+    cuda::check("cudaMemsetAsync", cudaMemsetAsync(bias, 0xFF, bytes, device.stream()));
+    run(device, plan, at, false);
+    T first = 0;
+    memory.to_host(&first, at.c, sizeof(T));
+    memory.release(bias, bytes);
+    return first != first;
+  }
+
+  template <class T>
+  void run(const Device& device, const Plan& plan, const Operands<T>& at, bool accumulate) {
+    const T one = 1, beta = accumulate ? T(1) : T(0);
+    if (at.bias) set(plan.operation, CUBLASLT_MATMUL_DESC_BIAS_POINTER, static_cast<const void*>(at.bias));
+    check("cublasLtMatmul",
+          cublasLtMatmul(handle_, plan.operation, &one, at.b, plan.a, at.a, plan.b, &beta, at.c, plan.c, at.c,
+                         plan.c, &plan.algorithm, workspace_, kWorkspace, device.stream()));
+  }
+
+  cublasLtHandle_t handle_ = nullptr;
+  void* workspace_;  // one, for all is done in the stream's order
+  Plans<Key, Plan> plans_;
+};
+
+}  // namespace
+
+template <class T>
+Made library_product(Context& context, const Product& p, const T* a, const T* b, const Epilogue<T>& epilogue,
+                     T* c) {
+  Device& device = device_of(context);
+  const Device::Turn turn(device);
+  if (!device.products) device.products = std::make_unique<Products>(device);
+  auto& products = static_cast<Products&>(*device.products);
+  const bool tf32 = sizeof(T) == sizeof(float) && context.precision == Precision::kTf32;
+  const Form wanted = epilogue.relu ? Form::kBiasRelu : Form::kBias;
+  if (epilogue.bias && products.make(device, p, tf32, wanted, Operands<T>{a, b, epilogue.bias, c}))
+    return Made::kAll;
+  if (!products.make(device, p, tf32, Form::kPlain, Operands<T>{a, b, nullptr, c})) return Made::kNothing;
+  return epilogue.bias || epilogue.relu ? Made::kProduct : Made::kAll;
+}
+
+template Made library_product(Context&, const Product&, const float*, const float*, const Epilogue<float>&,
+                              float*);
+template Made library_product(Context&, const Product&, const double*, const double*, const Epilogue<double>&,
+                              double*);
+
+}  // namespace bpnet::cuda
