@@ -15,9 +15,12 @@ import numpy as np
 import pytest
 
 import bpnet as bp
+import cuda_on_cpu
 from bpnet import _core, models
 from bpnet.__main__ import main
+from cuda_on_cpu import HERE, ON_LINUX, last_error, passes
 
+built = cuda_on_cpu.built  # the fixture
 LAYERS = [bp.Linear(3), bp.Tanh(), bp.Linear(2)]
 
 
@@ -275,3 +278,23 @@ def test_a_library_that_is_none(tmp_path: Path):
         assert done.stdout.split() == ["cpu", *(name for name in bp.backends() if name != "cuda-on-cpu")]
         last = done.stderr.splitlines()[-1]
         assert last.startswith("bpnet.DeviceError: device: 'cuda' needs") and reason in last
+
+
+# With the library, its GPUs emulated.
+
+
+@pytest.mark.slow
+@ON_LINUX
+def test_a_library_without_a_gpu(built: Path):
+    """The driver's word is passed on."""
+    code = "import bpnet as bp\nassert bp.devices() == ['cpu']\nbp.Network(2, [bp.Linear(1)], device='cuda')"
+    assert last_error(built, code, BPNET_CUDA_ON_CPU_DEVICES="0") == (
+        "bpnet.DeviceError: device: 'cuda:0' is not here; the driver says: no CUDA-capable device is detected "
+        "(cudaErrorNoDevice); nvidia-smi shows what it knows"
+    )
+
+
+@pytest.mark.slow
+@ON_LINUX
+def test_the_choice_of_a_gpu(built: Path):
+    assert passes(built, os.fspath(HERE / "cuda_device.py")) >= 35

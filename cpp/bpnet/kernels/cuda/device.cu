@@ -46,7 +46,11 @@ Device& Device::get(int number) {
   Device*& device = devices[number];
   if (!device) {
     int there = 0;
-    check("cudaGetDeviceCount", cudaGetDeviceCount(&there));
+    const cudaError_t error = cudaGetDeviceCount(&there);
+    if (error != cudaSuccess) {
+      fail<DeviceError>("device: 'cuda:", number, "' is not here; the driver says: ", cudaGetErrorString(error), " (",
+                        cudaGetErrorName(error), "); nvidia-smi shows what it knows");
+    }
     if (number >= there) {
       fail<DeviceError>("device: 'cuda:", number, "' is not here; the driver knows ", there,
                         there == 1 ? " GPU" : " GPUs");

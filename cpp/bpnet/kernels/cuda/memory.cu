@@ -46,7 +46,7 @@ class DeviceMemory final : public Memory {
       append_text(message, bytes), message += " bytes are needed on GPU ";
       append_text(message, number_), message += ", ";
       append_text(message, free), message += " of ";
-      append_text(message, total), message += " are free; choose a smaller batch";
+      append_text(message, total), message += " are free; choose a smaller batch or network";
       throw OutOfMemory(message);
     }
     check("cudaMalloc", error);
