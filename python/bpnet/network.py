@@ -532,7 +532,7 @@ class Network:
         self.load_state_dict(state["state"])
 
 
-@by_position("the others by name: load(path, device='cuda')")
+@by_position()
 def load(
     path: str | os.PathLike[str],
     *,

@@ -248,3 +248,60 @@ def test_ctrl_c_between_recorded_steps():
     for made in (whole, stopped):
         epoch(made, data)
     assert weights(whole) == weights(stopped)
+
+
+def batches(x: np.ndarray, y: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray, int]]:
+    """Some samples are bad, all of the second batch, and each batch overwrites the one before."""
+    room = np.empty((BATCH, FEATURES), np.float32)
+    for first in range(0, ROWS, BATCH):
+        count = 0 if first == BATCH else BATCH - (first == 3 * BATCH)
+        room[:count] = x[first : first + count]
+        yield room[:count], y[first : first + count], BATCH
+
+
+def test_batches_of_the_callers(counted: Counted):
+    """Their sums are read once a slice, and they have the bits of steps that are read one by one."""
+    x, y, _ = numbers()
+    alone, together = trainer(), trainer()
+    for _ in range(2):
+        for batch in batches(x, y):
+            alone._core.step_in_epoch(*batch)
+        counted.reset()
+        assert together._core.run_batches(batches(x, y), 1e30)
+        ends = [(made._core.state, made._core.epoch_sums, weights(made)) for made in (alone, together)]
+        assert ends[0] == ends[1]
+        for made in (alone, together):
+            made._core.end_epoch(0.0)
+    assert counted(SENDS) == ROWS // BATCH - 1 + 1 + 2 * len(layers()[::2]), (
+        "batches, sums, and weights twice"
+    )
+
+
+def test_a_batch_that_stops_a_run():
+    """The run stands before it, also where others were passed over."""
+    x, y, _ = numbers()
+    x[4 * BATCH] = np.inf
+    made, before = trainer(), trainer()
+    with pytest.raises(bp.NumericError, match="the loss is nan at step 4 "):
+        made._core.run_batches(batches(x, y), 1e30)
+    for number, batch in enumerate(batches(x, y)):
+        if number < 4:
+            before._core.step_in_epoch(*batch)
+    assert made._core.state == before._core.state
+    assert weights(made) == weights(before)
+
+
+def test_what_a_batch_throws_comes_out():
+    """The steps before it have been made."""
+    x, y, _ = numbers()
+
+    def three() -> Iterator[tuple[np.ndarray, np.ndarray, int]]:
+        for number, batch in enumerate(batches(x, y)):
+            if number == 3:
+                raise OSError("the disk")
+            yield batch
+
+    made = trainer()
+    with pytest.raises(OSError, match="the disk"):
+        made._core.run_batches(three(), 1e30)
+    assert made._core.state == {"step": 2, "epoch": 0, "position": 3 * BATCH}

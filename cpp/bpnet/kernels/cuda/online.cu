@@ -22,6 +22,16 @@ namespace {
 template <class T>
 constexpr unsigned kAtOnce = 32 / sizeof(T);
 
+// A sum as several sums, which do not wait for each other and round less than one would.
+template <class T>
+struct SplitSum {
+  static constexpr unsigned kParts = 4;
+  T parts[kParts] = {};
+
+  __device__ void add(unsigned u, T a, T b) { parts[u % kParts] += a * b; }
+  __device__ T total() const { return (parts[0] + parts[1]) + (parts[2] + parts[3]); }
+};
+
 // Row j of a parameter's plane p is at plane[p] + j · stride.
 template <class T>
 struct PlaneRows {
@@ -266,15 +276,19 @@ class OnlineBlock {
       return;
     }
     for_rows(link, [&](size_t j, unsigned lane) {
-      T sum = 0;
+      SplitSum<T> split;
       if (j < link.out) {
         const PlaneRows<T> rows = rows_with(link.weight, j);
         const T* const w = rows.plane[0] + j * rows.stride;
         const size_t step = size_t{1} << link.log2_lanes;
-#pragma unroll 4
-        for (size_t i = lane; i < link.in; i += step) sum += w[i] * x[i];
+        size_t i = lane;
+        for (; i + 3 * step < link.in; i += 4 * step) {
+#pragma unroll
+          for (unsigned u = 0; u < 4; ++u) split.add(u, w[i + u * step], x[i + u * step]);
+        }
+        for (; i < link.in; i += step) split.add(0, w[i], x[i]);
       }
-      sum = fold_lanes(sum, link.log2_lanes);
+      T sum = fold_lanes(split.total(), link.log2_lanes);
       if (j >= link.out || lane != 0) return;
       if (link.bias.given[0]) sum += rows_with(link.bias, 0).plane[0][j];
       store_activation(link, j, sum);
@@ -325,7 +339,7 @@ class OnlineBlock {
   __device__ void learn_rows(const OnlineLink<T>& link, const T* x, const T* next) const {
     const Rule rule = rules_[0];
     for_rows(link, [&](size_t j, unsigned lane) {
-      T sum = 0;
+      SplitSum<T> split;
       if (j < link.out) {
         const PlaneRows<T> rows = rows_with(link.weight, j);
         const T delta = delta_of(link)[j];
@@ -333,7 +347,7 @@ class OnlineBlock {
         size_t i = lane;
         const auto gradient = [&](unsigned u) { return delta * x[i + u * step]; };
         const auto use = [&](unsigned u, T, T after) {
-          if (next) sum += after * next[i + u * step];
+          if (next) split.add(u, after, next[i + u * step]);
         };
         constexpr unsigned kMost = kAtOnce<T>;
         for (; i + (kMost - 1) * step < link.in; i += kMost * step) {
@@ -344,7 +358,7 @@ class OnlineBlock {
           learn<kMost>(rule, rows, begin + i, step, rest, gradient, use);
         }
       }
-      sum = fold_lanes(sum, link.log2_lanes);
+      const T sum = fold_lanes(split.total(), link.log2_lanes);
       if (j >= link.out || lane != 0) return;
       const T bias = learn_bias(0, j);
       if (next) store_activation(link, j, sum + bias);
@@ -354,11 +368,11 @@ class OnlineBlock {
   // sum += Σ δ_j w_ji over rows first … last−1, which then learn
   template <bool kLearns>
   __device__ static void pass_column(const Rule& rule, const PlaneRows<T>& rows, size_t first, size_t last,
-                                     size_t i, T x, const T* delta, T& sum) {
+                                     size_t i, T x, const T* delta, SplitSum<T>& sum) {
     const size_t step = rows.stride;
     size_t j = first;
     const auto gradient = [&](unsigned u) { return delta[j + u] * x; };
-    const auto use = [&](unsigned u, T before, T) { sum += delta[j + u] * before; };
+    const auto use = [&](unsigned u, T before, T) { sum.add(u, delta[j + u], before); };
     if constexpr (kLearns) {
       constexpr unsigned kMost = kAtOnce<T>;
       for (; j + kMost <= last; j += kMost) {
@@ -366,7 +380,10 @@ class OnlineBlock {
       }
       if (j < last) learn<kMost>(rule, rows, j * step + i, step, last - j, gradient, use);
     } else {
-#pragma unroll 4
+      for (; j + 4 <= last; j += 4) {
+#pragma unroll
+        for (unsigned u = 0; u < 4; ++u) use(u, rows.plane[0][(j + u) * step + i], T(0));
+      }
       for (; j < last; ++j) use(0, rows.plane[0][j * step + i], T(0));
     }
   }
@@ -383,11 +400,11 @@ class OnlineBlock {
     const size_t last = end < link.out ? end : link.out, held = link.weight.held_rows;
     const size_t middle = held < first ? first : held < last ? held : last;
     for (size_t i = threadIdx.x & (width - 1); i < link.in && first < last; i += width) {
-      T sum = 0;
+      SplitSum<T> sum;
       pass_column<kLearns>(rule, held_rows(link.weight), first, middle, i, x[i], delta, sum);
       pass_column<kLearns>(rule, given_rows(link.weight), middle, last, i, x[i], delta, sum);
-      if (link.parts == 1) finish_delta(before, i, sum);
-      else partial[threadIdx.x] = sum;
+      if (link.parts == 1) finish_delta(before, i, sum.total());
+      else partial[threadIdx.x] = sum.total();
     }
     if (link.parts == 1) return;
     __syncthreads();
