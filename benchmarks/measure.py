@@ -65,17 +65,22 @@ def fractions_of_peak(
     return [rate / peak for rate in rates]
 
 
+def checked_part(case: Case) -> Case:
+    """The few steps after which the peers' weights are compared."""
+    # A unit of a ReLU network whose sum is next to 0 is on here and off there: rounding grows from 1e-7 to
+    # 1e-3 within eight batches of a wide one.
+    steps = 24 if case.activation == "tanh" else 8 if case.batch == 1 else 5
+    samples = min(case.samples, steps * case.batch)
+    return case._replace(samples=samples, epochs=steps * case.batch // samples)
+
+
 def check_same_weights(case: Case, crew: Crew, forms: Mapping[str, str]) -> None:
     """After the same few steps from the same weights, all peers that can tell have the same weights.
 
     Raises:
         OtherWeights: they have not.
     """
-    # A unit of a ReLU network whose sum is next to 0 is on here and off there: rounding grows from 1e-7 to
-    # 1e-3 within eight batches of a wide one.
-    steps = 24 if case.activation == "tanh" else 8 if case.batch == 1 else 5
-    samples = min(case.samples, steps * case.batch)
-    small = case._replace(samples=samples, epochs=steps * case.batch // samples)
+    small = checked_part(case)
     with tempfile.TemporaryDirectory() as folder:
         states = {
             name: weights_after(crew, name, small, form, Path(folder) / f"{name}.npz")

@@ -55,8 +55,8 @@ COMPILED_STEPS = {
 FORMS = {
     "eager": EAGER,
     "CUDA graph": {
-        **{f"{name}, {n} a graph": f._replace(graph=n) for name, f in EAGER.items() for n in (1, 16)},
-        **{f"{name}, 16 a graph": f._replace(graph=16) for name, f in COMPILED_STEPS.items()},
+        **{f"{name}, {n} a graph": f._replace(graph=n) for name, f in EAGER.items() for n in (1, 24)},
+        **{f"{name}, 24 a graph": f._replace(graph=24) for name, f in COMPILED_STEPS.items()},
     },
     "compiled": {
         "compiled loss, fused optimizer": Form(mode="default"),

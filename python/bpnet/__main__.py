@@ -39,7 +39,7 @@ def _one_line(error: BaseException) -> str:
     if isinstance(error, OSError) and error.strerror:
         text = f"{error.strerror}: {error.filename}" if error.filename else error.strerror
     elif isinstance(error, MemoryError):
-        text = f"not enough memory {error}".strip()
+        text = f"not enough memory: {error}" if str(error) else "not enough memory"
     elif isinstance(error, (ValueError, TypeError, ImportError, RuntimeError)):
         text = str(error)
     else:

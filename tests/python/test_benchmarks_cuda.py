@@ -13,15 +13,18 @@ if not (ROOT / "benchmarks").is_dir():
     pytest.skip("the benchmarks are not here", allow_module_level=True)
 sys.path.insert(0, str(ROOT))
 
+import bpnet as bp  # noqa: E402
+import cuda_on_cpu  # noqa: E402
 from benchmarks import __main__, cuda, report  # noqa: E402
 from benchmarks.alexnet import AlexNet, check_step, make_weights  # noqa: E402
 from benchmarks.cases import Case, make_data, online  # noqa: E402
 from benchmarks.cases import make_weights as make_perceptron  # noqa: E402
 from benchmarks.crew import Crew  # noqa: E402
 from benchmarks.cuda_cases import CASES, bytes_of_sample, outputs, parameters  # noqa: E402
-from benchmarks.measure import Row, check_same_weights, difference  # noqa: E402
+from benchmarks.measure import Row, check_same_weights, checked_part, difference  # noqa: E402
 from benchmarks.report import BANDWIDTH, MATRIX_RATE  # noqa: E402
 from benchmarks.workers import Company  # noqa: E402
+from cuda_on_cpu import ON_LINUX, passes  # noqa: E402
 
 PROCESSORS = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else [0]
 CASE = Case("batch", (3, 4, 2), 2, 8)
@@ -30,8 +33,13 @@ TINY = [
     Case("batch", (5, 8, 6, 3), 4, 200, precision="tf32"),
     online((6, 5, 3), 200, 0.01),
 ]
-IDS = ["batch", "TF32", "online"]
 OURS = "benchmarks.peers.ours"
+ON_GPU = "benchmarks.peers.ours_cuda:cuda"
+GPU = "cuda:0" in bp.devices()
+on_a_gpu = pytest.mark.skipif(
+    not GPU, reason="neither a GPU is here nor, by BPNET_CUDA_LIBRARY, an emulated one"
+)
+built = cuda_on_cpu.built  # the fixture
 
 # Its rates are told by the tests, not measured.
 PEER = """
@@ -145,6 +153,39 @@ def test_bytes_are_counted():
     assert outputs(paper) == outputs(plain) + 96 * 55**2 + 256 * 27**2
 
 
+@on_a_gpu
+def test_on_a_gpu_we_end_with_the_weights_of_the_processor(company):
+    crew = Crew(company, 1, PROCESSORS[:1], {"bpnet": OURS, "on a GPU": ON_GPU})
+    assert set(crew.workers) == {"bpnet", "on a GPU"}
+    for case in TINY:
+        if case.precision == "full":
+            check_same_weights(case, crew, {"bpnet": "fit", "on a GPU": "fit"})
+        else:
+            crew.ready(case, {"on a GPU": "fit"})
+
+
+@pytest.mark.slow
+@on_a_gpu
+def test_on_a_gpu_alexnet_takes_the_step_of_the_processor(company):
+    modules = {"bpnet": "benchmarks.peers.alexnet_ours", "on a GPU": ON_GPU}
+    crew = Crew(company, 1, PROCESSORS[:1], modules)
+    check_step(AlexNet(True, 4, False), crew, {"bpnet": "step", "on a GPU": "fit"})
+
+
+@pytest.mark.slow
+@ON_LINUX
+@pytest.mark.skipif(GPU, reason="a GPU is here")
+def test_the_same_on_an_emulated_gpu(built):
+    assert passes(built, "--slow", "-k", "test_on_a_gpu", __file__) == 2
+
+
+def test_a_device_that_bpnet_has_not_is_a_missing_peer():
+    from benchmarks.peers import ours_cuda
+
+    with pytest.raises(ImportError, match="cuda"):
+        ours_cuda.peer("cuda:99")
+
+
 def pytorch_crew(company, way):
     crew = Crew(company, 1, PROCESSORS[:1], {"bpnet": OURS, way: f"benchmarks.peers.pytorch_cuda:{way},cpu"})
     if way not in crew.workers:
@@ -198,20 +239,22 @@ def pytorch(monkeypatch):
     torch.set_float32_matmul_precision(before)
 
 
-@pytest.mark.parametrize("case", TINY, ids=IDS)
-def test_a_graph_ends_with_the_weights_of_eager_steps(pytorch, case):
-    data, weights = make_data(case), make_perceptron(case)
+@pytest.mark.parametrize("case", [TINY[0], TINY[2]], ids=["batch", "online"])
+@pytest.mark.parametrize("compiled", [False, pytest.param(True, marks=pytest.mark.slow)])
+def test_a_graph_ends_with_the_weights_of_eager_steps(pytorch, case, compiled):
+    few = checked_part(case)
+    data, weights = make_data(few), make_perceptron(few)
     ends = {}
     for way in ("eager", "CUDA graph"):
         peer = pytorch.peer(f"{way},cpu")
         for form in peer.forms(case):
-            if "compiled" in form:  # takes minutes
+            if way == "CUDA graph" and compiled != ("compiled" in form):
                 continue
-            runner = peer.make(case._replace(samples=16 * case.batch), data, weights, 1, form)
-            assert runner.run() == 16 * case.batch
+            runner = peer.make(few, data, weights, 1, form)
+            assert runner.run() == few.samples
             ends[way, form] = [array for pair in runner.weights() for array in pair]
     first = ends.pop(("eager", "modules, fused optimizer"))
-    assert len(ends) == 8
+    assert len(ends) == 2 + (2 if compiled else 6)
     assert difference(first, [array for pair in weights for array in pair]) > 1e-4
     for form, end in ends.items():
         assert difference(first, end) < 1e-5, form

@@ -15,9 +15,12 @@ import numpy as np
 import pytest
 
 import bpnet as bp
+import cuda_on_cpu
 from bpnet import _core, models
 from bpnet.__main__ import main
+from cuda_on_cpu import HERE, ON_LINUX, last_error, passes
 
+built = cuda_on_cpu.built  # the fixture
 LAYERS = [bp.Linear(3), bp.Tanh(), bp.Linear(2)]
 
 
@@ -185,10 +188,17 @@ def test_what_is_asked_for_is_not_the_files_fault(files: Path):
         assert not isinstance(caught.value, bp.FileFormatError)
 
 
-@pytest.mark.parametrize("call", [bp.load, bp.load_model, bp.Trainer.load])
-def test_the_loads_take_a_path_alone_by_position(call: Callable[..., Any], files: Path):
+def test_the_loads_take_a_path_alone_by_position(files: Path):
+    others = "device, backend, precision"
+    for call, names in ((bp.load, others), (bp.load_model, f"loss, {others}")):
+        with pytest.raises(TypeError) as caught:
+            call(files / "kind", "cuda")
+        text = f"{call.__name__}: takes path alone by position, the others by name: {names}"
+        assert str(caught.value) == text
+        with pytest.raises(TypeError, match=r"no option 'map_location', .*; did you mean 'device'\?$"):
+            call(files / "kind", map_location="cuda")
     with pytest.raises(TypeError):
-        call(files / "kind", "reference")
+        bp.Trainer.load(files / "run", "cuda")
 
 
 @without_library
@@ -275,3 +285,29 @@ def test_a_library_that_is_none(tmp_path: Path):
         assert done.stdout.split() == ["cpu", *(name for name in bp.backends() if name != "cuda-on-cpu")]
         last = done.stderr.splitlines()[-1]
         assert last.startswith("bpnet.DeviceError: device: 'cuda' needs") and reason in last
+
+
+# With the library, its GPUs emulated.
+
+
+@pytest.mark.slow
+@ON_LINUX
+def test_a_library_without_a_gpu(built: Path):
+    """The driver's word is passed on."""
+    code = "import bpnet as bp\nassert bp.devices() == ['cpu']\nbp.Network(2, [bp.Linear(1)], device='cuda')"
+    assert last_error(built, code, BPNET_CUDA_ON_CPU_DEVICES="0") == (
+        "bpnet.DeviceError: device: 'cuda:0' is not here; the driver says: no CUDA-capable device is detected "
+        "(cudaErrorNoDevice); nvidia-smi shows what it knows"
+    )
+
+
+@pytest.mark.slow
+@ON_LINUX
+def test_the_choice_of_a_gpu(built: Path):
+    assert passes(built, os.fspath(HERE / "cuda_device.py")) >= 39
+
+
+@pytest.mark.slow
+@ON_LINUX
+def test_memory_that_is_full(built: Path):
+    assert passes(built, os.fspath(HERE / "cuda_memory.py")) >= 30

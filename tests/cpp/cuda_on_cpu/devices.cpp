@@ -42,7 +42,7 @@ int device_count() {
   return static_cast<int>(count);
 }
 int current_device() { return current; }
-cudaError_t& current_failure() { return failures[current]; }
+cudaError_t& failure_of(int device) { return failures[device]; }
 
 }  // namespace cuda_on_cpu
 
@@ -55,11 +55,14 @@ cudaError_t cudaGetDeviceCount(int* count) {
   });
 }
 cudaError_t cudaSetDevice(int device) {
-  return call("cudaSetDevice", [&] {
-    const cudaError_t error = cuda_on_cpu::check_device(device);
-    if (error == cudaSuccess) cuda_on_cpu::current = device;
-    return error;
-  });
+  return call(
+      "cudaSetDevice",
+      [&] {
+        const cudaError_t error = cuda_on_cpu::check_device(device);
+        if (error == cudaSuccess) cuda_on_cpu::current = device;
+        return error;
+      },
+      true);
 }
 cudaError_t cudaGetDevice(int* device) {
   return call("cudaGetDevice",

@@ -7,8 +7,8 @@ namespace cuda_on_cpu {
 
 constexpr int kMostDevices = 8;
 
-int device_count();              // BPNET_CUDA_ON_CPU_DEVICES, else 2
-int current_device();            // of the calling thread
-cudaError_t& current_failure();  // of that GPU: what it did not get over
+int device_count();                   // BPNET_CUDA_ON_CPU_DEVICES, else 2
+int current_device();                 // of the calling thread
+cudaError_t& failure_of(int device);  // what the GPU did not get over
 
 }  // namespace cuda_on_cpu

@@ -76,25 +76,33 @@ std::recursive_mutex& runtime_mutex() {
   return mutex;
 }
 
-cudaError_t begin_call(const char* name) {
+cudaError_t begin_call(const char* name, bool despite_failure) {
   ++counts()[name];
   const cudaError_t failed = injected(name);
-  if (is_sticky(failed)) current_failure() = failed;
-  return failed != cudaSuccess ? failed : current_failure();
+  if (is_sticky(failed)) failure_of(current_device()) = failed;
+  if (failed != cudaSuccess || despite_failure) return failed;
+  return failure_of(current_device());
 }
 
 cudaError_t end_call(cudaError_t result) {
+  if (result == cudaSuccess) result = failure_of(current_device());
   if (result != cudaSuccess && result != cudaErrorNotReady) last = result;
   return result;
 }
 
 cudaError_t last_error(bool reset) {
-  const cudaError_t result = current_failure() != cudaSuccess ? current_failure() : last;
+  const cudaError_t failure = failure_of(current_device());
+  const cudaError_t result = failure != cudaSuccess ? failure : last;
   if (reset) last = cudaSuccess;
   return result;
 }
 
-void count_kernel() { ++counts()["kernel"]; }
+bool begin_kernel(int device) {
+  ++counts()["kernel"];
+  const cudaError_t failed = injected("kernel");
+  if (failed != cudaSuccess) failure_of(device) = failed;
+  return failed == cudaSuccess;
+}
 
 }  // namespace cuda_on_cpu
 

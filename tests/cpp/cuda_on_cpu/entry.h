@@ -11,15 +11,17 @@ namespace cuda_on_cpu {
 std::recursive_mutex& runtime_mutex();
 
 // What to answer without doing anything, else cudaSuccess. Counts the call.
-cudaError_t begin_call(const char* name);
+cudaError_t begin_call(const char* name, bool despite_failure);
 cudaError_t end_call(cudaError_t result);  // keeps it for cudaGetLastError
 cudaError_t last_error(bool reset);
-void count_kernel();
+// Counts a kernel that is to run; whether it does.
+bool begin_kernel(int device);
 
+// With `despite_failure` also where the current GPU has failed for good.
 template <class Body>
-cudaError_t call(const char* name, const Body& body) {
+cudaError_t call(const char* name, const Body& body, bool despite_failure = false) {
   const std::lock_guard<std::recursive_mutex> lock(runtime_mutex());
-  const cudaError_t refused = begin_call(name);
+  const cudaError_t refused = begin_call(name, despite_failure);
   return end_call(refused == cudaSuccess ? body() : refused);
 }
 

@@ -138,9 +138,8 @@ cudaError_t launch(const cudaLaunchConfig_t& config, Kernel kernel) {
     const cudaError_t error = check_launch(config, kernel.function);
     if (error != cudaSuccess) return error;
     const Launch started{config.gridDim, config.blockDim, config.dynamicSmemBytes, std::move(kernel)};
-    return add_work(*stream, {[=] {
-      count_kernel();
-      run(started);
+    return add_work(*stream, {[=, device = stream->device] {
+      if (begin_kernel(device)) run(started);
     }});
   });
 }
@@ -157,9 +156,8 @@ cudaError_t enqueue(cudaStream_t handle, const char* what, std::function<void()>
   return call(what, [&] {
     CUstream_st* const stream = stream_here(handle);
     if (!stream) return cudaErrorInvalidResourceHandle;
-    return add_work(*stream, {[work = std::move(work)] {
-      count_kernel();
-      work();
+    return add_work(*stream, {[work = std::move(work), device = stream->device] {
+      if (begin_kernel(device)) work();
     }});
   });
 }

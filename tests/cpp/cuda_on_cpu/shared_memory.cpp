@@ -31,14 +31,26 @@ std::size_t size = 0;
 
 std::size_t canary_bytes() { return whole_pages(size) - size; }
 
+// Who walks through all global variables at the end of the process, as LeakSanitizer does, reads these too.
+struct Reopening {
+  ~Reopening() { protect(cuda_on_cpu_shared_area, sizeof cuda_on_cpu_shared_area, PROT_READ | PROT_WRITE); }
+} const at_the_end;
+
+// Closes what is beyond.
+void open_pages(std::size_t bytes) {
+  static std::size_t open = sizeof cuda_on_cpu_shared_area;
+  if (open == bytes) return;
+  open = bytes;
+  protect(cuda_on_cpu_shared_area, sizeof cuda_on_cpu_shared_area, PROT_NONE);
+  if (bytes > 0) protect(memory, bytes, PROT_READ | PROT_WRITE);
+}
+
 }  // namespace
 
 void open_shared(std::size_t bytes) {
   permit(memory, kBody);
-  protect(cuda_on_cpu_shared_area, sizeof cuda_on_cpu_shared_area, PROT_NONE);
   size = bytes;
-  if (size == 0) return;
-  protect(memory, whole_pages(size), PROT_READ | PROT_WRITE);
+  open_pages(whole_pages(size));
   fill_canary(memory + size, canary_bytes());
   forbid(memory + size, canary_bytes());
 }

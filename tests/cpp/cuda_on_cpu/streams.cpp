@@ -61,6 +61,7 @@ class Progress {
 
  private:
   void run(int device, const Work& work) {
+    if (failure_of(device) != cudaSuccess) return;
     if (!work.on_device) {
       close();
     } else if (device != device_) {

@@ -56,8 +56,8 @@ struct Block {
 Block block;
 
 Fiber host;
-Fiber* current = nullptr;  // that runs
-std::vector<Fiber*> idle;  // with no thread
+Fiber* current = nullptr;                              // that runs
+std::vector<Fiber*>& idle = *new std::vector<Fiber*>;  // with no thread
 constexpr unsigned kNone = ~0u;
 
 std::string site_name(const Site& site) {

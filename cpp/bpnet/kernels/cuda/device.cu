@@ -1,7 +1,8 @@
 #include "bpnet/kernels/cuda/device.h"
 
-#include <unistd.h>
+#include <pthread.h>
 
+#include <atomic>
 #include <map>
 
 #include "bpnet/kernels/cuda/check.h"
@@ -10,10 +11,20 @@
 namespace bpnet::cuda {
 namespace {
 
-// Whether this is the process of the first call, rather than the child of a fork() in it.
+// Whether this is the child of a fork() in a process that had come here.
 bool has_forked() {
-  static const pid_t process = getpid();
-  return getpid() != process;
+  static std::atomic<bool> forked{false};
+  static const bool watched = pthread_atfork(nullptr, nullptr, [] { forked.store(true); }) == 0;
+  if (!watched)
+    fail<DeviceError>("cuda: the system does not say whether the process was forked (pthread_atfork)");
+  return forked.load(std::memory_order_relaxed);
+}
+
+void refuse_after_fork() {
+  if (!has_forked()) return;
+  fail<DeviceError>(
+      "cuda: this process is the child of a fork() in one that had used a GPU, which the driver does not ",
+      "allow; start the process anew (multiprocessing: the method 'spawn')");
 }
 
 }  // namespace
@@ -37,15 +48,17 @@ int Device::count() {
 Device& Device::get(int number) {
   static std::mutex& mutex = *new std::mutex;
   static std::map<int, Device*>& devices = *new std::map<int, Device*>;
-  if (has_forked()) {
-    fail<DeviceError>("cuda: this process is the child of a fork() in one that had used a GPU, which the driver does ",
-                      "not allow; start the process anew (multiprocessing: the method 'spawn')");
-  }
+  refuse_after_fork();
   const std::lock_guard<std::mutex> lock(mutex);
   Device*& device = devices[number];
   if (!device) {
     int there = 0;
-    check("cudaGetDeviceCount", cudaGetDeviceCount(&there));
+    const cudaError_t error = cudaGetDeviceCount(&there);
+    if (error != cudaSuccess) {
+      fail<DeviceError>("device: 'cuda:", number,
+                        "' is not here; the driver says: ", cudaGetErrorString(error), " (",
+                        cudaGetErrorName(error), "); nvidia-smi shows what it knows");
+    }
     if (number >= there) {
       fail<DeviceError>("device: 'cuda:", number, "' is not here; the driver knows ", there,
                         there == 1 ? " GPU" : " GPUs");
@@ -55,7 +68,8 @@ Device& Device::get(int number) {
   return *device;
 }
 
-Device::Turn::Turn(Device& device) : lock_(device.mutex_) {
+// In a forked child another thread's lock is never given back.
+Device::Turn::Turn(Device& device) : lock_((refuse_after_fork(), device.mutex_)) {
   check("cudaSetDevice", cudaSetDevice(device.number_));
 }
 

@@ -18,8 +18,8 @@ class Library {
 
 class Device {
  public:
-  // Opens it at the first call. Throws a DeviceError where there is none, where the driver does not serve, and in the
-  // child of a fork().
+  // Opens it at the first call. Throws a DeviceError where there is none, where the driver does not serve,
+  // and in the child of a fork().
   static Device& get(int number);
 
   // How many the driver knows; 0 where it does not serve, and in the child of a fork().

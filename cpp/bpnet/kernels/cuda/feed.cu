@@ -49,7 +49,8 @@ class Pinned {
     if (error == cudaErrorMemoryAllocation) {
       static_cast<void>(cudaGetLastError());
       std::string message = "cuda: ";
-      append_text(message, bytes), message += " bytes of the host's memory are needed for the way to the GPU, ";
+      append_text(message, bytes),
+          message += " bytes of the host's memory are needed for the way to the GPU, ";
       message += "which the driver did not get; choose a smaller batch";
       throw OutOfMemory(message);
     }
@@ -83,8 +84,7 @@ class DeviceBytes {
 
 class DeviceFeed final : public Feed {
  public:
-  DeviceFeed(Device& device, std::size_t bytes)
-      : device_(device), slots_{{device, bytes}, {device, bytes}} {}
+  DeviceFeed(Device& device, std::size_t bytes) : device_(device), slots_{{device, bytes}, {device, bytes}} {}
 
   ~DeviceFeed() override {  // with the GPU's memory once nothing uses it
     try {

@@ -5,7 +5,8 @@ namespace bpnet::cuda {
 namespace {
 
 template <class T, class From>
-__device__ void gather_row(const From* from, size_t columns, size_t sample, size_t row, size_t first, size_t last, T* out) {
+__device__ void gather_row(const From* from, size_t columns, size_t sample, size_t row, size_t first,
+                           size_t last, T* out) {
   if (!from) return;
   for (size_t i = first + threadIdx.x; i < columns && i < last; i += blockDim.x) {
     out[row * columns + i] = T(from[sample * columns + i]);

@@ -34,6 +34,24 @@ void launch(Context& context, const Grid& grid, void (*kernel)(Parameters...),
   check("cudaLaunchKernelEx", cudaLaunchKernelEx(&config, kernel, arguments...));
 }
 
+// Bytes of shared memory that a block may have on this GPU.
+inline size_t most_shared(const Context& context) {
+  int bytes = 0;
+  check("cudaDeviceGetAttribute", cudaDeviceGetAttribute(&bytes, cudaDevAttrMaxSharedMemoryPerBlockOptin,
+                                                         device_of(context).number()));
+  return static_cast<size_t>(bytes);
+}
+
+// A launch whose blocks may have as much of it, which a kernel has to ask for beyond 48 KB.
+template <class... Parameters>
+void launch_sharing(Context& context, const Grid& grid, void (*kernel)(Parameters...),
+                    std::type_identity_t<Parameters>... arguments) {
+  const Device::Turn turn(device_of(context));
+  check("cudaFuncSetAttribute", cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
+                                                     static_cast<int>(grid.shared)));
+  launch(context, grid, kernel, arguments...);
+}
+
 template <class Body>
 __global__ void each_kernel(size_t count, Body body) {
   const size_t step = size_t{gridDim.x} * blockDim.x;

@@ -46,7 +46,7 @@ class DeviceMemory final : public Memory {
       append_text(message, bytes), message += " bytes are needed on GPU ";
       append_text(message, number_), message += ", ";
       append_text(message, free), message += " of ";
-      append_text(message, total), message += " are free; choose a smaller batch";
+      append_text(message, total), message += " are free; choose a smaller batch or network";
       throw OutOfMemory(message);
     }
     check("cudaMalloc", error);
@@ -72,7 +72,8 @@ class DeviceMemory final : public Memory {
     Device& device = Device::get(number_);
     const Device::Turn turn(device);
     if (device.recording()) {
-      fail<DeviceError>("cuda: ", bytes, " bytes of the host's are to be sent within a recorded step, which would ",
+      fail<DeviceError>("cuda: ", bytes,
+                        " bytes of the host's are to be sent within a recorded step, which would ",
                         "send the same ones again");
     }
     if (bytes <= sizeof(Few)) {
@@ -105,7 +106,9 @@ class DeviceMemory final : public Memory {
     return free;
   }
 
-  std::unique_ptr<Feed> make_feed(std::size_t bytes) const override { return cuda::make_feed(number_, bytes); }
+  std::unique_ptr<Feed> make_feed(std::size_t bytes) const override {
+    return cuda::make_feed(number_, bytes);
+  }
 
  private:
   int number_;

@@ -19,8 +19,8 @@ const Backend& open(int gpu) {
   static std::map<int, Backend>& backends = *new std::map<int, Backend>;
   Device::get(gpu);
   const std::lock_guard<std::mutex> lock(mutex);
-  const Backend backend{BPNET_BACKEND_NAME, always, memory_of, table<float>, table<double>, gpu, true,
-                        &kRecorder};
+  const Backend backend{BPNET_BACKEND_NAME, always, memory_of, table<float>,
+                        table<double>,      gpu,    true,      &kRecorder};
   return backends.try_emplace(gpu, backend).first->second;
 }
 
@@ -29,6 +29,6 @@ const Backend& open(int gpu) {
 
 extern "C" __attribute__((visibility("default"))) const bpnet::CudaModule* bpnet_cuda_module() {
   static const bpnet::CudaModule module = {BPNET_VERSION, BPNET_BACKEND_NAME, bpnet::cuda::Device::count,
-                                            bpnet::cuda::open};
+                                           bpnet::cuda::open};
   return &module;
 }

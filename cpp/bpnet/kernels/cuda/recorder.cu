@@ -26,7 +26,10 @@ void destroy(cudaGraph_t graph) {
 
 cudaGraph_t capture(Device& device, void (*work)(const void* argument), const void* argument) {
   // Other threads' calls, for other GPUs or of what is not on the stream, are none of this one's.
-  check("cudaStreamBeginCapture", cudaStreamBeginCapture(device.stream(), cudaStreamCaptureModeThreadLocal));
+  if (cudaStreamBeginCapture(device.stream(), cudaStreamCaptureModeThreadLocal) != cudaSuccess) {
+    static_cast<void>(cudaGetLastError());
+    return nullptr;
+  }
   device.set_recording(true);
   try {
     work(argument);

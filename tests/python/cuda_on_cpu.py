@@ -1,0 +1,64 @@
+"""bpnet's CUDA library with the GPU emulated on the processor: its build, and tests that run with it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from test_cpp_package import ROOT, Build, run
+
+HERE = Path(__file__).parent
+ON_LINUX = pytest.mark.skipif(sys.platform != "linux", reason="bpnet's CUDA library is for Linux")
+
+
+@pytest.fixture(scope="session")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The library, built once, by the first of the processes that run these tests; the others wait for it."""
+    import fcntl
+
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent
+    folder /= "cuda_on_cpu_build"
+    folder.mkdir(exist_ok=True)
+    library = folder / "build" / "libbpnet_cuda_on_cpu.so"
+    with open(folder / "lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (folder / "finished").exists():
+            Build()(ROOT / "tests" / "cpp" / "cuda_on_cpu", folder / "build")
+            (folder / "finished").touch()
+    return library
+
+
+def environment(library: Path, **variables: str) -> dict[str, str]:
+    """That of a process with the library: the file is chosen once per process."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")}
+    return inherited | {"BPNET_CUDA_LIBRARY": os.fspath(library)} | variables
+
+
+def passes(library: Path, *arguments: str, **variables: str) -> int:
+    """How many of the tests have passed with the library; none may fail."""
+    # Where these tests are not themselves one of several processes' tests.
+    parallel = [] if "PYTEST_XDIST_WORKER" in os.environ or not find_spec("xdist") else ["-n", "2"]
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *parallel, *arguments]
+    printed = run(*command, env=environment(library, **variables))
+    last = printed.splitlines()[-1].split()
+    return int(last[[word.rstrip(",") for word in last].index("passed") - 1])
+
+
+def last_error(library: Path, code: str, **variables: str) -> str:
+    """The last line that Python code, which fails, writes to standard error."""
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env=environment(library, **variables),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1, done.stderr
+    return done.stderr.splitlines()[-1]
