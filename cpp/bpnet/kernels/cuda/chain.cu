@@ -1,11 +1,12 @@
-// A batch through a narrow chain in one launch: forward, loss and backward of a slice of samples by a block that keeps
-// activations and weights in shared memory. A large batch has slices for many blocks, whose sums of gradients a second
-// launch adds up, block by block.
+// A batch through a narrow chain in one launch: forward, loss and backward of a slice of samples by a block
+// that keeps activations and weights in shared memory. A large batch has slices for many blocks, whose sums
+// of gradients a second launch adds up, block by block.
 //
-// A slice is stored (features, samples). A thread makes four samples of an output at a time: it reads four inputs as one
-// vector and one weight for four multiplications, so that shared memory's 128 bytes a cycle feed about 64 of the
-// 128 multiply-adds a cycle that a multiprocessor has; the sums of weights' gradients read five vectors for sixteen.
-// 16-64-64-2 with 32 samples has half a million of them, some 10,000 cycles of one block, beside 11 barriers.
+// A slice is stored (features, samples). A thread makes four samples of an output at a time: it reads four
+// inputs as one vector and one weight for four multiplications, so that shared memory's 128 bytes a cycle
+// feed about 64 of the 128 multiply-adds a cycle that a multiprocessor has; the sums of weights' gradients
+// read five vectors for sixteen. 16-64-64-2 with 32 samples has half a million of them, some 10,000 cycles of
+// one block, beside 11 barriers.
 #include "bpnet/kernels/cuda/block.h"
 #include "bpnet/kernels/cuda/chain_plan.h"
 #include "bpnet/kernels/cuda/row_loss.h"
@@ -82,9 +83,11 @@ class ChainBlock {
     }
   }
 
-  // finish(o, row, Σ_k w(o, k) · b (k, row)) for o below `outs` and each row of the slice; `b` has `depth` features.
+  // finish(o, row, Σ_k w(o, k) · b (k, row)) for o below `outs` and each row of the slice; `b` has `depth`
+  // features.
   template <class Finish>
-  __device__ void product(const Weights<T>& w, size_t outs, size_t depth, const T* b, const Finish& finish) const {
+  __device__ void product(const Weights<T>& w, size_t outs, size_t depth, const T* b,
+                          const Finish& finish) const {
     const unsigned items = unsigned(outs) << run_.log2_quads, quads = 1u << run_.log2_quads;
     for (unsigned item = threadIdx.x; item < items; item += blockDim.x) {
       const unsigned o = item >> run_.log2_quads, row = (item & (quads - 1)) * kRowsAtOnce;
@@ -117,9 +120,10 @@ class ChainBlock {
     const ChainPart<T>& part = run_.links[l];
     if (part.layer.weight) {
       const T* const bias = run_.holds_weights ? shared_ + part.bias : part.layer.bias;
-      product(weights_of(part), part.layer.out, part.layer.in, input_of(l), [&](unsigned o, unsigned row, T sum) {
-        store_activation(part, o, row, part.layer.bias ? sum + bias[o] : sum);
-      });
+      product(weights_of(part), part.layer.out, part.layer.in, input_of(l),
+              [&](unsigned o, unsigned row, T sum) {
+                store_activation(part, o, row, part.layer.bias ? sum + bias[o] : sum);
+              });
     } else {
       const T* const x = input_of(l);
       for_elements(part.layer.out, [&](unsigned o, unsigned row) {
@@ -134,7 +138,8 @@ class ChainBlock {
   __device__ void for_elements(size_t features, const Body& body) const {
     const unsigned rows = run_.rows, log2_rows = run_.log2_quads + 2;
     static_assert(kRowsAtOnce == 4, "of which the logarithm is 2");
-    for (unsigned i = threadIdx.x; i < features << log2_rows; i += blockDim.x) body(i >> log2_rows, i & (rows - 1));
+    for (unsigned i = threadIdx.x; i < features << log2_rows; i += blockDim.x)
+      body(i >> log2_rows, i & (rows - 1));
   }
 
   // A warp to a row: its output and loss, and δ of the last link.
@@ -151,10 +156,10 @@ class ChainBlock {
         for (unsigned c = lane; c < columns; c += kWarp) {
           run_.output[sample * columns + c] = output[c * run_.stride];
         }
-        value = loss_of_row(run_.loss,
-                            {output, delta + row, run_.stride,
-                             run_.loss.target ? run_.loss.target + sample * columns : nullptr,
-                             run_.loss.label ? size_t(run_.loss.label[sample]) : 0, run_.loss.row_scale[sample]});
+        value = loss_of_row(
+            run_.loss, {output, delta + row, run_.stride,
+                        run_.loss.target ? run_.loss.target + sample * columns : nullptr,
+                        run_.loss.label ? size_t(run_.loss.label[sample]) : 0, run_.loss.row_scale[sample]});
       }
       for (unsigned c = lane; c < columns; c += kWarp) {
         T& grad = delta[c * run_.stride + row];
@@ -200,8 +205,8 @@ class ChainBlock {
     }
   }
 
-  // grad_w (j, i) = Σ_row δ (j, row) · x (i, row), and grad_b (j) = Σ_row δ (j, row): each by the same thread in every
-  // slice, which adds to what it has written before.
+  // grad_w (j, i) = Σ_row δ (j, row) · x (i, row), and grad_b (j) = Σ_row δ (j, row): each by the same thread
+  // in every slice, which adds to what it has written before.
   __device__ void sum_gradients(const ChainPart<T>& part, const T* x, const T* delta, bool accumulate) const {
     const unsigned in = unsigned(part.layer.in), out = unsigned(part.layer.out);
     T* const own = run_.gradients + blockIdx.x * run_.parameters + part.parameter;

@@ -1,5 +1,6 @@
-// How a batch of a narrow chain is shared out among blocks, and what a block keeps in shared memory. Slices, blocks and
-// so all numbers follow from sizes alone; whether weights are held in shared memory depends on the GPU, and changes none.
+// How a batch of a narrow chain is shared out among blocks, and what a block keeps in shared memory. Slices,
+// blocks and so all numbers follow from sizes alone; whether weights are held in shared memory depends on the
+// GPU, and changes none.
 #pragma once
 
 #include "bpnet/kernels/cuda/activation_math.h"
@@ -15,9 +16,9 @@ constexpr size_t kMostChainLinks = 32;  // their list is a kernel's argument, of
 constexpr size_t kSliceElements = 10 * 1024;
 constexpr size_t kMostSlice = 32, kGoodSlice = 8, kLeastSlice = 4;  // rows
 constexpr size_t kRowsAtOnce = 4;                                   // of a thread
-constexpr size_t kMostChainBlocks = 128;  // about a large GPU's multiprocessors
-// A batch of no more rows, and products of a row and the weights, is one block's: a second launch that adds up blocks
-// would cost as much as it saved.
+constexpr size_t kMostChainBlocks = 128;                            // about a large GPU's multiprocessors
+// A batch of no more rows, and products of a row and the weights, is one block's: a second launch that adds
+// up blocks would cost as much as it saved.
 constexpr size_t kRowsOfOneBlock = 64, kProductsOfOneBlock = size_t{1} << 18;
 constexpr unsigned kLeastChainThreads = 64, kMostChainThreads = 512;
 
@@ -41,8 +42,8 @@ struct ChainRun {
   T* gradients;    // (blocks, parameters) in scratch
   double* losses;  // (blocks,) in scratch
   size_t slices, blocks;
-  unsigned rows, log2_quads;        // of a slice: rows = kRowsAtOnce · 2^log2_quads
-  unsigned stride;                  // from feature to feature
+  unsigned rows, log2_quads;  // of a slice: rows = kRowsAtOnce · 2^log2_quads
+  unsigned stride;            // from feature to feature
   unsigned x_at, delta[2], row_loss;
   bool holds_weights;
 };
@@ -164,7 +165,7 @@ ChainPlan<T> chain_plan(const ChainArgs<T>& a, size_t room, unsigned char* memor
   run.holds_weights = used * sizeof(T) <= room;
   plan.shared = (run.holds_weights ? used : slice) * sizeof(T);
   const size_t items = widest_delta(a) << run.log2_quads;
-  plan.threads = items < kLeastChainThreads   ? kLeastChainThreads
+  plan.threads = items < kLeastChainThreads  ? kLeastChainThreads
                  : items > kMostChainThreads ? kMostChainThreads
                                              : 1u << log2_up(items);
   return plan;

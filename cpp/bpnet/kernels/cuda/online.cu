@@ -1,15 +1,18 @@
-// The lecture's loop, one sample at a time, as one launch of one block: all that a sample does waits for the sample
-// before, so what counts is how soon a barrier is reached, and where the weights are. A net whose weights fit in shared
-// memory (99 to 227 KB) reads them there at 128 bytes a cycle. Of 784-128-10 in float32, 401 KB of weights, what does
-// not fit is read from L2, and written to it, at some 64 bytes a cycle: that, 3,000 to 12,000 cycles, bounds a sample;
-// its four barriers and four sums over lanes come to about 1,500.
+// The lecture's loop, one sample at a time, as one launch of one block: all that a sample does waits for the
+// sample before, so what counts is how soon a barrier is reached, and where the weights are. A net whose
+// weights fit in shared memory (99 to 227 KB) reads them there at 128 bytes a cycle. Of 784-128-10 in
+// float32, 401 KB of weights, what does not fit is read from L2, and written to it, at some 64 bytes a cycle:
+// that, 3,000 to 12,000 cycles, bounds a sample; its four barriers and four sums over lanes come to about
+// 1,500.
 //
-// The first layer is passed over once for a sample: its update and its sums for the sample that follows are one pass.
-// Every other layer is passed over twice: forward by a few lanes to a row of weights, whose sums are folded by shuffles,
-// and backward by a thread to a column, which sums δ_j w_j and updates w_j as it goes down.
+// The first layer is passed over once for a sample: its update and its sums for the sample that follows are
+// one pass. Every other layer is passed over twice: forward by a few lanes to a row of weights, whose sums
+// are folded by shuffles, and backward by a thread to a column, which sums δ_j w_j and updates w_j as it goes
+// down.
 #include <cuda_pipeline_primitives.h>
 
 #include "bpnet/kernels/cuda/block.h"
+#include "bpnet/kernels/cuda/judge_math.h"
 #include "bpnet/kernels/cuda/online_plan.h"
 #include "bpnet/kernels/cuda/online_rule.h"
 #include "bpnet/kernels/cuda/row_loss.h"
@@ -175,7 +178,8 @@ class OnlineBlock {
   }
   __device__ const T* target_of(size_t step) const {
     if (!run_.target) return nullptr;
-    return run_.sample_at == kNowhere ? run_.target + size_t(run_.order[step]) * out_ : shared_sample(step) + in_;
+    return run_.sample_at == kNowhere ? run_.target + size_t(run_.order[step]) * out_
+                                      : shared_sample(step) + in_;
   }
 
   __device__ SampleFacts facts_of(size_t sample) const {
@@ -238,7 +242,7 @@ class OnlineBlock {
     const SampleFacts facts = now_;
     T* const delta = delta_of(last);
     const LossRow<T> row = {y_of(last), delta, 1, target_of(step), facts.label, T(1 / facts.class_scale)};
-    const bool right = row_is_right(run_.loss, row);
+    const bool right = is_correct<WarpTeam>(run_.loss.kind, out_, row.output, row.target, row.label);
     if (facts.weight != 0) {
       // A batch of one: its weight divided by the weights' sum is 1.
       const double value = loss_of_row(run_.loss, row);
@@ -297,8 +301,8 @@ class OnlineBlock {
 
   // As many numbers from `at` on, `step` apart; use(u, before, after) tells what they were and are.
   template <unsigned kMost, class Gradient, class Use>
-  __device__ static void learn(const Rule& rule, const PlaneRows<T>& rows, size_t at, size_t step, size_t count,
-                               const Gradient& gradient, const Use& use) {
+  __device__ static void learn(const Rule& rule, const PlaneRows<T>& rows, size_t at, size_t step,
+                               size_t count, const Gradient& gradient, const Use& use) {
     T w[kMost], slots[2][kMost];
 #pragma unroll
     for (unsigned u = 0; u < kMost; ++u) {
@@ -426,7 +430,8 @@ class OnlineBlock {
 };
 
 template <class T, class Rule>
-__global__ void __launch_bounds__(kMostOnlineThreads) online_kernel(const __grid_constant__ OnlineRun<T> run) {
+__global__ void __launch_bounds__(kMostOnlineThreads)
+    online_kernel(const __grid_constant__ OnlineRun<T> run) {
   if (run.sums->stopped) return;
   OnlineBlock<T, Rule> block(run);
   block.begin();
@@ -465,7 +470,8 @@ OnlineForm<T> form_of(const UpdateArgs& rule) {
     case UpdateKind::kAdam: return form_of<T, OnlineAdam<T>>();
     case UpdateKind::kRmsprop: break;
   }
-  return rule.rmsprop.momentum == 0 ? form_of<T, OnlineRmsprop<T, false>>() : form_of<T, OnlineRmsprop<T, true>>();
+  return rule.rmsprop.momentum == 0 ? form_of<T, OnlineRmsprop<T, false>>()
+                                    : form_of<T, OnlineRmsprop<T, true>>();
 }
 
 // Links are sent as a kernel's arguments, some at a time, which costs less than a copy and can be recorded.
@@ -489,7 +495,8 @@ void send_links(Context& context, const OnlineArgs<T>& a, const OnlinePlan<T>& p
     const size_t count = a.depth - first < kLinksSent ? a.depth - first : kLinksSent;
     for (size_t i = 0; i < count; ++i) {
       const OnlineLayer<T>& layer = a.layers[first + i];
-      put.links[i] = a.depth <= kMostHeldLinks ? held.links[first + i] : online_link(layer, plan.threads, slots, at);
+      put.links[i] =
+          a.depth <= kMostHeldLinks ? held.links[first + i] : online_link(layer, plan.threads, slots, at);
       at += 3 * layer.out;
     }
     launch_each(context, count, put);
