@@ -328,6 +328,23 @@ def test_what_a_batch_throws_comes_out():
     assert made._core.state == {"step": 2, "epoch": 0, "position": 3 * BATCH}
 
 
+def test_a_narrow_chain_is_recorded(fail: Callable[[bytes | None], None], counted: Counted):
+    """Its batch in one kernel, to the bits of what the host starts itself."""
+    x, y, weight = numbers()
+    recorded, refused = chain(), chain()
+    data = held(refused, x, y, weight)
+    refused._core.run(data, 11, True, 0.0)
+    fail(b"cudaStreamBeginCapture:1:cudaErrorNotSupported")
+    epoch(refused, data, 11)
+    epoch(refused, data, 11)
+    fail(None)
+    assert counted("cudaGraphLaunch") == 0
+    for _ in range(2):
+        epoch(recorded, held(recorded, x, y, weight), 11)
+    assert counted("cudaGraphLaunch") == 7
+    assert weights(recorded) == weights(refused)
+
+
 def chain() -> bp.Trainer:
     net = bp.Network(FEATURES, [bp.Linear(9), bp.Tanh(), bp.Linear(CLASSES)], seed=5, backend=BACKEND)
     return bp.Trainer(net, "cross_entropy", bp.SGD(0.1))
