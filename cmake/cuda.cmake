@@ -45,4 +45,4 @@ set_target_properties(bpnet_cuda PROPERTIES
   LINKER_LANGUAGE CXX
   LINK_DEPENDS ${CMAKE_CURRENT_LIST_DIR}/cuda_exports.map
   INSTALL_RPATH "${BPNET_CUDA_RPATH}")
-install(TARGETS bpnet_cuda LIBRARY DESTINATION $<IF:$<BOOL:${BPNET_PYTHON}>,.,lib>)
+install(TARGETS bpnet_cuda LIBRARY DESTINATION $<IF:$<BOOL:${BPNET_PYTHON}>,.,lib> COMPONENT cuda)

@@ -3,7 +3,7 @@
 # BPNET_CUBLASLT and BPNET_CUDNN, and BPNET_CUDA_RPATH, the folders where they are looked for when they are loaded.
 set(BPNET_OLDEST_CUDA 12.4)
 set(BPNET_CUDA_ADVICE "install NVIDIA's CUDA toolkit ${BPNET_OLDEST_CUDA} or newer and cuDNN 9, or the wheels of both: \
-pip install 'cuda-toolkit[nvcc,cudart,crt,cublas]==13.*' nvidia-cudnn-cu13")
+pip install 'cuda-toolkit[nvcc,cudart,cublas]==13.*' nvidia-cudnn-cu13")
 
 if(NOT Python_SITELIB)
   find_package(Python QUIET COMPONENTS Interpreter)

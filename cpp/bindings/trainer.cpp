@@ -47,14 +47,49 @@ double step(Self<T>& self, const HeldDataset<T>& batch) {
   });
 }
 
+// A batch of arrays, which it keeps.
+template <class T>
+struct HeldBatch {
+  py::array x;
+  std::vector<std::int64_t> labels;  // the array may change during the step
+  EpochBatch<T> batch;
+
+  void take(const Self<T>& self, const py::array& new_x, const py::array& new_labels, std::uint64_t visited) {
+    const std::size_t rows = row_count(new_labels);
+    const std::size_t features = self.held->network.input_shape().count();
+    const T* const from = numbers<T>(new_x, checked_product("step", rows, features), "step");
+    const std::int64_t* const first = numbers<std::int64_t>(new_labels, rows, "step");
+    x = new_x;
+    labels.assign(first, first + rows);
+    batch = {from, labels.data(), rows, visited};
+  }
+};
+
 template <class T>
 double step_in_epoch(Self<T>& self, const py::array& x, const py::array& labels, std::uint64_t visited) {
-  const std::size_t rows = row_count(labels);
-  const std::size_t features = self.held->network.input_shape().count();
-  const T* from = numbers<T>(x, checked_product("step", rows, features), "step");
-  const std::int64_t* first = numbers<std::int64_t>(labels, rows, "step");
-  const std::vector<std::int64_t> classes(first, first + rows);  // the array may change during the step
-  return in_turn(*self.held, [&] { return self.trainer.step_in_epoch(from, classes.data(), rows, visited); });
+  HeldBatch<T> held;
+  held.take(self, x, labels, visited);
+  return in_turn(*self.held, [&] { return self.trainer.step_in_epoch(held.batch); });
+}
+
+// Of an iterator over (x, labels, visited).
+template <class T>
+bool run_batches(Self<T>& self, const py::iterator& batches, double seconds) {
+  HeldBatch<T> held;
+  const auto next = [&](EpochBatch<T>& batch) {
+    bool more = false;
+    with_interpreter([&] {
+      const auto item = py::reinterpret_steal<py::object>(PyIter_Next(batches.ptr()));
+      if (PyErr_Occurred()) throw py::error_already_set();
+      if (!item) return;
+      const auto [x, labels, visited] = item.cast<std::tuple<py::array, py::array, std::uint64_t>>();
+      held.take(self, x, labels, visited);
+      batch = held.batch;
+      more = true;
+    });
+    return more;
+  };
+  return in_turn(*self.held, [&] { return self.trainer.run_batches(next, seconds); });
 }
 
 // What another thread may be changing is read in turn.
@@ -105,6 +140,7 @@ void register_one(py::module_& module, const char* name, const char* snapshot_na
       .def("set_reducer", &set_reducer<T>, py::arg("reducer"), py::arg("first_row"))
       .def("step", &step<T>, py::arg("batch"))
       .def("step_in_epoch", &step_in_epoch<T>, py::arg("x"), py::arg("labels"), py::arg("visited"))
+      .def("run_batches", &run_batches<T>, py::arg("batches"), py::arg("seconds"))
       .def(
           "check_batches",
           [](Self<T>& s, std::size_t samples, std::size_t batch_size) {

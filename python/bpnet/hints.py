@@ -54,6 +54,7 @@ _ELSEWHERE = {
         "ones": "constant",
     },
     "option": {
+        "allowtf32": "precision",
         "alpha": "negative_slope",
         "beta1": "betas",
         "decay": "weight_decay",
@@ -66,6 +67,7 @@ _ELSEWHERE = {
         "learningrate": "lr",
         "lrate": "lr",
         "globalclipnorm": "clip_norm",
+        "maplocation": "device",
         "maxnorm": "clip_norm",
         "minlr": "min_factor",
         "nclasses": "num_classes",

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from bpnet import _core, checks, machine, photographs
+from bpnet.arguments import by_position
 from bpnet.data.images.decode import BadImage
 from bpnet.data.images.folder import files_below
 from bpnet.data.prepare import examples, features
@@ -337,6 +338,7 @@ class Model:
         return metrics | class_scores(confusion, _labels(classes).tolist())
 
 
+@by_position()
 def load_model(
     path: str | os.PathLike[str],
     *,

@@ -8,3 +8,4 @@ import bpnet as bp
 PLAIN = [name for name in bp.backends() if name in ("reference", "guarded")]
 FAST = [name for name in bp.backends() if name not in PLAIN]
 OTHERS = [name for name in bp.backends() if name != "reference"]  # what is compared with the oracle
+GPU = [name for name in bp.backends() if name.startswith("cuda")]

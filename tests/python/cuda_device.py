@@ -243,61 +243,6 @@ def test_weights_are_loaded(gpu: str):
     assert bits(net) == bits(other)
 
 
-# Memory.
-
-MEMORY = """
-import numpy as np, bpnet as bp
-x, y = np.ones((4, 64), np.float32), np.zeros(4, int)
-net = bp.Network(64, [bp.Linear(64), bp.Tanh(), bp.Linear(3)], device="cuda:1")
-before = net.predict(x)
-def refused(call):
-    try:
-        call()
-    except MemoryError as error:
-        print(error)
-    else:
-        raise AssertionError("it was not refused")
-refused(lambda: bp.Network(64, [bp.Linear(1_000_000)], device="cuda:1"))
-many = 20_000
-refused(lambda: net.forward(np.ones((many, 64), np.float32), training=True))
-refused(lambda: net.fit(np.ones((many, 64)), np.zeros(many, int), batch_size=many, verbose=0))
-assert np.array_equal(net.predict(x), before)
-net.fit(x, y, batch_size=4, verbose=0)
-assert not np.array_equal(net.predict(x), before)
-other = bp.Network(64, [bp.Linear(64)], device="cuda:0")
-assert other.predict(x).shape == (4, 64)
-"""
-
-
-def test_memory_that_is_not_there():
-    """A MemoryError names the sizes, and the network is as it was."""
-    environment = os.environ | {"BPNET_CUDA_ON_CPU_MEMORY": str(4 << 20)}
-    done = subprocess.run(
-        [sys.executable, "-c", MEMORY], env=environment, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    lines = done.stdout.splitlines()
-    assert len(lines) == 3
-    for line in lines:
-        words = line.split()
-        assert line.endswith("; choose a smaller batch or network") and line.startswith("cuda: ")
-        needed, free, total = (int(word) for word in words if word.isdigit() and int(word) > 1)
-        assert needed > free and total == 4 << 20
-
-
-def test_the_command_line_says_what_memory_is_missing(files: Path):
-    command = [sys.executable, "-m", "bpnet", "train", os.fspath(files / "data.csv"), "--target", "kind"]
-    done = subprocess.run(
-        [*command, "--layers", "100000,10000", "--device", "cuda"],
-        env=os.environ | {"BPNET_CUDA_ON_CPU_MEMORY": str(1 << 20)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 2
-    assert done.stderr.startswith("bpnet: not enough memory: cuda: ") and done.stderr.count("\n") == 1
-
-
 # Processes and threads.
 
 

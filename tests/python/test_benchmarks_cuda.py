@@ -14,6 +14,7 @@ if not (ROOT / "benchmarks").is_dir():
 sys.path.insert(0, str(ROOT))
 
 import bpnet as bp  # noqa: E402
+import cuda_on_cpu  # noqa: E402
 from benchmarks import __main__, cuda, report  # noqa: E402
 from benchmarks.alexnet import AlexNet, check_step, make_weights  # noqa: E402
 from benchmarks.cases import Case, make_data, online  # noqa: E402
@@ -23,6 +24,7 @@ from benchmarks.cuda_cases import CASES, bytes_of_sample, outputs, parameters  #
 from benchmarks.measure import Row, check_same_weights, checked_part, difference  # noqa: E402
 from benchmarks.report import BANDWIDTH, MATRIX_RATE  # noqa: E402
 from benchmarks.workers import Company  # noqa: E402
+from cuda_on_cpu import ON_LINUX, passes  # noqa: E402
 
 PROCESSORS = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else [0]
 CASE = Case("batch", (3, 4, 2), 2, 8)
@@ -32,7 +34,12 @@ TINY = [
     online((6, 5, 3), 200, 0.01),
 ]
 OURS = "benchmarks.peers.ours"
+ON_GPU = "benchmarks.peers.ours_cuda:cuda"
 GPU = "cuda:0" in bp.devices()
+on_a_gpu = pytest.mark.skipif(
+    not GPU, reason="neither a GPU is here nor, by BPNET_CUDA_LIBRARY, an emulated one"
+)
+built = cuda_on_cpu.built  # the fixture
 
 # Its rates are told by the tests, not measured.
 PEER = """
@@ -146,15 +153,30 @@ def test_bytes_are_counted():
     assert outputs(paper) == outputs(plain) + 96 * 55**2 + 256 * 27**2
 
 
-@pytest.mark.skipif(not GPU, reason="no GPU is here, and BPNET_CUDA_LIBRARY names no emulation of one")
+@on_a_gpu
 def test_on_a_gpu_we_end_with_the_weights_of_the_processor(company):
-    crew = Crew(company, 1, PROCESSORS[:1], {"bpnet": OURS, "on a GPU": "benchmarks.peers.ours_cuda:cuda"})
+    crew = Crew(company, 1, PROCESSORS[:1], {"bpnet": OURS, "on a GPU": ON_GPU})
     assert set(crew.workers) == {"bpnet", "on a GPU"}
     for case in TINY:
         if case.precision == "full":
             check_same_weights(case, crew, {"bpnet": "fit", "on a GPU": "fit"})
         else:
             crew.ready(case, {"on a GPU": "fit"})
+
+
+@pytest.mark.slow
+@on_a_gpu
+def test_on_a_gpu_alexnet_takes_the_step_of_the_processor(company):
+    modules = {"bpnet": "benchmarks.peers.alexnet_ours", "on a GPU": ON_GPU}
+    crew = Crew(company, 1, PROCESSORS[:1], modules)
+    check_step(AlexNet(True, 4, False), crew, {"bpnet": "step", "on a GPU": "fit"})
+
+
+@pytest.mark.slow
+@ON_LINUX
+@pytest.mark.skipif(GPU, reason="a GPU is here")
+def test_the_same_on_an_emulated_gpu(built):
+    assert passes(built, "--slow", "-k", "test_on_a_gpu", __file__) == 2
 
 
 def test_a_device_that_bpnet_has_not_is_a_missing_peer():

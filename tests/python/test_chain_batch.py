@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import bpnet as bp
-from backend_names import FAST
+from backend_names import FAST, GPU
 from threading_layers import walk
 
 # Widths beside whole vectors of 4, 8 and 16 lanes and tiles of 6 and 12 rows.
@@ -136,6 +136,33 @@ def test_the_kernel_is_taken():
         assert_near(one, other)
         taken = any((a != b).any() for a, b in zip(one, other))
         assert taken == (widths in WIDTHS), widths
+
+
+# What a GPU's kernel takes in one launch, in several slices, by several blocks, and without room for the weights.
+@pytest.mark.parametrize(
+    "widths, batch", [((290, 70, 64, 9), 64), ((784, 32, 10), 200), ((1000, 20, 3), 33)], ids=str
+)
+@pytest.mark.parametrize("backend", FAST)
+def test_wide_inputs(backend: str, widths: tuple[int, ...], batch: int):
+    assert_near(trained(widths, backend, batch), trained(widths, "reference", batch))
+
+
+@pytest.mark.parametrize("backend", FAST)
+def test_a_deep_chain(backend: str):
+    """As many links as a GPU's launch takes, and more."""
+    for links in (32, 33):
+        widths = (4,) + links * (3,)
+        assert_near(trained(widths, backend), trained(widths, "reference"))
+
+
+@pytest.mark.skipif(not GPU, reason="bpnet has no GPU's backend here")
+def test_a_gpu_takes_narrow_chains():
+    """As the test above; one layer saves launches too."""
+    taken = [(5, 3), (784, 32, 10), (290, 70, 64, 9), (4,) + 32 * (3,), *WIDTHS[1:]]
+    for widths in [*taken, (20, 150, 150, 2), (290, 120, 10), (1025, 2), (4,) + 33 * (3,)]:
+        one, other = (trained(widths, GPU[0], extra=extra) for extra in (None, bp.Dropout(0.0)))
+        assert_near(one, other)
+        assert any((a != b).any() for a, b in zip(one, other)) == (widths in taken), widths
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

@@ -188,10 +188,17 @@ def test_what_is_asked_for_is_not_the_files_fault(files: Path):
         assert not isinstance(caught.value, bp.FileFormatError)
 
 
-@pytest.mark.parametrize("call", [bp.load, bp.load_model, bp.Trainer.load])
-def test_the_loads_take_a_path_alone_by_position(call: Callable[..., Any], files: Path):
+def test_the_loads_take_a_path_alone_by_position(files: Path):
+    others = "device, backend, precision"
+    for call, names in ((bp.load, others), (bp.load_model, f"loss, {others}")):
+        with pytest.raises(TypeError) as caught:
+            call(files / "kind", "cuda")
+        text = f"{call.__name__}: takes path alone by position, the others by name: {names}"
+        assert str(caught.value) == text
+        with pytest.raises(TypeError, match=r"no option 'map_location', .*; did you mean 'device'\?$"):
+            call(files / "kind", map_location="cuda")
     with pytest.raises(TypeError):
-        call(files / "kind", "reference")
+        bp.Trainer.load(files / "run", "cuda")
 
 
 @without_library
@@ -297,4 +304,10 @@ def test_a_library_without_a_gpu(built: Path):
 @pytest.mark.slow
 @ON_LINUX
 def test_the_choice_of_a_gpu(built: Path):
-    assert passes(built, os.fspath(HERE / "cuda_device.py")) >= 35
+    assert passes(built, os.fspath(HERE / "cuda_device.py")) >= 39
+
+
+@pytest.mark.slow
+@ON_LINUX
+def test_memory_that_is_full(built: Path):
+    assert passes(built, os.fspath(HERE / "cuda_memory.py")) >= 30

@@ -211,7 +211,7 @@ def test_ctrl_c_amid_an_epoch(
     good("alexnet", "train", train, *options(model), "--save", tmp_path / "whole", "--quiet")
     batch = 8 + {"first batch": 1, "amid a batch": 2, "between batches": 3, "an epoch's last batch": 4}[place]
     calls, show = itertools.count(1), Progress.show
-    step = bp._core.TrainerF32.step_in_epoch
+    run = bp._core.TrainerF32.run_batches
 
     def shown(self: Progress, text: str) -> None:
         """Between a batch's step and what follows."""
@@ -219,14 +219,15 @@ def test_ctrl_c_amid_an_epoch(
         if next(calls) == batch and place != "amid a batch":
             press()
 
-    def stepped(*arguments: Any) -> float:
-        if next(calls) != batch:
-            return step(*arguments)
-        assert interrupted(lambda: step(*arguments), 5)
+    def stepped(*arguments: Any) -> bool:
+        """A call for each batch, and one for each end of an epoch."""
+        if next(calls) != batch + 2:
+            return run(*arguments)
+        assert interrupted(lambda: run(*arguments), 5)
         raise KeyboardInterrupt
 
     if place == "amid a batch":
-        monkeypatch.setattr(bp._core.TrainerF32, "step_in_epoch", stepped)
+        monkeypatch.setattr(bp._core.TrainerF32, "run_batches", stepped)
     else:
         monkeypatch.setattr(Progress, "show", shown)
     status, out, _ = bpnet("alexnet", "train", train, *options(model), "--save", tmp_path / "run", "--quiet")

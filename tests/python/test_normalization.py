@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import bpnet as bp
+from backend_names import OTHERS
 
 dtypes = pytest.mark.parametrize("dtype", ["float32", "float64"])
 backends = pytest.mark.parametrize("backend", bp.backends())
@@ -90,6 +91,55 @@ def test_local_response_stays_within_its_group(backend: str):
     assert np.all(back[:, 3:6] != 0)
     assert np.all(back[:, 6:] == 0)
     assert np.all(back[:, :3] == 0)
+
+
+def pass_of(backend: str, layer: bp.layers.Layer, x: np.ndarray, grad_y: np.ndarray) -> list[np.ndarray]:
+    """Output, gradient and what the layer holds."""
+    net = bp.Network(x.shape[1:], [layer], dtype=x.dtype.name, backend=backend)
+    out, grad_x = net.forward(x, training=True), net.backward(grad_y)
+    return [out, grad_x, *net.gradients().values(), *net.state_dict().values()]
+
+
+# Groups of channels that fill the fast memory of a GPU's block, and more than that.
+RESPONSES = [
+    ((1, 2, 3), bp.LocalResponseNorm(5, alpha=0.7)),
+    ((33, 5, 5), bp.LocalResponseNorm(5, alpha=0.7)),
+    ((33, 5, 5), bp.LocalResponseNorm(4, alpha=0.7, beta=0.6, groups=3)),
+    ((2000, 1, 2), bp.LocalResponseNorm(6, alpha=0.7)),
+    ((2000, 1, 2), bp.LocalResponseNorm(100, alpha=0.7, beta=1.0, groups=2)),
+    ((5001, 1, 2), bp.LocalResponseNorm(6, alpha=0.7)),
+    ((10001, 1, 1), bp.LocalResponseNorm(7, alpha=0.7, beta=0.6)),
+    ((1, 7, 4), bp.LocalResponseNorm(3, alpha=0.7, within_map=True)),
+    ((33, 3, 2), bp.LocalResponseNorm(30, alpha=0.7, within_map=True)),
+]
+
+
+@dtypes
+@pytest.mark.parametrize("backend", OTHERS)
+def test_local_response_of_any_number_of_channels(backend: str, dtype: str):
+    rng = np.random.default_rng(0)
+    for shape, layer in RESPONSES:
+        x, grad_y = (rng.uniform(-2, 2, (3, *shape)).astype(dtype) for _ in range(2))
+        pairs = zip(pass_of("reference", layer, x, grad_y), pass_of(backend, layer, x, grad_y), strict=True)
+        for wanted, value in pairs:
+            assert abs(value - wanted).max() <= 32 * np.finfo(dtype).eps * abs(wanted).max(), (shape, layer)
+
+
+@dtypes
+@pytest.mark.parametrize("backend", OTHERS)
+@pytest.mark.parametrize("columns, rows", [(1, 9000), (33, 700), (33, 5), (2000, 70), (2000, 3)])
+def test_batch_norm_of_any_number_of_columns(backend: str, dtype: str, columns: int, rows: int):
+    """Whose means are large beside their deviations, or whose first value is far from the others. What rounds a
+    mean is divided by the deviation."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(100, 2, (rows, columns)).astype(dtype)
+    x[0, ::2] = -100
+    grad_y = rng.normal(size=x.shape).astype(dtype)
+    eps = np.finfo(dtype).eps * (abs(x).max(axis=0) / x.std(axis=0)).max()
+    layer = bp.BatchNorm1d(momentum=0.3)
+    pairs = zip(pass_of("reference", layer, x, grad_y), pass_of(backend, layer, x, grad_y), strict=True)
+    for wanted, value in pairs:
+        assert abs(value - wanted).max() <= 8 * eps * abs(wanted).max()
 
 
 def column_stats(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

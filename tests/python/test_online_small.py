@@ -74,6 +74,32 @@ def test_losses(backend: str, widths: tuple[int, ...], loss: str):
     assert_near(trained(widths, backend, loss=loss), trained(widths, "reference", loss=loss))
 
 
+@pytest.mark.parametrize("backend", FAST)
+def test_a_deep_chain(backend: str):
+    """More links than a GPU's block keeps near, and more than are sent to it at once."""
+    widths = (4,) + 50 * (3,)
+    assert_near(trained(widths, backend, decay=0.01), trained(widths, "reference", decay=0.01))
+
+
+LABELS = ["cross_entropy", bp.CrossEntropy(label_smoothing=0.1, class_weight=[0.0, 2.0, 1.0, 0.5])]
+
+
+@pytest.mark.parametrize("loss", LABELS, ids=repr)
+@pytest.mark.parametrize("backend", FAST)
+def test_as_many_samples_are_right(backend: str, loss: str | bp.Loss):
+    """A class of weight 0 is passed over, and counted."""
+    numbers = np.random.default_rng(3)
+    x, labels = numbers.uniform(-1, 1, (STEPS, 5)), numbers.integers(0, 4, STEPS)
+    results = []
+    for name in (backend, "reference"):
+        net = bp.Network(
+            (5,), [bp.Linear(40), bp.Tanh(), bp.Linear(4)], seed=1, dtype="float64", backend=name
+        )
+        history = net.fit(x, labels, loss=loss, optimizer=bp.SGD(lr=0.02), batch_size=1, epochs=2, verbose=0)
+        results.append([np.array(history["loss"]), np.array(history["accuracy"])])
+    assert_near(*results)
+
+
 # Sigmoid and Softplus of the padding are not 0.
 @pytest.mark.parametrize(
     "activation", [bp.ReLU(), bp.Sigmoid(), bp.Softplus(), bp.GELU(), bp.LeakyReLU()], ids=repr

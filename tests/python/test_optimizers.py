@@ -114,6 +114,25 @@ def test_backends_agree_in_float32(optimizer: bp.optimizers.Optimizer, update: U
             assert abs(net.state_dict()[name] - wanted).max() <= 1e-5 * abs(wanted).max()
 
 
+@cases
+@BACKENDS
+def test_a_batch_of_weight_zero_updates_nothing(
+    optimizer: bp.optimizers.Optimizer, update: Update, backend: str
+):
+    """Neither weights nor slots, whatever decays or still has momentum: what follows is as without the batch."""
+    layers, x, y = regression()
+    nets = [bp.Network(7, layers, dtype="float64", backend=backend) for _ in range(2)]
+    weighed, halved = (bp.Trainer(net, "mse", optimizer) for net in nets)
+    for _ in range(2):
+        weight = np.repeat([1.0, 0.0], 10)
+        weighed.fit(x, y, sample_weight=weight, epochs=1, batch_size=10, shuffle=False, verbose=0)
+        halved.fit(x[:10], y[:10], epochs=1, batch_size=10, shuffle=False, verbose=0)
+        if "Adam" in repr(optimizer):
+            break  # whose corrections count steps
+    for name, w in nets[0].state_dict().items():
+        assert w.tobytes() == nets[1].state_dict()[name].tobytes()
+
+
 def test_fit_is_stepping():
     """fit's batches are slices of the data in order when it does not shuffle, the last one shorter."""
     layers, x, y = regression()

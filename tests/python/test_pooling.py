@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import bpnet as bp
+from backend_names import OTHERS
 
 dtypes = pytest.mark.parametrize("dtype", ["float32", "float64"])
 backends = pytest.mark.parametrize("backend", bp.backends())
@@ -141,6 +142,53 @@ def test_nan_is_not_passed_over(backend: str):
     y = net.forward(x)
     assert np.isnan(y[0, 3, 0, 0])
     assert np.isnan(y).sum() == 1
+
+
+@dtypes
+@backends
+def test_the_first_nan_of_a_window_gets_its_gradient(backend: str, dtype: str):
+    """And not the largest number, though it comes before."""
+    x = np.array([[9.0, np.nan, 1.0], [np.nan, 2.0, 3.0], [4.0, 4.0, 3.0]], dtype)
+    net = bp.Network((1, 3, 3), [bp.MaxPool2d(2, 1)], dtype=dtype, backend=backend)
+    y = net.forward(x[np.newaxis, np.newaxis], training=True)
+    assert np.array_equal(y[0, 0], [[np.nan, np.nan], [np.nan, 4.0]], equal_nan=True)
+    grad_x = net.backward(np.array([[1.0, 10.0], [100.0, 1000.0]], dtype)[np.newaxis, np.newaxis])
+    assert grad_x[0, 0].tolist() == [[0.0, 11.0, 0.0], [100.0, 0.0, 0.0], [0.0, 1000.0, 0.0]]
+
+
+# Maps, with pools of them: windows that overlap and that do not, wider than the map, that see hundreds of inputs, and
+# that step over some.
+EDGES = [
+    ((7, 6), bp.MaxPool2d(3, 2)),
+    ((7, 6), bp.AvgPool2d(2, 3)),
+    ((2, 3), bp.MaxPool2d(6, 1, 3)),
+    ((2, 3), bp.AvgPool2d((4, 6), 1, (2, 3), count_include_pad=False)),
+    ((2, 3), bp.AvgPool2d((4, 6), 1, (2, 3), ceil_mode=True)),
+    ((9, 8), bp.MaxPool2d(3, 2, 1, 2, ceil_mode=True)),
+    ((13, 17), bp.AdaptiveAvgPool2d(1)),
+    ((27, 12), bp.AdaptiveAvgPool2d((2, 1))),
+    ((13, 14), bp.AvgPool2d((12, 13), 1, (3, 0))),
+    ((2, 3), bp.AdaptiveAvgPool2d((5, 4))),
+]
+
+
+@dtypes
+@pytest.mark.parametrize("backend", OTHERS)
+@pytest.mark.parametrize("channels, batch", [(1, 5), (33, 3), (2000, 1)])
+def test_any_number_of_channels(backend: str, dtype: str, channels: int, batch: int):
+    eps = np.finfo(dtype).eps
+    for shape, layer in EDGES:
+        nets = [
+            bp.Network((channels, *shape), [layer], dtype=dtype, backend=b) for b in ("reference", backend)
+        ]
+        rng = np.random.default_rng(0)
+        x = rng.integers(-2, 3, (batch, channels, *shape)).astype(dtype)  # many are largest together
+        grad_y = rng.normal(size=(batch, *nets[0].output_shape)).astype(dtype)
+        (wanted, y), (wanted_grad, grad_x) = zip(
+            *((net.forward(x, training=True), net.backward(grad_y)) for net in nets), strict=True
+        )
+        assert abs(y - wanted).max() <= 4 * eps * abs(wanted).max(), layer
+        assert abs(grad_x - wanted_grad).max() <= 16 * eps * abs(wanted_grad).max(), layer
 
 
 def test_a_dilation_that_steps_over_the_map():

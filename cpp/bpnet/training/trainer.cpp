@@ -93,7 +93,10 @@ void BasicTrainer<T>::set_reducer(const Reducer<T>& reducer) {
 
 template <class T>
 void BasicTrainer<T>::open_slice(std::size_t samples_a_step) {
-  slice_ = {state_.step, state_.position, samples_a_step};
+  slice_.first_step = state_.step;
+  slice_.first_position = state_.position;
+  slice_.samples_a_step = samples_a_step;
+  slice_.starts.clear();
   Sums sums{};
   sums.loss = state_.loss_sum;
   sums.weight = state_.weight_sum;
@@ -110,7 +113,8 @@ Sums BasicTrainer<T>::commit_slice() {
   // Steps after one whose loss was not finite have changed nothing.
   if (slice_.first_step + sums.steps < state_.step) {
     state_.step = slice_.first_step + sums.steps;
-    state_.position = slice_.first_position + sums.steps * slice_.samples_a_step;
+    state_.position = slice_.starts.empty() ? slice_.first_position + sums.steps * slice_.samples_a_step
+                                            : slice_.starts[sums.steps];
   }
   return sums;
 }
@@ -243,23 +247,57 @@ T BasicTrainer<T>::step_unchecked(const T* x, const T* targets, std::size_t batc
 }
 
 template <class T>
-T BasicTrainer<T>::step_in_epoch(const T* x, const std::int64_t* labels, std::size_t batch,
-                                 std::uint64_t visited) {
-  const Batch<T> host{x, nullptr, labels, nullptr, batch};
-  if (batch > 0) check_answers(host);
-  if (batch == 0 && gradient_.reducer()) {
+bool BasicTrainer<T>::learns_from(const EpochBatch<T>& batch) const {
+  if (batch.count > 0) check_answers({batch.x, nullptr, batch.labels, nullptr, batch.count});
+  if (batch.count == 0 && gradient_.reducer()) {
     fail<ValueError>(
         "step: this trainer's part of the batch has 0 samples, and the others wait for its gradients; ",
         "every trainer with a reducer needs a sample in each step");
   }
+  const bool too_small = batch.count < batch.visited && batch.count < network_->plan().least_batch.samples;
+  return batch.count > 0 && !too_small;
+}
+
+template <class T>
+T BasicTrainer<T>::step_in_epoch(const EpochBatch<T>& batch) {
   T loss = 0;
-  const bool too_small = batch < visited && batch < network_->plan().least_batch.samples;
-  if (batch > 0 && !too_small) {
-    reserve(batch);
-    loss = step_on(source_.stage(host));
+  if (learns_from(batch)) {
+    reserve(batch.count);
+    loss = step_on(source_.stage({batch.x, nullptr, batch.labels, nullptr, batch.count}));
   }
-  state_.position += visited;
+  state_.position += batch.visited;
   return loss;
+}
+
+template <class T>
+bool BasicTrainer<T>::run_batches(const std::function<bool(EpochBatch<T>&)>& next, double seconds) {
+  const Deadline deadline(seconds);
+  bool ended = false;
+  open_slice(0);
+  try {
+    for (std::size_t unread = 0; unread < network_->memory().steps_unread(); ++unread) {
+      EpochBatch<T> batch;
+      ended = !next(batch);
+      if (ended) break;
+      if (learns_from(batch)) {
+        if (!holds(batch.count)) {
+          close_slice();
+          reserve(batch.count);
+          open_slice(0);
+        }
+        slice_.starts.push_back(state_.position);
+        make_step(source_.stage({batch.x, nullptr, batch.labels, nullptr, batch.count}), Tally::kTraining);
+        network_->memory().keep_pace();
+      }
+      state_.position += batch.visited;
+      if (deadline.is_over()) break;
+    }
+  } catch (...) {
+    abandon_slice();
+    throw;
+  }
+  close_slice();
+  return ended;
 }
 
 template <class T>

@@ -1,6 +1,7 @@
 // A loop that allocates nothing: forward, loss, backward, update.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 
@@ -24,6 +25,16 @@ struct RunOptions {
   // The online kernel's blocks, of plain SGD: how many updates of the large layers are made together, which
   // is the same in real arithmetic; 1: one by one, 0: chosen; at most kMostOnlineBlock.
   std::size_t online_block = 0;
+};
+
+// A batch that the caller made of the epoch's next `visited` samples. Fewer may be left of them, even none: a
+// batch that is too small for that reason is passed over.
+template <class T>
+struct EpochBatch {
+  const T* x = nullptr;                  // (count, input), finite; the host's
+  const std::int64_t* labels = nullptr;  // (count,)
+  std::size_t count = 0;
+  std::uint64_t visited = 0;
 };
 
 // The network must outlive the trainer and stay where it is.
@@ -63,10 +74,12 @@ class BasicTrainer {
   // step whose loss was not finite.
   bool run(const Dataset<T>& data, const RunOptions& options);
 
-  // A step as run() makes it, on a batch that the caller made of the epoch's next `visited` samples. Fewer
-  // may be left of them, even none: a batch that is too small for that reason is passed over. x must be
-  // finite. Throws for labels out of range.
-  T step_in_epoch(const T* x, const std::int64_t* labels, std::size_t batch, std::uint64_t visited);
+  // A step as run() makes it. Throws for labels out of range.
+  T step_in_epoch(const EpochBatch<T>& batch);
+  // Such steps on the batches that `next` gives, each good until the next one is asked for, until it says
+  // that there is none; true then. Returns earlier after about so many seconds, or to look at the losses: on
+  // a device a batch is made beside the steps before it. What `next` throws comes out.
+  bool run_batches(const std::function<bool(EpochBatch<T>&)>& next, double seconds = 1e30);
 
   // `steps` of the lecture's loop: pick a sample with replacement, forward, backward, update. A call ends the
   // block it is in, so calls whose steps are no multiple of a block's give other last bits than one call.
@@ -121,7 +134,8 @@ class BasicTrainer {
   // Steps whose sums the host has not read yet.
   struct Slice {
     std::uint64_t first_step, first_position;
-    std::size_t samples_a_step;  // by which the position moves
+    std::size_t samples_a_step;         // by which the position moves
+    std::vector<std::uint64_t> starts;  // of the caller's batches instead: the position before each step
   };
 
   void open_slice(std::size_t samples_a_step);
@@ -130,6 +144,7 @@ class BasicTrainer {
   void abandon_slice();                              // after an error; a step that was under way is undone
   void make_step(const Batch<T>& batch, Tally how);  // within a slice
   void run_kernels(const Batch<T>& batch, Tally how);
+  bool learns_from(const EpochBatch<T>& batch) const;
   T step_on(const Batch<T>& batch);  // what it throws leaves all but gradients() as it was
   void check_answers(const Batch<T>& batch) const;
   bool holds(std::size_t batch) const;  // steps of so many samples take no memory

@@ -18,7 +18,7 @@ from bpnet.photographs import log_softmax, ten_view_test
 from bpnet.training import Callback, Checkpoint, History, Trainer
 from bpnet.training.callbacks import as_callback
 from bpnet.training.loop import Loop
-from bpnet.training.sources import Progressed, Source
+from bpnet.training.sources import SLICE_SECONDS, Progressed, Source
 
 # Photographs that are looked at together outside training: few, so that Ctrl-C is handled soon.
 _TEST_BATCH = 32
@@ -39,16 +39,19 @@ class PhotographSource(Source):
         self.position = self._core.state["position"]
 
     def train(self, epoch: int) -> Generator[Progressed, None, None]:
-        """A batch at a time, from the trainer's position in the epoch."""
+        """A batch at a time, or on a device a few, from the trainer's position in the epoch."""
         core = self._core
         position = core.state["position"]
         if position == 0:
             core.begin_epoch()
         order = _core.epoch_order(core.seed, epoch - 1, True, len(self._batches.source))
         with closing(self._batches.training(order[position:], core.seed, epoch - 1)) as batches:
-            for batch in batches:
-                core.step_in_epoch(batch.x, batch.labels, batch.visited)
-                yield Progressed(batch.visited, -(-core.state["position"] // self._batches.batch_size))
+            ended = False
+            while not ended:
+                ended = core.run_batches(batches, SLICE_SECONDS)
+                before, position = position, core.state["position"]
+                if position > before:
+                    yield Progressed(position - before, -(-position // self._batches.batch_size))
         if core.epoch_sums[1] == 0:
             raise ValueError(f"training: no photograph of {self._batches.source.path} could be read")
 

@@ -477,9 +477,18 @@ void errors_are_exceptions(const std::string& folder) {
   expect_message(message_of<bpnet::NumericError>([&] { trainer.step(bad.data(), data.labels.data(), 4); }),
                  "step: x has NaN or infinity in row 2");
   check(weights(network) == before, "a step that threw has changed the weights");
-  expect_message(
-      message_of<bpnet::DeviceError>([] { bpnet::Network({2}, {bpnet::linear(1)}, {.where = {.backend = "abacus"}}); }),
-      "'abacus' is not one of those that run on this processor: ");
+  const auto make_on = [](const bpnet::Where& where) {
+    return [where] { bpnet::Network({2}, {bpnet::linear(1)}, {.seed = 1, .where = where}); };
+  };
+  expect_message(message_of<bpnet::DeviceError>(make_on({.backend = "abacus"})),
+                 "'abacus' is not one of those that run on this processor: ");
+  expect_message(message_of<bpnet::ValueError>(make_on({.device = "gpu"})),
+                 "device: 'gpu' is unknown; give 'cpu', 'cuda', or 'cuda:1'");
+  expect_message(message_of<bpnet::ValueError>(make_on({.backend = "reference", .device = "cuda"})),
+                 "backend: 'reference' is one of the processor's, device is 'cuda'; give one of the two");
+  expect_message(message_of<bpnet::ValueError>(make_on({.precision = bpnet::Precision::kTf32})),
+                 "precision: 'tf32' is for a GPU");
+  check(bpnet::devices().front() == "cpu", "the processor is not the first device");
   expect_message(message_of<bpnet::FileError>([&] { bpnet::load(folder + "/not there.safetensors"); }),
                  "not there.safetensors");
 }

@@ -1,37 +1,35 @@
 #include "bpnet/kernels/cuda/activation_math.h"
-#include "bpnet/kernels/cuda/launch.h"
+#include "bpnet/kernels/cuda/map.h"
 #include "bpnet/kernels/cuda/table.h"
 
 namespace bpnet::cuda {
 namespace {
 
-template <class T>
 struct Forward {
   Activation act;
-  const T* x;
-  T* y;
-  __device__ void operator()(size_t i) const { y[i] = activate(act, x[i]); }
+  template <class T>
+  __device__ T operator()(T x) const {
+    return activate(act, x);
+  }
 };
 
-template <class T>
 struct Backward {
   Activation act;
-  const T *from, *grad_y;  // from: x or y, of which the slope is known
-  T* grad_x;
-  __device__ void operator()(size_t i) const {
-    grad_x[i] = grad_y[i] * activation_slope(act, from[i], from[i]);
+  template <class T>
+  __device__ T operator()(T from, T grad_y) const {  // from: x or y, of which the slope is known
+    return grad_y * activation_slope(act, from, from);
   }
 };
 
 template <class T>
 void activation_forward(Context& context, Activation act, size_t count, const T* x, T* y) {
-  launch_each(context, count, Forward<T>{act, x, y});
+  launch_map(context, count, Forward{act}, y, x);
 }
 
 template <class T>
 void activation_backward(Context& context, Activation act, size_t count, const T* x, const T* y,
                          const T* grad_y, T* grad_x) {
-  launch_each(context, count, Backward<T>{act, slope_needs_input(act.kind) ? x : y, grad_y, grad_x});
+  launch_map(context, count, Backward{act}, grad_x, slope_needs_input(act.kind) ? x : y, grad_y);
 }
 
 }  // namespace

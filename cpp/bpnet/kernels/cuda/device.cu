@@ -1,19 +1,25 @@
 #include "bpnet/kernels/cuda/device.h"
 
-#include <unistd.h>
-
 #include <map>
 
+#include "bpnet/core/threads/fork.h"
 #include "bpnet/kernels/cuda/check.h"
 #include "bpnet/kernels/cuda/memory.h"
 
 namespace bpnet::cuda {
 namespace {
 
-// Whether this is the process of the first call, rather than the child of a fork() in it.
+// Whether this is the child of a fork() in a process that had come here.
 bool has_forked() {
-  static const pid_t process = getpid();
-  return getpid() != process;
+  static const std::uint64_t before = fork_count();
+  return fork_count() != before;
+}
+
+void refuse_after_fork() {
+  if (!has_forked()) return;
+  fail<DeviceError>(
+      "cuda: this process is the child of a fork() in one that had used a GPU, which the driver does not ",
+      "allow; start the process anew (multiprocessing: the method 'spawn')");
 }
 
 }  // namespace
@@ -37,18 +43,15 @@ int Device::count() {
 Device& Device::get(int number) {
   static std::mutex& mutex = *new std::mutex;
   static std::map<int, Device*>& devices = *new std::map<int, Device*>;
-  if (has_forked()) {
-    fail<DeviceError>(
-        "cuda: this process is the child of a fork() in one that had used a GPU, which the driver does ",
-        "not allow; start the process anew (multiprocessing: the method 'spawn')");
-  }
+  refuse_after_fork();
   const std::lock_guard<std::mutex> lock(mutex);
   Device*& device = devices[number];
   if (!device) {
     int there = 0;
     const cudaError_t error = cudaGetDeviceCount(&there);
     if (error != cudaSuccess) {
-      fail<DeviceError>("device: 'cuda:", number, "' is not here; the driver says: ", cudaGetErrorString(error), " (",
+      fail<DeviceError>("device: 'cuda:", number,
+                        "' is not here; the driver says: ", cudaGetErrorString(error), " (",
                         cudaGetErrorName(error), "); nvidia-smi shows what it knows");
     }
     if (number >= there) {
@@ -60,7 +63,8 @@ Device& Device::get(int number) {
   return *device;
 }
 
-Device::Turn::Turn(Device& device) : lock_(device.mutex_) {
+// In a forked child another thread's lock is never given back.
+Device::Turn::Turn(Device& device) : lock_((refuse_after_fork(), device.mutex_)) {
   check("cudaSetDevice", cudaSetDevice(device.number_));
 }
 

@@ -1,7 +1,7 @@
 #include <cmath>
 
 #include "bpnet/core/random.h"
-#include "bpnet/kernels/cuda/launch.h"
+#include "bpnet/kernels/cuda/map.h"
 #include "bpnet/kernels/cuda/table.h"
 
 namespace bpnet::cuda {
@@ -15,6 +15,7 @@ struct Mask {
   size_t columns, blocks;  // of a row
   uint64_t limit;          // words below it keep their element
   T scale;
+  bool packed;  // whether all blocks are whole and aligned
   T* mask;
 
   __device__ void operator()(size_t i) const {
@@ -22,17 +23,29 @@ struct Mask {
     const size_t row = i / blocks, block = i % blocks, first = 4 * block;
     const RandomBlock words = random_block(key, uint32_t(now->first_row + row), uint32_t(block));
     T* const to = mask + row * columns + first;
-    for (unsigned w = 0; w < 4 && first + w < columns; ++w) to[w] = words.word[w] < limit ? scale : T(0);
+    if (!packed) {
+      for (unsigned w = 0; w < 4 && first + w < columns; ++w) to[w] = kept(words.word[w]);
+      return;
+    }
+    constexpr unsigned kCount = Pack<T>::kCount;
+    for (unsigned p = 0; p < 4 / kCount; ++p) {
+      Pack<T> pack;
+      for (unsigned k = 0; k < kCount; ++k) pack.at[k] = kept(words.word[p * kCount + k]);
+      reinterpret_cast<Pack<T>*>(to)[p] = pack;
+    }
   }
+
+  __device__ T kept(uint32_t word) const { return word < limit ? scale : T(0); }
 };
 
 template <class T>
-void dropout_mask(Context& context, const RandomStep* now, uint32_t layer, size_t rows, size_t columns, double keep,
-                  double scale, T* mask) {
+void dropout_mask(Context& context, const RandomStep* now, uint32_t layer, size_t rows, size_t columns,
+                  double keep, double scale, T* mask) {
   const size_t blocks = (columns + 3) / 4;
   // A word is uniform in 0 … 2^32 − 1; integers below a number are those below the next integer.
   const uint64_t limit = uint64_t(std::ceil(keep * 0x1p32));
-  launch_each(context, rows * blocks, Mask<T>{now, layer, columns, blocks, limit, T(scale), mask});
+  const bool packed = columns % 4 == 0 && is_packed(mask);
+  launch_each(context, rows * blocks, Mask<T>{now, layer, columns, blocks, limit, T(scale), packed, mask});
 }
 
 }  // namespace

@@ -2,47 +2,38 @@
 #include <cmath>
 
 #include "bpnet/kernels/cuda/block.h"
-#include "bpnet/kernels/cuda/launch.h"
+#include "bpnet/kernels/cuda/map.h"
 #include "bpnet/kernels/cuda/table.h"
 
 namespace bpnet::cuda {
 namespace {
 
-template <class T>
-struct Multiply {
-  const T *a, *b;
-  T* y;
-  __device__ void operator()(size_t i) const { y[i] = a[i] * b[i]; }
+struct Times {
+  template <class T>
+  __device__ T operator()(T a, T b) const {
+    return a * b;
+  }
 };
 
 template <class T>
-struct Add {
-  const T *a, *b;
-  T* y;
-  __device__ void operator()(size_t i) const { y[i] = a[i] + b[i]; }
-};
-
-template <class T>
-struct Scale {
+struct Scaled {
   T factor;
-  const T* x;
-  T* y;
-  __device__ void operator()(size_t i) const { y[i] = factor * x[i]; }
+  __device__ T operator()(T x) const { return factor * x; }
 };
 
 template <class T>
 void multiply(Context& context, size_t count, const T* a, const T* b, T* y) {
-  launch_each(context, count, Multiply<T>{a, b, y});
+  launch_map(context, count, Times{}, y, a, b);
 }
 
 template <class T>
 void add(Context& context, size_t count, const T* a, const T* b, T* y) {
-  launch_each(context, count, Add<T>{a, b, y});
+  launch_map(context, count, Plus{}, y, a, b);
 }
 
 template <class T>
 void scale(Context& context, size_t count, double factor, const T* x, T* y) {
-  launch_each(context, count, Scale<T>{T(factor), x, y});
+  launch_map(context, count, Scaled<T>{T(factor)}, y, x);
 }
 
 template <class T>

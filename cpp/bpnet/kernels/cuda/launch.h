@@ -42,13 +42,14 @@ inline size_t most_shared(const Context& context) {
   return static_cast<size_t>(bytes);
 }
 
-// A launch whose blocks may have as much of it, which a kernel has to ask for beyond 48 KB.
+// A launch whose blocks may have as much of it, which a kernel has to ask for beyond 48 KB. It asks for all at once: a
+// recorded launch may have had more than this one.
 template <class... Parameters>
 void launch_sharing(Context& context, const Grid& grid, void (*kernel)(Parameters...),
                     std::type_identity_t<Parameters>... arguments) {
   const Device::Turn turn(device_of(context));
   check("cudaFuncSetAttribute", cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
-                                                     static_cast<int>(grid.shared)));
+                                                     static_cast<int>(most_shared(context))));
   launch(context, grid, kernel, arguments...);
 }
 

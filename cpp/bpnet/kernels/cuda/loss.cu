@@ -1,45 +1,10 @@
-#include "bpnet/kernels/cuda/activation_math.h"
+#include "bpnet/kernels/cuda/loss_math.h"
 #include "bpnet/kernels/cuda/softmax_math.h"
 #include "bpnet/kernels/cuda/table.h"
 #include "bpnet/kernels/cuda/total.h"
 
 namespace bpnet::cuda {
 namespace {
-
-// One output's part of an elementwise loss, and its derivative by the output x.
-template <class T>
-struct LossTerm {
-  T value, slope;
-};
-
-template <class T>
-__device__ T sign(T d) {
-  return d > 0 ? T(1) : d < 0 ? T(-1) : d;
-}
-
-template <class T>
-__device__ LossTerm<T> loss_term(LossKind kind, T parameter, T x, T y) {
-  const T d = x - y, size = std::fabs(d);
-  switch (kind) {
-    case LossKind::kHalfSquaredError: return {T(0.5) * d * d, d};
-    case LossKind::kSquaredError:
-    case LossKind::kMse: return {d * d, 2 * d};
-    case LossKind::kMae: return {size, sign(d)};
-    case LossKind::kHuber:
-      if (size <= parameter) return {T(0.5) * d * d, d};
-      return {parameter * (size - T(0.5) * parameter), parameter * sign(d)};
-    case LossKind::kBinaryCrossEntropyWithLogits:
-      return {(x > 0 ? x : T(0)) - x * y + std::log1p(std::exp(-std::fabs(x))), sigmoid(x) - y};
-    case LossKind::kCrossEntropy:
-    case LossKind::kCustom: break;
-  }
-  return {T(0), T(0)};
-}
-
-bool averages_outputs(LossKind kind, double parameter) {
-  if (kind == LossKind::kBinaryCrossEntropyWithLogits) return parameter != 0;
-  return kind == LossKind::kMse || kind == LossKind::kMae || kind == LossKind::kHuber;
-}
 
 // This thread's part of the losses, and of the gradient: the elements of all rows side by side.
 template <class T>
@@ -108,7 +73,8 @@ template <class T>
 void elementwise_loss(Context& context, const LossArgs<T>& a) {
   constexpr size_t kElements = 16;  // of a thread
   const size_t count = a.rows * a.columns;
-  const size_t warps = (count + kWarp - 1) / kWarp, blocks = (count + kElements * kThreads - 1) / (kElements * kThreads);
+  const size_t warps = (count + kWarp - 1) / kWarp,
+               blocks = (count + kElements * kThreads - 1) / (kElements * kThreads);
   Grid grid = {1, kMostThreads, kFoldBytes};
   if (count > kElements * kMostThreads) {
     grid = {blocks < kMostParts ? blocks : kMostParts, kThreads, kFoldBytes};

@@ -1,15 +1,18 @@
-// The lecture's loop, one sample at a time, as one launch of one block: all that a sample does waits for the sample
-// before, so what counts is how soon a barrier is reached, and where the weights are. A net whose weights fit in shared
-// memory (99 to 227 KB) reads them there at 128 bytes a cycle. Of 784-128-10 in float32, 401 KB of weights, what does
-// not fit is read from L2, and written to it, at some 64 bytes a cycle: that, 3,000 to 12,000 cycles, bounds a sample;
-// its four barriers and four sums over lanes come to about 1,500.
+// The lecture's loop, one sample at a time, as one launch of one block: all that a sample does waits for the
+// sample before, so what counts is how soon a barrier is reached, and where the weights are. A net whose
+// weights fit in shared memory (99 to 227 KB) reads them there at 128 bytes a cycle. Of 784-128-10 in
+// float32, 401 KB of weights, what does not fit is read from L2, and written to it, at some 64 bytes a cycle:
+// that, 3,000 to 12,000 cycles, bounds a sample; its four barriers and four sums over lanes come to about
+// 1,500.
 //
-// The first layer is passed over once for a sample: its update and its sums for the sample that follows are one pass.
-// Every other layer is passed over twice: forward by a few lanes to a row of weights, whose sums are folded by shuffles,
-// and backward by a thread to a column, which sums δ_j w_j and updates w_j as it goes down.
+// The first layer is passed over once for a sample: its update and its sums for the sample that follows are
+// one pass. Every other layer is passed over twice: forward by a few lanes to a row of weights, whose sums
+// are folded by shuffles, and backward by a thread to a column, which sums δ_j w_j and updates w_j as it goes
+// down.
 #include <cuda_pipeline_primitives.h>
 
 #include "bpnet/kernels/cuda/block.h"
+#include "bpnet/kernels/cuda/judge_math.h"
 #include "bpnet/kernels/cuda/online_plan.h"
 #include "bpnet/kernels/cuda/online_rule.h"
 #include "bpnet/kernels/cuda/row_loss.h"
@@ -21,6 +24,16 @@ namespace {
 // Weights that a thread loads before it updates any: the loads overlap.
 template <class T>
 constexpr unsigned kAtOnce = 32 / sizeof(T);
+
+// A sum as several sums, which do not wait for each other and round less than one would.
+template <class T>
+struct SplitSum {
+  static constexpr unsigned kParts = 4;
+  T parts[kParts] = {};
+
+  __device__ void add(unsigned u, T a, T b) { parts[u % kParts] += a * b; }
+  __device__ T total() const { return (parts[0] + parts[1]) + (parts[2] + parts[3]); }
+};
 
 // Row j of a parameter's plane p is at plane[p] + j · stride.
 template <class T>
@@ -165,7 +178,8 @@ class OnlineBlock {
   }
   __device__ const T* target_of(size_t step) const {
     if (!run_.target) return nullptr;
-    return run_.sample_at == kNowhere ? run_.target + size_t(run_.order[step]) * out_ : shared_sample(step) + in_;
+    return run_.sample_at == kNowhere ? run_.target + size_t(run_.order[step]) * out_
+                                      : shared_sample(step) + in_;
   }
 
   __device__ SampleFacts facts_of(size_t sample) const {
@@ -228,7 +242,7 @@ class OnlineBlock {
     const SampleFacts facts = now_;
     T* const delta = delta_of(last);
     const LossRow<T> row = {y_of(last), delta, 1, target_of(step), facts.label, T(1 / facts.class_scale)};
-    const bool right = row_is_right(run_.loss, row);
+    const bool right = is_correct<WarpTeam>(run_.loss.kind, out_, row.output, row.target, row.label);
     if (facts.weight != 0) {
       // A batch of one: its weight divided by the weights' sum is 1.
       const double value = loss_of_row(run_.loss, row);
@@ -266,15 +280,19 @@ class OnlineBlock {
       return;
     }
     for_rows(link, [&](size_t j, unsigned lane) {
-      T sum = 0;
+      SplitSum<T> split;
       if (j < link.out) {
         const PlaneRows<T> rows = rows_with(link.weight, j);
         const T* const w = rows.plane[0] + j * rows.stride;
         const size_t step = size_t{1} << link.log2_lanes;
-#pragma unroll 4
-        for (size_t i = lane; i < link.in; i += step) sum += w[i] * x[i];
+        size_t i = lane;
+        for (; i + 3 * step < link.in; i += 4 * step) {
+#pragma unroll
+          for (unsigned u = 0; u < 4; ++u) split.add(u, w[i + u * step], x[i + u * step]);
+        }
+        for (; i < link.in; i += step) split.add(0, w[i], x[i]);
       }
-      sum = fold_lanes(sum, link.log2_lanes);
+      T sum = fold_lanes(split.total(), link.log2_lanes);
       if (j >= link.out || lane != 0) return;
       if (link.bias.given[0]) sum += rows_with(link.bias, 0).plane[0][j];
       store_activation(link, j, sum);
@@ -283,8 +301,8 @@ class OnlineBlock {
 
   // As many numbers from `at` on, `step` apart; use(u, before, after) tells what they were and are.
   template <unsigned kMost, class Gradient, class Use>
-  __device__ static void learn(const Rule& rule, const PlaneRows<T>& rows, size_t at, size_t step, size_t count,
-                               const Gradient& gradient, const Use& use) {
+  __device__ static void learn(const Rule& rule, const PlaneRows<T>& rows, size_t at, size_t step,
+                               size_t count, const Gradient& gradient, const Use& use) {
     T w[kMost], slots[2][kMost];
 #pragma unroll
     for (unsigned u = 0; u < kMost; ++u) {
@@ -325,7 +343,7 @@ class OnlineBlock {
   __device__ void learn_rows(const OnlineLink<T>& link, const T* x, const T* next) const {
     const Rule rule = rules_[0];
     for_rows(link, [&](size_t j, unsigned lane) {
-      T sum = 0;
+      SplitSum<T> split;
       if (j < link.out) {
         const PlaneRows<T> rows = rows_with(link.weight, j);
         const T delta = delta_of(link)[j];
@@ -333,7 +351,7 @@ class OnlineBlock {
         size_t i = lane;
         const auto gradient = [&](unsigned u) { return delta * x[i + u * step]; };
         const auto use = [&](unsigned u, T, T after) {
-          if (next) sum += after * next[i + u * step];
+          if (next) split.add(u, after, next[i + u * step]);
         };
         constexpr unsigned kMost = kAtOnce<T>;
         for (; i + (kMost - 1) * step < link.in; i += kMost * step) {
@@ -344,7 +362,7 @@ class OnlineBlock {
           learn<kMost>(rule, rows, begin + i, step, rest, gradient, use);
         }
       }
-      sum = fold_lanes(sum, link.log2_lanes);
+      const T sum = fold_lanes(split.total(), link.log2_lanes);
       if (j >= link.out || lane != 0) return;
       const T bias = learn_bias(0, j);
       if (next) store_activation(link, j, sum + bias);
@@ -354,11 +372,11 @@ class OnlineBlock {
   // sum += Σ δ_j w_ji over rows first … last−1, which then learn
   template <bool kLearns>
   __device__ static void pass_column(const Rule& rule, const PlaneRows<T>& rows, size_t first, size_t last,
-                                     size_t i, T x, const T* delta, T& sum) {
+                                     size_t i, T x, const T* delta, SplitSum<T>& sum) {
     const size_t step = rows.stride;
     size_t j = first;
     const auto gradient = [&](unsigned u) { return delta[j + u] * x; };
-    const auto use = [&](unsigned u, T before, T) { sum += delta[j + u] * before; };
+    const auto use = [&](unsigned u, T before, T) { sum.add(u, delta[j + u], before); };
     if constexpr (kLearns) {
       constexpr unsigned kMost = kAtOnce<T>;
       for (; j + kMost <= last; j += kMost) {
@@ -366,7 +384,10 @@ class OnlineBlock {
       }
       if (j < last) learn<kMost>(rule, rows, j * step + i, step, last - j, gradient, use);
     } else {
-#pragma unroll 4
+      for (; j + 4 <= last; j += 4) {
+#pragma unroll
+        for (unsigned u = 0; u < 4; ++u) use(u, rows.plane[0][(j + u) * step + i], T(0));
+      }
       for (; j < last; ++j) use(0, rows.plane[0][j * step + i], T(0));
     }
   }
@@ -383,11 +404,11 @@ class OnlineBlock {
     const size_t last = end < link.out ? end : link.out, held = link.weight.held_rows;
     const size_t middle = held < first ? first : held < last ? held : last;
     for (size_t i = threadIdx.x & (width - 1); i < link.in && first < last; i += width) {
-      T sum = 0;
+      SplitSum<T> sum;
       pass_column<kLearns>(rule, held_rows(link.weight), first, middle, i, x[i], delta, sum);
       pass_column<kLearns>(rule, given_rows(link.weight), middle, last, i, x[i], delta, sum);
-      if (link.parts == 1) finish_delta(before, i, sum);
-      else partial[threadIdx.x] = sum;
+      if (link.parts == 1) finish_delta(before, i, sum.total());
+      else partial[threadIdx.x] = sum.total();
     }
     if (link.parts == 1) return;
     __syncthreads();
@@ -409,7 +430,8 @@ class OnlineBlock {
 };
 
 template <class T, class Rule>
-__global__ void __launch_bounds__(kMostOnlineThreads) online_kernel(const __grid_constant__ OnlineRun<T> run) {
+__global__ void __launch_bounds__(kMostOnlineThreads)
+    online_kernel(const __grid_constant__ OnlineRun<T> run) {
   if (run.sums->stopped) return;
   OnlineBlock<T, Rule> block(run);
   block.begin();
@@ -448,7 +470,8 @@ OnlineForm<T> form_of(const UpdateArgs& rule) {
     case UpdateKind::kAdam: return form_of<T, OnlineAdam<T>>();
     case UpdateKind::kRmsprop: break;
   }
-  return rule.rmsprop.momentum == 0 ? form_of<T, OnlineRmsprop<T, false>>() : form_of<T, OnlineRmsprop<T, true>>();
+  return rule.rmsprop.momentum == 0 ? form_of<T, OnlineRmsprop<T, false>>()
+                                    : form_of<T, OnlineRmsprop<T, true>>();
 }
 
 // Links are sent as a kernel's arguments, some at a time, which costs less than a copy and can be recorded.
@@ -472,7 +495,8 @@ void send_links(Context& context, const OnlineArgs<T>& a, const OnlinePlan<T>& p
     const size_t count = a.depth - first < kLinksSent ? a.depth - first : kLinksSent;
     for (size_t i = 0; i < count; ++i) {
       const OnlineLayer<T>& layer = a.layers[first + i];
-      put.links[i] = a.depth <= kMostHeldLinks ? held.links[first + i] : online_link(layer, plan.threads, slots, at);
+      put.links[i] =
+          a.depth <= kMostHeldLinks ? held.links[first + i] : online_link(layer, plan.threads, slots, at);
       at += 3 * layer.out;
     }
     launch_each(context, count, put);

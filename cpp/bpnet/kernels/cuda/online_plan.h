@@ -1,5 +1,5 @@
-// Where the one block of an online run keeps what it works on: in its shared memory as much as fits, which stays there
-// for the whole launch, else where the caller has it or in scratch. Numbers do not depend on it.
+// Where the one block of an online run keeps what it works on: in its shared memory as much as fits, which
+// stays there for the whole launch, else where the caller has it or in scratch. Numbers do not depend on it.
 #pragma once
 
 #include "bpnet/kernels/cuda/block.h"
@@ -11,8 +11,8 @@ namespace bpnet::cuda {
 constexpr unsigned kMostPlanes = 3;  // a parameter and the rule's two slots
 constexpr size_t kNowhere = ~size_t{0};
 
-// Weights (out, in) or a bias (1, out), with the slots of its rule beside it. Row r of plane p is in shared memory at
-// held_at + (p · held_rows + r) · stride where r is below held_rows; else the caller's.
+// Weights (out, in) or a bias (1, out), with the slots of its rule beside it. Row r of plane p is in shared
+// memory at held_at + (p · held_rows + r) · stride where r is below held_rows; else the caller's.
 template <class T>
 struct OnlineParameter {
   T* given[kMostPlanes];  // null: it has none
@@ -23,8 +23,8 @@ struct OnlineParameter {
   bool frozen;
 };
 
-// Forward 2^log2_lanes lanes of a warp take a row; backward each of 2^log2_width threads takes columns, in `parts` of
-// `rows_of_part` rows.
+// Forward 2^log2_lanes lanes of a warp take a row; backward each of 2^log2_width threads takes columns, in
+// `parts` of `rows_of_part` rows.
 template <class T>
 struct OnlineLink {
   size_t in, out;
@@ -44,7 +44,7 @@ struct OnlineRun {
   T* activations;        // in scratch
   size_t links_at, rules_at, activations_at, sample_at;
   size_t partial_at, verdict_at;  // among the activations
-  LossArgs<T> loss;  // of one row; tells kind, parameter, columns, class weights
+  LossArgs<T> loss;               // of one row; tells kind, parameter, columns, class weights
   const T *x, *target;
   const int64_t* label;
   const T* sample_weight;
@@ -65,11 +65,13 @@ struct OnlinePlan {
 };
 
 constexpr size_t kLeastOnlineThreads = kWarp, kMostOnlineThreads = 512;
-// Weights that a thread takes of the largest layer, below which its warp had better not be there: barriers cost more.
+// Weights that a thread takes of the largest layer, below which its warp had better not be there: barriers
+// cost more.
 constexpr size_t kWeightsOfThread = 16;
 constexpr size_t kRowsOfPart = 16;  // at least, of the backward pass
 // More links, or wider activations or samples than these bytes, are not kept in shared memory.
-constexpr size_t kMostHeldLinks = 48, kMostHeldActivations = size_t{1} << 15, kMostHeldSample = size_t{1} << 14;
+constexpr size_t kMostHeldLinks = 48, kMostHeldActivations = size_t{1} << 15,
+                 kMostHeldSample = size_t{1} << 14;
 constexpr size_t kBytesOfRule = 80;  // at least those of any rule
 
 template <class T>
@@ -85,7 +87,8 @@ unsigned online_threads(const OnlineArgs<T>& a) {
   return unsigned(threads < kLeastOnlineThreads ? kLeastOnlineThreads : threads);
 }
 
-// Rows whose lanes read a whole sector of memory at once, and as many of them at a time as the block has room for.
+// Rows whose lanes read a whole sector of memory at once, and as many of them at a time as the block has room
+// for.
 inline unsigned log2_lanes(size_t in, size_t out, size_t threads, size_t element) {
   const size_t sector = 32 / element;
   size_t lanes = kWarp;
@@ -132,7 +135,7 @@ struct SharedSlices {
   size_t used = 0;       // elements
 
   size_t left() const { return room / element - used; }  // elements
-  size_t take(size_t bytes) {  // of a multiple of 16, or none
+  size_t take(size_t bytes) {                            // of a multiple of 16, or none
     const size_t count = (bytes + 15) / 16 * (16 / element);
     if (count > left()) return kNowhere;
     used += count;
@@ -140,8 +143,8 @@ struct SharedSlices {
   }
 };
 
-// Holds as many rows as fit. Rows are kept so far from one another that the lanes that read several of them at once
-// meet no bank of shared memory twice.
+// Holds as many rows as fit. Rows are kept so far from one another that the lanes that read several of them
+// at once meet no bank of shared memory twice.
 template <class T>
 void hold(OnlineParameter<T>& parameter, unsigned lanes, SharedSlices& slices) {
   if (!parameter.given[0]) return;
@@ -204,7 +207,8 @@ OnlinePlan<T> online_plan(const OnlineArgs<T>& a, unsigned slots, size_t room, u
     hold(held.links[l].bias, 1, slices);
   }
   // An inner layer's weights are passed over twice for a sample, those of the first once.
-  for (size_t l = few ? a.depth : 0; l-- > 0;) hold(held.links[l].weight, 1u << held.links[l].log2_lanes, slices);
+  for (size_t l = few ? a.depth : 0; l-- > 0;)
+    hold(held.links[l].weight, 1u << held.links[l].log2_lanes, slices);
   plan.shared = slices.used * sizeof(T);
 
   run.depth = a.depth;

@@ -1,5 +1,5 @@
-// The update rules of an online run: of one number by its gradient, as Kernels::update has them, with the constants of
-// one parameter at one step.
+// The update rules of an online run: of one number by its gradient, as Kernels::update has them, with the
+// constants of one parameter at one step.
 #pragma once
 
 #include <cmath>

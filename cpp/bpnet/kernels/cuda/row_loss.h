@@ -1,11 +1,11 @@
-// The loss of one row of outputs, made by one warp: terms in the element's type, their sum in double, in an order that
-// the number of columns alone decides.
+// The loss of one row of outputs, made by one warp: terms in the element's type, their sum in double, in an
+// order that the number of columns alone decides.
 #pragma once
 
 #include <cmath>
 
-#include "bpnet/kernels/cuda/activation_math.h"
 #include "bpnet/kernels/cuda/block.h"
+#include "bpnet/kernels/cuda/loss_math.h"
 
 namespace bpnet::cuda {
 
@@ -13,50 +13,12 @@ namespace bpnet::cuda {
 template <class T>
 struct LossRow {
   const T* output;
-  T* grad;          // d loss / d output, written
+  T* grad;  // d loss / d output, written
   size_t stride;
   const T* target;  // (columns,), or null where there is a label
   size_t label;
   T scale;
 };
-
-template <class T>
-struct LossTerm {
-  T value, slope;  // and its derivative by the output
-};
-
-template <class T>
-__device__ T sign_of(T d) {
-  return d > 0 ? T(1) : d < 0 ? T(-1) : d;  // NaN stays
-}
-
-// One output's part of an elementwise loss, of output x and target y.
-template <class T>
-__device__ LossTerm<T> loss_term(LossKind kind, T parameter, T x, T y) {
-  const T d = x - y;
-  switch (kind) {
-    case LossKind::kHalfSquaredError: return {T(0.5) * d * d, d};
-    case LossKind::kSquaredError:
-    case LossKind::kMse: return {d * d, 2 * d};
-    case LossKind::kMae: return {std::fabs(d), sign_of(d)};
-    case LossKind::kHuber: {
-      const T size = std::fabs(d);
-      if (size <= parameter) return {T(0.5) * d * d, d};
-      return {parameter * (size - T(0.5) * parameter), parameter * sign_of(d)};
-    }
-    case LossKind::kBinaryCrossEntropyWithLogits:
-      return {(x > 0 ? x : T(0)) - x * y + std::log1p(std::exp(-std::fabs(x))), sigmoid(x) - y};
-    case LossKind::kCrossEntropy:
-    case LossKind::kCustom: break;
-  }
-  return {T(0), T(0)};
-}
-
-// Whether the loss is a mean over the outputs.
-__device__ inline bool averages_outputs(LossKind kind, double parameter) {
-  if (kind == LossKind::kBinaryCrossEntropyWithLogits) return parameter != 0;
-  return kind == LossKind::kMse || kind == LossKind::kMae || kind == LossKind::kHuber;
-}
 
 template <class T>
 __device__ double elementwise_row(const LossArgs<T>& a, const LossRow<T>& row) {
@@ -108,39 +70,6 @@ __device__ double cross_entropy_row(const LossArgs<T>& a, const LossRow<T>& row)
 template <class T>
 __device__ double loss_of_row(const LossArgs<T>& a, const LossRow<T>& row) {
   return a.kind == LossKind::kCrossEntropy ? cross_entropy_row(a, row) : elementwise_row(a, row);
-}
-
-// The first index of the largest number, which is not NaN; 0 where x[0] is.
-template <class T>
-__device__ size_t first_largest(size_t count, const T* x, size_t stride) {
-  if (x[0] != x[0]) return 0;
-  T largest = -T(INFINITY);
-  size_t first = count;
-  for (size_t c = threadIdx.x % kWarp; c < count; c += kWarp) {
-    const T here = x[c * stride];
-    if (here > largest || (here == largest && c < first)) largest = here, first = c;
-  }
-  for (unsigned distance = kWarp / 2; distance > 0; distance /= 2) {
-    const T other = __shfl_xor_sync(0xffffffff, largest, static_cast<int>(distance));
-    const size_t index = __shfl_xor_sync(0xffffffff, first, static_cast<int>(distance));
-    if (other > largest || (other == largest && index < first)) largest = other, first = index;
-  }
-  return first;
-}
-
-// Whether the row is right, as Kernels::judge has it; in every thread of the warp.
-template <class T>
-__device__ bool row_is_right(const LossArgs<T>& a, const LossRow<T>& row) {
-  if (a.kind == LossKind::kCrossEntropy) {
-    const size_t wanted = row.target ? first_largest(a.columns, row.target, 1) : row.label;
-    return first_largest(a.columns, row.output, row.stride) == wanted;
-  }
-  if (a.kind != LossKind::kBinaryCrossEntropyWithLogits) return false;
-  unsigned wrong = 0;
-  for (size_t c = threadIdx.x % kWarp; c < a.columns; c += kWarp) {
-    wrong += (row.output[c * row.stride] > 0) != (row.target[c] > T(0.5));
-  }
-  return fold_warp(wrong, Plus()) == 0;
 }
 
 }  // namespace bpnet::cuda

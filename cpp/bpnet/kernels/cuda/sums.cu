@@ -1,6 +1,7 @@
 // What batches weigh and how they count.
 #include <cmath>
 
+#include "bpnet/kernels/cuda/judge_math.h"
 #include "bpnet/kernels/cuda/table.h"
 #include "bpnet/kernels/cuda/total.h"
 
@@ -46,49 +47,14 @@ void scale_rows(Context& context, const RowWeights<T>& a, const double* sum, T* 
   launch_each(context, a.rows, ScaleRow<T>{a.sample_weight, sum, row_scale});
 }
 
-struct Greater {  // of two numbers; a where b is NaN
-  template <class T>
-  __device__ T operator()(T a, T b) const {
-    return b > a ? b : a;
-  }
-};
-struct Smaller {
-  __device__ size_t operator()(size_t a, size_t b) const { return a < b ? a : b; }
-};
-
-// Index of the first of the largest of x (count,); NaN is never larger, and nothing is larger than a first NaN.
-template <class Team, class T>
-__device__ size_t largest_of(size_t count, const T* x) {
-  T value = x[0];
-  size_t index = 0;
-  for (size_t c = Team::member(); c < count; c += Team::members()) {
-    if (x[c] > value) value = x[c], index = c;
-  }
-  const T largest = Team::fold(value, Greater{}, x[0]);
-  return Team::fold(value < largest ? count : index, Smaller{}, count);
-}
-
-// Whether the row is right, in every member of the team.
-template <class Team, class T>
-__device__ bool is_correct(const LossArgs<T>& a, size_t row) {
-  const T* const x = a.output + row * a.columns;
-  if (a.kind == LossKind::kCrossEntropy) {
-    const size_t likeliest =
-        a.label ? size_t(a.label[row]) : largest_of<Team>(a.columns, a.target + row * a.columns);
-    return largest_of<Team>(a.columns, x) == likeliest;
-  }
-  const T* const target = a.target + row * a.columns;
-  unsigned wrong = 0;
-  for (size_t c = Team::member(); c < a.columns; c += Team::members()) wrong |= (x[c] > 0) != (target[c] > T(0.5));
-  return Team::fold(wrong, Plus{}, 0u) == 0;
-}
-
 // How many of the block's rows are right, in every thread.
 template <class Team, class T>
 __device__ uint64_t correct_rows(const LossArgs<T>& a) {
   uint64_t correct = 0;
   for (size_t row = Team::first_row(); row < a.rows; row += Team::row_step()) {
-    const bool right = is_correct<Team>(a, row);
+    const bool right =
+        is_correct<Team>(a.kind, a.columns, a.output + row * a.columns,
+                         a.target ? a.target + row * a.columns : nullptr, a.label ? size_t(a.label[row]) : 0);
     correct += right && Team::member() == 0;
   }
   return fold_block(correct, Plus{}, uint64_t{0}, shared_memory<uint64_t>());

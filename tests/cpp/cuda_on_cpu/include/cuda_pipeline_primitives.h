@@ -1,5 +1,5 @@
-// Copies into shared memory that a thread begins and later waits for: they are made when it waits, so that who reads
-// them before finds other numbers.
+// Copies into shared memory that a thread begins and later waits for: they are made when it waits, so that
+// who reads them before finds other numbers.
 #pragma once
 
 #include <cuda_runtime.h>
@@ -23,6 +23,7 @@ inline void __pipeline_memcpy_async(void* to, const void* from, std::size_t byte
 }
 inline void __pipeline_commit() {}
 inline void __pipeline_wait_prior(std::size_t) {
-  for (const cuda_on_cpu::Copy& copy : cuda_on_cpu::begun[threadIdx.x]) std::memcpy(copy.to, copy.from, copy.bytes);
+  for (const cuda_on_cpu::Copy& copy : cuda_on_cpu::begun[threadIdx.x])
+    std::memcpy(copy.to, copy.from, copy.bytes);
   cuda_on_cpu::begun[threadIdx.x].clear();
 }
