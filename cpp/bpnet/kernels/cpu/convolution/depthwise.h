@@ -62,20 +62,26 @@ struct InputsOf {
   }
 };
 
-// The positions begin, begin + classes … end of one class that have as many taps as any of it.
+// The positions begin, begin + classes … before `end` of one class, all with the same taps: the first of
+// those that have the most.
 struct Inner {
   size_t begin, end;
 };
 template <class Way>
 inline Inner inner_positions(const bpnet::WindowAxis& axis, size_t of_class) {
-  const size_t step = Way::classes(axis), end = Way::positions(axis);
-  size_t most = 0, first = end, after = end;
-  for (size_t p = of_class; p < end; p += step) {
-    const size_t count = Way::taps(axis, p).count;
-    if (count > most) most = count, first = p;
-    if (count == most) after = p + step;
+  const size_t step = Way::classes(axis), positions = Way::positions(axis);
+  Inner inner = {positions, positions};
+  TapRange most = {0, 1, 0};
+  for (size_t p = of_class; p < positions; p += step) {
+    const TapRange taps = Way::taps(axis, p);
+    if (taps.count > most.count) {
+      most = taps;
+      inner = {p, p + step};
+    } else if (taps.count == most.count && taps.first == most.first && p == inner.end) {
+      inner.end = p + step;
+    }
   }
-  return {first, after};
+  return inner;
 }
 
 struct TapSource {
