@@ -108,7 +108,8 @@ template <class T>
 void elementwise_loss(Context& context, const LossArgs<T>& a) {
   constexpr size_t kElements = 16;  // of a thread
   const size_t count = a.rows * a.columns;
-  const size_t warps = (count + kWarp - 1) / kWarp, blocks = (count + kElements * kThreads - 1) / (kElements * kThreads);
+  const size_t warps = (count + kWarp - 1) / kWarp,
+               blocks = (count + kElements * kThreads - 1) / (kElements * kThreads);
   Grid grid = {1, kMostThreads, kFoldBytes};
   if (count > kElements * kMostThreads) {
     grid = {blocks < kMostParts ? blocks : kMostParts, kThreads, kFoldBytes};

@@ -56,7 +56,8 @@ struct Smaller {
   __device__ size_t operator()(size_t a, size_t b) const { return a < b ? a : b; }
 };
 
-// Index of the first of the largest of x (count,); NaN is never larger, and nothing is larger than a first NaN.
+// Index of the first of the largest of x (count,); NaN is never larger, and nothing is larger than a first
+// NaN.
 template <class Team, class T>
 __device__ size_t largest_of(size_t count, const T* x) {
   T value = x[0];
@@ -79,7 +80,8 @@ __device__ bool is_correct(const LossArgs<T>& a, size_t row) {
   }
   const T* const target = a.target + row * a.columns;
   unsigned wrong = 0;
-  for (size_t c = Team::member(); c < a.columns; c += Team::members()) wrong |= (x[c] > 0) != (target[c] > T(0.5));
+  for (size_t c = Team::member(); c < a.columns; c += Team::members())
+    wrong |= (x[c] > 0) != (target[c] > T(0.5));
   return Team::fold(wrong, Plus{}, 0u) == 0;
 }
 
