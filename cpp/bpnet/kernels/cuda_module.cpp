@@ -79,8 +79,8 @@ int cuda_gpus() { return loaded().module ? loaded().module->gpus() : 0; }
 const char* listed_cuda_backend() {
   static const char* const name = [] {
     const char* const asked = std::getenv(kVariable);
-    const bool named = asked != nullptr && *asked != '\0';
-    return named && cuda_gpus() > 0 ? loaded().module->backend : nullptr;
+    const bool listed = asked != nullptr && *asked != '\0' && cuda_gpus() > 0;
+    return listed ? loaded().module->backend : nullptr;
   }();
   return name;
 }

@@ -8,9 +8,8 @@ namespace bpnet {
 
 struct CudaModule {
   const char* version;  // BPNET_VERSION of its build
-  const char*
-      backend;    // "cuda"; "cuda-on-cpu" of the one that computes on the processor, tests/cpp/cuda_on_cpu
-  int (*gpus)();  // that the driver knows; 0 where it does not serve
+  const char* backend;  // "cuda", or "cuda-on-cpu" of the one that tests/cpp/cuda_on_cpu builds
+  int (*gpus)();        // that the driver knows; 0 where it does not serve
   // Opens a GPU; throws a DeviceError that says what the driver said.
   const Backend& (*open)(int gpu);
 };
@@ -25,8 +24,8 @@ const Backend& cuda_backend(int gpu);
 // How many GPUs there are; 0 without the library.
 int cuda_gpus();
 
-// The backend's name where the environment variable BPNET_CUDA_LIBRARY names the library and there is a GPU,
-// else null: what tests do on every backend they then do on this one too.
+// For tests: the library's backend, where the environment variable BPNET_CUDA_LIBRARY names the library and
+// there is a GPU; else null. It is one of backends() then, and the first GPU's.
 const char* listed_cuda_backend();
 
 }  // namespace bpnet

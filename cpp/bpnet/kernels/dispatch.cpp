@@ -46,8 +46,8 @@ int gpu_number(const std::string& device) {
 
 const Backend& backend_called(const std::string& name) {
   const std::string& wanted = name.empty() ? default_name() : name;
-  const char* const listed = listed_cuda_backend();
-  if (listed && wanted == listed) return cuda_backend(0);
+  const char* const gpus = listed_cuda_backend();
+  if (gpus && wanted == gpus) return cuda_backend(0);
   std::string there;
   for (const Backend& backend : kBackends) {
     if (!backend.supported()) continue;
@@ -55,7 +55,7 @@ const Backend& backend_called(const std::string& name) {
     there += there.empty() ? "" : ", ";
     there += backend.name;
   }
-  if (listed) there += std::string(", ") + listed;
+  if (gpus) there += std::string(", ") + gpus;
   fail<DeviceError>("backend: '", wanted, "' is not one of those that run on this processor: ", there,
                     name.empty() ? " (BPNET_BACKEND)" : "");
 }
@@ -67,7 +67,7 @@ std::vector<std::string> backends() {
   for (const Backend& backend : kBackends) {
     if (backend.supported()) names.emplace_back(backend.name);
   }
-  if (const char* const listed = listed_cuda_backend()) names.emplace_back(listed);
+  if (const char* const gpus = listed_cuda_backend()) names.emplace_back(gpus);
   return names;
 }
 
