@@ -70,7 +70,7 @@ class Network:
         backend: of the processor, one of :func:`bpnet.backends`; ``None`` is the best that runs here, or what the
             environment variable BPNET_BACKEND names.
         precision: of float32's products and convolutions on a GPU: ``"full"``, or ``"tf32"``, which rounds their
-            factors to 10 bits of mantissa, and is faster.
+            factors to 10 bits of mantissa, for the matrix units of a GPU.
 
     Raises:
         ValueError: layers that do not fit together; the message names the layer and both sizes. A backend beside

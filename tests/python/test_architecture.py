@@ -36,7 +36,7 @@ PRIVATE_HEADERS = {
 
 MOST_LINES = 600
 MOST_CMAKE_LINES = 200
-MOST_CODE = 150 * 1024  # bytes per instruction set and type
+MOST_CODE = 170 * 1024  # bytes per instruction set and type
 
 
 def sources(folder: Path) -> list[Path]:
@@ -186,7 +186,7 @@ def cmake_texts() -> Iterator[tuple[str, str]]:
 def test_only_the_kernel_tables_know_a_processor():
     for where, text in cmake_texts():
         tables = re.findall(r"^\s*bpnet_add_tables\([^)]*\)", text, re.MULTILINE)
-        assert bool(tables) == (where == "CMakeLists.txt"), where
+        assert bool(tables) == (where == "cmake/tables.cmake"), where
         for call in tables:
             text = text.replace(call, "")
         # -m…: one instruction set or processor
@@ -198,9 +198,9 @@ def test_no_fast_math():
     for where, text in cmake_texts():
         found = re.findall(r"-ffast-math|-Ofast|-funsafe-math\S*|-fassociative-math|/fp:fast", text)
         assert not found, f"{where} has {found}"
-    text = dict(cmake_texts())["CMakeLists.txt"]
+    text = dict(cmake_texts())["cmake/tables.cmake"]
     function = re.search(r"^function\(bpnet_add_tables.*?^endfunction\(\)", text, re.MULTILINE | re.DOTALL)
-    assert function, "CMakeLists.txt has no function bpnet_add_tables"
+    assert function, "cmake/tables.cmake has no function bpnet_add_tables"
     assert text.count("-ffp-contract") == function[0].count("-ffp-contract"), (
         "-ffp-contract belongs to the kernel tables alone"
     )

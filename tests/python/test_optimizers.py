@@ -119,7 +119,7 @@ def test_backends_agree_in_float32(optimizer: bp.optimizers.Optimizer, update: U
 def test_a_batch_of_weight_zero_updates_nothing(
     optimizer: bp.optimizers.Optimizer, update: Update, backend: str
 ):
-    """Neither weights nor slots, whatever decays or still has momentum: the next epoch is that of a run without the batch."""
+    """Neither weights nor slots, whatever decays or still has momentum: what follows is as without the batch."""
     layers, x, y = regression()
     nets = [bp.Network(7, layers, dtype="float64", backend=backend) for _ in range(2)]
     weighed, halved = (bp.Trainer(net, "mse", optimizer) for net in nets)

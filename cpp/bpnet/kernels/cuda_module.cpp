@@ -76,13 +76,13 @@ const Backend& cuda_backend(int gpu) {
 
 int cuda_gpus() { return loaded().module ? loaded().module->gpus() : 0; }
 
-bool has_cuda_on_cpu() {
-  static const bool has = [] {
+const char* listed_cuda_backend() {
+  static const char* const name = [] {
     const char* const asked = std::getenv(kVariable);
-    return asked != nullptr && *asked != '\0' && loaded().module &&
-           std::strcmp(loaded().module->backend, kCudaOnCpu) == 0;
+    const bool listed = asked != nullptr && *asked != '\0' && cuda_gpus() > 0;
+    return listed ? loaded().module->backend : nullptr;
   }();
-  return has;
+  return name;
 }
 
 }  // namespace bpnet

@@ -6,12 +6,9 @@
 
 namespace bpnet {
 
-// The library for tests that computes on the processor what a GPU would; see tests/cpp/cuda_on_cpu.
-constexpr const char kCudaOnCpu[] = "cuda-on-cpu";
-
 struct CudaModule {
   const char* version;  // BPNET_VERSION of its build
-  const char* backend;  // "cuda", or kCudaOnCpu
+  const char* backend;  // "cuda", or "cuda-on-cpu" of the one that tests/cpp/cuda_on_cpu builds
   int (*gpus)();        // that the driver knows; 0 where it does not serve
   // Opens a GPU; throws a DeviceError that says what the driver said.
   const Backend& (*open)(int gpu);
@@ -27,7 +24,8 @@ const Backend& cuda_backend(int gpu);
 // How many GPUs there are; 0 without the library.
 int cuda_gpus();
 
-// Whether the environment variable BPNET_CUDA_LIBRARY names the library for tests.
-bool has_cuda_on_cpu();
+// For tests: the library's backend, where the environment variable BPNET_CUDA_LIBRARY names the library and
+// there is a GPU; else null. It is one of backends() then, and the first GPU's.
+const char* listed_cuda_backend();
 
 }  // namespace bpnet

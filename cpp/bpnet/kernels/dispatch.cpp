@@ -44,9 +44,10 @@ int gpu_number(const std::string& device) {
   return std::atoi(number.c_str());
 }
 
-const Backend& processors_backend(const std::string& name) {
+const Backend& backend_called(const std::string& name) {
   const std::string& wanted = name.empty() ? default_name() : name;
-  if (wanted == kCudaOnCpu && has_cuda_on_cpu()) return cuda_backend(0);
+  const char* const gpus = listed_cuda_backend();
+  if (gpus && wanted == gpus) return cuda_backend(0);
   std::string there;
   for (const Backend& backend : kBackends) {
     if (!backend.supported()) continue;
@@ -54,7 +55,7 @@ const Backend& processors_backend(const std::string& name) {
     there += there.empty() ? "" : ", ";
     there += backend.name;
   }
-  if (has_cuda_on_cpu()) there += std::string(", ") + kCudaOnCpu;
+  if (gpus) there += std::string(", ") + gpus;
   fail<DeviceError>("backend: '", wanted, "' is not one of those that run on this processor: ", there,
                     name.empty() ? " (BPNET_BACKEND)" : "");
 }
@@ -66,7 +67,7 @@ std::vector<std::string> backends() {
   for (const Backend& backend : kBackends) {
     if (backend.supported()) names.emplace_back(backend.name);
   }
-  if (has_cuda_on_cpu()) names.emplace_back(kCudaOnCpu);
+  if (const char* const gpus = listed_cuda_backend()) names.emplace_back(gpus);
   return names;
 }
 
@@ -82,7 +83,7 @@ const Backend& find_backend(const Where& where) {
     fail<ValueError>("backend: '", where.backend, "' is one of the processor's, device is '", where.device,
                      "'; give one of the two");
   }
-  const Backend& backend = gpu >= 0 ? cuda_backend(gpu) : processors_backend(where.backend);
+  const Backend& backend = gpu >= 0 ? cuda_backend(gpu) : backend_called(where.backend);
   if (where.precision != Precision::kFull && !backend.gpu) {
     fail<ValueError>("precision: '", precision_name(where.precision), "' is for a GPU, the backend is '",
                      backend.name, "'; give device 'cuda', or leave precision out");

@@ -9,6 +9,6 @@ const Backend& cuda_backend(int) {
 
 int cuda_gpus() { return 0; }
 
-bool has_cuda_on_cpu() { return false; }
+const char* listed_cuda_backend() { return nullptr; }
 
 }  // namespace bpnet

@@ -123,7 +123,7 @@ def add_machine(parser: argparse.ArgumentParser) -> None:
         "--precision",
         choices=machine.PRECISIONS,
         default="full",
-        help="of products on a GPU; tf32 is faster (full)",
+        help="of products on a GPU; tf32: by its matrix units, factors rounded to 10 bits (full)",
     )
 
 

@@ -11,6 +11,7 @@ namespace bpnet::cuda {
 
 struct ConvolutionPlan {
   ConvolutionPass pass;
+  Layout layout;
   ConvolutionSizes sizes;
 };
 
@@ -25,9 +26,16 @@ bool is_even(const WindowAxis& axis) {
   return in >= extent && (in - extent) / axis.stride + 1 == axis.out;
 }
 
+// Of (outer, channels last) in the layout.
+size_t place(Layout layout, size_t outer, size_t position, size_t positions, size_t channel,
+             size_t channels) {
+  return layout == Layout::kChannelsLast ? (outer * positions + position) * channels + channel
+                                         : (outer * channels + channel) * positions + position;
+}
+
 // Calls function(image index, weight index, output index) for every product.
 template <class Function>
-void each_product(const ConvolutionSizes& s, const Function& function) {
+void each_product(const ConvolutionSizes& s, Layout layout, const Function& function) {
   const WindowAxis &h = s.height, &v = s.width;
   const size_t in = s.channels / s.groups, out = s.out_channels / s.groups;
   for (size_t o = 0; o < s.n * h.out * v.out; ++o) {
@@ -38,8 +46,9 @@ void each_product(const ConvolutionSizes& s, const Function& function) {
       if (iy >= h.in || ix >= v.in) continue;
       for (size_t c = 0; c < s.out_channels; ++c) {
         for (size_t j = 0; j < in; ++j) {
-          function(((image * h.in + iy) * v.in + ix) * s.channels + c / out * in + j,
-                   (c * h.kernel * v.kernel + t) * in + j, o * s.out_channels + c);
+          function(place(layout, image, iy * v.in + ix, h.in * v.in, c / out * in + j, s.channels),
+                   place(layout, c, t, h.kernel * v.kernel, j, in),
+                   place(layout, image, o % (h.out * v.out), h.out * v.out, c, s.out_channels));
         }
       }
     }
@@ -53,11 +62,11 @@ void convolution_loops(ConvolutionPlan p, const T* a, const T* b, T* result, uns
   const size_t x = s.n * s.height.in * s.width.in * s.channels,
                y = s.n * s.height.out * s.width.out * s.out_channels;
   const size_t w = s.out_channels * (s.channels / s.groups) * s.height.kernel * s.width.kernel;
-  std::memset(workspace, 0xFF, library_workspace(s, sizeof(T)));  // which is the library's
+  std::memset(workspace, 0xFF, library_workspace(s, sizeof(T), p.layout));  // which is the library's
   std::vector<double> sums(p.pass == ConvolutionPass::kForward ? y
                            : p.pass == ConvolutionPass::kInput ? x
                                                                : w);
-  each_product(s, [&](size_t xi, size_t wi, size_t yi) {
+  each_product(s, p.layout, [&](size_t xi, size_t wi, size_t yi) {
     switch (p.pass) {
       case ConvolutionPass::kForward: sums[yi] += double(a[xi]) * double(b[wi]); break;
       case ConvolutionPass::kInput: sums[xi] += double(a[yi]) * double(b[wi]); break;
@@ -70,20 +79,24 @@ void convolution_loops(ConvolutionPlan p, const T* a, const T* b, T* result, uns
 }  // namespace
 
 template <class T>
-const ConvolutionPlan* library_plan(Context& context, ConvolutionPass pass, const ConvolutionSizes& s) {
+const ConvolutionPlan* library_plan(Context& context, ConvolutionPass pass, Layout layout,
+                                    const ConvolutionSizes& s) {
   Device& device = device_of(context);
   const Device::Turn turn(device);
   if (!is_even(s.height) || !is_even(s.width)) {
     fail<DeviceError>("cuda-on-cpu: cuDNN has no convolution with other padding after than before");
   }
   if ((s.groups > 1 && s.groups == s.channels) || s.out_channels == 5) return nullptr;
+  if (sizeof(T) == sizeof(double) && layout == Layout::kChannelsLast) return nullptr;
   if (!device.convolutions) device.convolutions = std::make_unique<Convolutions>();
   return &static_cast<Convolutions&>(*device.convolutions)
-              .plans.get(device, convolution_key(pass, sizeof(T), context.precision, s),
-                         [&] { return ConvolutionPlan{pass, s}; });
+              .plans.get(device, convolution_key(pass, layout, sizeof(T), context.precision, s),
+                         [&] { return ConvolutionPlan{pass, layout, s}; });
 }
 
-size_t library_workspace(const ConvolutionSizes& s, size_t element) { return (s.n + s.channels) * element; }
+size_t library_workspace(const ConvolutionSizes& s, size_t element, Layout) {
+  return (s.n + s.channels) * element;
+}
 
 template <class T>
 void library_convolution(Context& context, const ConvolutionPlan& plan, const T* a, const T* b, T* result,
@@ -92,8 +105,10 @@ void library_convolution(Context& context, const ConvolutionPlan& plan, const T*
          accumulate);
 }
 
-template const ConvolutionPlan* library_plan<float>(Context&, ConvolutionPass, const ConvolutionSizes&);
-template const ConvolutionPlan* library_plan<double>(Context&, ConvolutionPass, const ConvolutionSizes&);
+template const ConvolutionPlan* library_plan<float>(Context&, ConvolutionPass, Layout,
+                                                    const ConvolutionSizes&);
+template const ConvolutionPlan* library_plan<double>(Context&, ConvolutionPass, Layout,
+                                                     const ConvolutionSizes&);
 template void library_convolution(Context&, const ConvolutionPlan&, const float*, const float*, float*, void*,
                                   bool);
 template void library_convolution(Context&, const ConvolutionPlan&, const double*, const double*, double*,

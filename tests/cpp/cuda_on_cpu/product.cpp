@@ -2,8 +2,6 @@
 // and of 5 none with an epilogue.
 #include "bpnet/kernels/cuda/product.h"
 
-#include <array>
-
 #include "bpnet/kernels/cuda/launch.h"
 #include "bpnet/kernels/cuda/plans.h"
 
@@ -12,7 +10,7 @@ namespace {
 
 // What was done before, and may be recorded.
 struct Products final : Library {
-  Plans<std::array<size_t, 5>, bool> done;
+  Plans<ProductKey, bool> done;
 };
 
 template <class T>
@@ -40,7 +38,7 @@ Made library_product(Context& context, const Product& p, const T* a, const T* b,
   const Device::Turn turn(device);
   if (!device.products) device.products = std::make_unique<Products>();
   static_cast<Products&>(*device.products)
-      .done.get(device, {p.rows, p.columns, p.depth, p.a_transposed, p.b_transposed}, [] { return true; });
+      .done.get(device, product_key<T>(p, context.precision, a, b, epilogue, c), [] { return true; });
   if (p.depth % 7 == 0) return Made::kNothing;
   const bool all = p.depth % 5 != 0 || (!epilogue.bias && !epilogue.relu);
   launch(context, {1, 1}, product_loops<T>, p, a, b, all ? epilogue : Epilogue<T>{}, c);

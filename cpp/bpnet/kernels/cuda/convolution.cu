@@ -27,11 +27,14 @@ WindowAxis seen(const WindowAxis& axis) {
   return {(axis.out - 1) * axis.stride + extent(axis), axis.out, axis.kernel, axis.stride, axis.dilation, 0};
 }
 
-// What the library is asked for instead, and on what.
+size_t inputs(const ConvolutionSizes& s) { return s.n * s.height.in * s.width.in * s.channels; }
+size_t outputs(const ConvolutionSizes& s) { return positions(s) * s.out_channels; }
+
+// What the library is asked for.
 struct Form {
   ConvolutionSizes sizes;
   bool framed;      // its images are copies of ours with padding, or without what no output sees
-  bool transposed;  // its weights are copies of ours
+  bool transposed;  // its weights are copies of ours, where its channels are last
 
   explicit Form(const ConvolutionSizes& s)
       : sizes(s),
@@ -43,10 +46,17 @@ struct Form {
   }
 };
 
+// The copies. After the first two, the same memory holds the copies with channels first and the library's
+// workspace beside them, or its workspace with channels last, or the sums.
 template <class T>
 struct Pieces {
-  T *weights, *images;
-  unsigned char *library, *sums;  // of which one is in use at a time
+  T *weights, *framed;
+  T *inputs_first, *outputs_first;
+  unsigned char *library_first, *library_last, *sums;
+
+  unsigned char* library(Layout layout) const {
+    return layout == Layout::kChannelsFirst ? library_first : library_last;
+  }
 };
 
 template <class T>
@@ -54,9 +64,14 @@ Pieces<T> take(Scratch& scratch, const Form& form) {
   const ConvolutionSizes& s = form.sizes;
   Pieces<T> pieces{};
   if (form.transposed) pieces.weights = scratch.take<T>(weights(s));
-  if (form.framed) pieces.images = scratch.take<T>(s.n * s.height.in * s.width.in * s.channels);
-  const size_t sums = column_sums_workspace(positions(s), s.out_channels);
-  pieces.library = pieces.sums = scratch.take<unsigned char>(std::max(library_workspace(s, sizeof(T)), sums));
+  if (form.framed) pieces.framed = scratch.take<T>(inputs(s));
+  Scratch last = scratch, sums = scratch;
+  pieces.inputs_first = scratch.take<T>(inputs(s));
+  pieces.outputs_first = scratch.take<T>(outputs(s));
+  pieces.library_first = scratch.take<unsigned char>(library_workspace(s, sizeof(T), Layout::kChannelsFirst));
+  pieces.library_last = last.take<unsigned char>(library_workspace(s, sizeof(T), Layout::kChannelsLast));
+  pieces.sums = sums.take<unsigned char>(column_sums_workspace(positions(s), s.out_channels));
+  scratch.bytes = std::max({scratch.bytes, last.bytes, sums.bytes});
   return pieces;
 }
 
@@ -86,13 +101,6 @@ struct TransposeWeights {
     }
   }
 };
-
-template <class T>
-void transpose_weights(Context& context, const ConvolutionSizes& s, const T* from, T* to, bool back,
-                       bool accumulate) {
-  launch_each(context, weights(s),
-              TransposeWeights<T>{s.channels / s.groups, window(s), from, to, back, accumulate});
-}
 
 // An image (high, wide, channels) and its copy in a frame, before which `top` rows and `left` columns are 0.
 struct Frame {
@@ -139,39 +147,95 @@ struct TakeFromFrame {
   }
 };
 
-size_t image_count(const ConvolutionSizes& s) { return s.n * s.height.in * s.width.in * s.channels; }
-
-// x as the library is given it.
+// One convolution as the library makes it, if it has a form for it in one of the layouts.
 template <class T>
-const T* images(Context& context, const ConvolutionSizes& s, const Form& form, const T* x, T* framed) {
-  if (!form.framed) return x;
-  launch_each(context, image_count(form.sizes), PutInFrame<T>{Frame(s, form.sizes), x, framed});
-  return framed;
-}
+class Asked {
+ public:
+  Asked(Context& context, ConvolutionPass pass, const ConvolutionSizes& sizes)
+      : context_(context), sizes_(sizes), form_(sizes) {
+    Scratch scratch{context.scratch};
+    at_ = take<T>(scratch, form_);
+    for (const Layout layout : {Layout::kChannelsLast, Layout::kChannelsFirst}) {
+      if (plan_) break;
+      layout_ = layout;
+      plan_ = library_plan<T>(context, pass, layout, form_.sizes);
+    }
+  }
 
-template <class T>
-const T* filters(Context& context, const ConvolutionSizes& s, const Form& form, const T* w, T* transposed) {
-  if (!form.transposed) return w;
-  transpose_weights(context, s, w, transposed, false, false);
-  return transposed;
-}
+  bool has_form() const { return plan_ != nullptr; }
 
-template <class T>
-Pieces<T> pieces_of(const Context& context, const Form& form) {
-  Scratch scratch{context.scratch};
-  return take<T>(scratch, form);
-}
+  void make(const T* a, const T* b, T* result, bool accumulate = false) const {
+    library_convolution(context_, *plan_, a, b, result, at_.library(layout_), accumulate);
+  }
+
+  // Ours as the library reads it.
+  const T* inputs_of(const T* x) const {
+    if (form_.framed) {
+      launch_each(context_, inputs(form_.sizes), PutInFrame<T>{Frame(sizes_, form_.sizes), x, at_.framed});
+      x = at_.framed;
+    }
+    if (!first()) return x;
+    transpose(in_positions(), sizes_.channels, x, at_.inputs_first);
+    return at_.inputs_first;
+  }
+  const T* outputs_of(const T* y) const {
+    if (!first()) return y;
+    transpose(out_positions(), sizes_.out_channels, y, at_.outputs_first);
+    return at_.outputs_first;
+  }
+  const T* weights_of(const T* w) const {
+    if (!copies_weights()) return w;
+    launch_each(context_, weights(sizes_), transposed_weights(w, at_.weights, false, false));
+    return at_.weights;
+  }
+
+  // Where the library writes what is ours, and how it gets there then.
+  T* inputs_for(T* x) const { return first() ? at_.inputs_first : form_.framed ? at_.framed : x; }
+  void put_inputs(T* x) const {
+    if (first()) transpose(sizes_.channels, in_positions(), at_.inputs_first, form_.framed ? at_.framed : x);
+    if (form_.framed) {
+      launch_each(context_, inputs(sizes_), TakeFromFrame<T>{Frame(sizes_, form_.sizes), at_.framed, x});
+    }
+  }
+  T* outputs_for(T* y) const { return first() ? at_.outputs_first : y; }
+  void put_outputs(T* y) const {
+    if (first()) transpose(sizes_.out_channels, out_positions(), at_.outputs_first, y);
+  }
+  bool copies_weights() const { return form_.transposed && !first(); }
+  T* weights_for(T* w) const { return copies_weights() ? at_.weights : w; }
+  void put_weights(T* w, bool accumulate) const {
+    if (!copies_weights()) return;
+    launch_each(context_, weights(sizes_), transposed_weights(at_.weights, w, true, accumulate));
+  }
+
+ private:
+  bool first() const { return layout_ == Layout::kChannelsFirst; }
+  size_t in_positions() const { return form_.sizes.height.in * form_.sizes.width.in; }
+  size_t out_positions() const { return sizes_.height.out * sizes_.width.out; }
+
+  void transpose(size_t rows, size_t columns, const T* from, T* to) const {  // of each image
+    table<T>()->transpose(context_, sizes_.n, rows, columns, from, to);
+  }
+  TransposeWeights<T> transposed_weights(const T* from, T* to, bool back, bool accumulate) const {
+    return {sizes_.channels / sizes_.groups, window(sizes_), from, to, back, accumulate};
+  }
+
+  Context& context_;
+  const ConvolutionSizes& sizes_;
+  Form form_;
+  Pieces<T> at_;
+  Layout layout_ = Layout::kChannelsLast;
+  const ConvolutionPlan* plan_ = nullptr;
+};
 
 template <class T>
 void convolution_forward(Context& context, const ConvolutionSizes& s, const T* x, const T* w, const T* bias,
                          Activation act, T* y) {
   if (positions(s) == 0) return;
-  const Form form(s);
-  const Pieces<T> at = pieces_of<T>(context, form);
-  if (const ConvolutionPlan* plan = library_plan<T>(context, ConvolutionPass::kForward, form.sizes)) {
-    const T* const framed = images(context, s, form, x, at.images);
-    library_convolution(context, *plan, framed, filters(context, s, form, w, at.weights), y, at.library,
-                        false);
+  const Asked<T> library(context, ConvolutionPass::kForward, s);
+  if (library.has_form()) {
+    library.make(library.inputs_of(x), library.weights_of(w), library.outputs_for(y));
+    library.put_outputs(y);
   } else {
     direct_forward(context, s, x, w, y);
   }
@@ -182,38 +246,34 @@ template <class T>
 void convolution_backward_input(Context& context, const ConvolutionSizes& s, const T* grad_y, const T* w,
                                 T* grad_x) {
   if (positions(s) == 0) return;
-  const Form form(s);
-  const Pieces<T> at = pieces_of<T>(context, form);
-  const ConvolutionPlan* const plan = library_plan<T>(context, ConvolutionPass::kInput, form.sizes);
-  if (!plan) return direct_backward_input(context, s, grad_y, w, grad_x);
-  const T* const filter = filters(context, s, form, w, at.weights);
-  library_convolution(context, *plan, grad_y, filter, form.framed ? at.images : grad_x, at.library, false);
-  if (form.framed) {
-    launch_each(context, image_count(s), TakeFromFrame<T>{Frame(s, form.sizes), at.images, grad_x});
-  }
+  const Asked<T> library(context, ConvolutionPass::kInput, s);
+  if (!library.has_form()) return direct_backward_input(context, s, grad_y, w, grad_x);
+  library.make(library.outputs_of(grad_y), library.weights_of(w), library.inputs_for(grad_x));
+  library.put_inputs(grad_x);
 }
 
 template <class T>
 void weight_gradient(Context& context, const ConvolutionSizes& s, const T* x, const T* grad_y, T* grad_w,
                      bool accumulate) {
-  const Form form(s);
-  const ConvolutionPlan* const plan =
-      positions(s) == 0 ? nullptr : library_plan<T>(context, ConvolutionPass::kWeight, form.sizes);
-  if (!plan) return direct_backward_weight(context, s, x, grad_y, grad_w, accumulate);
-  const Pieces<T> at = pieces_of<T>(context, form);
-  const T* const framed = images(context, s, form, x, at.images);
-  T* const made = form.transposed ? at.weights : grad_w;
-  library_convolution(context, *plan, framed, grad_y, made, at.library, accumulate && !form.transposed);
-  if (form.transposed) transpose_weights(context, s, made, grad_w, true, accumulate);
+  const Asked<T> library(context, ConvolutionPass::kWeight, s);
+  if (!library.has_form()) return direct_backward_weight(context, s, x, grad_y, grad_w, accumulate);
+  const bool adds = accumulate && !library.copies_weights();
+  library.make(library.inputs_of(x), library.outputs_of(grad_y), library.weights_for(grad_w), adds);
+  library.put_weights(grad_w, accumulate);
 }
 
 template <class T>
 void convolution_backward_weight(Context& context, const ConvolutionSizes& s, const T* x, const T* grad_y,
                                  T* grad_w, T* grad_bias, bool accumulate) {
-  weight_gradient(context, s, x, grad_y, grad_w, accumulate);
+  if (positions(s) == 0) {
+    direct_backward_weight(context, s, x, grad_y, grad_w, accumulate);
+  } else {
+    weight_gradient(context, s, x, grad_y, grad_w, accumulate);
+  }
   if (!grad_bias) return;
-  const Pieces<T> at = pieces_of<T>(context, Form(s));
-  column_sums(context, {at.sums}, positions(s), s.out_channels, grad_y, grad_bias, accumulate);
+  Scratch scratch{context.scratch};
+  const Scratch sums{take<T>(scratch, Form(s)).sums};
+  column_sums(context, sums, positions(s), s.out_channels, grad_y, grad_bias, accumulate);
 }
 
 }  // namespace

@@ -8,8 +8,15 @@
 namespace bpnet::cuda {
 
 // forward: a = x, b = w, result = y;  input: a = grad_y, b = w, result = grad_x;  weight: a = x, b = grad_y,
-// result = grad_w. Weights are stored (out, kernel height, kernel width, in/groups).
+// result = grad_w.
 enum class ConvolutionPass : size_t { kForward, kInput, kWeight };
+
+enum class Layout : size_t {
+  kChannelsLast,   // images (n, height, width, channels), weights (out, kernel height, kernel width,
+                   // in/groups)
+  kChannelsFirst,  // images (n, channels, height, width), weights (out, in/groups, kernel height, kernel
+                   // width)
+};
 
 // Padding is the same before and after, and out = ⌊(in + 2 before − extent) / stride⌋ + 1 on each axis, where
 // extent is (kernel − 1) dilation + 1. No size is 0.
@@ -18,11 +25,11 @@ struct ConvolutionPlan;  // how the library makes one
 // Null where it has no form; the same for the same sizes, always. The first call for some sizes may allocate
 // memory and wait for the GPU, later ones do neither: a graph is captured from later ones.
 template <class T>
-const ConvolutionPlan* library_plan(Context&, ConvolutionPass, const ConvolutionSizes&);
+const ConvolutionPlan* library_plan(Context&, ConvolutionPass, Layout, const ConvolutionSizes&);
 
 // Bytes of workspace that no plan of these sizes goes beyond; grows with the batch. Elements are of `element`
 // bytes.
-size_t library_workspace(const ConvolutionSizes&, size_t element);
+size_t library_workspace(const ConvolutionSizes&, size_t element, Layout);
 
 // result =, or += with `accumulate`; its workspace is as library_workspace says.
 // result =, or += with `accumulate`; `workspace` has as many bytes as library_workspace says.
@@ -31,11 +38,12 @@ void library_convolution(Context&, const ConvolutionPlan&, const T* a, const T* 
                          bool accumulate);
 
 // What a plan is for.
-using ConvolutionKey = std::array<size_t, 19>;
-inline ConvolutionKey convolution_key(ConvolutionPass pass, size_t element, Precision precision,
-                                      const ConvolutionSizes& s) {
+using ConvolutionKey = std::array<size_t, 20>;
+inline ConvolutionKey convolution_key(ConvolutionPass pass, Layout layout, size_t element,
+                                      Precision precision, const ConvolutionSizes& s) {
   const WindowAxis &h = s.height, &w = s.width;
   return {static_cast<size_t>(pass),
+          static_cast<size_t>(layout),
           element,
           static_cast<size_t>(precision),
           s.n,

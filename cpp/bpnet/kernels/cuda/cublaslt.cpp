@@ -1,6 +1,5 @@
 #include <cublasLt.h>
 
-#include <compare>
 #include <cstdint>
 
 #include "bpnet/kernels/cuda/memory.h"
@@ -16,24 +15,6 @@ void check(const char* call, cublasStatus_t status) {
   if (status == CUBLAS_STATUS_SUCCESS) return;
   fail<DeviceError>("cuda: ", call, ": ", cublasLtGetStatusString(status));
 }
-
-// The largest power of 2, up to what any form asks for, that divides the address.
-std::uint32_t alignment(const void* pointer) {
-  constexpr std::uintptr_t kMost = 16;
-  const auto address = reinterpret_cast<std::uintptr_t>(pointer) | kMost;
-  return static_cast<std::uint32_t>(address & ~(address - 1));
-}
-
-enum class Form { kPlain, kBias, kBiasRelu };
-
-struct Key {
-  std::size_t rows, columns, depth;
-  bool a_transposed, b_transposed, twofold, tf32;
-  Form form;
-  std::uint32_t a, b, bias, c;  // alignments
-
-  auto operator<=>(const Key&) const = default;
-};
 
 struct Plan {
   bool usable;  // else cuBLASLt has no such form
@@ -55,7 +36,7 @@ void set(cublasLtMatmulPreference_t preference, cublasLtMatmulPreferenceAttribut
         cublasLtMatmulPreferenceSetAttribute(preference, attribute, &value, sizeof(value)));
 }
 
-cublasLtMatrixLayout_t layout(const Key& key, std::size_t rows, std::size_t columns) {
+cublasLtMatrixLayout_t layout(const ProductKey& key, std::size_t rows, std::size_t columns) {
   cublasLtMatrixLayout_t made = nullptr;
   check("cublasLtMatrixLayoutCreate",
         cublasLtMatrixLayoutCreate(&made, key.twofold ? CUDA_R_64F : CUDA_R_32F, rows, columns,
@@ -65,7 +46,7 @@ cublasLtMatrixLayout_t layout(const Key& key, std::size_t rows, std::size_t colu
 
 // cuBLASLt's matrices are column-major: what is stored row-major (rows, columns) is to it (columns, rows),
 // and C = A · B is Cᵀ = Bᵀ · Aᵀ. Its A is our B.
-Plan described(const Key& key, const void* bias) {
+Plan described(const ProductKey& key, const void* bias) {
   Plan plan{true};
   const cublasComputeType_t compute = key.twofold ? CUBLAS_COMPUTE_64F
                                       : key.tf32  ? CUBLAS_COMPUTE_32F_FAST_TF32
@@ -74,9 +55,9 @@ Plan described(const Key& key, const void* bias) {
         cublasLtMatmulDescCreate(&plan.operation, compute, key.twofold ? CUDA_R_64F : CUDA_R_32F));
   set(plan.operation, CUBLASLT_MATMUL_DESC_TRANSA, key.b_transposed ? CUBLAS_OP_T : CUBLAS_OP_N);
   set(plan.operation, CUBLASLT_MATMUL_DESC_TRANSB, key.a_transposed ? CUBLAS_OP_T : CUBLAS_OP_N);
-  if (key.form != Form::kPlain) {
+  if (key.bias) {
     set(plan.operation, CUBLASLT_MATMUL_DESC_EPILOGUE,
-        key.form == Form::kBiasRelu ? CUBLASLT_EPILOGUE_RELU_BIAS : CUBLASLT_EPILOGUE_BIAS);
+        key.relu ? CUBLASLT_EPILOGUE_RELU_BIAS : CUBLASLT_EPILOGUE_BIAS);
     set(plan.operation, CUBLASLT_MATMUL_DESC_BIAS_POINTER, bias);  // its alignment counts
   }
   plan.a = key.b_transposed ? layout(key, key.depth, key.columns) : layout(key, key.columns, key.depth);
@@ -85,17 +66,17 @@ Plan described(const Key& key, const void* bias) {
   return plan;
 }
 
-cublasLtMatmulPreference_t preference(const Key& key) {
+cublasLtMatmulPreference_t preference(const ProductKey& key) {
   cublasLtMatmulPreference_t made = nullptr;
   check("cublasLtMatmulPreferenceCreate", cublasLtMatmulPreferenceCreate(&made));
   set(made, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, kWorkspace);
-  // Parts of a sum that are added where they meet, in the order in which they happen to end, are left out.
+  // A sum's parts, where it has several, are kept apart and added in a step of their own, in a fixed order.
   set(made, CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK,
       std::uint32_t{CUBLASLT_REDUCTION_SCHEME_NONE | CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE});
-  set(made, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, key.b);
-  set(made, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, key.a);
-  set(made, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, key.c);
-  set(made, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES, key.c);
+  set(made, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, key.b_alignment);
+  set(made, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, key.a_alignment);
+  set(made, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, key.c_alignment);
+  set(made, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES, key.c_alignment);
   return made;
 }
 
@@ -113,17 +94,15 @@ class Products final : public Library {
 
   // Whether there is such a form; then it is made.
   template <class T>
-  bool make(const Device& device, const Product& p, bool tf32, Form form, const Operands<T>& at) {
-    const Key key{p.rows, p.columns, p.depth,         p.a_transposed,  p.b_transposed,     sizeof(T) == 8,
-                  tf32,   form,      alignment(at.a), alignment(at.b), alignment(at.bias), alignment(at.c)};
+  bool make(const Device& device, const ProductKey& key, bool accumulate, const Operands<T>& at) {
     const Plan& plan = plans_.get(device, key, [&] { return find(device, key, at); });
-    if (plan.usable) run(device, plan, at, p.accumulate);
+    if (plan.usable) run(device, plan, at, accumulate);
     return plan.usable;
   }
 
  private:
   template <class T>
-  Plan find(const Device& device, const Key& key, const Operands<T>& at) {
+  Plan find(const Device& device, const ProductKey& key, const Operands<T>& at) {
     Plan plan = described(key, at.bias);
     cublasLtMatmulHeuristicResult_t result{};
     int count = 0;
@@ -133,7 +112,7 @@ class Products final : public Library {
     static_cast<void>(cublasLtMatmulPreferenceDestroy(wishes));
     plan.algorithm = result.algo;
     plan.usable = status == CUBLAS_STATUS_SUCCESS && count == 1 && result.state == CUBLAS_STATUS_SUCCESS;
-    if (plan.usable && key.form == Form::kBiasRelu) plan.usable = keeps_nan(device, plan, key.columns, at);
+    if (plan.usable && key.relu) plan.usable = keeps_nan(device, plan, key.columns, at);
     return plan;
   }
 
@@ -163,7 +142,7 @@ class Products final : public Library {
 
   cublasLtHandle_t handle_ = nullptr;
   void* workspace_;  // one, for all is done in the stream's order
-  Plans<Key, Plan> plans_;
+  Plans<ProductKey, Plan> plans_;
 };
 
 }  // namespace
@@ -175,11 +154,12 @@ Made library_product(Context& context, const Product& p, const T* a, const T* b,
   const Device::Turn turn(device);
   if (!device.products) device.products = std::make_unique<Products>(device);
   auto& products = static_cast<Products&>(*device.products);
-  const bool tf32 = sizeof(T) == sizeof(float) && context.precision == Precision::kTf32;
-  const Form wanted = epilogue.relu ? Form::kBiasRelu : Form::kBias;
-  if (epilogue.bias && products.make(device, p, tf32, wanted, Operands<T>{a, b, epilogue.bias, c}))
-    return Made::kAll;
-  if (!products.make(device, p, tf32, Form::kPlain, Operands<T>{a, b, nullptr, c})) return Made::kNothing;
+  const auto make = [&](const Epilogue<T>& form) {
+    return products.make(device, product_key<T>(p, context.precision, a, b, form, c), p.accumulate,
+                         Operands<T>{a, b, form.bias, c});
+  };
+  if (epilogue.bias && make(epilogue)) return Made::kAll;
+  if (!make({nullptr, false})) return Made::kNothing;
   return epilogue.bias || epilogue.relu ? Made::kProduct : Made::kAll;
 }
 

@@ -36,11 +36,12 @@ bool supported(const char* call, cudnnStatus_t status) {
 
 // cuDNN counts in int.
 bool countable(const ConvolutionSizes& s) {
-  const ConvolutionKey sizes = convolution_key({}, 0, {}, s);
+  const ConvolutionKey sizes = convolution_key({}, {}, 0, {}, s);
   return *std::max_element(sizes.begin(), sizes.end()) <= std::size_t{std::numeric_limits<int>::max()};
 }
 
-void describe(ConvolutionPlan& plan, const ConvolutionSizes& s, cudnnDataType_t type, cudnnMathType_t math) {
+void describe(ConvolutionPlan& plan, const ConvolutionSizes& s, cudnnTensorFormat_t format,
+              cudnnDataType_t type, cudnnMathType_t math) {
   const auto integer = [](std::size_t size) { return static_cast<int>(size); };
   const WindowAxis &h = s.height, &w = s.width;
   check("cudnnCreateTensorDescriptor", cudnnCreateTensorDescriptor(&plan.x));
@@ -48,13 +49,13 @@ void describe(ConvolutionPlan& plan, const ConvolutionSizes& s, cudnnDataType_t 
   check("cudnnCreateFilterDescriptor", cudnnCreateFilterDescriptor(&plan.w));
   check("cudnnCreateConvolutionDescriptor", cudnnCreateConvolutionDescriptor(&plan.convolution));
   check("cudnnSetTensor4dDescriptor",
-        cudnnSetTensor4dDescriptor(plan.x, CUDNN_TENSOR_NHWC, type, integer(s.n), integer(s.channels),
-                                   integer(h.in), integer(w.in)));
+        cudnnSetTensor4dDescriptor(plan.x, format, type, integer(s.n), integer(s.channels), integer(h.in),
+                                   integer(w.in)));
   check("cudnnSetTensor4dDescriptor",
-        cudnnSetTensor4dDescriptor(plan.y, CUDNN_TENSOR_NHWC, type, integer(s.n), integer(s.out_channels),
+        cudnnSetTensor4dDescriptor(plan.y, format, type, integer(s.n), integer(s.out_channels),
                                    integer(h.out), integer(w.out)));
   check("cudnnSetFilter4dDescriptor",
-        cudnnSetFilter4dDescriptor(plan.w, type, CUDNN_TENSOR_NHWC, integer(s.out_channels),
+        cudnnSetFilter4dDescriptor(plan.w, type, format, integer(s.out_channels),
                                    integer(s.channels / s.groups), integer(h.kernel), integer(w.kernel)));
   check("cudnnSetConvolution2dDescriptor",
         cudnnSetConvolution2dDescriptor(plan.convolution, integer(h.before), integer(w.before),
@@ -122,15 +123,16 @@ class Convolutions final : public Library {
   }
 
   template <class T>
-  const ConvolutionPlan& plan(const Device& device, ConvolutionPass pass, Precision precision,
+  const ConvolutionPlan& plan(const Device& device, ConvolutionPass pass, Layout layout, Precision precision,
                               const ConvolutionSizes& sizes) {
-    return plans_.get(device, convolution_key(pass, sizeof(T), precision, sizes), [&] {
+    return plans_.get(device, convolution_key(pass, layout, sizeof(T), precision, sizes), [&] {
       const bool single = sizeof(T) == sizeof(float), tf32 = single && precision == Precision::kTf32;
       ConvolutionPlan made{pass};
       if (!countable(sizes)) return made;
-      describe(made, sizes, single ? CUDNN_DATA_FLOAT : CUDNN_DATA_DOUBLE,
+      describe(made, sizes, layout == Layout::kChannelsLast ? CUDNN_TENSOR_NHWC : CUDNN_TENSOR_NCHW,
+               single ? CUDNN_DATA_FLOAT : CUDNN_DATA_DOUBLE,
                single && !tf32 ? CUDNN_FMA_MATH : CUDNN_DEFAULT_MATH);
-      find_algorithm(handle_, made, library_workspace(sizes, sizeof(T)), tf32);
+      find_algorithm(handle_, made, library_workspace(sizes, sizeof(T), layout), tf32);
       return made;
     });
   }
@@ -170,20 +172,22 @@ Convolutions& convolutions(Device& device) {
 }  // namespace
 
 template <class T>
-const ConvolutionPlan* library_plan(Context& context, ConvolutionPass pass, const ConvolutionSizes& sizes) {
+const ConvolutionPlan* library_plan(Context& context, ConvolutionPass pass, Layout layout,
+                                    const ConvolutionSizes& sizes) {
   Device& device = device_of(context);
   const Device::Turn turn(device);
-  const ConvolutionPlan& plan = convolutions(device).plan<T>(device, pass, context.precision, sizes);
+  const ConvolutionPlan& plan = convolutions(device).plan<T>(device, pass, layout, context.precision, sizes);
   return plan.usable ? &plan : nullptr;
 }
 
-// Room for its own forms of the images and of parts of the weights' sums.
-std::size_t library_workspace(const ConvolutionSizes& s, std::size_t element) {
+// Room for parts of the weights' sums, and for the images with channels first, which it may make of those
+// with channels last.
+std::size_t library_workspace(const ConvolutionSizes& s, std::size_t element, Layout layout) {
   constexpr std::size_t kAlways = std::size_t{16} << 20;
   const std::size_t image =
       s.height.in * s.width.in * s.channels + s.height.out * s.width.out * s.out_channels;
   const std::size_t weights = s.out_channels * (s.channels / s.groups) * s.height.kernel * s.width.kernel;
-  return kAlways + (s.n * image + 4 * weights) * element;
+  return kAlways + ((layout == Layout::kChannelsLast ? s.n * image : 0) + 4 * weights) * element;
 }
 
 template <class T>
@@ -194,8 +198,10 @@ void library_convolution(Context& context, const ConvolutionPlan& plan, const T*
   convolutions(device).run(plan, a, b, result, workspace, accumulate);
 }
 
-template const ConvolutionPlan* library_plan<float>(Context&, ConvolutionPass, const ConvolutionSizes&);
-template const ConvolutionPlan* library_plan<double>(Context&, ConvolutionPass, const ConvolutionSizes&);
+template const ConvolutionPlan* library_plan<float>(Context&, ConvolutionPass, Layout,
+                                                    const ConvolutionSizes&);
+template const ConvolutionPlan* library_plan<double>(Context&, ConvolutionPass, Layout,
+                                                     const ConvolutionSizes&);
 template void library_convolution(Context&, const ConvolutionPlan&, const float*, const float*, float*, void*,
                                   bool);
 template void library_convolution(Context&, const ConvolutionPlan&, const double*, const double*, double*,

@@ -1,10 +1,8 @@
 #include "bpnet/kernels/cuda/device.h"
 
-#include <pthread.h>
-
-#include <atomic>
 #include <map>
 
+#include "bpnet/core/threads/fork.h"
 #include "bpnet/kernels/cuda/check.h"
 #include "bpnet/kernels/cuda/memory.h"
 
@@ -13,11 +11,8 @@ namespace {
 
 // Whether this is the child of a fork() in a process that had come here.
 bool has_forked() {
-  static std::atomic<bool> forked{false};
-  static const bool watched = pthread_atfork(nullptr, nullptr, [] { forked.store(true); }) == 0;
-  if (!watched)
-    fail<DeviceError>("cuda: the system does not say whether the process was forked (pthread_atfork)");
-  return forked.load(std::memory_order_relaxed);
+  static const std::uint64_t before = fork_count();
+  return fork_count() != before;
 }
 
 void refuse_after_fork() {

@@ -1,6 +1,9 @@
 // Products of matrices as a library makes them: cublaslt.cpp, the one file that knows cuBLASLt.
 #pragma once
 
+#include <compare>
+#include <cstdint>
+
 #include "bpnet/kernels/kernels.h"
 
 namespace bpnet::cuda {
@@ -20,6 +23,43 @@ struct Epilogue {
   const T* bias;  // or null
   bool relu;
 };
+
+// What a library's form of a product depends on.
+struct ProductKey {
+  size_t rows, columns, depth;
+  bool a_transposed, b_transposed;
+  bool twofold, tf32;
+  bool bias, relu;
+  std::uint32_t a_alignment, b_alignment, bias_alignment, c_alignment;  // bytes
+
+  auto operator<=>(const ProductKey&) const = default;
+};
+
+// The largest power of 2 that divides the address, up to what any form asks for.
+inline std::uint32_t alignment(const void* pointer) {
+  constexpr std::uintptr_t kMost = 16;
+  const auto address = reinterpret_cast<std::uintptr_t>(pointer) | kMost;
+  return static_cast<std::uint32_t>(address & ~(address - 1));
+}
+
+template <class T>
+ProductKey product_key(const Product& p, Precision precision, const T* a, const T* b,
+                       const Epilogue<T>& epilogue, const T* c) {
+  const bool twofold = sizeof(T) == sizeof(double);
+  return {p.rows,
+          p.columns,
+          p.depth,
+          p.a_transposed,
+          p.b_transposed,
+          twofold,
+          !twofold && precision == Precision::kTf32,
+          epilogue.bias != nullptr,
+          epilogue.relu,
+          alignment(a),
+          alignment(b),
+          alignment(epilogue.bias),
+          alignment(c)};
+}
 
 enum class Made { kNothing, kProduct, kAll };  // all: with the epilogue
 
