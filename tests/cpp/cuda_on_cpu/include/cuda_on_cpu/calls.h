@@ -1,5 +1,5 @@
-// The functions that the host calls. What each does is said in CUDA's own manual; see CONTRIBUTING.md for where the
-// emulation is stricter.
+// The functions that the host calls. What each does is said in CUDA's own manual; see CONTRIBUTING.md for
+// where the emulation is stricter.
 #pragma once
 
 #include <functional>
