@@ -66,6 +66,7 @@ def network_of(made: Any) -> bp.Network:
 
 def test_the_devices():
     assert bp.devices() == ["cpu", *GPUS]
+    assert bp.backends()[-1] == "cuda-on-cpu", "BPNET_CUDA_LIBRARY is set"
     for given, device in (
         ("cuda", "cuda:0"),
         ("cuda:0", "cuda:0"),

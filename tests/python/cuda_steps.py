@@ -6,6 +6,7 @@ from __future__ import annotations
 import ctypes
 import os
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -366,3 +367,27 @@ def test_one_sample_at_a_time(dtype: str, counted: Counted):
     made._core.run_draws(data, 100, 1e30)
     assert (counted(SENDS), counted(READS), counted("cudaMalloc")) == (2, 1, 0)
     assert made._core.state["step"] == 2 * ROWS + 200
+
+
+def test_steps_on_arrays_of_the_callers(counted: Counted):
+    """A batch is sent in one piece and then one launch; its loss comes back."""
+    x, y, weight = numbers()
+    made = trainer()
+    batch = held(made, x[:BATCH], y[:BATCH], weight[:BATCH])
+    for _ in range(2):
+        made._core.step(batch)
+    counted.reset()
+    for _ in range(3):
+        made._core.step(batch)
+    assert (counted("cudaGraphLaunch"), counted(SENDS), counted(READS)) == (3, 6, 3)
+    assert counted("cudaMalloc") == counted("cudaHostAlloc") == 0
+
+
+def test_threads_that_record_at_the_same_time():
+    """What one of them begins is no part of what another records."""
+    x, y, weight = numbers()
+    alone, *together = (trainer() for _ in range(4))
+    epoch(alone, held(alone, x, y, weight), 7)
+    with ThreadPoolExecutor(len(together)) as threads:
+        list(threads.map(lambda made: epoch(made, held(made, x, y, weight), 7), together))
+    assert [weights(made) for made in together] == [weights(alone)] * len(together)

@@ -185,6 +185,14 @@ def test_the_module_links_no_cuda():
     ]
 
 
+def driver_is_here() -> bool:
+    try:
+        ctypes.CDLL("libcuda.so.1")
+    except OSError:
+        return False
+    return True
+
+
 @pytest.mark.slow
 def test_the_library_opens_a_gpu_or_tells_what_the_driver_said(library):
     script = """
@@ -195,9 +203,5 @@ except bp.DeviceError as error:
     print(error)
 """
     said = run(sys.executable, "-c", script, env={**os.environ, "BPNET_CUDA_LIBRARY": str(library)})
-    try:
-        ctypes.CDLL("libcuda.so.1")
-    except OSError:
-        assert re.fullmatch(r"device: 'cuda:0' is not here; the driver says: .*driver.*\n", said), said
-    else:
-        assert said == "(1, 1)\n" or said.startswith("device: 'cuda:0' is not here; the driver says: "), said
+    refused = re.fullmatch(r"device: 'cuda:0' is not here; the driver says: .+\n", said)
+    assert refused or (driver_is_here() and said == "(1, 1)\n"), said
