@@ -22,6 +22,21 @@ void refuse_after_fork() {
       "allow; start the process again (multiprocessing: the method 'spawn')");
 }
 
+int attribute(cudaDeviceAttr which, int number) {
+  int value = 0;
+  check("cudaDeviceGetAttribute", cudaDeviceGetAttribute(&value, which, number));
+  return value;
+}
+
+// An older GPU would refuse every kernel.
+void check_capability(int number) {
+  const int major = attribute(cudaDevAttrComputeCapabilityMajor, number);
+  if (major >= 8) return;
+  fail<DeviceError>("device: 'cuda:", number, "' has compute capability ", major, ".",
+                    attribute(cudaDevAttrComputeCapabilityMinor, number),
+                    ", bpnet needs 8.0 or newer; choose another GPU, or the device 'cpu'");
+}
+
 }  // namespace
 
 // It is set where it is current already too: the libraries need its context, which that makes.
@@ -35,9 +50,9 @@ CurrentGpu::~CurrentGpu() {
 }
 
 Device::Device(int number) : number_(number) {
+  check_capability(number);
   const CurrentGpu current(number);
-  check("cudaDeviceGetAttribute",
-        cudaDeviceGetAttribute(&multiprocessors_, cudaDevAttrMultiProcessorCount, number));
+  multiprocessors_ = attribute(cudaDevAttrMultiProcessorCount, number);
   check("cudaStreamCreateWithFlags", cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking));
   for (cudaEvent_t& event : paces_) {
     check("cudaEventCreateWithFlags", cudaEventCreateWithFlags(&event, cudaEventDisableTiming));
