@@ -157,6 +157,14 @@ def test_the_library_exports_one_name(library):
 
 
 @pytest.mark.slow
+def test_the_library_has_machine_code_and_ptx(library):
+    """Both for each file with a kernel: PTX is what later GPUs compile."""
+    code, ptx = (tool("cuobjdump", option, library) for option in ("--list-elf", "--list-ptx"))
+    assert len(re.findall(r"sm_90\.cubin", code)) >= 15
+    assert len(re.findall(r"sm_90\.ptx", ptx)) >= 15
+
+
+@pytest.mark.slow
 def test_the_library_links_what_it_should(library):
     ours = [name for name in needed(library) if name.startswith(("libcu", "libnv"))]
     assert [name.split(".so")[0] for name in ours] == ["libcublasLt", "libcudnn"]

@@ -316,11 +316,21 @@ bp.Network(2, [bp.Linear(1)], device='cuda')"""
 
 @pytest.mark.slow
 @ON_LINUX
+def test_a_gpu_that_is_too_old(built: Path):
+    code = "import bpnet as bp\nbp.Network(2, [bp.Linear(1)], device='cuda')"
+    assert last_error(built, code, BPNET_CUDA_ON_CPU_CAPABILITY="75") == (
+        "bpnet.DeviceError: device: 'cuda:0' has compute capability 7.5, bpnet needs 8.0 or newer; choose another GPU, "
+        "or the device 'cpu'"
+    )
+
+
+@pytest.mark.slow
+@ON_LINUX
 def test_the_choice_of_a_gpu(built: Path):
-    assert passes(built, os.fspath(HERE / "cuda_device.py")) >= 39
+    assert passes(built, os.fspath(HERE / "cuda_device.py")) >= 40
 
 
 @pytest.mark.slow
 @ON_LINUX
 def test_memory_that_is_full(built: Path):
-    assert passes(built, os.fspath(HERE / "cuda_memory.py")) >= 30
+    assert passes(built, os.fspath(HERE / "cuda_memory.py")) >= 31

@@ -9,6 +9,7 @@
 #include "entry.h"
 #include "graphs.h"
 #include "pages.h"
+#include "races.h"
 #include "settings.h"
 #include "streams.h"
 
@@ -59,6 +60,7 @@ cudaError_t allocate(void** memory, std::size_t bytes) {
   protect(pages.first, pages.open_bytes, PROT_NONE);
   used[device] += rounded(bytes);
   arrays().emplace(pages.begin, Array{pages, device});
+  array_begins(pages.begin, bytes);
   return *memory = pages.begin, cudaSuccess;
 }
 
@@ -73,6 +75,7 @@ cudaError_t release(void* memory) {
     check_canary(array.pages, "an array of the GPU");
   }
   arrays().erase(found);
+  array_ends(array.pages.begin);
   used[array.device] -= rounded(array.pages.bytes);
   give_pages(array.pages);
   return cudaSuccess;

@@ -1,5 +1,4 @@
 // What is put on a stream: launches, copies, and the host's own functions.
-#include <sys/types.h>
 
 #include <cstring>
 #include <map>
@@ -11,6 +10,7 @@
 #include "entry.h"
 #include "graphs.h"
 #include "memory.h"
+#include "races.h"
 #include "shared_memory.h"
 #include "streams.h"
 #include "threads.h"
@@ -61,18 +61,23 @@ void check_still_pinned(const void* array, std::size_t bytes) {
   if (where(array, bytes).kind != Where::kPinned) die("a pinned array was freed before its copy had run");
 }
 
+void write(void* to, const void* from, std::size_t bytes) {  // to the GPU's memory
+  std::memcpy(to, from, bytes);
+  array_written(to, bytes);
+}
+
 // The host may change the array once this has returned, unless it is pinned.
 cudaError_t copy_to_device(CUstream_st& stream, void* to, const void* from, std::size_t bytes, bool pinned) {
   if (pinned) {
     return add_work(stream, {[=] {
                       check_still_pinned(from, bytes);
-                      std::memcpy(to, from, bytes);
+                      write(to, from, bytes);
                     }});
   }
   if (stream.capture) return stream.capture->invalid = true, cudaErrorStreamCaptureUnsupported;
   const auto* const first = static_cast<const unsigned char*>(from);
   auto copy = std::make_shared<std::vector<unsigned char>>(first, first + bytes);
-  return add_work(stream, {[=] { std::memcpy(to, copy->data(), bytes); }});
+  return add_work(stream, {[=] { write(to, copy->data(), bytes); }});
 }
 
 cudaError_t copy_to_host(CUstream_st& stream, void* to, const void* from, std::size_t bytes, bool pinned) {
@@ -107,7 +112,7 @@ cudaError_t copy(CUstream_st& stream, void* to, const void* from, std::size_t by
       if (!is_of(there, stream) || !is_of(here, stream)) return cudaErrorInvalidValue;
       if (overlap(to, from, bytes))
         die("cudaMemcpyAsync: the two arrays overlap, which CUDA leaves undefined");
-      return add_work(stream, {[=] { std::memcpy(to, from, bytes); }});
+      return add_work(stream, {[=] { write(to, from, bytes); }});
     default: return cudaErrorInvalidMemcpyDirection;
   }
 }
@@ -115,7 +120,10 @@ cudaError_t copy(CUstream_st& stream, void* to, const void* from, std::size_t by
 cudaError_t set(CUstream_st& stream, void* to, int value, std::size_t bytes) {
   if (bytes == 0) return cudaSuccess;
   if (!is_of(where(to, bytes), stream)) return cudaErrorInvalidValue;
-  return add_work(stream, {[=] { std::memset(to, value, bytes); }});
+  return add_work(stream, {[=] {
+                    std::memset(to, value, bytes);
+                    array_written(to, bytes);
+                  }});
 }
 
 // On the current GPU's own stream, and waited for.

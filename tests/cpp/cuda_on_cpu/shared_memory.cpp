@@ -47,6 +47,8 @@ void open_pages(std::size_t bytes) {
 
 }  // namespace
 
+const void* shared_begin() { return memory; }
+
 void open_shared(std::size_t bytes) {
   permit(memory, kBody);
   size = bytes;

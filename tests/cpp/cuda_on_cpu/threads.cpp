@@ -10,6 +10,8 @@
 #include "chance.h"
 #include "death.h"
 #include "fibers.h"
+#include "pipelines.h"
+#include "races.h"
 #include "shared_memory.h"
 
 uint3 threadIdx, blockIdx, blockDim, gridDim;
@@ -161,6 +163,8 @@ bool same_call(const Wait& a, const Wait& b) {
 }
 
 void finish_warp_call(unsigned first, unsigned lanes) {
+  // Shuffles and votes order no reads and writes.
+  if (block.threads[first + unsigned(__builtin_ctz(lanes))].wait.kind == Wait::kWarp) lanes_met(first, lanes);
   for (unsigned rest = lanes; rest; rest &= rest - 1) {
     Wait& wait = block.threads[first + unsigned(__builtin_ctz(rest))].wait;
     if (wait.kind == Wait::kShuffle) {
@@ -195,10 +199,7 @@ void try_warp(unsigned thread) {
   if (lanes & ~warp.waiting) return;
   for (unsigned rest = lanes; rest; rest &= rest - 1) {
     const unsigned other = first + unsigned(__builtin_ctz(rest));
-    if (!same_call(wait, block.threads[other].wait)) {
-      die_in_kernel("lanes of a warp wait for each other at different calls:\n  " + waiting_name(thread) +
-                    "\n  " + waiting_name(other));
-    }
+    if (!same_call(wait, block.threads[other].wait)) return;  // it waits for others
   }
   warp.waiting &= ~lanes;
   finish_warp_call(first, lanes);
@@ -219,6 +220,7 @@ std::uint64_t wait_in_warp(const Wait& wait) {
 
 void end_thread() {
   const unsigned self = block.running;
+  finish_copies(self);
   ++block.ended;
   if (block.at_block > 0) {
     die_in_kernel(thread_name(self) + " ended while others wait for the block at " + site_name(block.site));
@@ -241,6 +243,7 @@ void begin_block() {
     block.warps[first / kLanes] = {lanes >= kLanes ? ~0u : (1u << lanes) - 1, 0};
   }
   fill_shared();
+  block_begins();
 }
 
 // What a fiber does: runs thread after thread, on the same stack while none waits.
@@ -298,6 +301,7 @@ unsigned wait_for_block(bool given, Site site) {
   block.threads[self].wait.site = site;
   if (++block.at_block == block.count) {
     block.at_block = 0;
+    block_met();
     for (unsigned i = 0; i < block.count; ++i) {
       block.threads[i].wait.kind = Wait::kNothing;
       block.threads[i].wait.result = block.given;
@@ -336,6 +340,7 @@ std::uint64_t fold_lanes(unsigned mask, std::uint64_t value, Fold fold, Site sit
   return wait_in_warp(wait);
 }
 
+unsigned running_index() { return block.running; }
 unsigned lane() { return block.running % kLanes; }
 
 void trap() { die_in_kernel(thread_name(block.running) + " ended the kernel by __trap()"); }
@@ -350,6 +355,7 @@ void run(const Launch& launch) {
   gridDim = {launch.grid.x, launch.grid.y, launch.grid.z};
   block.count = blockDim.x * blockDim.y * blockDim.z;
   open_shared(launch.shared);
+  launch_begins();
   // i * step modulo the number of blocks visits each once, as step has no divisor in common with it.
   const std::uint64_t blocks = std::uint64_t{gridDim.x} * gridDim.y * gridDim.z;
   const auto below = static_cast<std::uint32_t>(std::min<std::uint64_t>(blocks, 1u << 31));
@@ -361,6 +367,7 @@ void run(const Launch& launch) {
     run_block();
     at = (at + step) % blocks;
   }
+  launch_ends();
   block.launch = nullptr;
 }
 

@@ -15,6 +15,8 @@ struct Launch {
 
 void run(const Launch& launch);
 
+unsigned running_index();  // of the thread that runs, in its block
+
 // "thread (1, 0, 0) of block (7, 0, 0) of …", or "" while no kernel runs.
 std::string running_thread();
 

@@ -7,8 +7,8 @@
 //
 // The first layer is passed over once for a sample: its update and its sums for the sample that follows are
 // one pass. Every other layer is passed over twice: forward by a few lanes to a row of weights, whose sums
-// are folded by shuffles, and backward by a thread to a column, which sums δ_j w_j and updates w_j as it goes
-// down.
+// are folded by shuffles, and backward by a thread to a column, which sums δ_j w_j and updates w_j row
+// after row.
 #include <cuda_pipeline_primitives.h>
 
 #include "bpnet/kernels/cuda/block.h"
@@ -57,7 +57,7 @@ class OnlineBlock {
  public:
   __device__ explicit OnlineBlock(const OnlineRun<T>& run)
       : run_(run), shared_(shared_memory<T>()), in_(run.links[0].in), out_(run.loss.columns) {
-    static_assert(sizeof(Rule) <= kBytesOfRule, "rules have room");
+    static_assert(sizeof(Rule) <= kBytesOfRule, "a rule fits");
     links_ = run.links_at == kNowhere ? run.links : shared<OnlineLink<T>>(run.links_at);
     rules_ = run.rules_at == kNowhere ? reinterpret_cast<Rule*>(run.rules) : shared<Rule>(run.rules_at);
     activations_ = run.activations_at == kNowhere ? run.activations : shared_ + run.activations_at;
@@ -168,7 +168,7 @@ class OnlineBlock {
   __device__ T* y_of(const OnlineLink<T>& link) const { return activations_ + link.at + link.out; }
   __device__ T* delta_of(const OnlineLink<T>& link) const { return activations_ + link.at + 2 * link.out; }
 
-  // Samples that follow each other are in two places.
+  // Two samples that follow each other are at different offsets.
   __device__ T* shared_sample(size_t step) const {
     return shared_ + run_.sample_at + (step % 2) * (in_ + out_);
   }

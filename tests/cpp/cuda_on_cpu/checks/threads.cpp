@@ -246,7 +246,7 @@ __global__ void two_calls() {
     __ballot_sync(kAll, 1);
   }
 }
-const Add calls_differ("lanes at different calls", "at different calls",
+const Add calls_differ("lanes at different calls", "wait for others that do not come",
                        [] { run_to_death({1, 32}, two_calls); });
 
 __global__ void end_it() { __trap(); }

@@ -1,6 +1,6 @@
 // Convolution by patches: those of a block of positions are gathered into a matrix and multiplied by the
-// weights, whose rows are first brought into the order of a patch. Channels that each see themselves alone go
-// by depthwise.h.
+// weights, whose rows are first brought into the order of a patch. Channels that each see themselves alone
+// are in depthwise.h.
 #pragma once
 
 #include "bpnet/kernels/cpu/base/scratch.h"

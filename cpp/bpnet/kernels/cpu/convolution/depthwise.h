@@ -143,7 +143,7 @@ __attribute__((noinline)) void sum_row(TapSource* taps, size_t count, size_t ste
   sum_positions(taps, count, step, last, bias ? last.get(bias + c) : vec{}, outputs, to + c, to_step);
 }
 
-// What a pass goes from and to; weight (taps, channels).
+// What a pass reads and writes; weight (taps, channels).
 struct DepthwisePass {
   const bpnet::ConvolutionSizes& s;
   const real *from, *weight, *bias;

@@ -23,6 +23,12 @@ unsigned lane();
 
 [[noreturn]] void trap();
 
+// What the checker of races is told, where the kernels are compiled for it, of accesses that the compiler
+// does not see.
+void note_read(const void* from, std::size_t bytes);
+void note_write(const void* to, std::size_t bytes);
+void note_atomic(const void* at, std::size_t bytes);
+
 template <class T, class Fold>
 T fold_lanes_as(unsigned mask, T value, Fold, Site site) {
   return from_bits<T>(fold_lanes(
@@ -32,7 +38,8 @@ T fold_lanes_as(unsigned mask, T value, Fold, Site site) {
 }
 
 template <class T, class U, class Change>
-T change(T* at, U value, Change f) {
+__attribute__((no_sanitize("thread"))) T change(T* at, U value, Change f) {
+  note_atomic(at, sizeof(T));
   const T before = *at;
   *at = f(before, static_cast<T>(value));
   return before;
@@ -137,7 +144,8 @@ CUDA_ON_CPU_ATOMIC(atomicExch, (static_cast<void>(a), b))
 CUDA_ON_CPU_ATOMIC(atomicInc, a >= b ? 0 : a + 1)
 #undef CUDA_ON_CPU_ATOMIC
 template <class T, class U, class V>
-T atomicCAS(T* at, U compared, V value) {
+__attribute__((no_sanitize("thread"))) T atomicCAS(T* at, U compared, V value) {
+  cuda_on_cpu::note_atomic(at, sizeof(T));
   const T before = *at;
   if (before == static_cast<T>(compared)) *at = static_cast<T>(value);
   return before;
