@@ -4,6 +4,7 @@ the library and runs this file."""
 from __future__ import annotations
 
 import copy
+import ctypes
 import json
 import multiprocessing
 import os
@@ -65,6 +66,7 @@ def network_of(made: Any) -> bp.Network:
 
 def test_the_devices():
     assert bp.devices() == ["cpu", *GPUS]
+    assert bp.backends()[-1] == "cuda-on-cpu", "BPNET_CUDA_LIBRARY is set"
     for given, device in (
         ("cuda", "cuda:0"),
         ("cuda:0", "cuda:0"),
@@ -311,6 +313,22 @@ def test_networks_on_two_devices_by_several_threads():
     for each in trainers[:-1]:
         assert bits(each.network) == bits(alone.network), each.network.device
     assert_near(alone.network, trainers[-1].network, 1e-5)
+
+
+def test_the_applications_gpu_stays_current(tmp_path: Path):
+    """Other libraries of the process, PyTorch for instance, go on using the GPU that they use."""
+    current = ctypes.CDLL(os.environ["BPNET_CUDA_LIBRARY"]).cuda_on_cpu_current_device
+    made = trainer("cuda:1")
+    assert current() == 0
+    fit(made, 2)
+    made.fit(X, Y, epochs=1, batch_size=1, verbose=0)
+    made.network.predict(X)
+    made.save(tmp_path / "run")
+    with pytest.raises(ValueError, match="NaN"):
+        made.network.predict(np.full_like(X, np.nan))
+    assert current() == 0
+    del made
+    assert current() == 0
 
 
 def test_one_network_by_several_threads():

@@ -160,6 +160,18 @@ def test_memory_refused_at_any_place_leaves_the_network_usable(
         assert ACTIONS[name](net) == wanted, f"after {function} {time} of {times}"
 
 
+def test_a_launch_for_which_there_is_no_memory():
+    """The driver takes some itself, when a kernel is launched for the first time."""
+    net = images()
+    wanted = ACTIONS["predict"](net)
+    refuse("cudaLaunchKernelEx", 1)
+    message = r"^cuda: cudaLaunchKernelEx: the GPU's memory does not suffice, \d+ of \d+ bytes are free; choose"
+    with pytest.raises(MemoryError, match=message):
+        ACTIONS["predict"](net)
+    refuse_nothing()
+    assert ACTIONS["predict"](net) == wanted
+
+
 def test_memory_refused_while_a_network_is_made():
     before = calls("cudaMalloc")
     wanted = bits(network("cuda:1"))

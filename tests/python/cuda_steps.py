@@ -6,6 +6,7 @@ from __future__ import annotations
 import ctypes
 import os
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -140,7 +141,8 @@ def test_recorded_steps_have_the_same_bits(optimizer: bp.optimizers.Optimizer, c
     "rule",
     [
         b"cudaStreamBeginCapture:1:cudaErrorNotSupported",
-        b"cudaLaunchKernelEx:6:cudaErrorNotSupported",  # amid the step that is recorded
+        b"cudaLaunchKernelEx:6:cudaErrorNotSupported",  # during the step that is recorded
+        b"cudaLaunchKernelEx:6:cudaErrorMemoryAllocation",
         b"cudaGraphInstantiate:1:cudaErrorMemoryAllocation",
     ],
 )
@@ -328,6 +330,23 @@ def test_what_a_batch_throws_comes_out():
     assert made._core.state == {"step": 2, "epoch": 0, "position": 3 * BATCH}
 
 
+def test_a_narrow_chain_is_recorded(fail: Callable[[bytes | None], None], counted: Counted):
+    """Its batch in one kernel, to the bits of what the host starts itself."""
+    x, y, weight = numbers()
+    recorded, refused = chain(), chain()
+    data = held(refused, x, y, weight)
+    refused._core.run(data, 11, True, 0.0)
+    fail(b"cudaStreamBeginCapture:1:cudaErrorNotSupported")
+    epoch(refused, data, 11)
+    epoch(refused, data, 11)
+    fail(None)
+    assert counted("cudaGraphLaunch") == 0
+    for _ in range(2):
+        epoch(recorded, held(recorded, x, y, weight), 11)
+    assert counted("cudaGraphLaunch") == 7
+    assert weights(recorded) == weights(refused)
+
+
 def chain() -> bp.Trainer:
     net = bp.Network(FEATURES, [bp.Linear(9), bp.Tanh(), bp.Linear(CLASSES)], seed=5, backend=BACKEND)
     return bp.Trainer(net, "cross_entropy", bp.SGD(0.1))
@@ -348,3 +367,27 @@ def test_one_sample_at_a_time(dtype: str, counted: Counted):
     made._core.run_draws(data, 100, 1e30)
     assert (counted(SENDS), counted(READS), counted("cudaMalloc")) == (2, 1, 0)
     assert made._core.state["step"] == 2 * ROWS + 200
+
+
+def test_steps_on_arrays_of_the_callers(counted: Counted):
+    """A batch is sent in one piece and then one launch; its loss comes back."""
+    x, y, weight = numbers()
+    made = trainer()
+    batch = held(made, x[:BATCH], y[:BATCH], weight[:BATCH])
+    for _ in range(2):
+        made._core.step(batch)
+    counted.reset()
+    for _ in range(3):
+        made._core.step(batch)
+    assert (counted("cudaGraphLaunch"), counted(SENDS), counted(READS)) == (3, 6, 3)
+    assert counted("cudaMalloc") == counted("cudaHostAlloc") == 0
+
+
+def test_threads_that_record_at_the_same_time():
+    """What one of them begins is no part of what another records."""
+    x, y, weight = numbers()
+    alone, *together = (trainer() for _ in range(4))
+    epoch(alone, held(alone, x, y, weight), 7)
+    with ThreadPoolExecutor(len(together)) as threads:
+        list(threads.map(lambda made: epoch(made, held(made, x, y, weight), 7), together))
+    assert [weights(made) for made in together] == [weights(alone)] * len(together)

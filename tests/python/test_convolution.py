@@ -98,7 +98,23 @@ def random_setting(rng: np.random.Generator) -> Setting:
     )
 
 
+def depthwise(s: Setting, channels: int) -> Setting:
+    """The same with every channel by itself."""
+    return s._replace(channels=channels, out_channels=channels, groups=channels)
+
+
 RANDOM = [random_setting(np.random.default_rng(seed)) for seed in range(60)]
+DEPTHWISE = [
+    depthwise(random_setting(np.random.default_rng(seed)), channels)
+    for seed, channels in zip(range(100, 140), [2, 7, 8, 16, 33] * 8)
+] + [
+    depthwise(Setting(3, 1, (23, 21), 1, (3, 3), padding=(1, 1, 1, 1)), 40),
+    depthwise(Setting(3, 1, (23, 21), 1, (5, 5), (2, 2), padding=(2, 2, 2, 2)), 24),
+    depthwise(Setting(40, 1, (3, 5), 1, (3, 3), padding=(1, 1, 1, 1)), 70),  # many small maps
+    depthwise(
+        Setting(2, 1, (14, 14), 1, (13, 13), padding=(6, 6, 6, 6)), 3
+    ),  # more taps than the direct loop takes
+]
 LARGE = [
     Setting(3, 3, (67, 67), 96, (11, 11), (4, 4)),  # as the first layer of AlexNet
     Setting(2, 16, (27, 27), 40, (5, 5), padding=(2, 2, 2, 2), groups=2),
@@ -125,7 +141,7 @@ def problem(s: Setting, dtype: str) -> tuple[np.ndarray, np.ndarray, np.ndarray,
 
 @backends
 @dtypes
-@pytest.mark.parametrize("settings", [RANDOM, LARGE], ids=["random", "large"])
+@pytest.mark.parametrize("settings", [RANDOM, LARGE, DEPTHWISE], ids=["random", "large", "depthwise"])
 def test_equals_a_plain_loop(settings: list[Setting], backend: str, dtype: str):
     for s in settings:
         x, weight, bias, grad_y, wanted = problem(s, dtype)

@@ -2,8 +2,8 @@
 // count draws the same ones (Salmon, Moraes, Dror, Shaw: "Parallel Random Numbers: As Easy as
 // 1, 2, 3", SC 2011).
 //
-// Everything here is `static`: per-ISA objects include it and must not share a copy with others; and constexpr: a
-// GPU's kernels call it too.
+// Everything here is `static`: per-ISA objects include it and must not share a copy with others; and
+// constexpr: a GPU's kernels call it too.
 #pragma once
 
 #include <stddef.h>

@@ -15,7 +15,7 @@ struct Backend {
   const Memory& (*memory_of)(int device);
   const Kernels<float>* (*single)();
   const Kernels<double>* (*twofold)();
-  int device = 0;                      // which of several of a kind
+  int device = 0;    // which of several of a kind
   bool gpu = false;  // device is a GPU's number, and float32's products can be made with TF32
   const Recorder* recorder = nullptr;  // null: every step is run kernel by kernel
 

@@ -79,7 +79,7 @@ int cuda_gpus() { return loaded().module ? loaded().module->gpus() : 0; }
 const char* listed_cuda_backend() {
   static const char* const name = [] {
     const char* const asked = std::getenv(kVariable);
-    const bool listed = asked != nullptr && *asked != '\0' && loaded().module;
+    const bool listed = asked != nullptr && *asked != '\0' && cuda_gpus() > 0;
     return listed ? loaded().module->backend : nullptr;
   }();
   return name;

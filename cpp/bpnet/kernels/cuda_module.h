@@ -24,8 +24,8 @@ const Backend& cuda_backend(int gpu);
 // How many GPUs there are; 0 without the library.
 int cuda_gpus();
 
-// For tests: the library's backend, where the environment variable BPNET_CUDA_LIBRARY names the library; else null.
-// It is one of backends() then, and the first GPU's.
+// For tests: the library's backend, where the environment variable BPNET_CUDA_LIBRARY names the library and
+// there is a GPU; else null. It is one of backends() then, and the first GPU's.
 const char* listed_cuda_backend();
 
 }  // namespace bpnet

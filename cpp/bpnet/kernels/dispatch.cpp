@@ -44,7 +44,7 @@ int gpu_number(const std::string& device) {
   return std::atoi(number.c_str());
 }
 
-const Backend& processors_backend(const std::string& name) {
+const Backend& backend_called(const std::string& name) {
   const std::string& wanted = name.empty() ? default_name() : name;
   const char* const gpus = listed_cuda_backend();
   if (gpus && wanted == gpus) return cuda_backend(0);
@@ -83,7 +83,7 @@ const Backend& find_backend(const Where& where) {
     fail<ValueError>("backend: '", where.backend, "' is one of the processor's, device is '", where.device,
                      "'; give one of the two");
   }
-  const Backend& backend = gpu >= 0 ? cuda_backend(gpu) : processors_backend(where.backend);
+  const Backend& backend = gpu >= 0 ? cuda_backend(gpu) : backend_called(where.backend);
   if (where.precision != Precision::kFull && !backend.gpu) {
     fail<ValueError>("precision: '", precision_name(where.precision), "' is for a GPU, the backend is '",
                      backend.name, "'; give device 'cuda', or leave precision out");

@@ -11,6 +11,8 @@ namespace {
 thread_local int current = 0;
 cudaError_t failures[kMostDevices] = {};
 
+int capability() { return static_cast<int>(setting("BPNET_CUDA_ON_CPU_CAPABILITY", 80)); }
+
 constexpr int kMultiprocessors = 4;  // few, so that small arrays are more than one wave of blocks
 
 cudaError_t attribute(int* value, cudaDeviceAttr which) {
@@ -22,8 +24,8 @@ cudaError_t attribute(int* value, cudaDeviceAttr which) {
     case cudaDevAttrWarpSize: return *value = 32, cudaSuccess;
     case cudaDevAttrMultiProcessorCount: return *value = kMultiprocessors, cudaSuccess;
     case cudaDevAttrMaxThreadsPerMultiProcessor: return *value = 2048, cudaSuccess;
-    case cudaDevAttrComputeCapabilityMajor: return *value = 8, cudaSuccess;
-    case cudaDevAttrComputeCapabilityMinor: return *value = 0, cudaSuccess;
+    case cudaDevAttrComputeCapabilityMajor: return *value = capability() / 10, cudaSuccess;
+    case cudaDevAttrComputeCapabilityMinor: return *value = capability() % 10, cudaSuccess;
     case cudaDevAttrCooperativeLaunch: return *value = 0, cudaSuccess;
   }
   return cudaErrorInvalidValue;
@@ -76,3 +78,4 @@ cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr which, int device)
 }
 cudaError_t cudaRuntimeGetVersion(int* version) { return *version = 13000, cudaSuccess; }
 cudaError_t cudaDriverGetVersion(int* version) { return *version = 13000, cudaSuccess; }
+int cuda_on_cpu_current_device() { return cuda_on_cpu::current_device(); }

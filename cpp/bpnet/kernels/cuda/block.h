@@ -26,6 +26,12 @@ struct Larger {  // NaN where there is one
     return a >= b || a != a ? a : b;
   }
 };
+struct Smaller {
+  template <class T>
+  __device__ T operator()(T a, T b) const {
+    return a < b ? a : b;
+  }
+};
 
 // The fold of the warp's values, in every one of its threads.
 template <class T, class Fold>
@@ -36,8 +42,8 @@ __device__ T fold_warp(T value, Fold fold) {
   return value;
 }
 
-// The fold of all values of the block, in every thread, in an order that the block's size alone decides. The block is a
-// multiple of kWarp threads; `shared` has room for kWarp values.
+// The fold of all values of the block, in every thread, in an order that the block's size alone decides. The
+// block is a multiple of kWarp threads; `shared` has room for kWarp values.
 template <class T, class Fold>
 __device__ T fold_block(T value, Fold fold, T none, T* shared) {
   value = fold_warp(value, fold);

@@ -128,9 +128,9 @@ void share_out(const ChainArgs<T>& a, ChainRun<T>& run) {
   run.blocks = one ? 1 : run.slices < kMostChainBlocks ? run.slices : kMostChainBlocks;
 }
 
-// `room` is the shared memory that a block may have, in bytes.
+// `available` is the shared memory that a block may have, in bytes.
 template <class T>
-ChainPlan<T> chain_plan(const ChainArgs<T>& a, size_t room, unsigned char* memory) {
+ChainPlan<T> chain_plan(const ChainArgs<T>& a, size_t available, unsigned char* memory) {
   ChainPlan<T> plan{};
   ChainRun<T>& run = plan.run;
   plan.scratch = chain_scratch(a, memory, run);
@@ -162,7 +162,7 @@ ChainPlan<T> chain_plan(const ChainArgs<T>& a, size_t room, unsigned char* memor
     if (part.layer.weight) part.weight = take(part.layer.out * (part.layer.in | 1));
     if (part.layer.bias) part.bias = take(part.layer.out);
   }
-  run.holds_weights = used * sizeof(T) <= room;
+  run.holds_weights = used * sizeof(T) <= available;
   plan.shared = (run.holds_weights ? used : slice) * sizeof(T);
   const size_t items = widest_delta(a) << run.log2_quads;
   plan.threads = items < kLeastChainThreads  ? kLeastChainThreads

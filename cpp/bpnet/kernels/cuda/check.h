@@ -20,9 +20,26 @@ class OutOfMemory : public std::bad_alloc {
   std::string message_;
 };
 
-// Throws a DeviceError that says what the driver said of `call`.
+// After `need` it says what the GPU has.
+[[noreturn]] inline void refuse_memory(std::string need) {
+  static_cast<void>(cudaGetLastError());  // which the next call would be told again
+  std::size_t free = 0, total = 0;
+  if (cudaMemGetInfo(&free, &total) == cudaSuccess) {
+    append_text(need, ", "), append_text(need, free);
+    append_text(need, " of "), append_text(need, total), append_text(need, " bytes are free");
+  }
+  throw OutOfMemory("cuda: " + need + "; choose a smaller batch or network");
+}
+
+// Of a call that takes memory by itself: a library's, or a kernel's first launch.
+[[noreturn]] inline void refuse_memory_of(const char* call) {
+  refuse_memory(std::string(call) + ": the GPU's memory does not suffice");
+}
+
+// Throws a DeviceError that says what the driver said of `call`, or what memory there is where that was it.
 inline void check(const char* call, cudaError_t error) {
   if (error == cudaSuccess) return;
+  if (error == cudaErrorMemoryAllocation) refuse_memory_of(call);
   fail<DeviceError>("cuda: ", call, ": ", cudaGetErrorString(error), " (", cudaGetErrorName(error), ")");
 }
 

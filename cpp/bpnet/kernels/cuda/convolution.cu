@@ -46,8 +46,8 @@ struct Form {
   }
 };
 
-// The copies. Those with channels first and what the library has with channels last are not in use at a time,
-// nor with the sums.
+// The copies. After the first two, the same memory holds the copies with channels first and the library's
+// workspace beside them, or its workspace with channels last, or the sums.
 template <class T>
 struct Pieces {
   T *weights, *framed;

@@ -18,10 +18,10 @@ enum class Layout : size_t {
                    // width)
 };
 
-// Padding is the same before and after, and out = ⌊(in + 2 before − extent) / stride⌋ + 1 on each axis, where
-// extent is (kernel − 1) dilation + 1. No size is 0.
 struct ConvolutionPlan;  // how the library makes one
 
+// Padding is the same before and after, and out = ⌊(in + 2 before − extent) / stride⌋ + 1 on each axis, where
+// extent is (kernel − 1) dilation + 1. No size is 0.
 // Null where it has no form; the same for the same sizes, always. The first call for some sizes may allocate
 // memory and wait for the GPU, later ones do neither: a graph is captured from later ones.
 template <class T>
@@ -31,7 +31,6 @@ const ConvolutionPlan* library_plan(Context&, ConvolutionPass, Layout, const Con
 // bytes.
 size_t library_workspace(const ConvolutionSizes&, size_t element, Layout);
 
-// result =, or += with `accumulate`; its workspace is as library_workspace says.
 // result =, or += with `accumulate`; `workspace` has as many bytes as library_workspace says.
 template <class T>
 void library_convolution(Context&, const ConvolutionPlan&, const T* a, const T* b, T* result, void* workspace,

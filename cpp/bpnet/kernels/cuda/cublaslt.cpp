@@ -13,6 +13,7 @@ constexpr std::size_t kWorkspace = std::size_t{32} << 20;  // what NVIDIA advise
 
 void check(const char* call, cublasStatus_t status) {
   if (status == CUBLAS_STATUS_SUCCESS) return;
+  if (status == CUBLAS_STATUS_ALLOC_FAILED) refuse_memory_of(call);
   fail<DeviceError>("cuda: ", call, ": ", cublasLtGetStatusString(status));
 }
 

@@ -23,6 +23,7 @@ namespace {
 
 void check(const char* call, cudnnStatus_t status) {
   if (status == CUDNN_STATUS_SUCCESS) return;
+  if (status == CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED) refuse_memory_of(call);
   fail<DeviceError>("cuda: ", call, ": ", cudnnGetErrorString(status));
 }
 
@@ -40,7 +41,8 @@ bool countable(const ConvolutionSizes& s) {
   return *std::max_element(sizes.begin(), sizes.end()) <= std::size_t{std::numeric_limits<int>::max()};
 }
 
-void describe(ConvolutionPlan& plan, const ConvolutionSizes& s, cudnnTensorFormat_t format,
+// Whether cuDNN takes such sizes: it limits an array's elements too.
+bool describe(ConvolutionPlan& plan, const ConvolutionSizes& s, cudnnTensorFormat_t format,
               cudnnDataType_t type, cudnnMathType_t math) {
   const auto integer = [](std::size_t size) { return static_cast<int>(size); };
   const WindowAxis &h = s.height, &w = s.width;
@@ -48,21 +50,23 @@ void describe(ConvolutionPlan& plan, const ConvolutionSizes& s, cudnnTensorForma
   check("cudnnCreateTensorDescriptor", cudnnCreateTensorDescriptor(&plan.y));
   check("cudnnCreateFilterDescriptor", cudnnCreateFilterDescriptor(&plan.w));
   check("cudnnCreateConvolutionDescriptor", cudnnCreateConvolutionDescriptor(&plan.convolution));
-  check("cudnnSetTensor4dDescriptor",
-        cudnnSetTensor4dDescriptor(plan.x, format, type, integer(s.n), integer(s.channels), integer(h.in),
-                                   integer(w.in)));
-  check("cudnnSetTensor4dDescriptor",
-        cudnnSetTensor4dDescriptor(plan.y, format, type, integer(s.n), integer(s.out_channels),
-                                   integer(h.out), integer(w.out)));
-  check("cudnnSetFilter4dDescriptor",
-        cudnnSetFilter4dDescriptor(plan.w, type, format, integer(s.out_channels),
-                                   integer(s.channels / s.groups), integer(h.kernel), integer(w.kernel)));
-  check("cudnnSetConvolution2dDescriptor",
-        cudnnSetConvolution2dDescriptor(plan.convolution, integer(h.before), integer(w.before),
-                                        integer(h.stride), integer(w.stride), integer(h.dilation),
-                                        integer(w.dilation), CUDNN_CROSS_CORRELATION, type));
-  check("cudnnSetConvolutionGroupCount", cudnnSetConvolutionGroupCount(plan.convolution, integer(s.groups)));
-  check("cudnnSetConvolutionMathType", cudnnSetConvolutionMathType(plan.convolution, math));
+  return supported("cudnnSetTensor4dDescriptor",
+                   cudnnSetTensor4dDescriptor(plan.x, format, type, integer(s.n), integer(s.channels),
+                                              integer(h.in), integer(w.in))) &&
+         supported("cudnnSetTensor4dDescriptor",
+                   cudnnSetTensor4dDescriptor(plan.y, format, type, integer(s.n), integer(s.out_channels),
+                                              integer(h.out), integer(w.out))) &&
+         supported("cudnnSetFilter4dDescriptor",
+                   cudnnSetFilter4dDescriptor(plan.w, type, format, integer(s.out_channels),
+                                              integer(s.channels / s.groups), integer(h.kernel),
+                                              integer(w.kernel))) &&
+         supported("cudnnSetConvolution2dDescriptor",
+                   cudnnSetConvolution2dDescriptor(plan.convolution, integer(h.before), integer(w.before),
+                                                   integer(h.stride), integer(w.stride), integer(h.dilation),
+                                                   integer(w.dilation), CUDNN_CROSS_CORRELATION, type)) &&
+         supported("cudnnSetConvolutionGroupCount",
+                   cudnnSetConvolutionGroupCount(plan.convolution, integer(s.groups))) &&
+         supported("cudnnSetConvolutionMathType", cudnnSetConvolutionMathType(plan.convolution, math));
 }
 
 // Takes the fastest algorithm that gives the same bits each time and fits; `found` begins with the fastest.
@@ -70,6 +74,7 @@ template <class Found>
 void choose(ConvolutionPlan& plan, const Found* found, int count, std::size_t room, bool tf32) {
   for (const Found* f = found; f != found + count && !plan.usable; ++f) {
     const bool full = f->mathType == CUDNN_FMA_MATH || f->mathType == CUDNN_DEFAULT_MATH;
+    if (f->mathType == CUDNN_TENSOR_OP_MATH_ALLOW_CONVERSION) continue;  // to 16 bits
     if (f->status != CUDNN_STATUS_SUCCESS || f->determinism != CUDNN_DETERMINISTIC || f->memory > room)
       continue;
     if (!full && !tf32) continue;
@@ -129,10 +134,11 @@ class Convolutions final : public Library {
       const bool single = sizeof(T) == sizeof(float), tf32 = single && precision == Precision::kTf32;
       ConvolutionPlan made{pass};
       if (!countable(sizes)) return made;
-      describe(made, sizes, layout == Layout::kChannelsLast ? CUDNN_TENSOR_NHWC : CUDNN_TENSOR_NCHW,
-               single ? CUDNN_DATA_FLOAT : CUDNN_DATA_DOUBLE,
-               single && !tf32 ? CUDNN_FMA_MATH : CUDNN_DEFAULT_MATH);
-      find_algorithm(handle_, made, library_workspace(sizes, sizeof(T), layout), tf32);
+      if (describe(made, sizes, layout == Layout::kChannelsLast ? CUDNN_TENSOR_NHWC : CUDNN_TENSOR_NCHW,
+                   single ? CUDNN_DATA_FLOAT : CUDNN_DATA_DOUBLE,
+                   single && !tf32 ? CUDNN_FMA_MATH : CUDNN_DEFAULT_MATH)) {
+        find_algorithm(handle_, made, library_workspace(sizes, sizeof(T), layout), tf32);
+      }
       return made;
     });
   }

@@ -19,15 +19,40 @@ void refuse_after_fork() {
   if (!has_forked()) return;
   fail<DeviceError>(
       "cuda: this process is the child of a fork() in one that had used a GPU, which the driver does not ",
-      "allow; start the process anew (multiprocessing: the method 'spawn')");
+      "allow; start the process again (multiprocessing: the method 'spawn')");
+}
+
+int attribute(cudaDeviceAttr which, int number) {
+  int value = 0;
+  check("cudaDeviceGetAttribute", cudaDeviceGetAttribute(&value, which, number));
+  return value;
+}
+
+// An older GPU would refuse every kernel.
+void check_capability(int number) {
+  const int major = attribute(cudaDevAttrComputeCapabilityMajor, number);
+  if (major >= 8) return;
+  fail<DeviceError>("device: 'cuda:", number, "' has compute capability ", major, ".",
+                    attribute(cudaDevAttrComputeCapabilityMinor, number),
+                    ", bpnet needs 8.0 or newer; choose another GPU, or the device 'cpu'");
 }
 
 }  // namespace
 
-Device::Device(int number) : number_(number) {
+// It is set where it is current already too: the libraries need its context, which that makes.
+CurrentGpu::CurrentGpu(int number) : number_(number), before_(number) {
+  check("cudaGetDevice", cudaGetDevice(&before_));
   check("cudaSetDevice", cudaSetDevice(number));
-  check("cudaDeviceGetAttribute",
-        cudaDeviceGetAttribute(&multiprocessors_, cudaDevAttrMultiProcessorCount, number));
+}
+
+CurrentGpu::~CurrentGpu() {
+  if (before_ != number_) static_cast<void>(cudaSetDevice(before_));
+}
+
+Device::Device(int number) : number_(number) {
+  check_capability(number);
+  const CurrentGpu current(number);
+  multiprocessors_ = attribute(cudaDevAttrMultiProcessorCount, number);
   check("cudaStreamCreateWithFlags", cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking));
   for (cudaEvent_t& event : paces_) {
     check("cudaEventCreateWithFlags", cudaEventCreateWithFlags(&event, cudaEventDisableTiming));
@@ -64,9 +89,7 @@ Device& Device::get(int number) {
 }
 
 // In a forked child another thread's lock is never given back.
-Device::Turn::Turn(Device& device) : lock_((refuse_after_fork(), device.mutex_)) {
-  check("cudaSetDevice", cudaSetDevice(device.number_));
-}
+Device::Turn::Turn(Device& device) : lock_((refuse_after_fork(), device.mutex_)), current_(device.number_) {}
 
 uint64_t* Device::answers() {
   if (!answers_) answers_ = static_cast<uint64_t*>(memory_of(number_).allocate(kAnswers * sizeof(uint64_t)));

@@ -16,6 +16,19 @@ class Library {
   virtual ~Library() = default;
 };
 
+// While one lives, this thread's calls are for this GPU, then for the one before again: other libraries in
+// the process may have chosen it.
+class CurrentGpu {
+ public:
+  explicit CurrentGpu(int number);
+  ~CurrentGpu();
+  CurrentGpu(const CurrentGpu&) = delete;
+  CurrentGpu& operator=(const CurrentGpu&) = delete;
+
+ private:
+  int number_, before_;
+};
+
 class Device {
  public:
   // Opens it at the first call. Throws a DeviceError where there is none, where the driver does not serve,
@@ -38,6 +51,7 @@ class Device {
 
    private:
     std::lock_guard<std::recursive_mutex> lock_;
+    CurrentGpu current_;
   };
 
   // (kAnswers,) in the GPU's memory: what a kernel tells the host. To be used and read within one Turn.

@@ -51,10 +51,6 @@ void keep(Context& context, const uint64_t* stopped, size_t count, const T* x, T
   launch_each(context, count, Keep<T>{stopped, x, y});
 }
 
-struct Smaller {
-  __device__ size_t operator()(size_t a, size_t b) const { return a < b ? a : b; }
-};
-
 // found[b] = the first that is not finite of those that block b sees, or count
 template <class T>
 __global__ void first_not_finite_kernel(size_t count, const T* x, uint64_t* found) {

@@ -11,9 +11,6 @@ struct Greater {  // of two numbers; a where b is NaN
     return b > a ? b : a;
   }
 };
-struct Smaller {
-  __device__ size_t operator()(size_t a, size_t b) const { return a < b ? a : b; }
-};
 
 // Index of the first of the largest of x (count,); NaN is never larger, and nothing is larger than a first
 // NaN.

@@ -10,8 +10,8 @@
 
 namespace bpnet::cuda {
 
-constexpr unsigned kWarp = 32;        // threads that shuffle among themselves
-constexpr unsigned kThreads = 256;    // of a block, where nothing else is said
+constexpr unsigned kWarp = 32;              // threads that shuffle among themselves
+constexpr unsigned kThreads = 256;          // of a block, where nothing else is said
 constexpr unsigned kMostBlocks = 1u << 16;  // of a loop over more elements than threads
 
 struct Grid {
@@ -37,13 +37,13 @@ void launch(Context& context, const Grid& grid, void (*kernel)(Parameters...),
 // Bytes of shared memory that a block may have on this GPU.
 inline size_t most_shared(const Context& context) {
   int bytes = 0;
-  check("cudaDeviceGetAttribute", cudaDeviceGetAttribute(&bytes, cudaDevAttrMaxSharedMemoryPerBlockOptin,
-                                                         device_of(context).number()));
+  check("cudaDeviceGetAttribute",
+        cudaDeviceGetAttribute(&bytes, cudaDevAttrMaxSharedMemoryPerBlockOptin, device_of(context).number()));
   return static_cast<size_t>(bytes);
 }
 
-// A launch whose blocks may have as much of it, which a kernel has to ask for beyond 48 KB. It asks for all at once: a
-// recorded launch may have had more than this one.
+// A launch whose blocks may have as much of it, which a kernel has to ask for beyond 48 KB. It asks for all
+// at once: a recorded launch may have had more than this one.
 template <class... Parameters>
 void launch_sharing(Context& context, const Grid& grid, void (*kernel)(Parameters...),
                     std::type_identity_t<Parameters>... arguments) {

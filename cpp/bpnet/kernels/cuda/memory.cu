@@ -39,15 +39,9 @@ class DeviceMemory final : public Memory {
     void* memory = nullptr;
     const cudaError_t error = cudaMalloc(&memory, bytes == 0 ? 1 : bytes);
     if (error == cudaErrorMemoryAllocation) {
-      static_cast<void>(cudaGetLastError());  // which the next call would be told again
-      std::size_t free = 0, total = 0;
-      check("cudaMemGetInfo", cudaMemGetInfo(&free, &total));
-      std::string message = "cuda: ";
-      append_text(message, bytes), message += " bytes are needed on GPU ";
-      append_text(message, number_), message += ", ";
-      append_text(message, free), message += " of ";
-      append_text(message, total), message += " are free; choose a smaller batch or network";
-      throw OutOfMemory(message);
+      std::string need;
+      append_text(need, bytes), append_text(need, " bytes are needed on GPU "), append_text(need, number_);
+      refuse_memory(std::move(need));
     }
     check("cudaMalloc", error);
     return memory;

@@ -87,8 +87,8 @@ unsigned online_threads(const OnlineArgs<T>& a) {
   return unsigned(threads < kLeastOnlineThreads ? kLeastOnlineThreads : threads);
 }
 
-// Rows whose lanes read a whole sector of memory at once, and as many of them at a time as the block has room
-// for.
+// Rows whose lanes read a whole sector of memory at once, and as many of them at a time as the block has
+// threads for.
 inline unsigned log2_lanes(size_t in, size_t out, size_t threads, size_t element) {
   const size_t sector = 32 / element;
   size_t lanes = kWarp;
@@ -129,13 +129,13 @@ OnlineLink<T> online_link(const OnlineLayer<T>& layer, size_t threads, unsigned 
   return link;
 }
 
-// Slices of the block's array, while there is room.
+// Slices of the block's array, while any is left.
 struct SharedSlices {
-  size_t room, element;  // bytes
-  size_t used = 0;       // elements
+  size_t available, element;  // bytes
+  size_t used = 0;            // elements
 
-  size_t left() const { return room / element - used; }  // elements
-  size_t take(size_t bytes) {                            // of a multiple of 16, or none
+  size_t left() const { return available / element - used; }  // elements
+  size_t take(size_t bytes) {                                 // of a multiple of 16, or none
     const size_t count = (bytes + 15) / 16 * (16 / element);
     if (count > left()) return kNowhere;
     used += count;
@@ -185,14 +185,15 @@ OnlinePlan<T> online_scratch(const OnlineArgs<T>& a, unsigned char* memory) {
   return plan;
 }
 
-// `room` is the shared memory that a block may have, in bytes. Nothing of a deep chain's parameters is held.
+// `available` is the shared memory that a block may have, in bytes. Nothing of a deep chain's parameters is
+// held.
 template <class T>
-OnlinePlan<T> online_plan(const OnlineArgs<T>& a, unsigned slots, size_t room, unsigned char* memory,
+OnlinePlan<T> online_plan(const OnlineArgs<T>& a, unsigned slots, size_t available, unsigned char* memory,
                           HeldLinks<T>& held) {
   OnlinePlan<T> plan = online_scratch(a, memory);
   OnlineRun<T>& run = plan.run;
   const OnlineLayer<T>& last = a.layers[a.depth - 1];
-  SharedSlices slices = {room, sizeof(T)};
+  SharedSlices slices = {available, sizeof(T)};
   const bool few = a.depth <= kMostHeldLinks;
   run.links_at = few ? slices.take(a.depth * sizeof(OnlineLink<T>)) : kNowhere;
   run.rules_at = few ? slices.take(2 * kBytesOfRule * a.depth) : kNowhere;

@@ -37,6 +37,9 @@ cudaGraph_t capture(Device& device, void (*work)(const void* argument), const vo
     destroy(end_capture(device));
     static_cast<void>(cudaGetLastError());
     return nullptr;
+  } catch (const OutOfMemory&) {  // the GPU's; without a recording there may be enough
+    destroy(end_capture(device));
+    return nullptr;
   } catch (...) {
     destroy(end_capture(device));
     throw;

@@ -24,7 +24,8 @@ __global__ void softmax_backward_kernel(size_t rows, size_t columns, const T* y,
     T inner = 0;
     for (size_t i = begin + Team::member(); i < end; i += Team::members()) inner += grad_y[i] * y[i];
     inner = Team::fold(inner, Plus{}, T(0));
-    for (size_t i = begin + Team::member(); i < end; i += Team::members()) grad_x[i] = y[i] * (grad_y[i] - inner);
+    for (size_t i = begin + Team::member(); i < end; i += Team::members())
+      grad_x[i] = y[i] * (grad_y[i] - inner);
   }
 }
 

@@ -1,11 +1,12 @@
-// Who shares the work of a row of a matrix: a warp, or of a wide row a block. A member takes every members()-th column.
+// Who shares the work of a row of a matrix: a warp, or of a wide row a block. A member takes every
+// members()-th column.
 #pragma once
 
 #include "bpnet/kernels/cuda/block.h"
 
 namespace bpnet::cuda {
 
-constexpr size_t kWidestOfWarp = 4 * kWarp;  // columns: four for a thread
+constexpr size_t kWidestOfWarp = 4 * kWarp;            // columns: four for a thread
 constexpr size_t kFoldBytes = kWarp * sizeof(double);  // of shared memory, for folds of a block
 
 struct WarpTeam {
@@ -40,7 +41,8 @@ inline Grid team_grid(size_t rows, size_t columns, size_t most) {
   return {blocks < most ? blocks : most, kThreads, kFoldBytes};
 }
 
-// One block for all rows where they are few, so that no second launch need fold what several blocks found; else none.
+// One block for all rows where they are few, so that no second launch need fold what several blocks found;
+// else none.
 inline Grid lone_grid(size_t rows, size_t columns) {
   constexpr size_t kMostTeams = 32, kRowsOfTeam = 4;
   if (columns > kWidestOfWarp) return {rows <= kRowsOfTeam ? 1u : 0u, kThreads, kFoldBytes};

@@ -1,8 +1,10 @@
 // Convolution by patches: those of a block of positions are gathered into a matrix and multiplied by the
-// weights, whose rows are first brought into the order of a patch.
+// weights, whose rows are first brought into the order of a patch. Channels that each see themselves alone
+// are in depthwise.h.
 #pragma once
 
 #include "bpnet/kernels/cpu/base/scratch.h"
+#include "bpnet/kernels/cpu/convolution/depthwise.h"
 #include "bpnet/kernels/cpu/convolution/patches.h"
 #include "bpnet/kernels/cpu/product/gemm.h"
 
@@ -12,10 +14,11 @@ namespace {
 constexpr size_t kBiasParts = 64;
 
 struct ConvolutionMemory {
-  unsigned char* products;  // scratch of the matrix products, first: gemm takes it from the context
-  real* weight;             // (out_channels, patch)
-  real* bias_sums;          // (kBiasParts, out_channels)
-  real* patches;            // (positions, patch)
+  unsigned char* products;    // scratch of the matrix products, first: gemm takes it from the context
+  real* weight;               // (out_channels, patch)
+  real* bias_sums;            // (kBiasParts, out_channels)
+  real* patches;              // (positions, patch)
+  DepthwiseMemory depthwise;  // of a depthwise one, which has only this and the bias's sums
 };
 
 inline size_t convolution_products(const bpnet::ConvolutionSizes& s) {  // bytes
@@ -27,9 +30,15 @@ inline size_t convolution_products(const bpnet::ConvolutionSizes& s) {  // bytes
 
 inline ConvolutionMemory convolution_memory(Scratch& scratch, const bpnet::ConvolutionSizes& s) {
   const size_t patch = patch_size(s);
-  return {scratch.take<unsigned char>(convolution_products(s)), scratch.take<real>(s.out_channels * patch),
+  if (is_depthwise(s)) {
+    return {nullptr, nullptr, scratch.take<real>(kBiasParts * s.channels), nullptr,
+            depthwise_memory(scratch, s)};
+  }
+  return {scratch.take<unsigned char>(convolution_products(s)),
+          scratch.take<real>(s.out_channels * patch),
           scratch.take<real>(kBiasParts * s.out_channels),
-          scratch.take<real>(is_pointwise(s) ? 0 : positions_per_block(s) * patch)};
+          scratch.take<real>(is_pointwise(s) ? 0 : positions_per_block(s) * patch),
+          {}};
 }
 
 inline ConvolutionMemory convolution_memory(bpnet::Context& context, const bpnet::ConvolutionSizes& s) {
@@ -64,6 +73,10 @@ inline Operand patches_of(const bpnet::ConvolutionSizes& s, const real* x, size_
 void convolution_forward(bpnet::Context& context, const bpnet::ConvolutionSizes& s, const real* x,
                          const real* w, const real* bias, bpnet::Activation act, real* y) {
   const ConvolutionMemory memory = convolution_memory(context, s);
+  if (is_depthwise(s)) {
+    depthwise_weight(s, w, memory.depthwise.weight);
+    return run_depthwise<OutputsOf>({s, x, memory.depthwise.weight, bias, y}, act);
+  }
   const size_t out = group_outputs(s), patch = patch_size(s);
   reorder_weight(s, w, memory.weight);
   each_block(s, [&](size_t g, size_t begin, size_t end) {
@@ -77,6 +90,11 @@ void convolution_forward(bpnet::Context& context, const bpnet::ConvolutionSizes&
 void convolution_backward_input(bpnet::Context& context, const bpnet::ConvolutionSizes& s, const real* grad_y,
                                 const real* w, real* grad_x) {
   const ConvolutionMemory memory = convolution_memory(context, s);
+  if (is_depthwise(s)) {
+    depthwise_weight(s, w, memory.depthwise.weight);
+    return run_depthwise<InputsOf>({s, grad_y, memory.depthwise.weight, nullptr, grad_x},
+                                   kNoEpilogue.activation);
+  }
   const size_t out = group_outputs(s), patch = patch_size(s), in = group_channels(s);
   reorder_weight(s, w, memory.weight);
   if (!is_pointwise(s)) {
@@ -112,6 +130,10 @@ inline void sum_columns(size_t rows, size_t columns, const real* grad_y, real* s
 void convolution_backward_weight(bpnet::Context& context, const bpnet::ConvolutionSizes& s, const real* x,
                                  const real* grad_y, real* grad_w, real* grad_bias, bool accumulate) {
   const ConvolutionMemory memory = convolution_memory(context, s);
+  if (grad_bias) {
+    sum_columns(s.n * map_positions(s), s.out_channels, grad_y, memory.bias_sums, grad_bias, accumulate);
+  }
+  if (is_depthwise(s)) return depthwise_backward_weight(s, memory.depthwise, x, grad_y, grad_w, accumulate);
   const size_t out = group_outputs(s), patch = patch_size(s);
   each_block(s, [&](size_t g, size_t begin, size_t end) {
     const Operand patches = patches_of(s, x, g, begin, end, memory.patches);
@@ -119,9 +141,6 @@ void convolution_backward_weight(bpnet::Context& context, const bpnet::Convoluti
          patches, {memory.weight + g * out * patch, patch, false, begin > 0}, kNoEpilogue);
   });
   restore_weight(s, memory.weight, grad_w, accumulate);
-  if (grad_bias) {
-    sum_columns(s.n * map_positions(s), s.out_channels, grad_y, memory.bias_sums, grad_bias, accumulate);
-  }
 }
 
 }  // namespace

@@ -1,5 +1,5 @@
-// The functions that the host calls. What each does is said in CUDA's own manual; see README.md for where the
-// emulation is stricter.
+// The functions that the host calls. What each does is said in CUDA's own manual; see CONTRIBUTING.md for
+// where the emulation is stricter.
 #pragma once
 
 #include <functional>
@@ -67,3 +67,5 @@ cudaError_t enqueue(cudaStream_t, const char* what, std::function<void()> work);
 extern "C" __attribute__((visibility("default"))) unsigned long long cuda_on_cpu_calls(const char* name);
 // From here on as if BPNET_CUDA_ON_CPU_FAIL had been this; null: nothing fails.
 extern "C" __attribute__((visibility("default"))) void cuda_on_cpu_fail(const char* rules);
+// The GPU that this thread's calls are for.
+extern "C" __attribute__((visibility("default"))) int cuda_on_cpu_current_device();

@@ -1,0 +1,72 @@
+"""The GPU's sources on the processor: the contract suite, whole trainings and the way of steps and data, as on any
+backend, and under AddressSanitizer. tests/cpp/cuda_on_cpu compiles them with the host's compiler."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+import cuda_on_cpu
+from cuda_on_cpu import HERE, ON_LINUX, passes
+from test_cpp_package import ROOT, Build, find, run
+
+built = cuda_on_cpu.built  # the fixture
+pytestmark = [pytest.mark.slow, ON_LINUX]
+
+# Tests that name their backend.
+CONTRACTS = [
+    *("test_layers_contract", "test_graph", "test_losses", "test_optimizers", "test_normalization"),
+    *("test_pooling", "test_convolution", "test_sgd_forms", "test_clipping", "test_frozen", "test_upto"),
+    *(
+        "test_online_rule",
+        "test_online_small",
+        "test_chain_batch",
+        "test_custom_loss",
+        "test_plain_reference",
+    ),
+]
+
+
+def paths(names: list[str]) -> list[str]:
+    return [os.fspath(HERE / f"{name}.py") for name in names]
+
+
+def test_the_contracts_hold(built: Path):
+    assert passes(built, "-k", "cuda", *paths(CONTRACTS)) >= 600
+
+
+def test_whole_trainings(built: Path):
+    assert passes(built, *paths(["cuda_training"])) >= 42
+
+
+def test_steps_and_data(built: Path):
+    assert passes(built, *paths(["cuda_steps"])) >= 25
+
+
+@pytest.mark.parametrize("seed", ["2", "3"])
+def test_threads_in_another_order(built: Path, seed: str):
+    """Where a thread reads what another has not written yet, the numbers depend on it."""
+    tests = ["-k", "cuda and equals_the_reference", *paths(["test_layers_contract"])]
+    assert passes(built, *tests, BPNET_CUDA_ON_CPU_SEED=seed) >= 60
+    assert passes(built, "-k", "twenty", *paths(["cuda_training"]), BPNET_CUDA_ON_CPU_SEED=seed) >= 14
+
+
+def test_no_access_is_beyond_an_array(tmp_path: Path):
+    """What the guard pages leave: a kernel's own arrays and the block's shared memory."""
+    compiler = find("g++")
+    preloaded = Path(run(compiler, "-print-file-name=libasan.so").strip()) if compiler else None
+    if not preloaded or not preloaded.is_absolute():
+        pytest.skip("GCC's AddressSanitizer is not installed")
+    definitions = ["-DBPNET_SANITIZE=address,undefined", f"-DCMAKE_CXX_COMPILER={compiler}"]
+    Build()(ROOT / "tests" / "cpp" / "cuda_on_cpu", tmp_path, *definitions, target="bpnet_cuda_on_cpu")
+    variables = {
+        "LD_PRELOAD": os.fspath(preloaded),
+        "ASAN_OPTIONS": "detect_leaks=0",
+        "UBSAN_OPTIONS": "halt_on_error=1",
+    }
+    library = tmp_path / "libbpnet_cuda_on_cpu.so"
+    tests = ["-k", "cuda and equals_the_reference", *paths(["test_layers_contract"])]
+    assert passes(library, *tests, **variables) >= 60
+    assert passes(library, "-k", "twenty", *paths(["cuda_training"]), **variables) >= 14
