@@ -34,6 +34,9 @@ HIDDEN void __tsan_vptr_read(void**) {}
 HIDDEN std::uint8_t __tsan_atomic8_load(const volatile std::uint8_t* at, int order) {
   return __atomic_load_n(at, order);
 }
+HIDDEN std::uint32_t __tsan_atomic32_fetch_add(volatile std::uint32_t* at, std::uint32_t value, int order) {
+  return __atomic_fetch_add(at, value, order);
+}
 HIDDEN std::uint64_t __tsan_atomic64_load(const volatile std::uint64_t* at, int order) {
   return __atomic_load_n(at, order);
 }

@@ -9,8 +9,12 @@
 #include <cuda_runtime.h>
 
 #include "death.h"
+#include "memory.h"
 #include "shared_memory.h"
 #include "threads.h"
+
+// This program's or library's first and last byte, by the linker.
+extern "C" __attribute__((visibility("hidden"))) const unsigned char __ehdr_start, _end;
 
 namespace cuda_on_cpu {
 namespace {
@@ -128,12 +132,24 @@ void write_byte(Byte& byte, const Touch& current, const unsigned char* at) {
   byte.write = current;
 }
 
+// A thread's own variables, the kernel's arguments, and constants.
+bool is_kernels(const unsigned char* at) {
+  constexpr std::ptrdiff_t kStack = 256 * 1024;
+  const auto* const here = static_cast<const unsigned char*>(__builtin_frame_address(0));
+  const auto* const body = static_cast<const unsigned char*>(running_kernel().body.get());
+  if (at >= body && at < body + running_kernel().bytes) return true;
+  return (at > here - kStack && at < here + kStack) || (at >= &__ehdr_start && at < &_end);
+}
+
 template <class Change>
 void touch(const void* address, std::size_t size, bool atomic, const Change& change) {
   if (!in_launch) return;
   const auto* const at = static_cast<const unsigned char*>(address);
   const Shadow* const shadow = find(at);
-  if (!shadow) return;
+  if (!shadow) {
+    if (is_kernels(at) || where(at, size).kind == Where::kPinned) return;
+    die("the address %p is touched, which is the host's\n  by %s", address, running_thread().c_str());
+  }
   const Touch current = now(atomic);
   Byte* const bytes = shadow->bytes + (at - shadow->begin);
   for (std::size_t i = 0; i < size && shadow->has(at + i); ++i) change(bytes[i], current, at + i);

@@ -1,6 +1,6 @@
 // Two threads of a launch that touch the same byte, at least one to write it, with nothing between them that
-// orders the two, and reads of bytes that nobody has written: found where the kernels are compiled with
-// BPNET_RACES=ON, in whatever order the threads run. races_none.cpp else.
+// orders the two; reads of bytes that nobody has written; and any of the host's memory: found where the
+// kernels are compiled with BPNET_RACES=ON, in whatever order the threads run. races_none.cpp else.
 #pragma once
 
 #include <cstddef>

@@ -250,7 +250,8 @@ void begin_block() {
 void run_threads() {
   for (;;) {
     set_running(block.running);
-    block.launch->kernel.body();
+    const Kernel& kernel = block.launch->kernel;
+    kernel.run(kernel.body.get());
     end_thread();
     const unsigned next = take_ready();
     if (next != kNone && !block.threads[next].fiber) {
@@ -340,6 +341,7 @@ std::uint64_t fold_lanes(unsigned mask, std::uint64_t value, Fold fold, Site sit
   return wait_in_warp(wait);
 }
 
+const Kernel& running_kernel() { return block.launch->kernel; }
 unsigned running_index() { return block.running; }
 unsigned lane() { return block.running % kLanes; }
 

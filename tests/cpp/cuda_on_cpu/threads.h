@@ -15,6 +15,7 @@ struct Launch {
 
 void run(const Launch& launch);
 
+const Kernel& running_kernel();
 unsigned running_index();  // of the thread that runs, in its block
 
 // "thread (1, 0, 0) of block (7, 0, 0) of …", or "" while no kernel runs.

@@ -126,6 +126,11 @@ const Add array("an array that nobody wrote", kNever, [] {
   launch({}, read_array, allocate<int>(1), allocate<int>(1));
   wait();
 });
+const Add hosts("a kernel reads the host's memory", "which is the host's", [] {
+  const std::vector<int> numbers(1);
+  launch({}, read_array, allocate<int>(1), numbers.data());
+  wait();
+});
 __global__ void read_shared(int* to) { *to = *shared_memory<int>(), *shared_memory<int>() = 1; }
 const Add last_block("shared memory that only the last block wrote", kNever, [] {
   launch({1, 1, 4}, read_shared, allocate<int>(1));

@@ -1,7 +1,7 @@
 // Launches: arguments are copied at the call.
 #pragma once
 
-#include <functional>
+#include <memory>
 #include <type_traits>
 
 #include "cuda_on_cpu/types.h"
@@ -22,7 +22,9 @@ namespace cuda_on_cpu {
 struct Kernel {
   const void* function;
   const char* signature;
-  std::function<void()> body;  // what each thread does
+  std::shared_ptr<const void> body;  // the function with its arguments
+  std::size_t bytes;                 // of it
+  void (*run)(const void* body);     // what each thread does
 };
 cudaError_t launch(const cudaLaunchConfig_t& config, Kernel kernel);
 cudaError_t set_attribute(const void* function, cudaFuncAttribute attribute, int value);
@@ -35,8 +37,11 @@ cudaError_t cudaLaunchKernelEx(const cudaLaunchConfig_t* config, void (*kernel)(
   static_assert((std::is_trivially_copyable_v<Parameters> && ...),
                 "a kernel's parameters are copied as bytes");
   static_assert((sizeof(Parameters) + ... + 0) <= 4096, "CUDA allows 4 KB of parameters");
-  return cuda_on_cpu::launch(*config, {reinterpret_cast<const void*>(kernel), __PRETTY_FUNCTION__,
-                                       [=] { kernel(static_cast<Parameters>(arguments)...); }});
+  const auto body = [=] { kernel(static_cast<Parameters>(arguments)...); };
+  using Body = std::remove_const_t<decltype(body)>;
+  return cuda_on_cpu::launch(
+      *config, {reinterpret_cast<const void*>(kernel), __PRETTY_FUNCTION__, std::make_shared<Body>(body),
+                sizeof(Body), [](const void* stored) { (*static_cast<const Body*>(stored))(); }});
 }
 
 template <class... Parameters>
