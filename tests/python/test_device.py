@@ -333,4 +333,4 @@ def test_the_choice_of_a_gpu(built: Path):
 @pytest.mark.slow
 @ON_LINUX
 def test_memory_that_is_full(built: Path):
-    assert passes(built, os.fspath(HERE / "cuda_memory.py")) >= 31
+    assert passes(built, os.fspath(HERE / "cuda_memory.py")) >= 23
