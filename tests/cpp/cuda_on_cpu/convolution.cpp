@@ -58,6 +58,7 @@ void each_product(const ConvolutionSizes& s, Layout layout, const Function& func
 template <class T>
 void convolution_loops(ConvolutionPlan p, const T* a, const T* b, T* result, unsigned char* workspace,
                        bool accumulate) {
+  cuda_on_cpu::use_host_memory();
   const ConvolutionSizes& s = p.sizes;
   const size_t x = s.n * s.height.in * s.width.in * s.channels,
                y = s.n * s.height.out * s.width.out * s.out_channels;

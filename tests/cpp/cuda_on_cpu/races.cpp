@@ -55,6 +55,7 @@ std::map<const unsigned char*, Shadow>& shadows() {
 Shadow shared, last;  // found
 
 std::uint64_t phase = 2, first_of_launch = 2, first_of_block = 2;
+bool host_too = false;                // the launch may touch the host's memory
 thread_local bool in_launch = false;  // others run the host's code meanwhile
 
 // The meetings of a warp in this phase: met[lane][other] is how many of the other's are known to have come
@@ -147,7 +148,7 @@ void touch(const void* address, std::size_t size, bool atomic, const Change& cha
   const auto* const at = static_cast<const unsigned char*>(address);
   const Shadow* const shadow = find(at);
   if (!shadow) {
-    if (is_kernels(at) || where(at, size).kind == Where::kPinned) return;
+    if (host_too || is_kernels(at) || where(at, size).kind == Where::kPinned) return;
     die("the address %p is touched, which is the host's\n  by %s", address, running_thread().c_str());
   }
   const Touch current = now(atomic);
@@ -160,6 +161,7 @@ void touch(const void* address, std::size_t size, bool atomic, const Change& cha
 void launch_begins() {
   if (!shared.begin) shared = make_shadow(shared_begin(), kMostShared);
   in_launch = true;
+  host_too = false;
   first_of_launch = ++phase;
 }
 void launch_ends() { in_launch = false; }
@@ -194,6 +196,7 @@ void array_written(const void* to, std::size_t bytes) {
     shadow->bytes[at - shadow->begin + std::ptrdiff_t(i)] = {kHost, kNever, kNever};
 }
 
+void use_host_memory() { host_too = true; }
 void note_read(const void* address, std::size_t size) { touch(address, size, false, read_byte); }
 void note_write(const void* address, std::size_t size) { touch(address, size, false, write_byte); }
 void note_atomic(const void* address, std::size_t size) { touch(address, size, true, write_byte); }

@@ -15,5 +15,6 @@ void array_written(const void*, std::size_t) {}
 void note_read(const void*, std::size_t) {}
 void note_write(const void*, std::size_t) {}
 void note_atomic(const void*, std::size_t) {}
+void use_host_memory() {}
 
 }  // namespace cuda_on_cpu

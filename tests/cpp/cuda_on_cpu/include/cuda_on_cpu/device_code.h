@@ -28,6 +28,7 @@ unsigned lane();
 void note_read(const void* from, std::size_t bytes);
 void note_write(const void* to, std::size_t bytes);
 void note_atomic(const void* at, std::size_t bytes);
+void use_host_memory();  // by this launch, which stands for a library
 
 template <class T, class Fold>
 T fold_lanes_as(unsigned mask, T value, Fold, Site site) {
