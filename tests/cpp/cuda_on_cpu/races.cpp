@@ -2,6 +2,7 @@
 
 #include <sys/mman.h>
 
+#include <algorithm>
 #include <array>
 #include <map>
 #include <string>
@@ -111,13 +112,19 @@ bool ordered(const Touch& before, const Touch& current, bool in_shared) {
       does);
 }
 
+bool is_written(const Byte& byte) {
+  return byte.write.phase != kNever.phase && !(is_shared(byte) && byte.write.phase < first_of_block);
+}
+
+// Some of a struct's bytes are nobody's, so that a read is of what nobody wrote where all its bytes are.
+void check_written(const Byte* bytes, std::size_t count, const unsigned char* at) {
+  if (std::any_of(bytes, bytes + count, is_written)) return;
+  die("byte %td of %s is read and was never written\n  by %s", at - find(at)->begin,
+      find(at) == &shared ? "the shared memory" : "an array", running_thread().c_str());
+}
+
 void read_byte(Byte& byte, const Touch& current, const unsigned char* at) {
-  const bool in_shared = is_shared(byte);
-  if (byte.write.phase == kNever.phase || (in_shared && byte.write.phase < first_of_block)) {
-    die("byte %td of %s is read and was never written\n  by %s", at - find(at)->begin,
-        find(at) == &shared ? "the shared memory" : "an array", running_thread().c_str());
-  }
-  if (!ordered(byte.write, current, in_shared)) die_of_race(byte.write, "writes", "reads", at);
+  if (!ordered(byte.write, current, is_shared(byte))) die_of_race(byte.write, "writes", "reads", at);
   if (byte.read.thread != current.thread || byte.read.phase < first_of_block) byte.other_read = byte.read;
   byte.read = current;
 }
@@ -142,8 +149,9 @@ bool is_kernels(const unsigned char* at) {
   return (at > here - kStack && at < here + kStack) || (at >= &__ehdr_start && at < &_end);
 }
 
-template <class Change>
-void touch(const void* address, std::size_t size, bool atomic, const Change& change) {
+enum class Access { kRead, kWrite, kAtomic };
+
+void touch(const void* address, std::size_t size, Access access) {
   if (!in_launch) return;
   const auto* const at = static_cast<const unsigned char*>(address);
   const Shadow* const shadow = find(at);
@@ -151,9 +159,14 @@ void touch(const void* address, std::size_t size, bool atomic, const Change& cha
     if (host_too || is_kernels(at) || where(at, size).kind == Where::kPinned) return;
     die("the address %p is touched, which is the host's\n  by %s", address, running_thread().c_str());
   }
-  const Touch current = now(atomic);
+  const Touch current = now(access == Access::kAtomic);
   Byte* const bytes = shadow->bytes + (at - shadow->begin);
-  for (std::size_t i = 0; i < size && shadow->has(at + i); ++i) change(bytes[i], current, at + i);
+  const auto room = static_cast<std::size_t>(shadow->begin + shadow->count - at);
+  const std::size_t count = std::min(size, room);  // what is beyond the end dies of that
+  if (access != Access::kWrite) check_written(bytes, count, at);
+  for (std::size_t i = 0; i < count; ++i) {
+    (access == Access::kRead ? read_byte : write_byte)(bytes[i], current, at + i);
+  }
 }
 
 }  // namespace
@@ -197,8 +210,8 @@ void array_written(const void* to, std::size_t bytes) {
 }
 
 void use_host_memory() { host_too = true; }
-void note_read(const void* address, std::size_t size) { touch(address, size, false, read_byte); }
-void note_write(const void* address, std::size_t size) { touch(address, size, false, write_byte); }
-void note_atomic(const void* address, std::size_t size) { touch(address, size, true, write_byte); }
+void note_read(const void* address, std::size_t size) { touch(address, size, Access::kRead); }
+void note_write(const void* address, std::size_t size) { touch(address, size, Access::kWrite); }
+void note_atomic(const void* address, std::size_t size) { touch(address, size, Access::kAtomic); }
 
 }  // namespace cuda_on_cpu
