@@ -16,23 +16,35 @@ HERE = Path(__file__).parent
 ON_LINUX = pytest.mark.skipif(sys.platform != "linux", reason="bpnet's CUDA library is for Linux")
 
 
-@pytest.fixture(scope="session")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The library, built once, by the first of the processes that run these tests; the others wait for it."""
+def build_once(factory: pytest.TempPathFactory, name: str, *definitions: str) -> Path:
+    """The library, built by the first of the processes that run these tests; the others wait for it."""
     import fcntl
 
-    folder = tmp_path_factory.getbasetemp()
+    folder = factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
         folder = folder.parent
-    folder /= "cuda_on_cpu_build"
+    folder /= f"{name}_build"
     folder.mkdir(exist_ok=True)
     library = folder / "build" / "libbpnet_cuda_on_cpu.so"
     with open(folder / "lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (folder / "finished").exists():
-            Build()(ROOT / "tests" / "cpp" / "cuda_on_cpu", folder / "build")
+            Build()(ROOT / "tests" / "cpp" / "cuda_on_cpu", folder / "build", *definitions)
             (folder / "finished").touch()
     return library
+
+
+@pytest.fixture(scope="session")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The library."""
+    return build_once(tmp_path_factory, "cuda_on_cpu")
+
+
+@pytest.fixture(scope="session")
+def watched(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The library whose kernels end the process where nothing orders two accesses, or nobody wrote what is read."""
+    definitions = ["-DBPNET_RACES=ON", "-DCMAKE_EXPORT_COMPILE_COMMANDS=ON"]
+    return build_once(tmp_path_factory, "cuda_on_cpu_watched", *definitions)
 
 
 def environment(library: Path, **variables: str) -> dict[str, str]:

@@ -1,0 +1,109 @@
+"""Every barrier of the GPU's kernels is needed, and they are enough: on a GPU emulated on the processor, whose accesses
+are watched, the tests of a family of kernels pass, and fail without any one of its barriers."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+import cuda_on_cpu
+from cuda_on_cpu import HERE, ON_LINUX, environment
+from test_cpp_package import ROOT, run
+
+watched = cuda_on_cpu.watched  # the fixture
+pytestmark = [pytest.mark.slow, ON_LINUX]
+INCLUDED_FROM = ROOT / "cpp"
+KERNELS = INCLUDED_FROM / "bpnet" / "kernels" / "cuda"
+BARRIER = re.compile(r"\b(__syncthreads|__syncwarp|__pipeline_wait_prior)\([^;]*\);")
+
+
+class Family(NamedTuple):
+    """The tests of what a file has, and the sources to compile again where it is a header."""
+
+    tests: str  # the file, and which of its tests
+    selected: str
+    sources: tuple[str, ...] = ()
+
+
+FAMILIES = {
+    "batch_norm.cu": Family("test_normalization", "cuda"),
+    "block.h": Family("test_clipping", "cuda", ("clip.cu", "sums.cu", "elementwise.cu")),
+    "chain.cu": Family("test_chain_batch", "cuda and (widths_and_batches or wide_inputs)"),
+    "column_sums.cu": Family("test_layers_contract", "cuda and equals_the_reference and float32 and Linear"),
+    "layout.cu": Family("test_layers_contract", "cuda and equals_the_reference and float32 and Conv2d"),
+    "linear.cu": Family("test_layers_contract", "cuda and equals_the_reference and float32 and Linear"),
+    "local_response.cu": Family("test_layers_contract", "cuda and equals_the_reference and LocalResponse"),
+    "online.cu": Family("test_online_small", "cuda and (losses or activations)"),
+    "optimizer.cu": Family("test_optimizers", "cuda"),
+    "pooling.cu": Family("test_layers_contract", "cuda and equals_the_reference and Pool"),
+    "sums.cu": Family("test_losses", "cuda"),
+}
+
+
+def barriers() -> list[tuple[str, int]]:
+    """File and line, counted from 1, of each."""
+    return [
+        (path.name, number)
+        for path in sorted([*KERNELS.glob("*.cu"), *KERNELS.glob("*.h")])
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
+        if BARRIER.search(line)
+    ]
+
+
+def test_every_family_is_known():
+    assert {name for name, _ in barriers()} == set(FAMILIES)
+
+
+def run_tests(library: Path, family: Family) -> subprocess.CompletedProcess[str]:
+    tests = ["-x", "-k", family.selected, os.fspath(HERE / f"{family.tests}.py")]
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", *tests]
+    return subprocess.run(
+        command, env=environment(library), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+
+
+def build_without(library: Path, name: str, number: int, folder: Path) -> Path:
+    """The library built again in the folder, from sources that lack the barrier."""
+    changed = folder / "bpnet" / "kernels" / "cuda" / name
+    changed.parent.mkdir(parents=True)
+    lines = (KERNELS / name).read_text(encoding="utf-8").splitlines()
+    lines[number - 1] = BARRIER.sub(";", lines[number - 1])
+    changed.write_text("\n".join(lines) + "\n")
+
+    build = library.parent
+    objects: dict[Path, Path] = {}  # of the library, by their sources
+    compilations: dict[Path, list[str]] = {}
+    for command in json.loads((build / "compile_commands.json").read_text()):
+        words = shlex.split(command["command"])
+        source, output = Path(command["file"]).resolve(), build / words[words.index("-o") + 1]
+        if "cuda_on_cpu.dir" in os.fspath(output):
+            objects[source], compilations[source] = output, words[: words.index("-o")]
+    for source in FAMILIES[name].sources or (name,):
+        compiled, output = KERNELS / source, folder / f"{source}.o"
+        compiler, *options = compilations[compiled]
+        run(compiler, f"-I{folder}", *options, "-o", output, "-c", changed if source == name else compiled)
+        objects[compiled] = output
+    run(compiler, "-shared", "-o", folder / library.name, *objects.values())
+    return folder / library.name
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_the_barriers_are_enough(name: str, watched: Path):
+    done = run_tests(watched, FAMILIES[name])
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize("name, number", barriers())
+def test_a_barrier_is_needed(name: str, number: int, watched: Path, tmp_path: Path):
+    library = build_without(watched, name, number, tmp_path)
+    assert run_tests(library, FAMILIES[name]).returncode != 0, (
+        f"nothing fails without the barrier in line {number} of {name}"
+    )
