@@ -51,5 +51,5 @@ def warn_of_encoded_rows(path: str, preprocessing: Any) -> None:
     warnings.warn(
         f"load: the network in {path} was trained on {trained_on(preprocessing)}; it takes encoded rows and gives raw "
         "outputs. bpnet.load_model takes the rows as they are and gives answers; its .network is this network",
-        stacklevel=3,
+        stacklevel=4,  # the caller of load, whose arguments are checked by a function around it
     )

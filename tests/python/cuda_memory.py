@@ -165,7 +165,9 @@ def test_a_launch_for_which_there_is_no_memory():
     net = images()
     wanted = ACTIONS["predict"](net)
     refuse("cudaLaunchKernelEx", 1)
-    message = r"^cuda: cudaLaunchKernelEx: the GPU's memory does not suffice, \d+ of \d+ bytes are free; choose"
+    message = (
+        r"^cuda: cudaLaunchKernelEx: the GPU's memory does not suffice, \d+ of \d+ bytes are free; choose"
+    )
     with pytest.raises(MemoryError, match=message):
         ACTIONS["predict"](net)
     refuse_nothing()

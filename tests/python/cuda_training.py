@@ -52,7 +52,7 @@ def convolutions() -> list[bp.layers.Layer]:
 WAYS = {
     "layer by layer": Way((30,), wide, bp.SGD(0.05, momentum=0.9), 12),
     "a narrow chain": Way((16,), narrow, bp.Adam(0.01), 12),
-    "a narrow chain, a large batch": Way((16,), narrow, bp.SGD(0.1), 300),
+    "a narrow chain, a large batch": Way((16,), narrow, bp.SGD(0.1), 130),
     "one sample at a time": Way((16,), narrow, bp.SGD(0.05), 1),
     "one sample at a time, momentum": Way((16,), narrow, bp.SGD(0.01, momentum=0.9), 1),
     "the lecture": Way(

@@ -102,7 +102,7 @@ def program(tmp_path_factory) -> Path:
     if os.name == "nt" or not compiler or not (ROOT / "CMakeLists.txt").exists():
         pytest.skip("a checkout and a compiler with GCC's options are needed")
     folder = tmp_path_factory.mktemp("vector_math")
-    text = (ROOT / "CMakeLists.txt").read_text(encoding="utf-8")
+    text = (ROOT / "cmake" / "tables.cmake").read_text(encoding="utf-8")
     sets = re.findall(r"^\s*bpnet_add_tables\((\w+) (\d+)([^)]*)\)", text, re.MULTILINE)
     here = [(name, width, flags.split()) for name, width, flags in sets if name in FAST]
     assert here

@@ -304,7 +304,9 @@ template <class T>
 OrderedData<T> BasicTrainer<T>::ordered(const Dataset<T>& data, const std::uint64_t* order) {
   Interruptible work(network_->interrupted);
   const DatasetView<T>* const copy = source_.copy_of(data);
-  return {data.view(), order, copy, copy ? order_.there() : nullptr};
+  const OrderedData<T> samples{data.view(), order, copy, copy ? order_.there() : nullptr};
+  work.check();
+  return samples;
 }
 
 template <class T>

@@ -46,6 +46,14 @@ void scratch() {
   bpnet::Context context{memory, sizeof memory};
   g.kernels.scale(context, 1, 2, g.ours, g.ours);
 }
+void gather_x() {
+  Given g;
+  g.kernels.gather(g.network.context(), {.x = &number});
+}
+void gather_order() {
+  Given g;
+  g.kernels.gather(g.network.context(), {.order = &word});
+}
 void labels() {
   Given g;
   g.kernels.weigh_rows(g.network.context(), {1, nullptr, &label, g.ours}, reinterpret_cast<double*>(g.ours));
@@ -169,6 +177,8 @@ const Cases& host_arrays() {
                            {"update, slots", slots},
                            {"clip, grad", clip_gradient},
                            {"clip, argument 3", clip_sums},
+                           {"gather, x", gather_x},
+                           {"gather, order", gather_order},
                            {"online_sgd, x", online_x},
                            {"online_sgd, order", online_order},
                            {"online_sgd, weight", online_weight},

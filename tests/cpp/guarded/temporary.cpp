@@ -43,6 +43,34 @@ void train_images() {
   trainer.run(bpnet::Dataset<float>(samples.labelled()), {.batch_size = kBatch, .shuffle = false});
 }
 
+// Data that is in the backend's memory, as a whole and in its own type.
+
+void resident_x() {
+  const Samples<float> s(5);
+  touch_given("gather", "x", s.x);
+  train(s.targeted(), bpnet::Mse{}, true);
+}
+void resident_order() {
+  const Samples<float> s(5);
+  touch_given("gather", "order", shuffled());
+  train(s.targeted(), bpnet::Mse{}, true);
+}
+
+// Data that is too large for it, a batch at a time.
+
+void sent_x() {
+  const Samples<float> s(5);
+  std::vector<float> many(2048 * 5);
+  std::copy(s.x.begin(), s.x.end(), many.begin());
+  const std::vector<float> targets(2048 * kOutputs);
+  bpnet::DatasetView<float> data = s.targeted();
+  data.x = many.data();
+  data.targets = targets.data();
+  data.count = 2048;
+  touch_given("gather", "x", std::vector<float>(s.x.begin(), s.x.begin() + kBatch * 5));
+  train(data, bpnet::Mse{}, false);
+}
+
 // Batches.
 
 void batch_x() {
@@ -187,20 +215,43 @@ void buffers_before() {
 
 void online_x() {
   const Samples<float> s(5);
-  touch_given("online_sgd", "x", rows_of(s.x, 5, shuffled(), kRows));
+  touch_given("online_sgd", "x", s.x);
   train(s.targeted(), bpnet::Mse{}, true, 1);
 }
 void online_targets() {
   const Samples<float> s(5);
-  touch_given("online_sgd", "target", rows_of(s.targets, kOutputs, shuffled(), kRows));
+  touch_given("online_sgd", "target", s.targets);
   train(s.targeted(), bpnet::Mse{}, true, 1);
 }
 void online_order() {
+  touch_given("online_sgd", "order", shuffled());
+  const Samples<float> s(5);
+  train(s.targeted(), bpnet::Mse{}, true, 1);
+}
+
+// The same with samples of another type, which are gathered.
+
+bpnet::DatasetView<float> converted(const Samples<float>& samples, const Samples<double>& twofold) {
+  bpnet::DatasetView<float> data = samples.targeted();
+  data.x = twofold.x.data();
+  data.x_type = bpnet::DataType::kFloat64;
+  return data;
+}
+void online_gathered_x() {
+  const Samples<float> s(5);
+  touch_given("online_sgd", "x", rows_of(s.x, 5, shuffled(), kRows));
+  train(converted(s, Samples<double>(5)), bpnet::Mse{}, true, 1);
+}
+void online_gathered_targets() {
+  const Samples<float> s(5);
+  touch_given("online_sgd", "target", rows_of(s.targets, kOutputs, shuffled(), kRows));
+  train(converted(s, Samples<double>(5)), bpnet::Mse{}, true, 1);
+}
+void online_gathered_order() {
   std::vector<std::uint64_t> order(kRows);
   for (std::size_t r = 0; r < kRows; ++r) order[r] = r;
   touch_given("online_sgd", "order", order);
-  const Samples<float> s(5);
-  train(s.targeted(), bpnet::Mse{}, true, 1);
+  train(converted(Samples<float>(5), Samples<double>(5)), bpnet::Mse{}, true, 1);
 }
 
 // The lecture's quantities.
@@ -261,7 +312,10 @@ void evaluated_scale() {
 }  // namespace
 
 const Cases& temporary() {
-  static const Cases cases{{"batch-x", batch_x},
+  static const Cases cases{{"resident-x", resident_x},
+                           {"resident-order", resident_order},
+                           {"sent-x", sent_x},
+                           {"batch-x", batch_x},
                            {"batch-targets", batch_targets},
                            {"batch-labels", batch_labels},
                            {"batch-sample-weights", batch_sample_weights},
@@ -281,6 +335,9 @@ const Cases& temporary() {
                            {"online-x", online_x},
                            {"online-targets", online_targets},
                            {"online-order", online_order},
+                           {"online-gathered-x", online_gathered_x},
+                           {"online-gathered-targets", online_gathered_targets},
+                           {"online-gathered-order", online_gathered_order},
                            {"trace-s", trace_s},
                            {"trace-x", trace_x},
                            {"trace-delta", trace_delta},
