@@ -68,7 +68,9 @@ std::string site_name(const Site& site) {
 }
 
 std::string index_name(const uint3& i) {
-  return "(" + std::to_string(i.x) + ", " + std::to_string(i.y) + ", " + std::to_string(i.z) + ")";
+  char name[64];
+  std::snprintf(name, sizeof name, "(%u, %u, %u)", i.x, i.y, i.z);
+  return name;
 }
 
 uint3 index_of(unsigned thread) {
