@@ -19,6 +19,7 @@ RULES = {
     "lr in velocity": bp.SGD(lr=0.002, momentum=0.9, weight_decay=0.01, lr_in_velocity=True),
     "bias rates": bp.SGD(lr=0.002, momentum=0.9, weight_decay=0.01, bias_lr_multiplier=2, bias_decay=False),
     "frozen biases": bp.SGD(lr=0.002, momentum=0.9, bias_lr_multiplier=0),
+    "biases alone": bp.SGD(lr=0.0, bias_lr=0.002, momentum=0.9),
     "adam": bp.Adam(0.002, weight_decay=0.01),
     "adamw": bp.AdamW(0.002, weight_decay=0.1),
     "rmsprop": bp.RMSprop(0.002, eps=1e-3, weight_decay=0.01),

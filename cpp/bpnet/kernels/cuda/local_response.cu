@@ -136,7 +136,7 @@ __global__ void backward_of_groups(Groups s, Response<T> response, const T* x, c
       const T sum = sum_of_window(ratios, i, s.size, s.reach.exchanged());
       grad_x[at.first + i] = directs[i] - twice * x[at.first + i] * sum;
     }
-    __syncthreads();
+    // The next round first writes squares, which all have read before the last barrier.
   }
 }
 

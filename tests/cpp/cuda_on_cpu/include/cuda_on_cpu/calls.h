@@ -1,5 +1,6 @@
-// The functions that the host calls. What each does is said in CUDA's own manual; see CONTRIBUTING.md for
-// where the emulation is stricter.
+// The functions that the host calls, as CUDA's manual has them. Stricter than a GPU: every stream is a
+// non-blocking one; a stream that captures copies no pageable memory; a copy or a launch is of the memory of
+// its stream's GPU alone.
 #pragma once
 
 #include <functional>
