@@ -21,11 +21,6 @@ inline DepthwiseScratch depthwise_scratch(Scratch scratch, const bpnet::Convolut
   return {bias_sums, depthwise_memory(scratch, s)};
 }
 
-struct WindowScratch {
-  real* panels;  // (groups, patch, outputs of the group), or the same of inputs; packed
-  real* slots;   // of results that are not stored in rows
-};
-
 inline size_t input_panels(const bpnet::ConvolutionSizes& s) {  // of a group
   return s.height.kernel * s.width.kernel * group_outputs(s) * padded_columns(group_channels(s));
 }
@@ -33,10 +28,9 @@ inline size_t output_panels(const bpnet::ConvolutionSizes& s) {
   return patch_size(s) * padded_columns(group_outputs(s));
 }
 
-inline WindowScratch window_scratch(Scratch& scratch, const bpnet::ConvolutionSizes& s) {
-  const size_t slots = input_classes(s) > 1 ? kSlots : 0;
-  return {scratch.take<real>(s.groups * larger(input_panels(s), output_panels(s))),
-          scratch.take<real>(slots * kSlotRows * kSlotColumns)};
+// Packed weights: (groups, patch, outputs of the group), or the same of inputs.
+inline real* packed_weights(Scratch& scratch, const bpnet::ConvolutionSizes& s) {
+  return scratch.take<real>(s.groups * larger(input_panels(s), output_panels(s)));
 }
 
 size_t convolution_workspace(const bpnet::ConvolutionSizes& s) {
@@ -46,7 +40,7 @@ size_t convolution_workspace(const bpnet::ConvolutionSizes& s) {
     depthwise_memory(window, s);
     return window.bytes;
   }
-  window_scratch(window, s);
+  packed_weights(window, s);
   gradient_memory(gradient, s);
   return larger(window.bytes, gradient.bytes);
 }
@@ -67,15 +61,15 @@ void convolution_forward(bpnet::Context& context, const bpnet::ConvolutionSizes&
     return run_depthwise<OutputsOf>({s, x, memory.depthwise.weight, bias, y}, act);
   }
   Scratch scratch = {context.scratch};
-  const WindowScratch memory = window_scratch(scratch, s);
+  real* const packed = packed_weights(scratch, s);
   const size_t out = group_outputs(s), patch = patch_size(s);
   const Window window = outputs_window(s);
   const auto panels = [&](size_t g) {
-    return PackedPanels{memory.panels + g * output_panels(s), patch, part_depth(patch), out};
+    return PackedPanels{packed + g * output_panels(s), patch, part_depth(patch), out};
   };
   each_panel(s.groups, out, s.out_channels * patch,
              [&](size_t g, size_t column) { pack_outputs(s, w + g * out * patch, panels(g), column); });
-  run_windows(s.groups, 1, positions(window), out, patch, memory.slots, [&](size_t g, size_t) {
+  run_windows(s.groups, 1, positions(window), out, patch, [&](size_t g, size_t) {
     return WindowProduct{
         window,         x + g * window.seen, panels(g),   y + g * out,
         s.out_channels, s.height.out,        s.width.out, {bias ? bias + g * out : nullptr, act}};
@@ -91,16 +85,16 @@ void convolution_backward_input(bpnet::Context& context, const bpnet::Convolutio
                                    kNoEpilogue.activation);
   }
   Scratch scratch = {context.scratch};
-  const WindowScratch memory = window_scratch(scratch, s);
+  real* const packed = packed_weights(scratch, s);
   const size_t out = group_outputs(s), patch = patch_size(s), in = group_channels(s);
   each_panel(s.groups, in, s.out_channels * patch, [&](size_t g, size_t column) {
-    pack_inputs(s, w + g * out * patch, memory.panels + g * input_panels(s), column);
+    pack_inputs(s, w + g * out * patch, packed + g * input_panels(s), column);
   });
   run_windows(s.groups, input_classes(s), positions(inputs_window(s, 0)), in, most_taps(s) * out,
-              memory.slots, [&](size_t g, size_t of_class) {
+              [&](size_t g, size_t of_class) {
                 return WindowProduct{inputs_window(s, of_class),
                                      grad_y + g * out,
-                                     class_panels(s, memory.panels + g * input_panels(s), of_class),
+                                     class_panels(s, packed + g * input_panels(s), of_class),
                                      grad_x + g * in,
                                      s.channels,
                                      s.height.in,

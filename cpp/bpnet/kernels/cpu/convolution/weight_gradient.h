@@ -5,19 +5,26 @@
 
 #include "bpnet/kernels/cpu/convolution/window.h"
 #include "bpnet/kernels/cpu/product/gemm.h"
+#include "bpnet/kernels/cpu/product/span_tile.h"
 
 namespace {
 
-constexpr size_t kGradientBlock = 20 * kTileRows;                   // elements of the patch, at most
+constexpr size_t kGradientBlock = 24 * kTileRows;                   // elements of the patch, at most
 constexpr size_t kGradientPositions = 256;                          // gathered at a time
 constexpr size_t kGradientTasks = 32;                               // some so many
 constexpr size_t kGradientSums = (size_t{1} << 23) / sizeof(real);  // of all parts, where there are several
+
+// Rows of sources are read from where they are stored, unless a row of the result is shorter than kLeastSpan
+// or a group sees fewer channels than kLeastSeen.
+constexpr size_t kLeastSpan = 6, kLeastSeen = 16;
+constexpr size_t kMostSpans = (kGradientBlock / kLeastSeen + 2) * (kGradientPositions / kLeastSpan + 2);
 
 struct GradientPlan {
   size_t block, blocks;        // of a patch
   size_t length, parts, most;  // positions of a part; parts; of the largest batch
   size_t positions;            // gathered at a time
-  size_t tasks;                // each with scratch
+  size_t tasks;
+  bool gathers;  // into scratch of each task
 };
 
 inline GradientPlan gradient_plan(const bpnet::ConvolutionSizes& s) {
@@ -32,20 +39,21 @@ inline GradientPlan gradient_plan(const bpnet::ConvolutionSizes& s) {
   plan.most = smaller(wanted, ceil_divide(count, kGradientPositions));
   plan.positions = smaller(count, kGradientPositions);
   plan.tasks = smaller(kGradientTasks, s.groups * plan.blocks * plan.most);
+  plan.gathers = group_channels(s) < kLeastSeen || s.width.out < kLeastSpan;
   return plan;
 }
 
 struct GradientMemory {
   real* sums;     // (most, groups, patch, outputs of the group)
   real* bias;     // (most, out_channels)
-  real* patches;  // (tasks, positions, block)
+  real* patches;  // (tasks, positions, block), or nothing
 };
 
 inline GradientMemory gradient_memory(Scratch& scratch, const bpnet::ConvolutionSizes& s) {
   const GradientPlan plan = gradient_plan(s);
   return {scratch.take<real>(plan.most * s.out_channels * patch_size(s)),
           scratch.take<real>(plan.most * s.out_channels),
-          scratch.take<real>(plan.tasks * plan.positions * plan.block)};
+          scratch.take<real>(plan.gathers ? plan.tasks * plan.positions * plan.block : 0)};
 }
 
 // The sums of a packed panel's columns, (depth, kTileColumns), are added to `sums`, or begin them.
@@ -68,27 +76,102 @@ struct GradientTask {
   real *sums, *bias;             // (k1 − k0, columns); null, or (columns,)
 };
 
+// Rows of one tap's sources that a band of positions sees.
+struct TapSpans {
+  size_t k, rows;  // of the patch
+  size_t first, count;
+};
+
+struct SpanList {
+  Span span[kMostSpans];
+  TapSpans tap[kGradientBlock / kLeastSeen + 2];
+  size_t taps;
+  size_t stride;  // from one position's sources to the next
+};
+
+// Those of tap (ky, kx) and positions begin … end−1, appended from index `count` on; gives the new count.
+inline size_t add_spans(const GradientTask& t, size_t tap, size_t channel, size_t begin, size_t end,
+                        SpanList& list, size_t count) {
+  const WindowSide &h = t.window.height, &w = t.window.width;
+  const ptrdiff_t down = ptrdiff_t(tap / w.taps) * h.from_step + h.from;
+  const ptrdiff_t across = ptrdiff_t(tap % w.taps) * w.from_step + w.from;
+  // Positions x0 … x1−1 of a row see a source.
+  const size_t x0 = across < 0 ? ceil_divide(size_t(-across), w.step) : 0;
+  const ptrdiff_t room = ptrdiff_t(w.sources) - across;
+  const size_t x1 = room > 0 ? smaller(w.count, ceil_divide(size_t(room), w.step)) : 0;
+  for (size_t p = begin; p < end;) {
+    const Position at = position_of(t.window, p);
+    const size_t length = smaller(w.count - at.x, end - p);
+    const size_t first = larger(at.x, x0), last = smaller(at.x + length, x1);
+    const ptrdiff_t y = ptrdiff_t(at.y * h.step) + down;
+    if (first < last && size_t(y) < h.sources) {
+      const size_t row = at.n * h.sources + size_t(y), x = size_t(ptrdiff_t(first * w.step) + across);
+      list.span[count++] = {t.sources + (row * w.sources + x) * t.window.channels + channel,
+                            p - begin + first - at.x, last - first};
+    }
+    p += length;
+  }
+  return count;
+}
+
+__attribute__((noinline)) void find_spans(const GradientTask& t, size_t begin, size_t end, SpanList& list) {
+  const size_t seen = t.window.seen;
+  size_t count = 0;
+  list.taps = 0;
+  list.stride = t.window.width.step * t.window.channels;
+  for (size_t k = t.k0; k < t.k1;) {
+    const size_t channel = k % seen, rows = smaller(seen - channel, t.k1 - k), first = count;
+    count = add_spans(t, k / seen, channel, begin, end, list, count);
+    list.tap[list.taps++] = {k - t.k0, rows, first, count - first};
+    k += rows;
+  }
+}
+
+// The sums of one panel of outputs, `columns` of them from `j` on.
+inline void multiply_spans(const GradientTask& t, const SpanList& list, const real* panel, size_t j,
+                           bool add) {
+  const size_t columns = smaller(kTileColumns, t.columns - j);
+  TileBuffer buffer;
+  for (size_t i = 0; i < list.taps; ++i) {
+    const TapSpans& tap = list.tap[i];
+    for (size_t row = 0; row < tap.rows;) {
+      const SpanTileKind& kind = span_tile_for(tap.rows - row);
+      const auto product = kind.product[columns > kLanes];
+      const SpanTile tile = {list.span + tap.first, tap.count, row, list.stride, panel};
+      const TileOutput out = {t.sums + (tap.k + row) * t.columns + j, t.columns, add};
+      if (columns % kLanes == 0) {
+        product(tile, out);
+      } else {
+        product(tile, {buffer.value, kTileColumns, false});
+        copy_tile(buffer, kind.rows, columns, out);
+      }
+      row += kind.rows;
+    }
+  }
+}
+
+// patches: scratch where they are gathered, else null.
 __attribute__((noinline)) void multiply_gradient(const GradientTask& t, real* patches) {
   alignas(64) real panel[kGradientPositions * kTileColumns];
+  SpanList list;
   const size_t rows = t.k1 - t.k0;
   for (size_t p = t.begin; p < t.end; p += t.together) {
     const size_t depth = smaller(t.together, t.end - p);
     const bool add = p > t.begin;
-    gather_rows(t.window, t.sources, p, depth, t.k0, t.k1, patches, rows);
+    if (patches) {
+      gather_rows(t.window, t.sources, p, depth, t.k0, t.k1, patches, rows);
+      list.span[0] = {patches, 0, depth};
+      list.tap[0] = {0, rows, 0, 1};
+      list.taps = 1;
+      list.stride = rows;
+    } else {
+      find_spans(t, p, p + depth, list);
+    }
     for (size_t j = 0; j < t.columns; j += kTileColumns) {
       const size_t columns = smaller(kTileColumns, t.columns - j);
       pack_panel<kTileColumns>(t.grad_y + p * t.stride + j, 1, t.stride, columns, depth, panel);
       if (t.bias) add_panel(panel, depth, columns, t.bias + j, add);
-      multiply_block({{rows, columns, depth},
-                      {patches, 1, rows},
-                      {},
-                      {t.sums + j, t.columns, false, add},
-                      false,
-                      true,
-                      nullptr,
-                      panel,
-                      nullptr},
-                     0, rows, 0, columns);
+      multiply_spans(t, list, panel, j, add);
     }
   }
 }
@@ -144,7 +227,7 @@ inline void weight_gradient(const bpnet::ConvolutionSizes& s, const GradientMemo
       multiply_gradient({window, x + g * window.seen, grad_y + g * out, out, s.out_channels, k0, k1, begin,
                          end, together, memory.sums + ((part * s.groups + g) * patch + k0) * out,
                          grad_bias && k0 == 0 ? memory.bias + part * s.out_channels + g * out : nullptr},
-                        memory.patches + slot * plan.positions * plan.block);
+                        plan.gathers ? memory.patches + slot * plan.positions * plan.block : nullptr);
     }
   });
   restore_gradient(s, memory.sums, plan.parts, grad_w, accumulate);

@@ -125,34 +125,47 @@ inline void gather_taps(const Window& w, const Along& a, const real* row, size_t
   }
 }
 
-// Elements k0 … k1−1 of the patches of `rows` positions from `position` on, as rows of `stride` elements.
-// sources: those of the group, of the first image.
-__attribute__((noinline)) void gather_rows(const Window& w, const real* sources, size_t position, size_t rows,
-                                           size_t k0, size_t k1, real* to, size_t stride) {
+// A position of the result.
+struct Position {
+  size_t n, y, x;
+};
+
+inline Position position_of(const Window& w, size_t index) {
+  const size_t row = index / w.width.count;
+  return {row / w.height.count, row % w.height.count, index % w.width.count};
+}
+inline void advance(const Window& w, Position& at) {
+  if (++at.x < w.width.count) return;
+  at.x = 0;
+  if (++at.y < w.height.count) return;
+  at.y = 0;
+  ++at.n;
+}
+
+// Elements k0 … k1−1 of the patch of one position. sources: those of the group, of the first image.
+__attribute__((noinline)) void gather_row(const Window& w, const real* sources, const Position& at, size_t k0,
+                                          size_t k1, real* to) {
   const size_t row = w.width.taps * w.seen, line = w.width.sources * w.channels;
-  size_t x = position % w.width.count, y = position / w.width.count % w.height.count;
-  const real* image = sources + position / w.width.count / w.height.count * w.height.sources * line;
-  for (size_t r = 0; r < rows; ++r, to += stride) {
-    const Along down = along(w.height, y), across = along(w.width, x);
-    size_t tap = k0 / row, begin = k0 % row;
-    for (size_t k = k0; k < k1; ++tap, begin = 0) {
-      const size_t end = smaller(row, begin + (k1 - k));
-      if (tap < down.begin || tap >= down.end) {
-        clear_vectors(end - begin, to + (k - k0));
-      } else {
-        const ptrdiff_t source = down.source + ptrdiff_t(tap) * w.height.from_step;
-        gather_taps(w, across, image + size_t(source) * line, begin, end, to + (k - k0));
-      }
-      k += end - begin;
+  const real* const image = sources + at.n * w.height.sources * line;
+  const Along down = along(w.height, at.y), across = along(w.width, at.x);
+  size_t tap = k0 / row, begin = k0 % row;
+  for (size_t k = k0; k < k1; ++tap, begin = 0) {
+    const size_t end = smaller(row, begin + (k1 - k));
+    if (tap < down.begin || tap >= down.end) {
+      clear_vectors(end - begin, to + (k - k0));
+    } else {
+      const ptrdiff_t source = down.source + ptrdiff_t(tap) * w.height.from_step;
+      gather_taps(w, across, image + size_t(source) * line, begin, end, to + (k - k0));
     }
-    if (++x == w.width.count) {
-      x = 0;
-      if (++y == w.height.count) {
-        y = 0;
-        image += w.height.sources * line;
-      }
-    }
+    k += end - begin;
   }
+}
+
+// The same of `rows` positions from `position` on, as rows of `stride` elements.
+inline void gather_rows(const Window& w, const real* sources, size_t position, size_t rows, size_t k0,
+                        size_t k1, real* to, size_t stride) {
+  Position at = position_of(w, position);
+  for (size_t r = 0; r < rows; ++r, advance(w, at)) gather_row(w, sources, at, k0, k1, to + r * stride);
 }
 
 }  // namespace
