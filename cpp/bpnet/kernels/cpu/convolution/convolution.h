@@ -6,6 +6,8 @@
 #include "bpnet/kernels/cpu/base/scratch.h"
 #include "bpnet/kernels/cpu/convolution/depthwise.h"
 #include "bpnet/kernels/cpu/convolution/patches.h"
+#include "bpnet/kernels/cpu/convolution/sample_lanes.h"
+#include "bpnet/kernels/cpu/convolution/sample_lanes_weight.h"
 #include "bpnet/kernels/cpu/product/gemm.h"
 
 namespace {
@@ -49,7 +51,7 @@ inline ConvolutionMemory convolution_memory(bpnet::Context& context, const bpnet
 size_t convolution_workspace(const bpnet::ConvolutionSizes& s) {
   Scratch scratch = {nullptr};
   convolution_memory(scratch, s);
-  return scratch.bytes;
+  return larger(scratch.bytes, lanes_workspace(s));
 }
 
 // Calls body(g, begin, end) for every group and block of positions.
@@ -72,6 +74,7 @@ inline Operand patches_of(const bpnet::ConvolutionSizes& s, const real* x, size_
 
 void convolution_forward(bpnet::Context& context, const bpnet::ConvolutionSizes& s, const real* x,
                          const real* w, const real* bias, bpnet::Activation act, real* y) {
+  if (runs_in_lanes(s)) return lanes_forward(context, s, x, w, bias, act, y);
   const ConvolutionMemory memory = convolution_memory(context, s);
   if (is_depthwise(s)) {
     depthwise_weight(s, w, memory.depthwise.weight);
@@ -89,6 +92,7 @@ void convolution_forward(bpnet::Context& context, const bpnet::ConvolutionSizes&
 
 void convolution_backward_input(bpnet::Context& context, const bpnet::ConvolutionSizes& s, const real* grad_y,
                                 const real* w, real* grad_x) {
+  if (inputs_run_in_lanes(s)) return lanes_backward_input(context, s, grad_y, w, grad_x);
   const ConvolutionMemory memory = convolution_memory(context, s);
   if (is_depthwise(s)) {
     depthwise_weight(s, w, memory.depthwise.weight);
@@ -129,6 +133,7 @@ inline void sum_columns(size_t rows, size_t columns, const real* grad_y, real* s
 
 void convolution_backward_weight(bpnet::Context& context, const bpnet::ConvolutionSizes& s, const real* x,
                                  const real* grad_y, real* grad_w, real* grad_bias, bool accumulate) {
+  if (runs_in_lanes(s)) return lanes_backward_weight(context, s, x, grad_y, grad_w, grad_bias, accumulate);
   const ConvolutionMemory memory = convolution_memory(context, s);
   if (grad_bias) {
     sum_columns(s.n * map_positions(s), s.out_channels, grad_y, memory.bias_sums, grad_bias, accumulate);
