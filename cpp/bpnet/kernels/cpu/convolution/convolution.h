@@ -8,6 +8,7 @@
 #include "bpnet/kernels/cpu/convolution/patches.h"
 #include "bpnet/kernels/cpu/convolution/sample_lanes.h"
 #include "bpnet/kernels/cpu/convolution/sample_lanes_weight.h"
+#include "bpnet/kernels/cpu/convolution/window_rows.h"
 #include "bpnet/kernels/cpu/product/gemm.h"
 
 namespace {
@@ -51,7 +52,7 @@ inline ConvolutionMemory convolution_memory(bpnet::Context& context, const bpnet
 size_t convolution_workspace(const bpnet::ConvolutionSizes& s) {
   Scratch scratch = {nullptr};
   convolution_memory(scratch, s);
-  return larger(scratch.bytes, lanes_workspace(s));
+  return larger(scratch.bytes, larger(rows_workspace(s), lanes_workspace(s)));
 }
 
 // Calls body(g, begin, end) for every group and block of positions.
@@ -74,6 +75,7 @@ inline Operand patches_of(const bpnet::ConvolutionSizes& s, const real* x, size_
 
 void convolution_forward(bpnet::Context& context, const bpnet::ConvolutionSizes& s, const real* x,
                          const real* w, const real* bias, bpnet::Activation act, real* y) {
+  if (runs_on_rows(s)) return rows_forward(context, s, x, w, bias, act, y);
   if (runs_in_lanes(s)) return lanes_forward(context, s, x, w, bias, act, y);
   const ConvolutionMemory memory = convolution_memory(context, s);
   if (is_depthwise(s)) {
@@ -133,6 +135,7 @@ inline void sum_columns(size_t rows, size_t columns, const real* grad_y, real* s
 
 void convolution_backward_weight(bpnet::Context& context, const bpnet::ConvolutionSizes& s, const real* x,
                                  const real* grad_y, real* grad_w, real* grad_bias, bool accumulate) {
+  if (runs_on_rows(s)) return rows_backward_weight(context, s, x, grad_y, grad_w, grad_bias, accumulate);
   if (runs_in_lanes(s)) return lanes_backward_weight(context, s, x, grad_y, grad_w, grad_bias, accumulate);
   const ConvolutionMemory memory = convolution_memory(context, s);
   if (grad_bias) {

@@ -3,13 +3,9 @@
 // No lane is idle, however few the channels.
 #pragma once
 
-#include "bpnet/kernels/cpu/activation.h"
-#include "bpnet/kernels/cpu/base/parts.h"
 #include "bpnet/kernels/cpu/base/row_sums.h"
-#include "bpnet/kernels/cpu/base/scratch.h"
 #include "bpnet/kernels/cpu/convolution/lane_samples.h"
-#include "bpnet/kernels/cpu/convolution/patches.h"
-#include "bpnet/kernels/cpu/convolution/window_tile.h"
+#include "bpnet/kernels/cpu/convolution/window_rows.h"
 
 namespace {
 
@@ -21,13 +17,6 @@ constexpr size_t kLaneMaps = size_t{1} << 19;
 constexpr size_t kLaneUnits = 16;
 constexpr size_t kLaneRows = 4;
 
-// The gradient of so few bytes of weights, each in all lanes, stays in the first-level cache.
-constexpr size_t kNearSums = size_t{1} << 14;
-
-inline size_t padded_columns(const bpnet::WindowAxis& w) { return (w.out - 1) * w.stride + w.kernel; }
-inline size_t rows_seen(const bpnet::WindowAxis& h, size_t rows) {  // by so many rows of outputs
-  return (rows - 1) * h.stride + (h.kernel - 1) * h.dilation + 1;
-}
 inline size_t lane_map(const bpnet::ConvolutionSizes& s) {  // elements of the padded maps of kLanes samples
   return rows_seen(s.height, s.height.out) * padded_columns(s.width) * s.channels * kLanes;
 }
@@ -95,8 +84,8 @@ struct LaneScratch {
   Scratch parts;
 };
 inline LaneScratch lane_scratch(Scratch& scratch, const bpnet::ConvolutionSizes& s) {
-  LaneScratch lanes = {scratch.take<real>(patch_size(s) * s.out_channels),
-                       scratch.take<real>(s.out_channels * kLanes), {}};
+  LaneScratch lanes = {
+      scratch.take<real>(patch_size(s) * s.out_channels), scratch.take<real>(s.out_channels * kLanes), {}};
   lanes.parts = scratch;
   return lanes;
 }
@@ -125,7 +114,8 @@ inline void each_lane_unit(const bpnet::ConvolutionSizes& s, const LaneWork& wor
     const LaneMemory memory = lane_memory(scratch, s);
     for (size_t unit = begin; unit < end; ++unit) {
       const size_t sample = unit / work.bands * kLanes, row = unit % work.bands * work.rows;
-      body(memory, LaneUnit{sample, smaller(kLanes, s.n - sample), row, smaller(s.height.out, row + work.rows)},
+      body(memory,
+           LaneUnit{sample, smaller(kLanes, s.n - sample), row, smaller(s.height.out, row + work.rows)},
            unit == begin, unit + 1 == end);
     }
   });
@@ -145,8 +135,8 @@ __attribute__((noinline)) void bring_maps(const bpnet::ConvolutionSizes& s, cons
       continue;
     }
     clear_run(before * vector, maps);
-    samples_to_lanes(unit.samples, within * s.channels, x + unit.sample * image + row * w.in * s.channels, image,
-                     maps + before * vector);
+    samples_to_lanes(unit.samples, within * s.channels, x + unit.sample * image + row * w.in * s.channels,
+                     image, maps + before * vector);
     clear_run((columns - before - within) * vector, maps + (before + within) * vector);
   }
 }
@@ -206,15 +196,8 @@ void lanes_forward(bpnet::Context& context, const bpnet::ConvolutionSizes& s, co
                    const real* bias, bpnet::Activation act, real* y) {
   Scratch scratch = {context.scratch};
   const LaneScratch lanes = lane_scratch(scratch, s);
-  const size_t window = s.height.kernel * s.width.kernel;
-  for (size_t c = 0; c < s.out_channels; ++c) {
-    for (size_t j = 0; j < s.channels; ++j) {
-      for (size_t t = 0; t < window; ++t) {
-        lanes.weight[(t * s.channels + j) * s.out_channels + c] = w[(c * s.channels + j) * window + t];
-      }
-    }
-    if (bias) store(lanes.start + c * kLanes, splat(bias[c]));
-  }
+  pack_taps(s, w, lanes.weight);
+  for (size_t c = 0; bias && c < s.out_channels; ++c) store(lanes.start + c * kLanes, splat(bias[c]));
   convolve_in_lanes(s, lanes, lanes.parts, lane_work(s), x, bias ? lanes.start : nullptr, act, y);
 }
 

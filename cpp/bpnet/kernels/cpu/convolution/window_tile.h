@@ -6,8 +6,8 @@
 
 namespace {
 
-// c[i][v] = start[i][v] + Σ over the runs s and p < depth of each: a[i] · b[v], vectors all but a, which may be
-// one element for all lanes. Strides are in elements. c may be start.
+// c[i][v] = start[i][v] + Σ over the runs s and p < depth of each: a[i] · b[v], vectors all but a, which may
+// be one element for all lanes. Strides are in elements. c may be start.
 struct WindowTile {
   const real* a;
   size_t a_row, a_depth, a_run;
@@ -86,9 +86,10 @@ template <>
 struct WindowTileKinds<ElementFactor> {
 #if BPNET_VECTOR_BYTES == 64
   static constexpr WindowTileKind kAll[] = {
-      kWindowTile<ElementFactor, 14, 2>, kWindowTile<ElementFactor, 8, 3>, kWindowTile<ElementFactor, 8, 2>,
-      kWindowTile<ElementFactor, 6, 4>,  kWindowTile<ElementFactor, 6, 2>, kWindowTile<ElementFactor, 4, 4>,
-      kWindowTile<ElementFactor, 8, 1>,  kWindowTile<ElementFactor, 1, 4>, kWindowTile<ElementFactor, 1, 1>};
+      kWindowTile<ElementFactor, 14, 2>, kWindowTile<ElementFactor, 8, 3>,  kWindowTile<ElementFactor, 8, 2>,
+      kWindowTile<ElementFactor, 6, 4>,  kWindowTile<ElementFactor, 6, 2>,  kWindowTile<ElementFactor, 4, 4>,
+      kWindowTile<ElementFactor, 15, 1>, kWindowTile<ElementFactor, 10, 1>, kWindowTile<ElementFactor, 8, 1>,
+      kWindowTile<ElementFactor, 1, 4>,  kWindowTile<ElementFactor, 1, 1>};
 #else
   static constexpr WindowTileKind kAll[] = {
       kWindowTile<ElementFactor, 6, 2>, kWindowTile<ElementFactor, 4, 3>, kWindowTile<ElementFactor, 3, 4>,
@@ -99,9 +100,9 @@ struct WindowTileKinds<ElementFactor> {
 template <>
 struct WindowTileKinds<VectorFactor> {
 #if BPNET_VECTOR_BYTES == 64
-  static constexpr WindowTileKind kAll[] = {
-      kWindowTile<VectorFactor, 8, 2>, kWindowTile<VectorFactor, 3, 5>, kWindowTile<VectorFactor, 4, 4>,
-      kWindowTile<VectorFactor, 1, 4>, kWindowTile<VectorFactor, 1, 1>};
+  static constexpr WindowTileKind kAll[] = {kWindowTile<VectorFactor, 8, 2>, kWindowTile<VectorFactor, 3, 5>,
+                                            kWindowTile<VectorFactor, 4, 4>, kWindowTile<VectorFactor, 1, 4>,
+                                            kWindowTile<VectorFactor, 1, 1>};
 #else
   static constexpr WindowTileKind kAll[] = {kWindowTile<VectorFactor, 4, 2>, kWindowTile<VectorFactor, 2, 5>,
                                             kWindowTile<VectorFactor, 1, 4>, kWindowTile<VectorFactor, 1, 1>};
@@ -126,8 +127,10 @@ inline const WindowTileKind& window_tile_for(size_t rows, size_t vectors) {
   return *best;
 }
 
-// c of rows × vectors, where a tile may overlap the one before it: what is written twice is the same both times.
-inline void cover_with_tiles(const WindowTile& whole, size_t rows, size_t vectors, const WindowTileKind& kind) {
+// c of rows × vectors, where a tile may overlap the one before it: what is written twice is the same both
+// times.
+inline void cover_with_tiles(const WindowTile& whole, size_t rows, size_t vectors,
+                             const WindowTileKind& kind) {
   WindowTile tile = whole;
   for (size_t i = 0; i < rows; i += kind.rows) {
     const size_t row = smaller(i, rows - kind.rows);
