@@ -176,8 +176,25 @@ __attribute__((noinline)) void multiply_gradient(const GradientTask& t, real* pa
   }
 }
 
-// grad_w[o][c][t] = or += Σ over the parts of sums[part][(t, c)][o]: kLanes outputs from `o` on, elements e0
-// … e1−1.
+// kLanes rows of grad_w, `stride` apart, = or += the transposed sums over the parts of from[i], i = 0 …
+// kLanes−1.
+inline void restore_block(const real* const* from, size_t parts, size_t part_size, real* to, size_t stride,
+                          bool accumulate) {
+  vec row[kLanes];
+#pragma GCC unroll 16
+  for (size_t i = 0; i < kLanes; ++i) row[i] = load(from[i]);
+  for (size_t part = 1; part < parts; ++part) {
+#pragma GCC unroll 16
+    for (size_t i = 0; i < kLanes; ++i) row[i] += load(from[i] + part * part_size);
+  }
+  transpose_rounds<kLanes / 2>(row);
+#pragma GCC unroll 16
+  for (size_t i = 0; i < kLanes; ++i)
+    store(to + i * stride, accumulate ? load(to + i * stride) + row[i] : row[i]);
+}
+
+// grad_w[o][c][t] = or += Σ over the parts of sums[part][(t, c)][o]: kLanes outputs from `o` on, elements
+// e0 … e1−1.
 __attribute__((noinline)) void restore_outputs(const bpnet::ConvolutionSizes& s, const real* sums,
                                                size_t parts, size_t o, size_t e0, size_t e1, real* grad_w,
                                                bool accumulate) {
@@ -186,16 +203,22 @@ __attribute__((noinline)) void restore_outputs(const bpnet::ConvolutionSizes& s,
   size_t c = e0 / taps, t = e0 % taps;
   for (size_t e = e0; e < e1; e += kLanes) {
     const size_t here = smaller(kLanes, e1 - e);
-    vec row[kLanes] = {};
+    const real* from[kLanes] = {};
     for (size_t i = 0; i < here; ++i) {
-      const real* const from = sums + (t * in + c) * out + o;
-      for (size_t part = 0; part < parts; ++part) row[i] += load_lanes(from + part * part_size, count);
+      from[i] = sums + (t * in + c) * out + o;
       if (++t == taps) t = 0, ++c;
     }
-    transpose_rounds<kLanes / 2>(row);
+    if (count == kLanes && here == kLanes) {
+      restore_block(from, parts, part_size, grad_w + o * patch + e, patch, accumulate);
+      continue;
+    }
     for (size_t r = 0; r < count; ++r) {
       real* const to = grad_w + (o + r) * patch + e;
-      store_lanes(to, accumulate ? load_lanes(to, here) + row[r] : row[r], here);
+      for (size_t i = 0; i < here; ++i) {
+        real sum = from[i][r];
+        for (size_t part = 1; part < parts; ++part) sum += from[i][part * part_size + r];
+        to[i] = accumulate ? to[i] + sum : sum;
+      }
     }
   }
 }

@@ -54,7 +54,7 @@ __attribute__((noinline)) void pack_outputs(const bpnet::ConvolutionSizes& s, co
   const size_t taps = s.height.kernel * s.width.kernel, in = group_channels(s), patch = taps * in;
   for (size_t e = 0; e < patch; e += kLanes) {
     const size_t depth = smaller(kLanes, patch - e);
-    real* row[kLanes];
+    real* row[kLanes] = {};
     for (size_t i = 0, c = e / taps, t = e % taps; i < depth; ++i) {
       row[i] = panel_row(b, t * in + c, column);
       if (++t == taps) t = 0, ++c;
@@ -104,7 +104,7 @@ __attribute__((noinline)) void pack_inputs(const bpnet::ConvolutionSizes& s, con
       first[i] = (down.place * inputs_side(s.width, across.of_class).taps + across.place) * out;
     }
     for (size_t o = 0; o < out; ++o) {
-      real* row[kLanes];
+      real* row[kLanes] = {};
       for (size_t i = 0; i < depth; ++i) row[i] = panel_row(b[i], first[i] + o, column);
       for (size_t j = 0; j < kTileColumns; j += kLanes) {
         const size_t c = smaller(in, column + j), count = smaller(kLanes, in - c);
