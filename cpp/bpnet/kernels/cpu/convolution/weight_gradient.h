@@ -3,7 +3,7 @@
 // added in order.
 #pragma once
 
-#include "bpnet/kernels/cpu/convolution/window.h"
+#include "bpnet/kernels/cpu/convolution/weights.h"
 #include "bpnet/kernels/cpu/product/gemm.h"
 #include "bpnet/kernels/cpu/product/span_tile.h"
 
@@ -136,13 +136,12 @@ inline void multiply_spans(const GradientTask& t, const SpanList& list, const re
     const TapSpans& tap = list.tap[i];
     for (size_t row = 0; row < tap.rows;) {
       const SpanTileKind& kind = span_tile_for(tap.rows - row);
-      const auto product = kind.product[columns > kLanes];
       const SpanTile tile = {list.span + tap.first, tap.count, row, list.stride, panel};
       const TileOutput out = {t.sums + (tap.k + row) * t.columns + j, t.columns, add};
-      if (columns % kLanes == 0) {
-        product(tile, out);
+      if (has_tile(kind, columns)) {
+        kind.product[columns > kLanes](tile, out);
       } else {
-        product(tile, {buffer.value, kTileColumns, false});
+        kind.product[columns > kLanes || !kind.product[0]](tile, {buffer.value, kTileColumns, false});
         copy_tile(buffer, kind.rows, columns, out);
       }
       row += kind.rows;
@@ -180,17 +179,19 @@ __attribute__((noinline)) void multiply_gradient(const GradientTask& t, real* pa
 // kLanes−1.
 inline void restore_block(const real* const* from, size_t parts, size_t part_size, real* to, size_t stride,
                           bool accumulate) {
-  vec row[kLanes];
-#pragma GCC unroll 16
-  for (size_t i = 0; i < kLanes; ++i) row[i] = load(from[i]);
-  for (size_t part = 1; part < parts; ++part) {
-#pragma GCC unroll 16
-    for (size_t i = 0; i < kLanes; ++i) row[i] += load(from[i] + part * part_size);
+  alignas(64) real sum[kLanes * kLanes], transposed[kLanes * kLanes];
+  const real* sums[kLanes];
+  real* rows[kLanes];
+  for (size_t i = 0; i < kLanes; ++i) {
+    vec row = load(from[i]);
+    for (size_t part = 1; part < parts; ++part) row += load(from[i] + part * part_size);
+    store(sum + i * kLanes, row);
+    sums[i] = sum + i * kLanes;
+    rows[i] = accumulate ? transposed + i * kLanes : to + i * stride;
   }
-  transpose_rounds<kLanes / 2>(row);
-#pragma GCC unroll 16
-  for (size_t i = 0; i < kLanes; ++i)
-    store(to + i * stride, accumulate ? load(to + i * stride) + row[i] : row[i]);
+  transpose_rows(sums, rows);
+  for (size_t i = 0; accumulate && i < kLanes; ++i)
+    store(to + i * stride, load(to + i * stride) + load(rows[i]));
 }
 
 // grad_w[o][c][t] = or += Σ over the parts of sums[part][(t, c)][o]: kLanes outputs from `o` on, elements

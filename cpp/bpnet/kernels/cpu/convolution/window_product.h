@@ -111,7 +111,7 @@ __attribute__((noinline)) void cut_tile(const RowTileKind& kind, RowTile tile, s
   const bool add = tile.add, relu = tile.relu;
   tile.c = row;
   tile.add = tile.relu = false;
-  kind.product[columns > kLanes](tile);
+  kind.product[columns > kLanes || !kind.product[0]](tile);
   for (size_t i = 0; i < kind.rows; ++i) {
     real* const to = c[i] + tile.column;
     for (size_t j = 0; j < columns; ++j) {
@@ -162,7 +162,7 @@ inline void multiply_rows(const WindowPart& part, const RowTileKind& kind, Posit
     tile.b = panels + (j - part.j0) * depth;
     tile.column = j;
     if (first && p.epilogue.bias) tile.start = part.bias + (j - part.j0);
-    if (columns % kLanes == 0) {
+    if (has_tile(kind, columns)) {
       kind.product[columns > kLanes](tile);
     } else {
       cut_tile(kind, tile, columns);
