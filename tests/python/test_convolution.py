@@ -128,6 +128,36 @@ LARGE = [
 ]
 
 
+def wide(seed: int) -> Setting:
+    """Channels enough that inputs are read from where they are stored."""
+    rng = np.random.default_rng(seed)
+    s = random_setting(rng)
+    return s._replace(
+        channels=s.groups * int(rng.integers(16, 41)), out_channels=s.groups * int(rng.integers(1, 71))
+    )
+
+
+WIDE = [wide(seed) for seed in range(200, 240)]
+EDGES = [
+    Setting(1, 16, (1, 1), 16, (3, 3), padding=(1, 1, 1, 1)),  # images of one position
+    Setting(3, 17, (1, 1), 33, (1, 1)),
+    Setting(2, 20, (11, 40), 35, (3, 3), padding=(1, 1, 1, 1)),  # rows cut at the edges of tiles and tasks
+    Setting(5, 16, (13, 13), 16, (3, 3), padding=(1, 1, 1, 1)),
+    Setting(2, 16, (41, 41), 48, (3, 3), padding=(1, 1, 1, 1)),
+    Setting(2, 24, (12, 9), 40, (2, 1), (3, 5)),  # a stride larger than the kernel: inputs that nothing sees
+    Setting(2, 5, (12, 9), 3, (1, 2), (4, 3), padding=(3, 0, 2, 1)),
+    Setting(2, 18, (4, 5), 20, (2, 2), padding=(3, 4, 5, 3)),  # padding larger than the kernel
+    Setting(2, 32, (9, 9), 20, (3, 3), (2, 2), padding=(1, 0, 0, 1), dilation=(2, 3)),
+    Setting(2, 17, (8, 20), 18, (2, 3), (6, 4), padding=(2, 3, 1, 1), dilation=(4, 6)),  # strides not coprime
+    Setting(2, 4, (7, 7), 72, (3, 3), padding=(1, 1, 1, 1), groups=4),  # groups of one channel, many outputs
+    Setting(2, 300, (6, 7), 24, (3, 3), padding=(1, 1, 1, 1)),  # a tap that is cut between parts of the depth
+    Setting(2, 20, (5, 5), 530, (3, 3), padding=(1, 1, 1, 1)),  # several tasks side by side
+    Setting(2, 530, (7, 6), 20, (1, 1), (2, 2)),
+    Setting(40, 16, (7, 7), 20, (3, 3), padding=(1, 1, 1, 1)),  # positions in parts, whose sums are added
+    Setting(60, 3, (6, 5), 17, (3, 3), padding=(1, 1, 1, 1)),
+]
+
+
 @functools.cache
 def problem(s: Setting, dtype: str) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, Plain]:
     """x, weight, bias, the gradient by the output, and what the plain loop makes of them."""
@@ -141,7 +171,9 @@ def problem(s: Setting, dtype: str) -> tuple[np.ndarray, np.ndarray, np.ndarray,
 
 @backends
 @dtypes
-@pytest.mark.parametrize("settings", [RANDOM, LARGE, DEPTHWISE], ids=["random", "large", "depthwise"])
+@pytest.mark.parametrize(
+    "settings", [RANDOM, LARGE, DEPTHWISE, WIDE, EDGES], ids=["random", "large", "depthwise", "wide", "edges"]
+)
 def test_equals_a_plain_loop(settings: list[Setting], backend: str, dtype: str):
     for s in settings:
         x, weight, bias, grad_y, wanted = problem(s, dtype)
@@ -158,6 +190,28 @@ def test_equals_a_plain_loop(settings: list[Setting], backend: str, dtype: str):
         net.backward(grad_y, accumulate=True)
         assert np.array_equal(net.gradients()["0.weight"], 2 * wanted.grad_weight), s
         assert np.array_equal(net.gradients()["0.bias"], 2 * grad_bias), s
+
+
+@dtypes
+def test_the_same_bits_for_every_number_of_threads(dtype: str):
+    """Which of random numbers are added first is by the sizes alone."""
+    threads = bp.num_threads()
+    try:
+        for s in [*WIDE[:8], *EDGES, *LARGE[:3]]:
+            rng = np.random.default_rng(2)
+            x = rng.normal(size=(s.samples, s.channels, *s.map)).astype(dtype)
+            net = bp.Network(x.shape[1:], [s.layer()], dtype=dtype, seed=3)
+            grad_y = rng.normal(size=(s.samples, *net.output_shape)).astype(dtype)
+            wanted: list[bytes] = []
+            for count in (1, 2, 3):
+                bp.set_num_threads(count)
+                y = net.forward(x, training=True)
+                results = [y, net.backward(grad_y), *net.gradients().values()]
+                bits = [np.ascontiguousarray(a).tobytes() for a in results]
+                wanted = wanted or bits
+                assert bits == wanted, (s, count)
+    finally:
+        bp.set_num_threads(threads)
 
 
 @backends

@@ -3,7 +3,7 @@
 // added in order.
 #pragma once
 
-#include "bpnet/kernels/cpu/convolution/window.h"
+#include "bpnet/kernels/cpu/convolution/weights.h"
 #include "bpnet/kernels/cpu/product/gemm.h"
 #include "bpnet/kernels/cpu/product/span_tile.h"
 
@@ -136,13 +136,12 @@ inline void multiply_spans(const GradientTask& t, const SpanList& list, const re
     const TapSpans& tap = list.tap[i];
     for (size_t row = 0; row < tap.rows;) {
       const SpanTileKind& kind = span_tile_for(tap.rows - row);
-      const auto product = kind.product[columns > kLanes];
       const SpanTile tile = {list.span + tap.first, tap.count, row, list.stride, panel};
       const TileOutput out = {t.sums + (tap.k + row) * t.columns + j, t.columns, add};
-      if (columns % kLanes == 0) {
-        product(tile, out);
+      if (has_tile(kind, columns)) {
+        kind.product[columns > kLanes](tile, out);
       } else {
-        product(tile, {buffer.value, kTileColumns, false});
+        kind.product[columns > kLanes || !kind.product[0]](tile, {buffer.value, kTileColumns, false});
         copy_tile(buffer, kind.rows, columns, out);
       }
       row += kind.rows;
@@ -176,8 +175,27 @@ __attribute__((noinline)) void multiply_gradient(const GradientTask& t, real* pa
   }
 }
 
-// grad_w[o][c][t] = or += Σ over the parts of sums[part][(t, c)][o]: kLanes outputs from `o` on, elements e0
-// … e1−1.
+// kLanes rows of grad_w, `stride` apart, = or += the transposed sums over the parts of from[i], i = 0 …
+// kLanes−1.
+inline void restore_block(const real* const* from, size_t parts, size_t part_size, real* to, size_t stride,
+                          bool accumulate) {
+  alignas(64) real sum[kLanes * kLanes], transposed[kLanes * kLanes];
+  const real* sums[kLanes];
+  real* rows[kLanes];
+  for (size_t i = 0; i < kLanes; ++i) {
+    vec row = load(from[i]);
+    for (size_t part = 1; part < parts; ++part) row += load(from[i] + part * part_size);
+    store(sum + i * kLanes, row);
+    sums[i] = sum + i * kLanes;
+    rows[i] = accumulate ? transposed + i * kLanes : to + i * stride;
+  }
+  transpose_rows(sums, rows);
+  for (size_t i = 0; accumulate && i < kLanes; ++i)
+    store(to + i * stride, load(to + i * stride) + load(rows[i]));
+}
+
+// grad_w[o][c][t] = or += Σ over the parts of sums[part][(t, c)][o]: kLanes outputs from `o` on, elements
+// e0 … e1−1.
 __attribute__((noinline)) void restore_outputs(const bpnet::ConvolutionSizes& s, const real* sums,
                                                size_t parts, size_t o, size_t e0, size_t e1, real* grad_w,
                                                bool accumulate) {
@@ -186,16 +204,22 @@ __attribute__((noinline)) void restore_outputs(const bpnet::ConvolutionSizes& s,
   size_t c = e0 / taps, t = e0 % taps;
   for (size_t e = e0; e < e1; e += kLanes) {
     const size_t here = smaller(kLanes, e1 - e);
-    vec row[kLanes] = {};
+    const real* from[kLanes] = {};
     for (size_t i = 0; i < here; ++i) {
-      const real* const from = sums + (t * in + c) * out + o;
-      for (size_t part = 0; part < parts; ++part) row[i] += load_lanes(from + part * part_size, count);
+      from[i] = sums + (t * in + c) * out + o;
       if (++t == taps) t = 0, ++c;
     }
-    transpose_rounds<kLanes / 2>(row);
+    if (count == kLanes && here == kLanes) {
+      restore_block(from, parts, part_size, grad_w + o * patch + e, patch, accumulate);
+      continue;
+    }
     for (size_t r = 0; r < count; ++r) {
       real* const to = grad_w + (o + r) * patch + e;
-      store_lanes(to, accumulate ? load_lanes(to, here) + row[r] : row[r], here);
+      for (size_t i = 0; i < here; ++i) {
+        real sum = from[i][r];
+        for (size_t part = 1; part < parts; ++part) sum += from[i][part * part_size + r];
+        to[i] = accumulate ? to[i] + sum : sum;
+      }
     }
   }
 }

@@ -28,24 +28,35 @@ inline real* panel_row(const PackedPanels& b, size_t p, size_t column) {
   return b.data + first * padded_columns(b.columns) + column * here + (p - first) * kTileColumns;
 }
 
+// The square block of kLanes rows from[…], transposed, as the rows to[…].
+__attribute__((noinline)) void transpose_rows(const real* const* from, real* const* to) {
+  vec row[kLanes];
+#pragma GCC unroll 16
+  for (size_t i = 0; i < kLanes; ++i) row[i] = load(from[i]);
+  transpose_rounds<kLanes / 2>(row);
+#pragma GCC unroll 16
+  for (size_t i = 0; i < kLanes; ++i) store(to[i], row[i]);
+}
+
 // The first `count` of kLanes rows of a matrix, zeros for the rest; element i of each goes to the vector at
-// to[i], i = 0 … depth−1, depth ≤ kLanes. `whole`: all rows are there, and kLanes elements to read in each.
-inline void transpose_to(const real* from, size_t stride, size_t count, size_t depth, bool whole,
-                         real* const* to, size_t offset) {
+// to[i] + offset, i = 0 … depth−1, depth ≤ kLanes. `whole`: all rows are there, and kLanes elements to read
+// in each.
+__attribute__((noinline)) void transpose_to(const real* from, size_t stride, size_t count, size_t depth,
+                                            bool whole, real* const* to, size_t offset) {
   if (!whole) {
     for (size_t i = 0; i < depth; ++i) {
       for (size_t r = 0; r < kLanes; ++r) to[i][offset + r] = r < count ? from[r * stride + i] : real(0);
     }
     return;
   }
-  vec row[kLanes];
-#pragma GCC unroll 16
-  for (size_t i = 0; i < kLanes; ++i) row[i] = load(from + i * stride);
-  transpose_rounds<kLanes / 2>(row);
-#pragma GCC unroll 16
+  alignas(64) real unwanted[kLanes];
+  const real* row[kLanes];
+  real* vector[kLanes];
   for (size_t i = 0; i < kLanes; ++i) {
-    if (i < depth) store(to[i] + offset, row[i]);
+    row[i] = from + i * stride;
+    vector[i] = i < depth ? to[i] + offset : unwanted;
   }
+  transpose_rows(row, vector);
 }
 
 // b[(t, c)][o] = w[o][c][t] of one group, in the panel that begins with output `column`.
@@ -67,7 +78,8 @@ __attribute__((noinline)) void pack_outputs(const bpnet::ConvolutionSizes& s, co
 }
 
 // The packed weights of every class of inputs of a group, one after the other.
-inline PackedPanels class_panels(const bpnet::ConvolutionSizes& s, real* group, size_t of_class) {
+__attribute__((noinline)) PackedPanels class_panels(const bpnet::ConvolutionSizes& s, real* group,
+                                                    size_t of_class) {
   const size_t y = of_class / s.width.stride, x = of_class % s.width.stride, out = group_outputs(s);
   size_t above = 0, left = 0;  // taps of the classes before
   for (size_t i = 0; i < y; ++i) above += inputs_side(s.height, i).taps;
@@ -81,7 +93,7 @@ inline PackedPanels class_panels(const bpnet::ConvolutionSizes& s, real* group, 
 struct ClassTap {
   size_t of_class, place;
 };
-inline ClassTap class_tap(const bpnet::WindowAxis& a, size_t tap) {
+__attribute__((noinline)) ClassTap class_tap(const bpnet::WindowAxis& a, size_t tap) {
   const size_t shift = a.before / a.stride * a.stride + a.stride;  // a multiple of the stride above `before`
   const size_t of_class = (tap * a.dilation + shift - a.before) % a.stride;
   const WindowSide side = inputs_side(a, of_class);
@@ -104,7 +116,7 @@ __attribute__((noinline)) void pack_inputs(const bpnet::ConvolutionSizes& s, con
       first[i] = (down.place * inputs_side(s.width, across.of_class).taps + across.place) * out;
     }
     for (size_t o = 0; o < out; ++o) {
-      real* row[kLanes];
+      real* row[kLanes] = {};
       for (size_t i = 0; i < depth; ++i) row[i] = panel_row(b[i], first[i] + o, column);
       for (size_t j = 0; j < kTileColumns; j += kLanes) {
         const size_t c = smaller(in, column + j), count = smaller(kLanes, in - c);

@@ -32,7 +32,7 @@ inline size_t common_divisor(size_t a, size_t b) {
 
 // The inputs of class `first` of `stride` classes, which are seen by the same taps: those t for which
 // first + before − t · dilation is a multiple of the stride. The last tap comes first, so that sources rise.
-inline WindowSide inputs_side(const bpnet::WindowAxis& a, size_t first) {
+__attribute__((noinline)) WindowSide inputs_side(const bpnet::WindowAxis& a, size_t first) {
   const size_t every = a.stride / common_divisor(a.stride, a.dilation);  // from one such tap to the next
   size_t tap = a.kernel, taps = 0;
   for (size_t t = a.kernel; t-- > 0 && tap == a.kernel;) {
@@ -56,7 +56,7 @@ struct Window {
 inline size_t patch_size(const Window& w) { return w.height.taps * w.width.taps * w.seen; }
 inline size_t positions(const Window& w) { return w.n * w.height.count * w.width.count; }
 
-inline Window outputs_window(const bpnet::ConvolutionSizes& s) {
+__attribute__((noinline)) Window outputs_window(const bpnet::ConvolutionSizes& s) {
   return {s.n, outputs_side(s.height), outputs_side(s.width), s.channels, group_channels(s)};
 }
 inline size_t input_classes(const bpnet::ConvolutionSizes& s) { return s.height.stride * s.width.stride; }
@@ -64,7 +64,7 @@ inline size_t most_taps(const bpnet::WindowAxis& a) {  // of a class
   return ceil_divide(a.kernel, a.stride / common_divisor(a.stride, a.dilation));
 }
 inline size_t most_taps(const bpnet::ConvolutionSizes& s) { return most_taps(s.height) * most_taps(s.width); }
-inline Window inputs_window(const bpnet::ConvolutionSizes& s, size_t of_class) {
+__attribute__((noinline)) Window inputs_window(const bpnet::ConvolutionSizes& s, size_t of_class) {
   return {s.n, inputs_side(s.height, of_class / s.width.stride),
           inputs_side(s.width, of_class % s.width.stride), s.out_channels, group_outputs(s)};
 }
@@ -89,7 +89,7 @@ inline Along along(const WindowSide& a, size_t position) {
   return {source, begin, larger(begin, end)};
 }
 
-inline void copy_vectors(size_t count, const real* from, real* to) {
+__attribute__((noinline)) void copy_vectors(size_t count, const real* from, real* to) {
   if (count < kLanes) {
     for (size_t i = 0; i < count; ++i) to[i] = from[i];
     return;
@@ -97,7 +97,7 @@ inline void copy_vectors(size_t count, const real* from, real* to) {
   for (size_t i = 0; i + kLanes <= count; i += kLanes) store(to + i, load(from + i));
   store(to + count - kLanes, load(from + count - kLanes));
 }
-inline void clear_vectors(size_t count, real* to) {
+__attribute__((noinline)) void clear_vectors(size_t count, real* to) {
   if (count < kLanes) {
     for (size_t i = 0; i < count; ++i) to[i] = 0;
     return;
@@ -107,8 +107,8 @@ inline void clear_vectors(size_t count, real* to) {
 }
 
 // Elements begin … end−1 of the (width.taps, seen) of one row of sources.
-inline void gather_taps(const Window& w, const Along& a, const real* row, size_t begin, size_t end,
-                        real* to) {
+__attribute__((noinline)) void gather_taps(const Window& w, const Along& a, const real* row, size_t begin,
+                                           size_t end, real* to) {
   const size_t first = larger(begin, smaller(end, a.begin * w.seen));
   const size_t last = larger(first, smaller(end, a.end * w.seen));
   clear_vectors(first - begin, to);

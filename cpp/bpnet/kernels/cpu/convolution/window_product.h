@@ -15,22 +15,31 @@ constexpr size_t kMostRuns = kMostDepth / kLeastRun + 2;
 // A source outside the map.
 constexpr real kNoSource[kMostDepth] = {};
 
-// A task's rows and columns of the result. It has rows enough that most of its reads of a part of the weights
-// are from the second-level cache; and there are some thirty tasks where there is enough work.
+// A task's rows and columns of the result. Its weights, a part of the depth at a time, stay in the
+// second-level cache; there are some thirty tasks, about square, since each reads all its rows' sources and
+// columns' weights.
 struct WindowTask {
   size_t rows, columns;
 };
 
-inline WindowTask window_task(size_t rows, size_t columns, size_t depth) {
-  const size_t column_tasks = ceil_divide(columns, kBlockColumns);
-  WindowTask task = {32 * kTileRows, round_up(ceil_divide(columns, column_tasks), kTileColumns)};
-  if (rows * columns * depth < kSerialProducts) return task;
-  const auto tasks = [&] { return ceil_divide(rows, task.rows) * ceil_divide(columns, task.columns); };
-  while (tasks() < 32 && task.rows > 2 * kTileRows) task.rows = round_up(task.rows / 2, kTileRows);
-  while (tasks() < 32 && task.columns > 4 * kTileColumns) {
-    task.columns = round_up(task.columns / 2, kTileColumns);
+inline WindowTask window_task(size_t results, size_t rows, size_t columns, size_t depth) {
+  size_t row_tasks = ceil_divide(rows, 32 * kTileRows), column_tasks = ceil_divide(columns, kBlockColumns);
+  const auto task = [&] {
+    return WindowTask{round_up(ceil_divide(rows, row_tasks), kTileRows),
+                      round_up(ceil_divide(columns, column_tasks), kTileColumns)};
+  };
+  if (results * rows * columns * depth < kSerialProducts) return task();
+  while (results * row_tasks * column_tasks < 32) {
+    const WindowTask now = task();
+    if (now.rows > 2 * kTileRows && (now.rows >= now.columns || now.columns <= 2 * kTileColumns)) {
+      row_tasks *= 2;
+    } else if (now.columns > kTileColumns) {
+      column_tasks *= 2;
+    } else {
+      break;
+    }
   }
-  return task;
+  return task();
 }
 
 // What all tasks of a group and class share.
@@ -102,7 +111,7 @@ __attribute__((noinline)) void cut_tile(const RowTileKind& kind, RowTile tile, s
   const bool add = tile.add, relu = tile.relu;
   tile.c = row;
   tile.add = tile.relu = false;
-  kind.product[columns > kLanes](tile);
+  kind.product[columns > kLanes || !kind.product[0]](tile);
   for (size_t i = 0; i < kind.rows; ++i) {
     real* const to = c[i] + tile.column;
     for (size_t j = 0; j < columns; ++j) {
@@ -153,7 +162,7 @@ inline void multiply_rows(const WindowPart& part, const RowTileKind& kind, Posit
     tile.b = panels + (j - part.j0) * depth;
     tile.column = j;
     if (first && p.epilogue.bias) tile.start = part.bias + (j - part.j0);
-    if (columns % kLanes == 0) {
+    if (has_tile(kind, columns)) {
       kind.product[columns > kLanes](tile);
     } else {
       cut_tile(kind, tile, columns);
@@ -190,7 +199,7 @@ __attribute__((noinline)) void multiply_window(const WindowProduct& p, size_t r0
 template <class ProductOf>
 inline void run_windows(size_t groups, size_t classes, size_t rows, size_t columns, size_t depth,
                         const ProductOf& product_of) {
-  const WindowTask task = window_task(rows, columns, depth);
+  const WindowTask task = window_task(groups * classes, rows, columns, depth);
   const size_t row_tasks = ceil_divide(rows, task.rows), column_tasks = ceil_divide(columns, task.columns);
   const bool serial = groups * classes * rows * columns * depth < kSerialProducts;
   run_tasks(groups * classes * row_tasks * column_tasks, serial, [&](size_t index) {

@@ -76,11 +76,18 @@ void row_tile(const RowTile& tile) {
 
 struct RowTileKind {
   size_t rows;
-  void (*product[2])(const RowTile&);  // by vectors − 1
+  void (*product[2])(const RowTile&);  // by vectors − 1; null where there is none
 };
 
 template <size_t kRows>
-constexpr RowTileKind kRowTileKind = {kRows, {row_tile<kRows, 1>, row_tile<kRows, 2>}};
+constexpr RowTileKind kRowTileKind = {kRows, {nullptr, row_tile<kRows, 2>}};
+template <>
+constexpr RowTileKind kRowTileKind<kTileRows> = {kTileRows, {row_tile<kTileRows, 1>, row_tile<kTileRows, 2>}};
+
+// Whether a tile of so many columns is stored as it is.
+inline bool has_tile(const RowTileKind& kind, size_t columns) {
+  return columns == kTileColumns || (columns == kLanes && kind.product[0]);
+}
 
 inline const RowTileKind& row_tile_for(size_t rows) {
   if (rows >= kTileRows) return kRowTileKind<kTileRows>;

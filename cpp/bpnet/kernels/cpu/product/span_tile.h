@@ -60,11 +60,19 @@ void span_tile(const SpanTile& t, const TileOutput& out) {
 
 struct SpanTileKind {
   size_t rows;
-  void (*product[2])(const SpanTile&, const TileOutput&);  // by vectors − 1
+  void (*product[2])(const SpanTile&, const TileOutput&);  // by vectors − 1; null where there is none
 };
 
 template <size_t kRows>
-constexpr SpanTileKind kSpanTileKind = {kRows, {span_tile<kRows, 1>, span_tile<kRows, 2>}};
+constexpr SpanTileKind kSpanTileKind = {kRows, {nullptr, span_tile<kRows, 2>}};
+template <>
+constexpr SpanTileKind kSpanTileKind<kTileRows> = {kTileRows,
+                                                   {span_tile<kTileRows, 1>, span_tile<kTileRows, 2>}};
+
+// Whether a tile of so many columns is stored as it is.
+inline bool has_tile(const SpanTileKind& kind, size_t columns) {
+  return columns == kTileColumns || (columns == kLanes && kind.product[0]);
+}
 
 inline const SpanTileKind& span_tile_for(size_t rows) {
   if (rows >= kTileRows && rows != 8) return kSpanTileKind<kTileRows>;
