@@ -201,7 +201,7 @@ void rows_forward(bpnet::Context& context, const bpnet::ConvolutionSizes& s, con
 struct RowBlock {
   size_t begin, end, first, count;
 };
-constexpr size_t kRowBlock = size_t{1} << 14;  // bytes: it stays in the first-level cache
+constexpr size_t kRowBlock = 28 << 10;  // bytes: it stays in the first-level cache
 
 template <class Body>
 inline void each_row_block(const bpnet::ConvolutionSizes& s, const RowUnit& unit, const Body& body) {
