@@ -196,9 +196,28 @@ void rows_forward(bpnet::Context& context, const bpnet::ConvolutionSizes& s, con
   });
 }
 
-// The sums of a part += those of a unit.
-inline void add_row_unit(const bpnet::ConvolutionSizes& s, const RowUnit& unit, const SeenRows& seen,
-                         const real* grad_y, const WindowTileKind& kind, real* sums) {
+// Gradients of outputs that are read for one row of the window after the other: rows begin … end−1, columns
+// first … first+count−1 of each.
+struct RowBlock {
+  size_t begin, end, first, count;
+};
+constexpr size_t kRowBlock = 28 << 10;  // bytes: it stays in the first-level cache
+
+template <class Body>
+inline void each_row_block(const bpnet::ConvolutionSizes& s, const RowUnit& unit, const Body& body) {
+  const size_t position = s.out_channels * sizeof(real), most = larger(1, kRowBlock / position);
+  const size_t rows = larger(1, most / s.width.out);
+  const size_t columns = ceil_divide(s.width.out, ceil_divide(s.width.out, most));
+  for (size_t r = unit.begin; r < unit.end; r += rows) {
+    for (size_t c = 0; c < s.width.out; c += columns) {
+      body(RowBlock{r, smaller(unit.end, r + rows), c, smaller(columns, s.width.out - c)});
+    }
+  }
+}
+
+// The sums of a part += those of a block.
+inline void add_row_block(const bpnet::ConvolutionSizes& s, const RowUnit& unit, const RowBlock& block,
+                          const SeenRows& seen, const real* grad_y, const WindowTileKind& kind, real* sums) {
   const bpnet::WindowAxis& h = s.height;
   const size_t out = s.out_channels, row = s.width.out * out, taps = s.width.kernel * s.channels;
   WindowTile tile = {};
@@ -208,17 +227,29 @@ inline void add_row_unit(const bpnet::ConvolutionSizes& s, const RowUnit& unit, 
   tile.b_vector = tile.c_vector = kLanes;
   tile.b_depth = tile.c_row = out;
   tile.b_run = row;
-  tile.depth = s.width.out;
+  tile.depth = block.count;
   for (size_t ky = 0; ky < h.kernel; ++ky) {
-    size_t begin = unit.begin, end = unit.end;
+    size_t begin = block.begin, end = block.end;
     while (begin < end && !sees_row(h, begin, ky)) ++begin;
     while (begin < end && !sees_row(h, end - 1, ky)) --end;
     if (begin == end) continue;
     tile.runs = end - begin;
-    tile.a = seen.first + ((begin - unit.begin) * h.stride + ky * h.dilation) * seen.line;
-    tile.b = grad_y + (unit.image * h.out + begin) * row;
+    tile.a = seen.first + ((begin - unit.begin) * h.stride + ky * h.dilation) * seen.line +
+             block.first * tile.a_depth;
+    tile.b = grad_y + (unit.image * h.out + begin) * row + block.first * out;
     tile.c = sums + ky * taps * out;
     add_tiles<ElementFactor>(tile, taps, out / kLanes, kind);
+  }
+}
+
+inline void add_bias_block(const bpnet::ConvolutionSizes& s, const RowUnit& unit, const RowBlock& block,
+                           const real* grad_y, real* sums) {
+  const size_t out = s.out_channels;
+  for (size_t r = block.begin; r < block.end; ++r) {
+    const real* const from = grad_y + ((unit.image * s.height.out + r) * s.width.out + block.first) * out;
+    for (size_t c = 0; c < out; c += kLanes) {
+      store(sums + c, load(sums + c) + sum_column(block.count, from + c, out));
+    }
   }
 }
 
@@ -227,16 +258,15 @@ void rows_backward_weight(bpnet::Context& context, const bpnet::ConvolutionSizes
   Scratch scratch = {context.scratch};
   const Scratch parts = row_scratch(scratch, s).parts;
   const RowWork work = row_work(s);
-  const size_t out = s.out_channels, row = s.width.out * out, weights = patch_size(s) * out;
+  const size_t out = s.out_channels, weights = patch_size(s) * out;
   const WindowTileKind& kind = window_tile_for<ElementFactor>(s.width.kernel * s.channels, out / kLanes);
   each_row_unit(s, work, parts, [&](const RowMemory& memory, const RowUnit& unit, bool first) {
     if (first) clear_run(weights + out, memory.sums);
-    add_row_unit(s, unit, seen_rows(s, unit, x, memory.maps), grad_y, kind, memory.sums);
-    const real* const grad = grad_y + (unit.image * s.height.out + unit.begin) * row;
-    for (size_t c = 0; grad_bias && c < out; c += kLanes) {
-      real* const sum = memory.sums + weights + c;
-      store(sum, load(sum) + sum_column((unit.end - unit.begin) * s.width.out, grad + c, out));
-    }
+    const SeenRows seen = seen_rows(s, unit, x, memory.maps);
+    each_row_block(s, unit, [&](const RowBlock& block) {
+      if (grad_bias) add_bias_block(s, unit, block, grad_y, memory.sums + weights);
+      add_row_block(s, unit, block, seen, grad_y, kind, memory.sums);
+    });
   });
   const size_t bytes = row_bytes(s, work.rows);
   const auto sums_of = [&](size_t part) {

@@ -86,7 +86,8 @@ template <>
 struct WindowTileKinds<ElementFactor> {
 #if BPNET_VECTOR_BYTES == 64
   static constexpr WindowTileKind kAll[] = {
-      kWindowTile<ElementFactor, 14, 2>, kWindowTile<ElementFactor, 8, 3>,  kWindowTile<ElementFactor, 8, 2>,
+      kWindowTile<ElementFactor, 14, 2>, kWindowTile<ElementFactor, 11, 2>, kWindowTile<ElementFactor, 9, 2>,
+      kWindowTile<ElementFactor, 7, 2>,  kWindowTile<ElementFactor, 8, 3>,  kWindowTile<ElementFactor, 8, 2>,
       kWindowTile<ElementFactor, 6, 4>,  kWindowTile<ElementFactor, 6, 2>,  kWindowTile<ElementFactor, 4, 4>,
       kWindowTile<ElementFactor, 15, 1>, kWindowTile<ElementFactor, 10, 1>, kWindowTile<ElementFactor, 8, 1>,
       kWindowTile<ElementFactor, 1, 4>,  kWindowTile<ElementFactor, 1, 1>};
