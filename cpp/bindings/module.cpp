@@ -6,6 +6,10 @@
 
 using namespace bpnet::bindings;
 
+static std::vector<std::string> backends_for(const std::string& precision) {
+  return bpnet::backends(bpnet::precision_from(precision));
+}
+
 PYBIND11_MODULE(_core, module, py::mod_gil_not_used()) {
   module.doc() = "The C++ core of bpnet. Private: use the bpnet package.";
   module.attr("__version__") = BPNET_VERSION;
@@ -19,10 +23,7 @@ PYBIND11_MODULE(_core, module, py::mod_gil_not_used()) {
   register_tables(module);
   register_images(module);
   register_threads(module);
-  module.def(
-      "backends",
-      [](const std::string& precision) { return bpnet::backends(bpnet::precision_from(precision)); },
-      py::arg("precision") = "full");
+  module.def("backends", &backends_for, py::arg("precision") = "full");
   module.def("devices", &bpnet::devices);
   module.def("default_backend", [] { return bpnet::find_backend().name; });
   module.def("arena_allocations", &bpnet::arena_allocations);

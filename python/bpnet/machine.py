@@ -75,7 +75,9 @@ def restored(machine: Mapping[str, str]) -> dict[str, str]:
     if machine["device"] != "cpu":
         chosen = {"device": machine["device"], "precision": machine["precision"]}
         return chosen if machine["device"] in devices() else {}
-    return {"backend": machine["backend"]} if machine["backend"] in _core.backends(machine["precision"]) else {}
+    return (
+        {"backend": machine["backend"]} if machine["backend"] in _core.backends(machine["precision"]) else {}
+    )
 
 
 def _checked_device(operation: str, value: Any) -> str:

@@ -245,7 +245,7 @@ class Network:
     def summary(self) -> None:
         """Print a table of the layers with their output shapes and parameters, and which are frozen; what nests is
         indented, under the line of the layer that holds it. Below it, what the network was trained on, where its
-        file says so; and the device, where that is a GPU."""
+        file says so; the device, where that is a GPU; and what products are made in, where not in float32."""
         print(summary_text(self._core))
         origin = trained_on(self.preprocessing)
         if origin:

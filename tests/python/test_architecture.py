@@ -69,7 +69,14 @@ def test_includes_never_run_back_up(room):
     assert not wrong, f"{room} may include {', '.join(allowed)} only"
 
 
-KERNEL_ROOMS = ["base", "product", "", "convolution", "chain"]  # of kernels/cpu; "": the files beside them
+KERNEL_ROOMS = [
+    "base",
+    "product",
+    "",
+    "convolution",
+    "chain",
+    "bfloat16",
+]  # of kernels/cpu; "": the files beside them
 
 
 @pytest.mark.parametrize("room", KERNEL_ROOMS)
@@ -185,13 +192,15 @@ def cmake_texts() -> Iterator[tuple[str, str]]:
 
 def test_only_the_kernel_tables_know_a_processor():
     for where, text in cmake_texts():
-        tables = re.findall(r"^\s*bpnet_add_tables\([^)]*\)", text, re.MULTILINE)
+        tables = re.findall(
+            r"^\s*(?:bpnet_add_(?:bfloat16_)?tables|check_cxx_compiler_flag)\([^)]*\)", text, re.MULTILINE
+        )
         assert bool(tables) == (where == "cmake/tables.cmake"), where
         for call in tables:
             text = text.replace(call, "")
         # -m…: one instruction set or processor
         found = re.findall(r"-march\S*|-mtune\S*|-mcpu\S*|-m(?:avx|fma|sse|f16c)\S*|/arch\S*", text)
-        assert not found, f"{where} has {found} outside bpnet_add_tables"
+        assert not found, f"{where} has {found} outside bpnet_add_tables and bpnet_add_bfloat16_tables"
 
 
 def test_no_fast_math():
@@ -199,8 +208,10 @@ def test_no_fast_math():
         found = re.findall(r"-ffast-math|-Ofast|-funsafe-math\S*|-fassociative-math|/fp:fast", text)
         assert not found, f"{where} has {found}"
     text = dict(cmake_texts())["cmake/tables.cmake"]
-    function = re.search(r"^function\(bpnet_add_tables.*?^endfunction\(\)", text, re.MULTILINE | re.DOTALL)
-    assert function, "cmake/tables.cmake has no function bpnet_add_tables"
+    function = re.search(
+        r"^function\(bpnet_compile_as_table.*?^endfunction\(\)", text, re.MULTILINE | re.DOTALL
+    )
+    assert function, "cmake/tables.cmake has no function bpnet_compile_as_table"
     assert text.count("-ffp-contract") == function[0].count("-ffp-contract"), (
         "-ffp-contract belongs to the kernel tables alone"
     )

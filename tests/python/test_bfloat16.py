@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import copy
 import pickle
+import re
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,7 @@ import pytest
 
 import bpnet as bp
 from bpnet import _core
-from bpnet.commands import main
+from bpnet.__main__ import main
 from threading_layers import walk
 
 BACKENDS = ["amx", "avx512_bf16"]
@@ -31,7 +33,12 @@ def rounded(x: np.ndarray) -> np.ndarray:
 
 
 def network(
-    input_shape: Any, layers: Any, *, backend: str | None = None, precision: str | None = "bfloat16", **options: Any
+    input_shape: Any,
+    layers: Any,
+    *,
+    backend: str | None = None,
+    precision: str | None = "bfloat16",
+    **options: Any,
 ) -> bp.Network:
     return bp.Network(input_shape, layers, seed=5, backend=backend, precision=precision, **options)
 
@@ -177,7 +184,9 @@ def test_small_integers_are_exact(backend: str):
         for options in ({"backend": backend}, {"backend": "reference", "precision": None}):
             net, x, grad = convolution(name, **options)
             weight = np.random.default_rng(3).integers(-8, 9, net.state_dict()["0.weight"].shape)
-            net.load_state_dict({"0.weight": weight.astype(np.float32), "0.bias": net.state_dict()["0.bias"] * 0 + 3})
+            net.load_state_dict(
+                {"0.weight": weight.astype(np.float32), "0.bias": net.state_dict()["0.bias"] * 0 + 3}
+            )
             results.append(passed(net, np.rint(4 * x), np.rint(4 * grad)))
         assert_same_bits(*({name: array + 0.0 for name, array in result.items()} for result in results))
 
@@ -342,7 +351,7 @@ def test_the_best_backend_of_the_processor():
 
 def test_products_alone_are_in_bfloat16():
     """All else is float32's: a network without weights gives the same bits."""
-    layers = [bp.BatchNorm2d(), bp.Tanh(), bp.MaxPool2d(2), bp.LocalResponseNorm(), bp.Flatten()]
+    layers = [bp.BatchNorm2d(), bp.Tanh(), bp.MaxPool2d(2), bp.LocalResponseNorm(5), bp.Flatten()]
     x = drawn((4, 6, 8, 8))
     results = []
     for precision in ("bfloat16", "full"):
@@ -356,14 +365,18 @@ def test_what_is_refused():
         ValueError, match=r"^precision: 'bfloat16' is for float32, the network's dtype is float64; choose"
     ):
         mlp(dtype="float64")
-    with pytest.raises(ValueError, match=r"^precision: 'bfloat16' is for the processor, device is 'cuda'; give"):
+    with pytest.raises(
+        ValueError, match=r"^precision: 'bfloat16' is for the processor, device is 'cuda'; give"
+    ):
         mlp(device="cuda")
     with pytest.raises(
-        ValueError, match=r"^precision: 'bfloat16' is computed by the backends .*, the backend is 'reference'; leave"
+        ValueError,
+        match=r"^precision: 'bfloat16' is computed by the backends .*, the backend is 'reference'; leave",
     ):
         mlp(backend="reference")
     with pytest.raises(
-        ValueError, match=r"^backend: 'amx' multiplies in bfloat16, precision is 'full'; give precision 'bfloat16'"
+        ValueError,
+        match=r"^backend: 'amx' multiplies in bfloat16, precision is 'full'; give precision 'bfloat16'",
     ):
         mlp(backend="amx", precision="full")
     with pytest.raises(ValueError, match=r"^precision: 'bf16' is unknown; .*; did you mean 'bfloat16'\?$"):
@@ -396,7 +409,11 @@ def test_files_keep_the_precision(tmp_path: Path):
 def test_a_file_with_an_unknown_precision(tmp_path: Path):
     path = tmp_path / "model"
     mlp().save(path)
-    path.write_bytes(path.read_bytes().replace(b"bfloat16", b"bfloat17"))
+    raw = path.read_bytes().replace(b"bfloat16", b"bfloat17")
+    found = re.search(rb"crc32:[0-9a-f]{8}", raw)
+    assert found
+    zeroed = raw.replace(found[0], b"crc32:00000000")
+    path.write_bytes(raw.replace(found[0], b"crc32:%08x" % zlib.crc32(zeroed)))
     with pytest.raises(bp.FileFormatError, match="precision: 'bfloat17' is unknown"):
         bp.load(path)
 
@@ -420,18 +437,20 @@ def test_copies_are_in_bfloat16():
         assert other.forward(points()[0]).tobytes() == net.forward(points()[0]).tobytes()
 
 
-def test_models_and_summary():
-    net = bp.lenet5(precision="bfloat16")
+def test_models_and_summary(capsys: pytest.CaptureFixture[str]):
+    net = bp.models.lenet5(precision="bfloat16")
     assert net.precision == "bfloat16"
-    assert net.summary().endswith("\nproducts in bfloat16")
-    assert "bfloat16" not in bp.lenet5().summary()
+    net.summary()
+    assert capsys.readouterr().out.endswith("\nproducts in bfloat16\n")
+    bp.models.lenet5().summary()
+    assert "bfloat16" not in capsys.readouterr().out
 
 
 def test_the_commands(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     rows = "\n".join(f"{a},{b},{'up' if a > b else 'down'}" for a in range(8) for b in range(8))
     (tmp_path / "data.csv").write_text(f"a,b,c\n{rows}\n")
     data, file = str(tmp_path / "data.csv"), str(tmp_path / "model")
-    begin = ["train", data, "--target", "c", "--epochs", "2", "--save", file, "--verbose", "2"]
+    begin = ["train", data, "--target", "c", "--epochs", "2", "--save", file]
     assert main([*begin, "--precision", "bfloat16"]) == 0
     assert bp.load_model(file).network.precision == "bfloat16"
     capsys.readouterr()
@@ -440,4 +459,4 @@ def test_the_commands(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
         assert main(["evaluate", file, data, *options]) == 0
         scores.append(capsys.readouterr().out)
     assert scores[0] == scores[1]
-    assert main(["train", data, "--resume", file, "--epochs", "3", "--verbose", "2"]) == 0
+    assert main(["train", data, "--resume", file, "--epochs", "3"]) == 0

@@ -143,17 +143,29 @@ def test_options_that_are_no_names(value: Any):
         TypeError, match=r"^network: device is .*, a string such as 'cpu' or 'cuda' is needed"
     ):
         network(device=value)
-    with pytest.raises(TypeError, match=r"^network: precision is .*, 'full' or 'tf32' is needed"):
+    if value is None:
+        assert network(precision=value).precision == "full"
+        return
+    with pytest.raises(TypeError, match=r"^network: precision is .*, 'full', 'tf32', 'bfloat16' or None is"):
         network(precision=value)
 
 
 @pytest.mark.parametrize(
     ("given", "meant"),
-    [("TF32", "tf32"), ("high", "tf32"), ("highest", "full"), ("float32", "full"), ("bf16", None)],
+    [
+        ("TF32", "tf32"),
+        ("high", "tf32"),
+        ("highest", "full"),
+        ("float32", "full"),
+        ("bf16", "bfloat16"),
+        ("int8", None),
+    ],
 )
 def test_an_unknown_precision(given: str, meant: str | None):
     end = "" if meant is None else rf"; did you mean '{meant}'\?"
-    with pytest.raises(ValueError, match=rf"^precision: '{given}' is unknown; give 'full' or 'tf32'{end}$"):
+    with pytest.raises(
+        ValueError, match=rf"^precision: '{given}' is unknown; give 'full', 'tf32' or 'bfloat16'{end}$"
+    ):
         network(precision=given)
 
 
@@ -184,7 +196,7 @@ def test_the_core_refuses_by_itself():
     for name in ("gpu", "cuda:", "cuda:x", "cuda:1000", "CPU", ""):
         with pytest.raises(ValueError, match=f"^device: '{name}' is unknown; give 'cpu', 'cuda', or"):
             _core.NetworkF32(description, device=name)
-    with pytest.raises(ValueError, match="^precision: 'half' is unknown; give 'full' or 'tf32'"):
+    with pytest.raises(ValueError, match="^precision: 'half' is unknown; give 'full', 'tf32' or 'bfloat16'"):
         _core.NetworkF32(description, precision="half")
 
 

@@ -12,15 +12,28 @@ inline size_t column_sums_bytes(size_t rows, size_t columns) {
   return ceil_divide(rows, rows_per_sum(columns)) * columns * sizeof(real);
 }
 
-// sum (columns,) (+)= Σ over the rows of x (rows, columns); by vectors, whose sums stay in registers.
+// The first kCount vectors of sum (+)= Σ over the rows of x, which stay in registers meanwhile.
+template <size_t kCount>
+inline void add_row_vectors(size_t rows, size_t stride, const real* x, real* sum, bool accumulate) {
+  vec total[kCount];
+#pragma GCC unroll 4
+  for (size_t v = 0; v < kCount; ++v) total[v] = accumulate ? load(sum + v * kLanes) : vec{};
+  for (size_t n = 0; n < rows; ++n) {
+#pragma GCC unroll 4
+    for (size_t v = 0; v < kCount; ++v) total[v] += load(x + n * stride + v * kLanes);
+  }
+#pragma GCC unroll 4
+  for (size_t v = 0; v < kCount; ++v) store(sum + v * kLanes, total[v]);
+}
+
+// sum (columns,) (+)= Σ over the rows of x (rows, columns)
 __attribute__((noinline)) void add_rows(size_t rows, size_t columns, const real* x, real* sum,
                                         bool accumulate) {
   size_t j = 0;
-  for (; j + kLanes <= columns; j += kLanes) {
-    vec total = accumulate ? load(sum + j) : vec{};
-    for (size_t n = 0; n < rows; ++n) total += load(x + n * columns + j);
-    store(sum + j, total);
+  for (; j + 4 * kLanes <= columns; j += 4 * kLanes) {
+    add_row_vectors<4>(rows, columns, x + j, sum + j, accumulate);
   }
+  for (; j + kLanes <= columns; j += kLanes) add_row_vectors<1>(rows, columns, x + j, sum + j, accumulate);
   for (; j < columns; ++j) {
     real total = accumulate ? sum[j] : real(0);
     for (size_t n = 0; n < rows; ++n) total += x[n * columns + j];

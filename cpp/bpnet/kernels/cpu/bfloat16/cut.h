@@ -18,7 +18,7 @@ struct ProductSizes {
 constexpr size_t kPairLines = 2 * kPanelLines;         // of the panels that are multiplied together
 constexpr size_t kResidentElements = size_t{1} << 23;  // packed at once
 constexpr size_t kResidentLines = 8192;
-constexpr size_t kBlockBytes = size_t{1} << 20;  // of a packed block, a quarter of a second-level cache
+constexpr size_t kBlockBytes = size_t{1} << 20;  // of a packed block, half of a second-level cache
 constexpr size_t kBlockLines = 512;
 constexpr size_t kMostDepth = 8192;
 constexpr size_t kMostTasks = 64;
@@ -51,12 +51,14 @@ inline Cut cut_of(const ProductSizes& s, size_t most_depth, bool serial) {
   return cut;
 }
 
-// Elements of both operands' panels for any k up to this one and as many lines.
+// Elements of both operands' panels for any k up to this one and as many lines. The ends of lines are at most
+// an eighth of what is packed at once.
 inline size_t cut_elements(const ProductSizes& s, size_t most_depth, bool serial) {
-  const size_t depth = smaller(round_up(s.k, kBlockDepth), most_depth);
-  const size_t resident = smaller(round_up(s.fewer(), kPairLines) * depth, kResidentElements);
+  const size_t depth = line_elements(smaller(s.k, most_depth));
+  const size_t most = 2 * kResidentElements;
+  const size_t resident = smaller(round_up(s.fewer(), kPairLines) * depth, most);
   const size_t tasks = serial ? 1 : kMostTasks;
-  const size_t blocks = tasks * larger(kPairLines * depth, kStreamElements);
+  const size_t blocks = tasks * larger(kPairLines * depth, kStreamElements + kStreamElements / 8);
   return resident + smaller(blocks, 2 * round_up(s.more(), kPairLines) * depth);
 }
 

@@ -57,9 +57,8 @@ struct BlockPass {
   size_t r0, r1, s0, s1, k0, k;
 
   bool a_resident() const { return p.size.m <= p.size.n; }
+  size_t panel(bool of_a) const { return of_a ? a_panel_elements(k) : b_panel_elements(k); }
 };
-
-constexpr size_t kPassDepth = 8192;  // two panels of it stay in the first-level cache
 
 // Sums that are not stored as they are: cut off at the edge of c, or in rows of images.
 inline void sums_aside(const Target& c, const TileUnit& unit, TileSums sums, size_t i, size_t j, size_t rows,
@@ -80,23 +79,36 @@ inline void sums_aside(const Target& c, const TileUnit& unit, TileSums sums, siz
   }
 }
 
-inline void tile_sums(const BlockPass& pass, size_t r, size_t s, size_t block, size_t blocks, bool add) {
+// While a pair of resident panels is multiplied the next pair comes from further away, a part at each of the
+// pair's products.
+inline void ask_for_next(const BlockPass& pass, size_t r, size_t s, TileSums& sums) {
+  if (pass.r0 + r + kPairLines >= pass.r1) return;
+  const size_t products = ceil_divide(pass.s1 - pass.s0, kPairLines);
+  const size_t panel = pass.panel(pass.a_resident());
+  sums.soon_lines = ceil_divide(2 * kPanelLines, products);
+  sums.soon = pass.resident + (r + kPairLines) / kPanelLines * panel +
+              s / kPairLines * sums.blocks * sums.soon_lines * kBlockDepth;
+}
+
+inline void tile_sums(const BlockPass& pass, size_t r, size_t s) {
   const Product& p = pass.p;
-  const size_t panel = panel_elements(pass.k);
-  const bfloat16* const resident = pass.resident + r / kPanelLines * panel + block * kBlockElements;
-  const bfloat16* const streamed = pass.streamed + s / kPanelLines * panel + block * kBlockElements;
   const bool a_resident = pass.a_resident();
+  const bfloat16* const resident = pass.resident + r / kPanelLines * pass.panel(a_resident);
+  const bfloat16* const streamed = pass.streamed + s / kPanelLines * pass.panel(!a_resident);
   const size_t i = a_resident ? pass.r0 + r : pass.s0 + s, j = a_resident ? pass.s0 + s : pass.r0 + r;
   const size_t rows = smaller(kPairLines, (a_resident ? pass.r1 : pass.s1) - i);
   const size_t columns = smaller(kPairLines, (a_resident ? pass.s1 : pass.r1) - j);
   TileSums sums = {a_resident ? resident : streamed,
                    a_resident ? streamed : resident,
-                   panel,
-                   panel,
-                   blocks,
+                   line_elements(pass.k),
+                   b_panel_elements(pass.k),
+                   ceil_divide(pass.k, kBlockDepth),
                    nullptr,
                    p.c.stride,
-                   add};
+                   p.c.accumulate || pass.k0 > 0,
+                   nullptr,
+                   0};
+  ask_for_next(pass, r, s, sums);
   if (p.c.images || rows % kPanelLines != 0 || columns % kPanelLines != 0) {
     sums_aside(p.c, p.unit, sums, i, j, rows, columns);
     return;
@@ -121,14 +133,8 @@ inline void finish_rows(const Product& p, size_t i0, size_t i1, size_t j0, size_
 
 inline void multiply_block(const BlockPass& pass) {
   const Product& p = pass.p;
-  for (size_t depth = 0; depth < pass.k; depth += kPassDepth) {
-    const size_t blocks = ceil_divide(smaller(kPassDepth, pass.k - depth), kBlockDepth);
-    const bool add = p.c.accumulate || pass.k0 + depth > 0;
-    for (size_t r = 0; r < pass.r1 - pass.r0; r += kPairLines) {
-      for (size_t s = 0; s < pass.s1 - pass.s0; s += kPairLines) {
-        tile_sums(pass, r, s, depth / kBlockDepth, blocks, add);
-      }
-    }
+  for (size_t r = 0; r < pass.r1 - pass.r0; r += kPairLines) {
+    for (size_t s = 0; s < pass.s1 - pass.s0; s += kPairLines) tile_sums(pass, r, s);
   }
   if (pass.k0 + pass.k < p.size.k) return;
   if (pass.a_resident()) {
@@ -147,7 +153,7 @@ inline void run_pass(const Product& p, const Cut& cut, size_t r0, size_t r1, siz
   run_tasks(ceil_divide(r1 - r0, kTogether), cut.serial, [&](size_t index) {
     const size_t line = index * kTogether;
     pack_panels(kept, !a_resident, r0 + line, smaller(kTogether, r1 - r0 - line), k0, k,
-                resident + line / kPanelLines * panel_elements(k));
+                resident + line / kPanelLines * (a_resident ? a_panel_elements(k) : b_panel_elements(k)));
   });
   const size_t lines = p.size.more(), count = ceil_divide(lines, cut.block);
   run_tasks(cut.tasks, cut.serial, [&](size_t task) {

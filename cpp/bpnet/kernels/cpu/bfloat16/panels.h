@@ -1,6 +1,6 @@
-// Panels of an operand in bfloat16: 16 of its lines (rows of a, columns of b), cut along k into blocks of 32.
-// A block holds 16 × 16 pairs of neighbours in k, as the tiles of AMX have them: of a pair (line, pair along
-// k), of b transposed, (pair along k, line). What is missing of the last panel and block is 0.
+// Operands in bfloat16 as the tiles of AMX take them, by panels of 16 lines (rows of a, columns of b) and
+// blocks of 32 along k. Of a the lines are stored one after another. Of b a panel is its blocks, each of
+// which holds (pair along k, line, k of the pair). What is missing of the last panel and block is 0.
 #pragma once
 
 #include "bpnet/kernels/cpu/base/sizes.h"
@@ -11,19 +11,29 @@ using bfloat16 = uint16_t;  // the upper half of a float
 
 constexpr size_t kPanelLines = 16, kBlockDepth = 32, kBlockElements = kPanelLines * kBlockDepth;
 
-inline size_t panel_elements(size_t k) { return ceil_divide(k, kBlockDepth) * kBlockElements; }
-inline size_t panels_of(size_t lines) { return ceil_divide(lines, kPanelLines); }
-inline size_t packed_elements(size_t lines, size_t k) { return panels_of(lines) * panel_elements(k); }
+// Elements from one line of a to the next: an odd number of cache lines, or 16 lines would be in a few sets
+// of the cache alone, and at least 32 elements more than the line has, which may be written before the next
+// line.
+inline size_t line_elements(size_t k) { return ((ceil_divide(k, kBlockDepth) + 1) | 1) * kBlockDepth; }
+// From one panel to the next.
+inline size_t a_panel_elements(size_t k) { return kPanelLines * line_elements(k); }
+inline size_t b_panel_elements(size_t k) { return ceil_divide(k, kBlockDepth) * kBlockElements; }
+// Enough for either.
+inline size_t packed_elements(size_t lines, size_t k) {
+  return ceil_divide(lines, kPanelLines) * a_panel_elements(k);
+}
 
 // A part of the result: the sums of up to two panels of a times up to two of b over some blocks, each begun
 // with what is in c if `add`, else with 0.
 struct TileSums {
-  const bfloat16 *a, *b;    // the first block of each
-  size_t a_panel, b_panel;  // elements from one panel to the next
+  const bfloat16 *a, *b;
+  size_t a_line, b_panel;  // elements from one to the next
   size_t blocks;
   float* c;  // (16 · panels of a, 16 · panels of b), rows `stride` apart
   size_t stride;
   bool add;
+  const bfloat16* soon;  // wanted soon in the second-level cache: so many lines of it for each block
+  size_t soon_lines;
 };
 
 // How the sums are made: one instruction, or its model.
@@ -39,6 +49,6 @@ inline void nothing_to_do() {}
 inline void round_run(size_t count, const float* from, bfloat16* to);
 inline void pair_rows(size_t panels, const bfloat16* first, const bfloat16* second, bfloat16* to,
                       size_t panel);
-inline void transpose_pairs(bfloat16* block);
+inline void transpose_pairs(const bfloat16* from, size_t from_stride, bfloat16* to, size_t to_stride);
 
 }  // namespace

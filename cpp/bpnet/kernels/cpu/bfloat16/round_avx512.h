@@ -35,10 +35,10 @@ inline void pair_rows(size_t panels, const bfloat16* first, const bfloat16* seco
   }
 }
 
-// The pairs of a block (16, 16), transposed in place.
-inline void transpose_pairs(bfloat16* block) {
-  float* const pairs = reinterpret_cast<float*>(block);
-  transpose_block(pairs, kPanelLines, pairs, kPanelLines);
+// to (16, 16 pairs) = from (16, 16 pairs), transposed; elements from row to row.
+inline void transpose_pairs(const bfloat16* from, size_t from_stride, bfloat16* to, size_t to_stride) {
+  transpose_block(reinterpret_cast<const float*>(from), from_stride / 2, reinterpret_cast<float*>(to),
+                  to_stride / 2);
 }
 
 }  // namespace

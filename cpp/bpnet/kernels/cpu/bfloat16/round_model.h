@@ -30,17 +30,11 @@ inline void pair_rows(size_t panels, const bfloat16* first, const bfloat16* seco
   }
 }
 
-// The pairs of a block (16, 16), transposed in place.
-inline void transpose_pairs(bfloat16* block) {
+// to (16, 16 pairs) = from (16, 16 pairs), transposed; elements from row to row.
+inline void transpose_pairs(const bfloat16* from, size_t from_stride, bfloat16* to, size_t to_stride) {
   for (size_t i = 0; i < kPanelLines; ++i) {
-    for (size_t j = 0; j < i; ++j) {
-      for (size_t half = 0; half < 2; ++half) {
-        bfloat16& a = block[i * kBlockDepth + 2 * j + half];
-        bfloat16& b = block[j * kBlockDepth + 2 * i + half];
-        const bfloat16 kept = a;
-        a = b;
-        b = kept;
-      }
+    for (size_t j = 0; j < kPanelLines; ++j) {
+      __builtin_memcpy(to + i * to_stride + 2 * j, from + j * from_stride + 2 * i, 2 * sizeof *to);
     }
   }
 }

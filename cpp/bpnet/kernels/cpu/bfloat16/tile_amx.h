@@ -23,10 +23,10 @@ inline void end_amx() { _tile_release(); }
 // before.
 constexpr size_t kBlocksAhead = 2;
 
-inline void prefetch_block(const bfloat16* block) {
+inline void prefetch_block(const bfloat16* block, size_t stride) {
 #pragma GCC unroll 16
   for (size_t line = 0; line < kPanelLines; ++line) {
-    __builtin_prefetch(block + kBlocksAhead * kBlockElements + line * kBlockDepth);
+    __builtin_prefetch(block + line * stride);
   }
 }
 
@@ -34,7 +34,7 @@ inline void prefetch_block(const bfloat16* block) {
 template <size_t kA, size_t kB>
 __attribute__((noinline)) void amx_sums(const TileSums& s) {
   constexpr bool kDown = kA > 1, kAlong = kB > 1;
-  const size_t row = s.stride * sizeof(float);
+  const size_t row = s.stride * sizeof(float), a_line = s.a_line * sizeof(bfloat16);
   float* const below = s.c + kPanelLines * s.stride;
   if (s.add) {
     _tile_loadd(0, s.c, row);
@@ -42,29 +42,33 @@ __attribute__((noinline)) void amx_sums(const TileSums& s) {
     if constexpr (kDown) _tile_loadd(2, below, row);
     if constexpr (kDown && kAlong) _tile_loadd(3, below + kPanelLines, row);
   } else {
+    for (size_t i = 0; i < kA * kPanelLines; ++i) {  // c is far away, and wanted when the sums are made
+      for (size_t j = 0; j < kB; ++j) __builtin_prefetch(s.c + i * s.stride + j * kPanelLines, 1, 3);
+    }
     _tile_zero(0);
     if constexpr (kAlong) _tile_zero(1);
     if constexpr (kDown) _tile_zero(2);
     if constexpr (kDown && kAlong) _tile_zero(3);
   }
-  const bfloat16 *a = s.a, *b = s.b;
-  for (size_t block = 0; block < s.blocks; ++block, a += kBlockElements, b += kBlockElements) {
+  const bfloat16 *a = s.a, *b = s.b, *soon = s.soon;
+  for (size_t block = 0; block < s.blocks; ++block, a += kBlockDepth, b += kBlockElements) {
+    for (size_t line = 0; line < s.soon_lines; ++line, soon += kBlockDepth) __builtin_prefetch(soon, 0, 2);
     _tile_loadd(6, b, 64);
-    _tile_loadd(4, a, 64);
-    prefetch_block(a);
+    _tile_loadd(4, a, a_line);
+    prefetch_block(b + kBlocksAhead * kBlockElements, kBlockDepth);
     _tile_dpbf16ps(0, 4, 6);
     if constexpr (kAlong) {
       _tile_loadd(7, b + s.b_panel, 64);
-      prefetch_block(b);
+      prefetch_block(b + s.b_panel + kBlocksAhead * kBlockElements, kBlockDepth);
       _tile_dpbf16ps(1, 4, 7);
     }
     if constexpr (kDown) {
-      _tile_loadd(5, a + s.a_panel, 64);
-      prefetch_block(a + s.a_panel);
+      _tile_loadd(5, a + kPanelLines * s.a_line, a_line);
+      prefetch_block(a + kBlocksAhead * kBlockDepth, s.a_line);
       _tile_dpbf16ps(2, 5, 6);
     }
     if constexpr (kDown && kAlong) {
-      prefetch_block(b + s.b_panel);
+      prefetch_block(a + kPanelLines * s.a_line + kBlocksAhead * kBlockDepth, s.a_line);
       _tile_dpbf16ps(3, 5, 7);
     }
   }

@@ -1,88 +1,144 @@
-// What a convolution's windows see, row by row in bfloat16, cut straight from the images.
+// What a convolution's windows see: images are rounded to bfloat16 once, each group of channels by itself,
+// with the zeros that windows see beside them; rows are then copied.
 #pragma once
 
+#include "bpnet/kernels/cpu/base/chunks.h"
 #include "bpnet/kernels/cpu/bfloat16/panels.h"
 
 namespace {
 
+inline void zero_run(size_t count, bfloat16* to) {
+  if (count) __builtin_memset(to, 0, count * sizeof *to);
+}
+
 // Along one axis the window of position o sees o · step + first + t · every for t = 0 … taps−1.
 struct WindowTaps {
-  size_t positions, in;  // of one image
+  size_t positions;
+  size_t in;  // of the axis; what is seen outside is 0
   size_t step;
-  ptrdiff_t first, every;
-  size_t taps;
+  ptrdiff_t first;
+  size_t every, taps;
+
+  size_t zeros_before() const { return first < 0 ? size_t(-first) : 0; }
+  size_t zeros_after() const {
+    const ptrdiff_t last = ptrdiff_t((positions - 1) * step + (taps - 1) * every) + first;
+    return last < ptrdiff_t(in) ? 0 : size_t(last) - in + 1;
+  }
 };
+
+// Rounded images: (group, image, row, zeros before | pixels | zeros after, channel of the group).
+struct Images {
+  size_t count, rows, columns, channels, groups;
+  size_t before, after;  // zeros of a row, pixels
+
+  size_t in() const { return channels / groups; }
+  size_t row() const { return (before + columns + after) * in(); }  // elements
+  size_t image() const { return rows * row(); }
+  // Copies of rows are made 32 elements at a time, and may read as far beyond the last.
+  size_t elements() const { return groups * count * image() + kBlockDepth; }
+};
+
+inline void round_images(const Images& images, const float* x, bfloat16* to) {
+  const size_t lines = images.count * images.rows, in = images.in();
+  run_chunks(lines, rows_per_chunk(images.columns * images.channels), [&](size_t begin, size_t end, size_t) {
+    for (size_t line = begin; line < end; ++line) {
+      const float* const from = x + line * images.columns * images.channels;
+      for (size_t g = 0; g < images.groups; ++g) {
+        bfloat16* row = to + (g * lines + line) * images.row();
+        zero_run(images.before * in, row);
+        row += images.before * in;
+        if (images.groups == 1) {
+          round_run(images.columns * in, from, row);
+        } else {
+          for (size_t p = 0; p < images.columns; ++p) {
+            round_run(in, from + p * images.channels + g * in, row + p * in);
+          }
+        }
+        zero_run(images.after * in, row + images.columns * in);
+      }
+    }
+  });
+}
 
 // A row for each position (image, down, along); its elements are (tap down, tap along, channel).
 struct Windows {
-  const float* x;   // the first image, from the first of the channels on
-  size_t channels;  // of x
-  size_t in;        // of these, seen
-  WindowTaps down, along;
+  const bfloat16* x;       // of a group
+  size_t in, row, image;   // elements of a pixel, row and image
+  WindowTaps down, along;  // the first of `along` counts from the zeros before the row
 
   size_t row_elements() const { return down.taps * along.taps * in; }
 };
 
-inline void zero_run(size_t count, bfloat16* to) { __builtin_memset(to, 0, count * sizeof *to); }
+// `along` as it counts from the pixels.
+inline Windows windows_on(const Images& images, const bfloat16* rounded, size_t g, WindowTaps down,
+                          WindowTaps along) {
+  along.first += ptrdiff_t(images.before);
+  return {
+      rounded + g * images.count * images.image(), images.in(), images.row(), images.image(), down, along};
+}
 
-// Taps begin … end−1 of those of a window that starts at x are within the axis.
-struct TapsInside {
-  size_t begin, end;
+// Where a position's window begins, for one position after another.
+struct WindowCursor {
+  WindowCursor(const Windows& windows, size_t position) : w(windows) {
+    const size_t map = w.down.positions * w.along.positions, within = position % map;
+    image = w.x + position / map * w.image;
+    y = within / w.along.positions;
+    x = within % w.along.positions;
+  }
+  void next() {
+    if (++x < w.along.positions) return;
+    x = 0;
+    if (++y < w.down.positions) return;
+    y = 0;
+    image += w.image;
+  }
+
+  const Windows& w;
+  const bfloat16* image;
+  size_t y, x;
 };
-inline TapsInside taps_inside(const WindowTaps& axis, ptrdiff_t start) {
-  const ptrdiff_t in = ptrdiff_t(axis.in), taps = ptrdiff_t(axis.taps), every = axis.every;
-  const auto steps = [](ptrdiff_t way, ptrdiff_t step) {  // how many steps lead past `way`, at least
-    return way <= 0 ? 0 : (way + step - 1) / step;
-  };
-  ptrdiff_t begin, end;
-  if (every > 0) {
-    begin = steps(-start, every);
-    end = steps(in - start, every);
-  } else {
-    begin = steps(start - in + 1, -every);
-    end = steps(start + 1, -every);
-  }
-  end = end < taps ? end : taps;
-  return {size_t(begin < end ? begin : end), size_t(end)};
-}
 
-// Elements begin … end−1 of one tap down, whose row of the image is at `row`.
-inline void cut_tap_row(const Windows& w, const float* row, ptrdiff_t start, TapsInside inside, size_t begin,
-                        size_t end, bfloat16* to) {
-  const size_t first = larger(begin, smaller(end, inside.begin * w.in));
-  const size_t last = larger(first, smaller(end, inside.end * w.in));
-  zero_run(first - begin, to);
-  zero_run(end - last, to + (last - begin));
-  if (w.along.every == 1 && w.in == w.channels) {
-    round_run(last - first, row + start * ptrdiff_t(w.channels) + first, to + (first - begin));
-    return;
-  }
-  for (size_t e = first; e < last;) {
-    const size_t tap = e / w.in, channel = e % w.in, count = smaller(w.in - channel, last - e);
-    const ptrdiff_t x = start + ptrdiff_t(tap) * w.along.every;
-    round_run(count, row + x * ptrdiff_t(w.channels) + channel, to + (e - begin));
-    e += count;
+// Whole blocks of 32, which may end beyond `count` on both sides.
+inline void copy_blocks(size_t count, const bfloat16* from, bfloat16* to) {
+  for (size_t i = 0; i < count; i += kBlockDepth) {
+    __builtin_memcpy(to + i, from + i, kBlockDepth * sizeof *to);
   }
 }
 
-// Elements begin … end−1 of the row of `position`.
-inline void cut_window(const Windows& w, size_t position, size_t begin, size_t end, bfloat16* to) {
-  const size_t map = w.down.positions * w.along.positions, within = position % map;
-  const ptrdiff_t y0 = ptrdiff_t(within / w.along.positions * w.down.step) + w.down.first;
-  const ptrdiff_t x0 = ptrdiff_t(within % w.along.positions * w.along.step) + w.along.first;
-  const float* const image = w.x + position / map * w.down.in * w.along.in * w.channels;
-  const size_t tap_row = w.along.taps * w.in;
-  const TapsInside inside = taps_inside(w.along, x0);
-  for (size_t e = begin; e < end;) {
-    const size_t tap = e / tap_row, base = tap * tap_row, stop = smaller(end, base + tap_row);
-    const ptrdiff_t y = y0 + ptrdiff_t(tap) * w.down.every;
-    if (y < 0 || y >= ptrdiff_t(w.down.in)) {
-      zero_run(stop - e, to);
+// Elements of a window from the one at (tap down, tap along, channel) on.
+struct WindowStart {
+  size_t down, along, channel;
+};
+inline WindowStart window_start(const Windows& w, size_t element) {
+  const size_t tap_row = w.along.taps * w.in, within = element % tap_row;
+  return {element / tap_row, within / w.in, within % w.in};
+}
+
+// `count` elements of the row at the cursor; up to 31 more are written.
+inline void copy_window(const WindowCursor& at, WindowStart start, size_t count, bfloat16* to) {
+  const Windows& w = at.w;
+  const ptrdiff_t y0 = ptrdiff_t(at.y * w.down.step) + w.down.first;
+  const size_t column = size_t(ptrdiff_t(at.x * w.along.step) + w.along.first) * w.in;
+  for (bfloat16* const end = to + count; to < end; ++start.down, start.along = 0) {
+    const ptrdiff_t y = y0 + ptrdiff_t(start.down * w.down.every);
+    const bfloat16* const row = at.image + y * ptrdiff_t(w.row) + column;
+    const bool inside = y >= 0 && y < ptrdiff_t(w.down.in);
+    const size_t skipped = start.along * w.in + start.channel;
+    const size_t run = smaller(size_t(end - to), w.along.taps * w.in - skipped);
+    if (!inside) {
+      zero_run(run, to);
+    } else if (w.along.every == 1) {
+      copy_blocks(run, row + skipped, to);
     } else {
-      cut_tap_row(w, image + size_t(y) * w.along.in * w.channels, x0, inside, e - base, stop - base, to);
+      size_t tap = start.along, channel = start.channel;
+      for (size_t done = 0; done < run; channel = 0, ++tap) {
+        const size_t part = smaller(w.in - channel, run - done);
+        copy_blocks(part, row + tap * w.along.every * w.in + channel, to + done);
+        done += part;
+      }
     }
-    to += stop - e;
-    e = stop;
+    start.channel = 0;
+    to += run;
   }
 }
 
