@@ -86,9 +86,11 @@ void Convolution::backward() {
 namespace {
 
 std::unique_ptr<Convolution> make(const std::string& layer, const bpnet::Shape& input, std::size_t batch,
-                                  bool input_gradient, const bpnet::Where& where) {
+                                  bool input_gradient, bpnet::Precision precision) {
   auto made = std::make_unique<Convolution>();
   Convolution& c = *made;
+  bpnet::Where where;
+  where.precision = precision;
   c.layer = bpnet::make_layer<float>(bpnet::layers_from_json(bpnet::Json::parse(layer)).at(0));
   c.kernels = &bpnet::find_backend_for<float>(where).kernels<float>();
   c.input = input;
@@ -108,7 +110,7 @@ std::unique_ptr<Convolution> make(const std::string& layer, const bpnet::Shape& 
   c.scratch.reserve(c.layer->workspace_size(*c.kernels, input, batch));
   c.context.scratch = c.scratch.data();
   c.context.scratch_size = c.scratch.size();
-  c.context.precision = where.precision;
+  c.context.precision = precision;
   return made;
 }
 
@@ -122,9 +124,9 @@ EXPORTED Convolution* convolution_make(const char* layer, std::size_t channels, 
   try {
     bpnet::set_num_threads(threads);
     bpnet::start_threads();
-    bpnet::Where where;
-    where.precision = bpnet::precision_from(precision);
-    return make(layer, {channels, height, width}, batch, input_gradient != 0, where).release();
+    return make(layer, {channels, height, width}, batch, input_gradient != 0,
+                bpnet::precision_from(precision))
+        .release();
   } catch (const std::exception& error) {
     last_error = error.what();
     return nullptr;
