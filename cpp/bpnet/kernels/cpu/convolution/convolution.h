@@ -3,8 +3,11 @@
 
 #include "bpnet/kernels/cpu/base/scratch.h"
 #include "bpnet/kernels/cpu/convolution/depthwise.h"
+#include "bpnet/kernels/cpu/convolution/sample_lanes.h"
+#include "bpnet/kernels/cpu/convolution/sample_lanes_weight.h"
 #include "bpnet/kernels/cpu/convolution/weight_gradient.h"
 #include "bpnet/kernels/cpu/convolution/window_product.h"
+#include "bpnet/kernels/cpu/convolution/window_rows.h"
 
 namespace {
 
@@ -42,7 +45,8 @@ size_t convolution_workspace(const bpnet::ConvolutionSizes& s) {
   }
   packed_weights(window, s);
   gradient_memory(gradient, s);
-  return larger(window.bytes, gradient.bytes);
+  const size_t few_channels = larger(rows_workspace(s), lanes_workspace(s));
+  return larger(few_channels, larger(window.bytes, gradient.bytes));
 }
 
 // Calls pack(g, column) for every group and panel of `columns`.
@@ -55,6 +59,8 @@ inline void each_panel(size_t groups, size_t columns, size_t elements, const Pac
 
 void convolution_forward(bpnet::Context& context, const bpnet::ConvolutionSizes& s, const real* x,
                          const real* w, const real* bias, bpnet::Activation act, real* y) {
+  if (runs_on_rows(s)) return rows_forward(context, s, x, w, bias, act, y);
+  if (runs_in_lanes(s)) return lanes_forward(context, s, x, w, bias, act, y);
   if (is_depthwise(s)) {
     const DepthwiseScratch memory = depthwise_scratch({context.scratch}, s);
     depthwise_weight(s, w, memory.depthwise.weight);
@@ -78,6 +84,7 @@ void convolution_forward(bpnet::Context& context, const bpnet::ConvolutionSizes&
 
 void convolution_backward_input(bpnet::Context& context, const bpnet::ConvolutionSizes& s, const real* grad_y,
                                 const real* w, real* grad_x) {
+  if (inputs_run_in_lanes(s)) return lanes_backward_input(context, s, grad_y, w, grad_x);
   if (is_depthwise(s)) {
     const DepthwiseScratch memory = depthwise_scratch({context.scratch}, s);
     depthwise_weight(s, w, memory.depthwise.weight);
@@ -122,6 +129,8 @@ inline void sum_columns(size_t rows, size_t columns, const real* grad_y, real* s
 
 void convolution_backward_weight(bpnet::Context& context, const bpnet::ConvolutionSizes& s, const real* x,
                                  const real* grad_y, real* grad_w, real* grad_bias, bool accumulate) {
+  if (runs_on_rows(s)) return rows_backward_weight(context, s, x, grad_y, grad_w, grad_bias, accumulate);
+  if (runs_in_lanes(s)) return lanes_backward_weight(context, s, x, grad_y, grad_w, grad_bias, accumulate);
   Scratch scratch = {context.scratch};
   if (!is_depthwise(s)) {
     return weight_gradient(s, gradient_memory(scratch, s), x, grad_y, grad_w, grad_bias, accumulate);
