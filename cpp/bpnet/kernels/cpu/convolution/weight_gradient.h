@@ -127,16 +127,39 @@ __attribute__((noinline)) void find_spans(const GradientTask& t, size_t begin, s
   }
 }
 
+// The sources of the next band of positions, which are read while this one is multiplied.
+struct Ahead {
+  const char* at;
+  size_t step;  // bytes for each element of a tile's depth
+};
+
+inline const char* center_of(const GradientTask& t, size_t position) {
+  const Position at = position_of(t.window, position);
+  const WindowSide &h = t.window.height, &w = t.window.width;
+  const size_t y = smaller(h.sources - 1, at.y * h.step), x = smaller(w.sources - 1, at.x * w.step);
+  const size_t source = (at.n * h.sources + y) * w.sources + x;
+  return reinterpret_cast<const char*>(t.sources + source * t.window.channels);
+}
+
+inline Ahead sources_ahead(const GradientTask& t, size_t position, size_t depth) {
+  const size_t next = position + depth, end = smaller(t.end, next + depth);
+  if (next >= end) return {center_of(t, position), 0};
+  const char* const at = center_of(t, next);
+  const size_t tiles = ceil_divide(t.k1 - t.k0, kTileRows) * ceil_divide(t.columns, kTileColumns);
+  return {at, smaller(64, ceil_divide(size_t(center_of(t, end - 1) - at), tiles * depth))};
+}
+
 // The sums of one panel of outputs, `columns` of them from `j` on.
-inline void multiply_spans(const GradientTask& t, const SpanList& list, const real* panel, size_t j,
-                           bool add) {
+inline void multiply_spans(const GradientTask& t, const SpanList& list, const real* panel, size_t depth,
+                           size_t j, bool add, Ahead& ahead) {
   const size_t columns = smaller(kTileColumns, t.columns - j);
   TileBuffer buffer;
   for (size_t i = 0; i < list.taps; ++i) {
     const TapSpans& tap = list.tap[i];
     for (size_t row = 0; row < tap.rows;) {
       const SpanTileKind& kind = span_tile_for(tap.rows - row);
-      const SpanTile tile = {list.span + tap.first, tap.count, row, list.stride, panel};
+      const SpanTile tile = {list.span + tap.first, tap.count, row, list.stride, panel, ahead.at, ahead.step};
+      ahead.at += ahead.step * depth;
       const TileOutput out = {t.sums + (tap.k + row) * t.columns + j, t.columns, add};
       if (has_tile(kind, columns)) {
         kind.product[columns > kLanes](tile, out);
@@ -166,11 +189,12 @@ __attribute__((noinline)) void multiply_gradient(const GradientTask& t, real* pa
     } else {
       find_spans(t, p, p + depth, list);
     }
+    Ahead ahead = sources_ahead(t, p, depth);
     for (size_t j = 0; j < t.columns; j += kTileColumns) {
       const size_t columns = smaller(kTileColumns, t.columns - j);
       pack_panel<kTileColumns>(t.grad_y + p * t.stride + j, 1, t.stride, columns, depth, panel);
       if (t.bias) add_panel(panel, depth, columns, t.bias + j, add);
-      multiply_spans(t, list, panel, j, add);
+      multiply_spans(t, list, panel, depth, j, add, ahead);
     }
   }
 }

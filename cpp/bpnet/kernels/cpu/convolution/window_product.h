@@ -12,6 +12,10 @@ namespace {
 constexpr size_t kLeastRun = 16;
 constexpr size_t kMostRuns = kMostDepth / kLeastRun + 2;
 
+// Sources that are read once and in order come from far away: the rows of the next tile are read ahead, a
+// little before each run, which is no longer than this.
+constexpr size_t kPlainRun = 64;
+
 // A source outside the map.
 constexpr real kNoSource[kMostDepth] = {};
 
@@ -71,8 +75,9 @@ inline void find_runs(const Window& w, size_t k0, size_t k1, Runs& runs) {
     runs.depth[0] = k1 - k0;
     return;
   }
+  const size_t longest = is_plain(w) ? kPlainRun : w.seen;
   for (size_t k = k0; k < k1; ++runs.count) {
-    const size_t tap = k / w.seen, c = k % w.seen, depth = smaller(w.seen - c, k1 - k);
+    const size_t tap = k / w.seen, c = k % w.seen, depth = smaller(smaller(longest, w.seen - c), k1 - k);
     const ptrdiff_t down = ptrdiff_t(tap / w.width.taps) * w.height.from_step;
     const ptrdiff_t across = ptrdiff_t(tap % w.width.taps) * w.width.from_step;
     const ptrdiff_t offset =
@@ -148,15 +153,14 @@ inline void multiply_rows(const WindowPart& part, const RowTileKind& kind, Posit
   const bool first = part.k0 == 0, last = part.k1 == p.weight.depth;
   const ActivationKind activation = p.epilogue.activation.kind;
   const real* const panels = depth ? panel_row(p.weight, part.k0, part.j0) : nullptr;
-  RowTile tile = {a,
-                  part.runs.depth,
-                  part.runs.count,
-                  nullptr,
-                  c,
-                  0,
-                  !first,
-                  nullptr,
-                  last && activation == ActivationKind::kRelu};
+  const bool relu = last && activation == ActivationKind::kRelu;
+  RowTile tile = {a, part.runs.depth, part.runs.count, nullptr, c, 0, !first, nullptr, relu, nullptr, 0};
+  if (is_plain(p.window) && depth && at.n < p.window.n) {
+    const size_t next = (at.n * p.window.height.count + at.y) * p.window.width.count + at.x;
+    const size_t tiles = ceil_divide(part.j1 - part.j0, kTileColumns);
+    tile.ahead = reinterpret_cast<const char*>(p.sources + next * p.window.channels);
+    tile.ahead_step = ceil_divide(kTileRows * p.window.channels * sizeof(real), depth * tiles);
+  }
   for (size_t j = part.j0; j < part.j1; j += kTileColumns) {
     const size_t columns = smaller(kTileColumns, part.j1 - j);
     tile.b = panels + (j - part.j0) * depth;
@@ -167,6 +171,7 @@ inline void multiply_rows(const WindowPart& part, const RowTileKind& kind, Posit
     } else {
       cut_tile(kind, tile, columns);
     }
+    tile.ahead += tile.ahead_step * depth;
   }
   if (!last || activation == ActivationKind::kRelu || activation == ActivationKind::kIdentity) return;
   for (size_t i = 0; i < kind.rows; ++i) {

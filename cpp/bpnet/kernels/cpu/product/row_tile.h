@@ -17,6 +17,10 @@ struct RowTile {
   bool add;           // to c
   const real* start;  // (kTileColumns,): what every row begins with; null: 0
   bool relu;          // last
+  // Read into the second-level cache meanwhile, before each run: ahead_step bytes for each element of its
+  // depth.
+  const char* ahead;
+  size_t ahead_step;
 };
 
 // sum[i] += Σ_p a[i][p] b[p] of one run
@@ -57,7 +61,11 @@ void row_tile(const RowTile& tile) {
     for (size_t v = 0; v < kVectors; ++v) sum[i][v] = t.start ? load(t.start + v * kLanes) : vec{};
   }
   const real* b = t.b;
+  const char* ahead = t.ahead;
   for (size_t run = 0; run < t.runs; ++run) {
+    const size_t bytes = t.depth[run] * t.ahead_step;
+    for (size_t at = 0; at < bytes; at += 64) __builtin_prefetch(ahead + at, 0, 2);
+    ahead += bytes;
     add_run<kRows, kVectors>(t.a + run * kTileRows, t.depth[run], b, sum);
     b += t.depth[run] * kTileColumns;
   }

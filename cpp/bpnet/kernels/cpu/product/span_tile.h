@@ -17,6 +17,9 @@ struct SpanTile {
   size_t count;
   size_t offset, stride;  // into a; from one depth to the next
   const real* b;          // a packed panel
+  // Read into the second-level cache meanwhile: ahead_step bytes for each element of the depth.
+  const char* ahead;
+  size_t ahead_step;
 };
 
 // c = or += Σ over the spans of a[i] · b
@@ -33,10 +36,14 @@ void span_tile(const SpanTile& t, const TileOutput& out) {
 #pragma GCC unroll 4
     for (size_t v = 0; v < kVectors; ++v) sum[i][v] = vec{};
   }
+  const char* ahead = t.ahead;
+  const size_t ahead_step = t.ahead_step;
   for (size_t s = 0; s < t.count; ++s) {
     const Span& span = t.spans[s];
     const real *a = span.a + t.offset, *b = t.b + span.first * kTileColumns;
     for (size_t p = 0; p < span.depth; ++p, a += t.stride, b += kTileColumns) {
+      __builtin_prefetch(ahead, 0, 2);
+      ahead += ahead_step;
       vec right[kVectors];
 #pragma GCC unroll 4
       for (size_t v = 0; v < kVectors; ++v) right[v] = load(b + v * kLanes);
