@@ -36,7 +36,7 @@ PRIVATE_HEADERS = {
 
 MOST_LINES = 600
 MOST_CMAKE_LINES = 200
-MOST_CODE = 170 * 1024  # bytes per instruction set and type
+MOST_CODE = 200 * 1024  # bytes per instruction set and type; every tile of a product is some 1.5 KB of them
 
 
 def sources(folder: Path) -> list[Path]:

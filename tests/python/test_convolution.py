@@ -128,6 +128,33 @@ LARGE = [
 ]
 
 
+def random_few(rng: np.random.Generator) -> Setting:
+    """Few channels: of samples side by side in the lanes of vectors, or into whole vectors of channels."""
+
+    def whole(low: int, high: int) -> int:
+        return int(rng.integers(low, high + 1))
+
+    kernel, dilation = (whole(1, 5), whole(1, 5)), (whole(1, 2), 1)
+    padding = (whole(0, 3), whole(0, 3), whole(0, 3), whole(0, 3))
+    size = (dilation[0] * (kernel[0] - 1) + 1 + whole(0, 12), kernel[1] + whole(0, 20))
+    out_channels = whole(1, 20) if whole(0, 1) else 16 * whole(1, 3)
+    samples = int(rng.choice([1, 2, 7, 8, 9, 15, 16, 17, 33]))
+    stride = (whole(1, 3), whole(1, 3)) if whole(0, 1) else (1, 1)
+    return Setting(samples, whole(1, 4), size, out_channels, kernel, stride, padding, dilation)
+
+
+FEW = [random_few(np.random.default_rng(seed)) for seed in range(200, 260)] + [
+    Setting(33, 1, (28, 28), 6, (5, 5), padding=(2, 2, 2, 2)),  # as LeNet-5
+    Setting(17, 6, (14, 14), 16, (5, 5)),
+    Setting(16, 1, (1, 1), 1, (1, 1)),
+    Setting(16, 2, (2, 2), 3, (2, 2), padding=(5, 5, 5, 5), dilation=(4, 1)),  # windows that see nothing
+    Setting(9, 8, (9, 9), 24, (3, 3), padding=(1, 1, 1, 1)),
+    Setting(2, 3, (30, 45), 64, (7, 7), (2, 2), (3, 3, 3, 3)),  # as the first layer of ResNet
+    Setting(3, 3, (20, 130), 64, (3, 3), padding=(1, 1, 1, 1)),  # and of VGG: rows of several blocks
+    Setting(2, 4, (9, 40), 32, (3, 3), (1, 2), (0, 1, 2, 0), (2, 1)),
+]
+
+
 @functools.cache
 def problem(s: Setting, dtype: str) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, Plain]:
     """x, weight, bias, the gradient by the output, and what the plain loop makes of them."""
@@ -141,7 +168,9 @@ def problem(s: Setting, dtype: str) -> tuple[np.ndarray, np.ndarray, np.ndarray,
 
 @backends
 @dtypes
-@pytest.mark.parametrize("settings", [RANDOM, LARGE, DEPTHWISE], ids=["random", "large", "depthwise"])
+@pytest.mark.parametrize(
+    "settings", [RANDOM, LARGE, DEPTHWISE, FEW], ids=["random", "large", "depthwise", "few"]
+)
 def test_equals_a_plain_loop(settings: list[Setting], backend: str, dtype: str):
     for s in settings:
         x, weight, bias, grad_y, wanted = problem(s, dtype)
@@ -158,6 +187,26 @@ def test_equals_a_plain_loop(settings: list[Setting], backend: str, dtype: str):
         net.backward(grad_y, accumulate=True)
         assert np.array_equal(net.gradients()["0.weight"], 2 * wanted.grad_weight), s
         assert np.array_equal(net.gradients()["0.bias"], 2 * grad_bias), s
+
+
+@backends
+@dtypes
+def test_few_channels_have_the_same_bits_for_every_number_of_threads(backend: str, dtype: str):
+    threads = bp.num_threads()
+    try:
+        for s in FEW[::4] + FEW[-8:]:
+            rng = np.random.default_rng(0)
+            x = rng.normal(size=(s.samples, s.channels, *s.map)).astype(dtype)
+            net = bp.Network(x.shape[1:], [s.layer(), bp.Tanh()], dtype=dtype, backend=backend)
+            grad_y = rng.normal(size=(s.samples, *net.output_shape)).astype(dtype)
+            results = []
+            for count in (1, 2, 3):
+                bp.set_num_threads(count)
+                out, grad_x = net.forward(x, training=True), net.backward(grad_y)
+                results.append([a.tobytes() for a in (out, grad_x, *net.gradients().values())])
+            assert results[0] == results[1] == results[2], s
+    finally:
+        bp.set_num_threads(threads)
 
 
 @backends

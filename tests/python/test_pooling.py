@@ -111,6 +111,33 @@ def test_average_pool_equals_a_plain_loop(backend: str, dtype: str, count_includ
         assert abs(net.backward(grad_y) - grad_x).max() <= 16 * eps * max(1, abs(grad_x).max()), layer
 
 
+@dtypes
+@backends
+@pytest.mark.parametrize("channels", [1, 3, 6, 7, 8, 15, 16, 17])
+def test_mean_of_windows_side_by_side(backend: str, dtype: str, channels: int):
+    """As LeNet-5's: few channels, windows that do not overlap, inputs at the end that none sees."""
+    for samples, shape, kernel in [
+        (1, (2, 2), (2, 2)),
+        (5, (28, 28), (2, 2)),
+        (3, (7, 9), (2, 4)),
+        (70, (5, 3), (4, 1)),
+        (1, (90, 95), (8, 2)),
+    ]:
+        rng = np.random.default_rng(0)
+        x = rng.integers(-3, 4, (samples, channels, *shape)).astype(dtype)
+        net = bp.Network(x.shape[1:], [bp.AvgPool2d(kernel)], dtype=dtype, backend=backend)
+        height, width = net.output_shape[1:]
+        cut = x[:, :, : height * kernel[0], : width * kernel[1]]
+        parts = cut.reshape(samples, channels, height, kernel[0], width, kernel[1])
+        assert np.array_equal(net.forward(x, training=True), parts.mean(axis=(3, 5)))
+        grad_y = rng.integers(-3, 4, (samples, channels, height, width)).astype(dtype)
+        grad_x = np.zeros_like(x)
+        grad_x[:, :, : height * kernel[0], : width * kernel[1]] = np.kron(
+            grad_y / (kernel[0] * kernel[1]), np.ones(kernel, dtype)
+        )
+        assert np.array_equal(net.backward(grad_y), grad_x)
+
+
 @backends
 def test_adaptive_average_pool_equals_a_plain_loop(backend: str):
     for shape, output in [

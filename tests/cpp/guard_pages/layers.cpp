@@ -26,6 +26,7 @@ bpnet::Shape map(Numbers& n, std::size_t groups = 1) {
 std::vector<Case> draw(Numbers& n) {
   using namespace bpnet;
   const std::size_t out = 1 + n.below(150), few = 2 * (1 + n.below(12));
+  const bpnet::Shape few_channels{1 + n.below(8), 5 + n.below(12), 3 + n.below(40)};
   std::vector<Case> cases{
       {linear(out), flat(n), 300},
       {linear(out, {.bias = false}), flat(n), 300},
@@ -37,9 +38,13 @@ std::vector<Case> draw(Numbers& n) {
       {conv2d(few, {.kernel_size = 1}), map(n), 40},
       {conv2d(few, {.kernel_size = {3, 2}, .stride = {2, 1}, .dilation = {1, 2}, .groups = 2}), map(n, 2),
        40},
+      {conv2d(16 * (1 + n.below(3)), {.kernel_size = {5, 3}, .stride = {2, 1}, .padding = 2}), few_channels,
+       40},
+      {conv2d(few, {.kernel_size = 3, .padding = {0, 2}}), few_channels, 40},
       {max_pool2d(3, {.stride = 2}), map(n), 40},
       {max_pool2d({2, 3}, {.padding = 1, .ceil_mode = true}), map(n), 40},
       {avg_pool2d(2, {.padding = 1}), map(n), 40},
+      {avg_pool2d({2, 1 + n.below(3)}), map(n), 40},
       {adaptive_avg_pool2d({2, 3}), map(n), 40},
       {local_response_norm(1 + n.below(8)), map(n), 60},
       {local_response_norm(5, {.groups = 2}), map(n, 2), 60},

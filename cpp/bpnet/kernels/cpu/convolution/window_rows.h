@@ -43,19 +43,20 @@ struct RowMemory {
   real* maps;  // (rows that a unit sees, padded columns, channels)
   real* sums;  // (taps, out_channels) of the gradient of the weights, then (out_channels,) of the bias
 };
-inline RowMemory row_memory(Scratch& scratch, const bpnet::ConvolutionSizes& s, size_t rows) {
+__attribute__((noinline)) RowMemory row_memory(Scratch& scratch, const bpnet::ConvolutionSizes& s,
+                                               size_t rows) {
   const size_t map = rows_seen(s.height, rows) * padded_columns(s.width) * s.channels;
   return {scratch.take<real>(is_padded(s) ? map : 0),
           scratch.take<real>((patch_size(s) + 1) * s.out_channels)};
 }
-inline size_t row_bytes(const bpnet::ConvolutionSizes& s, size_t rows) {
+__attribute__((noinline)) size_t row_bytes(const bpnet::ConvolutionSizes& s, size_t rows) {
   Scratch scratch = {nullptr};
   row_memory(scratch, s, rows);
   return scratch.bytes;
 }
 
 // Enough rows to pay for copying those that two units see, enough units to make a task.
-inline RowWork row_work(const bpnet::ConvolutionSizes& s) {
+__attribute__((noinline)) RowWork row_work(const bpnet::ConvolutionSizes& s) {
   const size_t row = s.width.out * s.out_channels * patch_size(s);  // multiply-adds
   const size_t rows = smaller(s.height.out, larger(4, ceil_divide(kSerialProducts, row)));
   const size_t bands = ceil_divide(s.height.out, rows), units = larger(1, kSerialProducts / (rows * row));
@@ -153,7 +154,7 @@ __attribute__((noinline)) void restore_taps(const bpnet::ConvolutionSizes& s, co
 }
 
 // Σ_p from[p · stride], vectors
-inline vec sum_column(size_t count, const real* from, size_t stride) {
+__attribute__((noinline)) vec sum_column(size_t count, const real* from, size_t stride) {
   vec sum[4] = {};
   size_t p = 0;
   for (; p + 4 <= count; p += 4) {
@@ -171,15 +172,16 @@ void rows_forward(bpnet::Context& context, const bpnet::ConvolutionSizes& s, con
   pack_taps(s, w, rows.weight);
   const bpnet::WindowAxis& h = s.height;
   const size_t out = s.out_channels, row = s.width.out * out, vectors = out / kLanes;
-  const WindowTileKind& kind = window_tile_for<ElementFactor>(s.width.out, vectors);
+  const WindowTileKind& kind = window_tile_for(kOfElements, s.width.out, vectors);
   WindowTile whole = {};
   whole.a_row = s.width.stride * s.channels;
   whole.a_depth = 1;
-  whole.b_vector = whole.start_vector = whole.c_vector = kLanes;
+  whole.b_vector = whole.c_vector = kLanes;
   whole.b_depth = whole.c_row = out;
   whole.depth = s.width.kernel * s.channels;
   whole.b_run = whole.depth * out;
-  whole.start = bias;
+  whole.start = bias ? bias : kZeros;
+  whole.start_vector = bias ? kLanes : 0;
   each_row_unit(s, row_work(s), rows.parts, [&](const RowMemory& memory, const RowUnit& unit, bool) {
     const SeenRows seen = seen_rows(s, unit, x, memory.maps);
     WindowTile tile = whole;
@@ -196,9 +198,28 @@ void rows_forward(bpnet::Context& context, const bpnet::ConvolutionSizes& s, con
   });
 }
 
-// The sums of a part += those of a unit.
-inline void add_row_unit(const bpnet::ConvolutionSizes& s, const RowUnit& unit, const SeenRows& seen,
-                         const real* grad_y, const WindowTileKind& kind, real* sums) {
+// Gradients of outputs that are read for one row of the window after the other: rows begin … end−1, columns
+// first … first+count−1 of each.
+struct RowBlock {
+  size_t begin, end, first, count;
+};
+constexpr size_t kRowBlock = 28 << 10;  // bytes: it stays in the first-level cache
+
+template <class Body>
+inline void each_row_block(const bpnet::ConvolutionSizes& s, const RowUnit& unit, const Body& body) {
+  const size_t position = s.out_channels * sizeof(real), most = larger(1, kRowBlock / position);
+  const size_t rows = larger(1, most / s.width.out);
+  const size_t columns = ceil_divide(s.width.out, ceil_divide(s.width.out, most));
+  for (size_t r = unit.begin; r < unit.end; r += rows) {
+    for (size_t c = 0; c < s.width.out; c += columns) {
+      body(RowBlock{r, smaller(unit.end, r + rows), c, smaller(columns, s.width.out - c)});
+    }
+  }
+}
+
+// The sums of a part += those of a block.
+inline void add_row_block(const bpnet::ConvolutionSizes& s, const RowUnit& unit, const RowBlock& block,
+                          const SeenRows& seen, const real* grad_y, const WindowTileKind& kind, real* sums) {
   const bpnet::WindowAxis& h = s.height;
   const size_t out = s.out_channels, row = s.width.out * out, taps = s.width.kernel * s.channels;
   WindowTile tile = {};
@@ -208,17 +229,29 @@ inline void add_row_unit(const bpnet::ConvolutionSizes& s, const RowUnit& unit, 
   tile.b_vector = tile.c_vector = kLanes;
   tile.b_depth = tile.c_row = out;
   tile.b_run = row;
-  tile.depth = s.width.out;
+  tile.depth = block.count;
   for (size_t ky = 0; ky < h.kernel; ++ky) {
-    size_t begin = unit.begin, end = unit.end;
+    size_t begin = block.begin, end = block.end;
     while (begin < end && !sees_row(h, begin, ky)) ++begin;
     while (begin < end && !sees_row(h, end - 1, ky)) --end;
     if (begin == end) continue;
     tile.runs = end - begin;
-    tile.a = seen.first + ((begin - unit.begin) * h.stride + ky * h.dilation) * seen.line;
-    tile.b = grad_y + (unit.image * h.out + begin) * row;
+    tile.a = seen.first + ((begin - unit.begin) * h.stride + ky * h.dilation) * seen.line +
+             block.first * tile.a_depth;
+    tile.b = grad_y + (unit.image * h.out + begin) * row + block.first * out;
     tile.c = sums + ky * taps * out;
-    add_tiles<ElementFactor>(tile, taps, out / kLanes, kind);
+    add_tiles(tile, taps, out / kLanes, kOfElements, kind);
+  }
+}
+
+inline void add_bias_block(const bpnet::ConvolutionSizes& s, const RowUnit& unit, const RowBlock& block,
+                           const real* grad_y, real* sums) {
+  const size_t out = s.out_channels;
+  for (size_t r = block.begin; r < block.end; ++r) {
+    const real* const from = grad_y + ((unit.image * s.height.out + r) * s.width.out + block.first) * out;
+    for (size_t c = 0; c < out; c += kLanes) {
+      store(sums + c, load(sums + c) + sum_column(block.count, from + c, out));
+    }
   }
 }
 
@@ -227,16 +260,15 @@ void rows_backward_weight(bpnet::Context& context, const bpnet::ConvolutionSizes
   Scratch scratch = {context.scratch};
   const Scratch parts = row_scratch(scratch, s).parts;
   const RowWork work = row_work(s);
-  const size_t out = s.out_channels, row = s.width.out * out, weights = patch_size(s) * out;
-  const WindowTileKind& kind = window_tile_for<ElementFactor>(s.width.kernel * s.channels, out / kLanes);
+  const size_t out = s.out_channels, weights = patch_size(s) * out;
+  const WindowTileKind& kind = window_tile_for(kOfElements, s.width.kernel * s.channels, out / kLanes);
   each_row_unit(s, work, parts, [&](const RowMemory& memory, const RowUnit& unit, bool first) {
     if (first) clear_run(weights + out, memory.sums);
-    add_row_unit(s, unit, seen_rows(s, unit, x, memory.maps), grad_y, kind, memory.sums);
-    const real* const grad = grad_y + (unit.image * s.height.out + unit.begin) * row;
-    for (size_t c = 0; grad_bias && c < out; c += kLanes) {
-      real* const sum = memory.sums + weights + c;
-      store(sum, load(sum) + sum_column((unit.end - unit.begin) * s.width.out, grad + c, out));
-    }
+    const SeenRows seen = seen_rows(s, unit, x, memory.maps);
+    each_row_block(s, unit, [&](const RowBlock& block) {
+      if (grad_bias) add_bias_block(s, unit, block, grad_y, memory.sums + weights);
+      add_row_block(s, unit, block, seen, grad_y, kind, memory.sums);
+    });
   });
   const size_t bytes = row_bytes(s, work.rows);
   const auto sums_of = [&](size_t part) {
