@@ -21,7 +21,7 @@ inline size_t lane_map(const bpnet::ConvolutionSizes& s) {  // elements of the p
   return rows_seen(s.height, s.height.out) * padded_columns(s.width) * s.channels * kLanes;
 }
 
-inline bool fits_lanes(const bpnet::ConvolutionSizes& s) {
+__attribute__((noinline)) bool fits_lanes(const bpnet::ConvolutionSizes& s) {
   return s.groups == 1 && s.width.dilation == 1 && smaller(s.channels, s.out_channels) < kLanes &&
          larger(lane_map(s), map_positions(s) * s.out_channels * kLanes) <= kLaneMaps / sizeof(real);
 }
@@ -40,7 +40,7 @@ inline bpnet::ConvolutionSizes mirrored(const bpnet::ConvolutionSizes& s) {
   return {s.n, mirrored(s.height), mirrored(s.width), s.out_channels, s.channels, 1};
 }
 
-inline bool inputs_run_in_lanes(const bpnet::ConvolutionSizes& s) {
+__attribute__((noinline)) bool inputs_run_in_lanes(const bpnet::ConvolutionSizes& s) {
   return s.groups == 1 && has_mirror(s) && runs_in_lanes(mirrored(s));
 }
 
@@ -57,18 +57,18 @@ struct LaneMemory {
   real* result;  // (taps + 1, out_channels): summed over the lanes, and the gradient of the bias
 };
 
-inline LaneMemory lane_memory(Scratch& scratch, const bpnet::ConvolutionSizes& s) {
+__attribute__((noinline)) LaneMemory lane_memory(Scratch& scratch, const bpnet::ConvolutionSizes& s) {
   const size_t weights = patch_size(s) * s.out_channels;
   return {scratch.take<real>(lane_map(s)), scratch.take<real>(map_positions(s) * s.out_channels * kLanes),
           scratch.take<real>(weights * kLanes), scratch.take<real>(weights + s.out_channels)};
 }
-inline size_t lane_bytes(const bpnet::ConvolutionSizes& s) {
+__attribute__((noinline)) size_t lane_bytes(const bpnet::ConvolutionSizes& s) {
   Scratch scratch = {nullptr};
   lane_memory(scratch, s);
   return scratch.bytes;
 }
 
-inline LaneWork lane_work(const bpnet::ConvolutionSizes& s) {
+__attribute__((noinline)) LaneWork lane_work(const bpnet::ConvolutionSizes& s) {
   const size_t groups = ceil_divide(s.n, kLanes), wanted = ceil_divide(kLaneUnits, groups);
   const size_t rows = larger(smaller(kLaneRows, s.height.out), ceil_divide(s.height.out, wanted));
   const size_t bands = ceil_divide(s.height.out, rows);
@@ -90,7 +90,7 @@ inline LaneScratch lane_scratch(Scratch& scratch, const bpnet::ConvolutionSizes&
   return lanes;
 }
 
-inline size_t lane_passes_workspace(const bpnet::ConvolutionSizes& s) {
+__attribute__((noinline)) size_t lane_passes_workspace(const bpnet::ConvolutionSizes& s) {
   Scratch scratch = {nullptr};
   lane_scratch(scratch, s);
   return scratch.bytes + lane_work(s).parts.most * lane_bytes(s);
@@ -143,7 +143,7 @@ __attribute__((noinline)) void bring_maps(const bpnet::ConvolutionSizes& s, cons
 
 // The outputs of row `row` of a unit. Taps that lead a whole tile into the padding are left out.
 inline void lane_row(const bpnet::ConvolutionSizes& s, const LaneUnit& unit, size_t row, const real* maps,
-                     const real* weight, const real* start, const WindowTileKind& kind, real* to) {
+                     const LaneScratch& lanes, const WindowTileKind& kind, real* to) {
   const bpnet::WindowAxis &h = s.height, &w = s.width;
   const size_t line = padded_columns(w) * s.channels * kLanes, taps = w.kernel * s.channels;
   const Taps down = taps_within(h, row);
@@ -157,7 +157,7 @@ inline void lane_row(const bpnet::ConvolutionSizes& s, const LaneUnit& unit, siz
   tile.runs = down.end - down.begin;
   tile.start_row = tile.c_row = kLanes;
   tile.c_vector = s.out_channels * kLanes;
-  const real* const a = weight + down.begin * tile.a_run;
+  const real* const a = lanes.weight + down.begin * tile.a_run;
   const real* const b = maps + ((row - unit.begin) * h.stride + down.begin * h.dilation) * line;
   for (size_t o = 0; o < w.out; o += kind.vectors) {
     const size_t column = smaller(o, w.out - kind.vectors);
@@ -168,28 +168,29 @@ inline void lane_row(const bpnet::ConvolutionSizes& s, const LaneUnit& unit, siz
       const size_t channel = smaller(i, s.out_channels - kind.rows);
       tile.a = a + begin * s.channels * s.out_channels + channel;
       tile.b = b + column * tile.b_vector + begin * s.channels * kLanes;
-      tile.start = start ? start + channel * kLanes : nullptr;
+      tile.start = lanes.start + channel * kLanes;
       tile.c = to + column * tile.c_vector + channel * kLanes;
       kind.run(tile);
     }
   }
 }
 
-// y = act(convolution + start) with weight (taps, out_channels)
+// y = act(convolution + start)
 __attribute__((noinline)) void convolve_in_lanes(const bpnet::ConvolutionSizes& s, const LaneScratch& lanes,
-                                                 Scratch parts, const LaneWork& work, const real* x,
-                                                 const real* start, bpnet::Activation act, real* y) {
+                                                 const real* x, bpnet::Activation act, real* y) {
   const size_t row = s.width.out * s.out_channels;
-  const WindowTileKind& kind = window_tile_for<ElementFactor>(s.out_channels, s.width.out);
-  each_lane_unit(s, work, parts, [&](const LaneMemory& memory, const LaneUnit& unit, bool, bool) {
-    bring_maps(s, unit, x, memory.maps);
-    for (size_t r = unit.begin; r < unit.end; ++r) {
-      lane_row(s, unit, r, memory.maps, lanes.weight, start, kind, memory.rows);
-      if (act.kind != bpnet::ActivationKind::kIdentity) activate(act, row * kLanes, memory.rows, memory.rows);
-      lanes_to_samples(unit.samples, row, memory.rows, y + (unit.sample * s.height.out + r) * row,
-                       s.height.out * row);
-    }
-  });
+  const WindowTileKind& kind = window_tile_for(kOfElements, s.out_channels, s.width.out);
+  each_lane_unit(s, lane_work(s), lanes.parts,
+                 [&](const LaneMemory& memory, const LaneUnit& unit, bool, bool) {
+                   bring_maps(s, unit, x, memory.maps);
+                   for (size_t r = unit.begin; r < unit.end; ++r) {
+                     lane_row(s, unit, r, memory.maps, lanes, kind, memory.rows);
+                     if (act.kind != bpnet::ActivationKind::kIdentity)
+                       activate(act, row * kLanes, memory.rows, memory.rows);
+                     lanes_to_samples(unit.samples, row, memory.rows,
+                                      y + (unit.sample * s.height.out + r) * row, s.height.out * row);
+                   }
+                 });
 }
 
 void lanes_forward(bpnet::Context& context, const bpnet::ConvolutionSizes& s, const real* x, const real* w,
@@ -197,8 +198,9 @@ void lanes_forward(bpnet::Context& context, const bpnet::ConvolutionSizes& s, co
   Scratch scratch = {context.scratch};
   const LaneScratch lanes = lane_scratch(scratch, s);
   pack_taps(s, w, lanes.weight);
-  for (size_t c = 0; bias && c < s.out_channels; ++c) store(lanes.start + c * kLanes, splat(bias[c]));
-  convolve_in_lanes(s, lanes, lanes.parts, lane_work(s), x, bias ? lanes.start : nullptr, act, y);
+  for (size_t c = 0; c < s.out_channels; ++c)
+    store(lanes.start + c * kLanes, splat(bias ? bias[c] : real(0)));
+  convolve_in_lanes(s, lanes, x, act, y);
 }
 
 void lanes_backward_input(bpnet::Context& context, const bpnet::ConvolutionSizes& s, const real* grad_y,
@@ -215,8 +217,8 @@ void lanes_backward_input(bpnet::Context& context, const bpnet::ConvolutionSizes
       }
     }
   }
-  convolve_in_lanes(mirror, lanes, lanes.parts, lane_work(mirror), grad_y, nullptr,
-                    {bpnet::ActivationKind::kIdentity, 0}, grad_x);
+  clear_run(s.channels * kLanes, lanes.start);
+  convolve_in_lanes(mirror, lanes, grad_y, {bpnet::ActivationKind::kIdentity, 0}, grad_x);
 }
 
 }  // namespace

@@ -30,7 +30,7 @@ inline void add_lane_rows(const bpnet::ConvolutionSizes& s, const LaneUnit& unit
     tile.a = memory.rows + (first - begin) * tile.a_run;
     tile.b = memory.maps + ((first - unit.begin) * h.stride + ky * h.dilation) * line;
     tile.c = memory.sums + ky * taps * s.out_channels * kLanes;
-    if (tile.runs > 0) add_tiles<VectorFactor>(tile, s.out_channels, taps, kind);
+    if (tile.runs > 0) add_tiles(tile, s.out_channels, taps, kOfVectors, kind);
   }
 }
 
@@ -52,7 +52,7 @@ void lanes_backward_weight(bpnet::Context& context, const bpnet::ConvolutionSize
   const LaneScratch lanes = lane_scratch(scratch, s);
   const LaneWork work = lane_work(s);
   const size_t weights = patch_size(s) * s.out_channels, row = s.width.out * s.out_channels;
-  const WindowTileKind& kind = window_tile_for<VectorFactor>(s.out_channels, s.width.kernel * s.channels);
+  const WindowTileKind& kind = window_tile_for(kOfVectors, s.out_channels, s.width.kernel * s.channels);
   each_lane_unit(
       s, work, lanes.parts, [&](const LaneMemory& memory, const LaneUnit& unit, bool first, bool last) {
         if (first) {

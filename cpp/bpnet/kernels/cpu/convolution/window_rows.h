@@ -43,19 +43,20 @@ struct RowMemory {
   real* maps;  // (rows that a unit sees, padded columns, channels)
   real* sums;  // (taps, out_channels) of the gradient of the weights, then (out_channels,) of the bias
 };
-inline RowMemory row_memory(Scratch& scratch, const bpnet::ConvolutionSizes& s, size_t rows) {
+__attribute__((noinline)) RowMemory row_memory(Scratch& scratch, const bpnet::ConvolutionSizes& s,
+                                               size_t rows) {
   const size_t map = rows_seen(s.height, rows) * padded_columns(s.width) * s.channels;
   return {scratch.take<real>(is_padded(s) ? map : 0),
           scratch.take<real>((patch_size(s) + 1) * s.out_channels)};
 }
-inline size_t row_bytes(const bpnet::ConvolutionSizes& s, size_t rows) {
+__attribute__((noinline)) size_t row_bytes(const bpnet::ConvolutionSizes& s, size_t rows) {
   Scratch scratch = {nullptr};
   row_memory(scratch, s, rows);
   return scratch.bytes;
 }
 
 // Enough rows to pay for copying those that two units see, enough units to make a task.
-inline RowWork row_work(const bpnet::ConvolutionSizes& s) {
+__attribute__((noinline)) RowWork row_work(const bpnet::ConvolutionSizes& s) {
   const size_t row = s.width.out * s.out_channels * patch_size(s);  // multiply-adds
   const size_t rows = smaller(s.height.out, larger(4, ceil_divide(kSerialProducts, row)));
   const size_t bands = ceil_divide(s.height.out, rows), units = larger(1, kSerialProducts / (rows * row));
@@ -153,7 +154,7 @@ __attribute__((noinline)) void restore_taps(const bpnet::ConvolutionSizes& s, co
 }
 
 // Σ_p from[p · stride], vectors
-inline vec sum_column(size_t count, const real* from, size_t stride) {
+__attribute__((noinline)) vec sum_column(size_t count, const real* from, size_t stride) {
   vec sum[4] = {};
   size_t p = 0;
   for (; p + 4 <= count; p += 4) {
@@ -171,15 +172,16 @@ void rows_forward(bpnet::Context& context, const bpnet::ConvolutionSizes& s, con
   pack_taps(s, w, rows.weight);
   const bpnet::WindowAxis& h = s.height;
   const size_t out = s.out_channels, row = s.width.out * out, vectors = out / kLanes;
-  const WindowTileKind& kind = window_tile_for<ElementFactor>(s.width.out, vectors);
+  const WindowTileKind& kind = window_tile_for(kOfElements, s.width.out, vectors);
   WindowTile whole = {};
   whole.a_row = s.width.stride * s.channels;
   whole.a_depth = 1;
-  whole.b_vector = whole.start_vector = whole.c_vector = kLanes;
+  whole.b_vector = whole.c_vector = kLanes;
   whole.b_depth = whole.c_row = out;
   whole.depth = s.width.kernel * s.channels;
   whole.b_run = whole.depth * out;
-  whole.start = bias;
+  whole.start = bias ? bias : kZeros;
+  whole.start_vector = bias ? kLanes : 0;
   each_row_unit(s, row_work(s), rows.parts, [&](const RowMemory& memory, const RowUnit& unit, bool) {
     const SeenRows seen = seen_rows(s, unit, x, memory.maps);
     WindowTile tile = whole;
@@ -238,7 +240,7 @@ inline void add_row_block(const bpnet::ConvolutionSizes& s, const RowUnit& unit,
              block.first * tile.a_depth;
     tile.b = grad_y + (unit.image * h.out + begin) * row + block.first * out;
     tile.c = sums + ky * taps * out;
-    add_tiles<ElementFactor>(tile, taps, out / kLanes, kind);
+    add_tiles(tile, taps, out / kLanes, kOfElements, kind);
   }
 }
 
@@ -259,7 +261,7 @@ void rows_backward_weight(bpnet::Context& context, const bpnet::ConvolutionSizes
   const Scratch parts = row_scratch(scratch, s).parts;
   const RowWork work = row_work(s);
   const size_t out = s.out_channels, weights = patch_size(s) * out;
-  const WindowTileKind& kind = window_tile_for<ElementFactor>(s.width.kernel * s.channels, out / kLanes);
+  const WindowTileKind& kind = window_tile_for(kOfElements, s.width.kernel * s.channels, out / kLanes);
   each_row_unit(s, work, parts, [&](const RowMemory& memory, const RowUnit& unit, bool first) {
     if (first) clear_run(weights + out, memory.sums);
     const SeenRows seen = seen_rows(s, unit, x, memory.maps);

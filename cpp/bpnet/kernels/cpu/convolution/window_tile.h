@@ -6,6 +6,8 @@
 
 namespace {
 
+alignas(64) constexpr real kZeros[kLanes] = {};
+
 // c[i][v] = start[i][v] + Σ over the runs s and p < depth of each: a[i] · b[v], vectors all but a, which may
 // be one element for all lanes. Strides are in elements. c may be start.
 struct WindowTile {
@@ -14,7 +16,7 @@ struct WindowTile {
   const real* b;
   size_t b_vector, b_depth, b_run;
   size_t depth, runs;
-  const real* start;  // null: 0
+  const real* start;
   size_t start_row, start_vector;
   real* c;
   size_t c_row, c_vector;
@@ -34,7 +36,7 @@ void window_tile(const WindowTile& tile) {
   for (size_t i = 0; i < kRows; ++i) {
 #pragma GCC unroll 8
     for (size_t v = 0; v < kVectors; ++v) {
-      sum[i][v] = tile.start ? load(tile.start + i * tile.start_row + v * tile.start_vector) : vec{};
+      sum[i][v] = load(tile.start + i * tile.start_row + v * tile.start_vector);
     }
   }
   // Rows and vectors by threes: a base and up to two strides reach each, so that all addresses stay in
@@ -78,50 +80,43 @@ struct WindowTileKind {
 template <class Factor, size_t kRows, size_t kVectors>
 constexpr WindowTileKind kWindowTile = {kRows, kVectors, window_tile<kRows, kVectors, Factor>};
 
-// Those of which one is chosen, the last for what is too small for all others.
-template <class Factor>
-struct WindowTileKinds;
-
-template <>
-struct WindowTileKinds<ElementFactor> {
+// Those of which one is chosen; the last fits everything.
 #if BPNET_VECTOR_BYTES == 64
-  static constexpr WindowTileKind kAll[] = {
-      kWindowTile<ElementFactor, 14, 2>, kWindowTile<ElementFactor, 11, 2>, kWindowTile<ElementFactor, 9, 2>,
-      kWindowTile<ElementFactor, 7, 2>,  kWindowTile<ElementFactor, 8, 3>,  kWindowTile<ElementFactor, 8, 2>,
-      kWindowTile<ElementFactor, 6, 4>,  kWindowTile<ElementFactor, 6, 2>,  kWindowTile<ElementFactor, 4, 4>,
-      kWindowTile<ElementFactor, 15, 1>, kWindowTile<ElementFactor, 10, 1>, kWindowTile<ElementFactor, 8, 1>,
-      kWindowTile<ElementFactor, 1, 4>,  kWindowTile<ElementFactor, 1, 1>};
+constexpr WindowTileKind kElementTiles[] = {
+    kWindowTile<ElementFactor, 14, 2>, kWindowTile<ElementFactor, 11, 2>, kWindowTile<ElementFactor, 9, 2>,
+    kWindowTile<ElementFactor, 7, 2>,  kWindowTile<ElementFactor, 6, 4>,  kWindowTile<ElementFactor, 15, 1>,
+    kWindowTile<ElementFactor, 10, 1>, kWindowTile<ElementFactor, 4, 2>,  kWindowTile<ElementFactor, 1, 4>,
+    kWindowTile<ElementFactor, 1, 1>};
+constexpr WindowTileKind kVectorTiles[] = {kWindowTile<VectorFactor, 3, 5>, kWindowTile<VectorFactor, 4, 2>,
+                                           kWindowTile<VectorFactor, 1, 4>, kWindowTile<VectorFactor, 1, 1>};
 #else
-  static constexpr WindowTileKind kAll[] = {
-      kWindowTile<ElementFactor, 6, 2>, kWindowTile<ElementFactor, 4, 3>, kWindowTile<ElementFactor, 3, 4>,
-      kWindowTile<ElementFactor, 8, 1>, kWindowTile<ElementFactor, 1, 4>, kWindowTile<ElementFactor, 1, 1>};
+constexpr WindowTileKind kElementTiles[] = {
+    kWindowTile<ElementFactor, 6, 2>, kWindowTile<ElementFactor, 3, 4>, kWindowTile<ElementFactor, 4, 1>,
+    kWindowTile<ElementFactor, 1, 4>, kWindowTile<ElementFactor, 1, 1>};
+constexpr WindowTileKind kVectorTiles[] = {kWindowTile<VectorFactor, 2, 5>, kWindowTile<VectorFactor, 1, 4>,
+                                           kWindowTile<VectorFactor, 1, 1>};
 #endif
-};
 
-template <>
-struct WindowTileKinds<VectorFactor> {
-#if BPNET_VECTOR_BYTES == 64
-  static constexpr WindowTileKind kAll[] = {kWindowTile<VectorFactor, 8, 2>, kWindowTile<VectorFactor, 3, 5>,
-                                            kWindowTile<VectorFactor, 4, 4>, kWindowTile<VectorFactor, 1, 4>,
-                                            kWindowTile<VectorFactor, 1, 1>};
-#else
-  static constexpr WindowTileKind kAll[] = {kWindowTile<VectorFactor, 4, 2>, kWindowTile<VectorFactor, 2, 5>,
-                                            kWindowTile<VectorFactor, 1, 4>, kWindowTile<VectorFactor, 1, 1>};
-#endif
+struct WindowTileKinds {
+  const WindowTileKind *begin, *end;
 };
+constexpr WindowTileKinds kOfElements = {kElementTiles,
+                                         kElementTiles + sizeof(kElementTiles) / sizeof(WindowTileKind)};
+constexpr WindowTileKinds kOfVectors = {kVectorTiles,
+                                        kVectorTiles + sizeof(kVectorTiles) / sizeof(WindowTileKind)};
 
 // The kind that covers rows × vectors in the fewest cycles: in one, two products are added, or two vectors
 // loaded; a sum is added to at every fourth.
-template <class Factor>
-inline const WindowTileKind& window_tile_for(size_t rows, size_t vectors) {
-  const WindowTileKind* best = nullptr;
-  size_t least = 0;
-  for (const WindowTileKind& kind : WindowTileKinds<Factor>::kAll) {
-    if (kind.rows > rows || kind.vectors > vectors) continue;
-    const size_t halves = larger(8, larger(kind.rows * kind.vectors, kind.rows + kind.vectors));
-    const size_t cost = ceil_divide(rows, kind.rows) * ceil_divide(vectors, kind.vectors) * halves;
-    if (!best || cost < least) {
-      best = &kind;
+__attribute__((noinline)) const WindowTileKind& window_tile_for(const WindowTileKinds& kinds, size_t rows,
+                                                                size_t vectors) {
+  const WindowTileKind* best = kinds.end - 1;
+  size_t least = ~size_t{0};
+  for (const WindowTileKind* kind = kinds.begin; kind < kinds.end; ++kind) {
+    if (kind->rows > rows || kind->vectors > vectors) continue;
+    const size_t halves = larger(8, larger(kind->rows * kind->vectors, kind->rows + kind->vectors));
+    const size_t cost = ceil_divide(rows, kind->rows) * ceil_divide(vectors, kind->vectors) * halves;
+    if (cost < least) {
+      best = kind;
       least = cost;
     }
   }
@@ -130,8 +125,8 @@ inline const WindowTileKind& window_tile_for(size_t rows, size_t vectors) {
 
 // c of rows × vectors, where a tile may overlap the one before it: what is written twice is the same both
 // times.
-inline void cover_with_tiles(const WindowTile& whole, size_t rows, size_t vectors,
-                             const WindowTileKind& kind) {
+__attribute__((noinline)) void cover_with_tiles(const WindowTile& whole, size_t rows, size_t vectors,
+                                                const WindowTileKind& kind) {
   WindowTile tile = whole;
   for (size_t i = 0; i < rows; i += kind.rows) {
     const size_t row = smaller(i, rows - kind.rows);
@@ -140,7 +135,7 @@ inline void cover_with_tiles(const WindowTile& whole, size_t rows, size_t vector
       tile.a = whole.a + row * whole.a_row;
       tile.b = whole.b + vector * whole.b_vector;
       tile.c = whole.c + row * whole.c_row + vector * whole.c_vector;
-      if (whole.start) tile.start = whole.start + row * whole.start_row + vector * whole.start_vector;
+      tile.start = whole.start + row * whole.start_row + vector * whole.start_vector;
       kind.run(tile);
     }
   }
@@ -148,8 +143,8 @@ inline void cover_with_tiles(const WindowTile& whole, size_t rows, size_t vector
 
 // c of rows × vectors += the products: each element by one tile alone, of this kind or, what is left of rows
 // and vectors, of smaller ones.
-template <class Factor>
-void add_tiles(const WindowTile& whole, size_t rows, size_t vectors, const WindowTileKind& kind) {
+__attribute__((noinline)) void add_tiles(const WindowTile& whole, size_t rows, size_t vectors,
+                                         const WindowTileKinds& kinds, const WindowTileKind& kind) {
   const size_t whole_rows = rows / kind.rows * kind.rows;
   const size_t whole_vectors = vectors / kind.vectors * kind.vectors;
   WindowTile tile = whole;
@@ -168,13 +163,13 @@ void add_tiles(const WindowTile& whole, size_t rows, size_t vectors, const Windo
     tile = whole;
     tile.b += whole_vectors * whole.b_vector;
     tile.c += whole_vectors * whole.c_vector;
-    add_tiles<Factor>(tile, whole_rows, rest_vectors, window_tile_for<Factor>(whole_rows, rest_vectors));
+    add_tiles(tile, whole_rows, rest_vectors, kinds, window_tile_for(kinds, whole_rows, rest_vectors));
   }
   if (rest_rows > 0) {
     tile = whole;
     tile.a += whole_rows * whole.a_row;
     tile.c += whole_rows * whole.c_row;
-    add_tiles<Factor>(tile, rest_rows, vectors, window_tile_for<Factor>(rest_rows, vectors));
+    add_tiles(tile, rest_rows, vectors, kinds, window_tile_for(kinds, rest_rows, vectors));
   }
 }
 
