@@ -23,11 +23,9 @@ inline void end_amx() { _tile_release(); }
 // before.
 constexpr size_t kBlocksAhead = 2;
 
-inline void prefetch_block(const bfloat16* block, size_t stride) {
-#pragma GCC unroll 16
-  for (size_t line = 0; line < kPanelLines; ++line) {
-    __builtin_prefetch(block + line * stride);
-  }
+inline void prefetch_block(const bfloat16* line, size_t stride) {
+#pragma GCC unroll 4
+  for (size_t i = 0; i < kPanelLines; ++i, line += stride) __builtin_prefetch(line);
 }
 
 // Tiles 0 … 3 are c, 4 and 5 are a, 6 and 7 are b.
