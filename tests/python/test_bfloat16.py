@@ -4,8 +4,11 @@ them, and files."""
 from __future__ import annotations
 
 import copy
+import os
 import pickle
 import re
+import subprocess
+import sys
 import zlib
 from pathlib import Path
 from typing import Any
@@ -383,9 +386,6 @@ def test_what_is_refused():
         mlp(precision="bf16")
 
 
-LOADERS = {"load": bp.load, "load_model": lambda *a, **o: bp.load_model(*a, **o).network}
-
-
 def test_files_keep_the_precision(tmp_path: Path):
     path = tmp_path / "model"
     net = mlp()
@@ -460,3 +460,18 @@ def test_the_commands(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
         scores.append(capsys.readouterr().out)
     assert scores[0] == scores[1]
     assert main(["train", data, "--resume", file, "--epochs", "3"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("asked", "bfloat16", "full"), [("avx512_bf16", "avx512_bf16", None), ("baseline", None, "baseline")]
+)
+def test_the_environments_backend_is_for_its_precision(asked: str, bfloat16: str | None, full: str | None):
+    code = "import bpnet as bp; print(*(bp.Network(2, [bp.Linear(1)], precision=p).backend for p in ('bfloat16', 'full')))"
+    said = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "BPNET_BACKEND": asked},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.split()
+    assert said == [bfloat16 or bp.backends(precision="bfloat16")[0], full or bp.backends()[0]]

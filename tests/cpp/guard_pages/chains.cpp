@@ -70,12 +70,12 @@ void steps(bpnet::BasicTrainer<T>& trainer, const bpnet::DatasetView<T>& data, N
 }
 
 template <class T>
-void train(const std::string& backend, Numbers& n, std::size_t widest, std::size_t samples) {
+void train(const bpnet::Where& where, Numbers& n, std::size_t widest, std::size_t samples) {
   const auto all = optimizers();
   const auto kinds = losses();
   const bpnet::Loss loss = kinds[n.below(kinds.size())];
   const std::size_t features = 1 + n.below(widest), outputs = 1 + n.below(12), count = 1 + n.below(samples);
-  bpnet::BasicNetwork<T> network({features}, chain(n, 1 + n.below(4), widest, outputs), {1, {backend}});
+  bpnet::BasicNetwork<T> network({features}, chain(n, 1 + n.below(4), widest, outputs), {1, where});
   bpnet::BasicTrainer<T> trainer(network, loss, all[n.below(all.size())]);
   const Data<T> data(count, features, outputs, loss, n);
   const bpnet::Dataset<T> rows(data.view);
@@ -99,12 +99,12 @@ void train(const std::string& backend, Numbers& n, std::size_t widest, std::size
 std::size_t sweep_chains(const Extent& extent) {
   Numbers numbers;
   std::size_t count = 0;
-  for (const std::string& backend : bpnet::backends()) {
-    const bool slow = backend == "reference";
+  for (const Place& place : places()) {
+    const bool slow = place.slow;
     for (std::size_t i = 0; i < extent.pick(40, 1500) / (slow ? 5 : 1); ++i, ++count) {
       const std::size_t widest = i % 3 == 0 ? 8 : i % 3 == 1 ? 70 : slow ? 40 : 400;
-      if (i % 4 == 3) train<double>(backend, numbers, widest, slow ? 40 : 300);
-      else train<float>(backend, numbers, widest, slow ? 40 : 300);
+      if (i % 4 == 3 && !place.in_float) train<double>(place.where, numbers, widest, slow ? 40 : 300);
+      else train<float>(place.where, numbers, widest, slow ? 40 : 300);
     }
   }
   return count;

@@ -76,8 +76,8 @@ std::vector<Case> known() {
 }
 
 template <class T>
-void run(const Case& it, const std::string& backend, Numbers& numbers) {
-  const bpnet::NetworkOptions options{.seed = 1, .where = {.backend = backend}};
+void run(const Case& it, const bpnet::Where& where, Numbers& numbers) {
+  const bpnet::NetworkOptions options{.seed = 1, .where = where};
   const std::size_t in = it.input.count();
   {  // predictions alone, whose pieces are of other sizes
     bpnet::BasicNetwork<T> network(it.input, {it.layer}, options);
@@ -122,12 +122,11 @@ std::size_t sweep_layers(const Extent& extent) {
   for (const Case& each : cases) missing.erase(each.layer.type);
   for (const std::string& type : missing) bpnet::fail<bpnet::ValueError>("no case of the layer ", type);
   std::size_t count = 0;
-  for (const std::string& backend : bpnet::backends()) {
+  for (const Place& place : places()) {
     for (const Case& each : cases) {
-      // The reference has no scratch, and takes minutes for the largest.
-      if (backend == "reference" && each.input.count() * each.most > 20000) continue;
-      run<float>(each, backend, numbers);
-      if (extent.whole || count % 3 == 0) run<double>(each, backend, numbers);
+      if (place.slow && each.input.count() * each.most > 20000) continue;  // minutes for the largest
+      run<float>(each, place.where, numbers);
+      if (!place.in_float && (extent.whole || count % 3 == 0)) run<double>(each, place.where, numbers);
       ++count;
     }
   }

@@ -115,9 +115,9 @@ void online(const bpnet::Kernels<T>& k, Rising& rising) {
 }
 
 template <class T>
-std::size_t check_table(const std::string& backend, const Extent& extent) {
-  const bpnet::Kernels<T>& k = bpnet::find_backend({.backend = backend}).kernels<T>();
-  Rising rising{backend, extent.pick(2000, 20000)};
+std::size_t check_table(const bpnet::Where& where, const Extent& extent) {
+  const bpnet::Kernels<T>& k = bpnet::find_backend(where).kernels<T>();
+  Rising rising{where.backend, extent.pick(2000, 20000)};
   rising.table += sizeof(T) == 4 ? " float" : " double";
   for (const std::size_t in : {1, 3, 8, 16, 31, 64, 100, 256, 784, 1000, 4096, 9216, 65536}) {
     for (const std::size_t out : {1, 2, 4, 10, 16, 30, 64, 100, 256, 1000, 4096}) {
@@ -143,8 +143,9 @@ std::size_t check_table(const std::string& backend, const Extent& extent) {
 
 std::size_t sweep_workspaces(const Extent& extent) {
   std::size_t count = 0;
-  for (const std::string& backend : bpnet::backends()) {
-    count += check_table<float>(backend, extent) + check_table<double>(backend, extent);
+  for (const Place& place : places()) {
+    count += check_table<float>(place.where, extent);
+    if (!place.in_float) count += check_table<double>(place.where, extent);
   }
   return count;
 }

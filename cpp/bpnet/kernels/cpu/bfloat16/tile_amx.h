@@ -19,17 +19,6 @@ constexpr TileSettings kTileSettings;
 inline void begin_amx() { _tile_loadconfig(&kTileSettings); }
 inline void end_amx() { _tile_release(); }
 
-// A tile's loads wait for the second-level cache one after another, so the blocks to come are asked for
-// before.
-constexpr size_t kBlocksAhead = 2;
-
-inline void prefetch_block(const bfloat16* block, size_t stride) {
-#pragma GCC unroll 16
-  for (size_t line = 0; line < kPanelLines; ++line) {
-    __builtin_prefetch(block + line * stride);
-  }
-}
-
 // Tiles 0 … 3 are c, 4 and 5 are a, 6 and 7 are b.
 template <size_t kA, size_t kB>
 __attribute__((noinline)) void amx_sums(const TileSums& s) {
@@ -55,22 +44,16 @@ __attribute__((noinline)) void amx_sums(const TileSums& s) {
     for (size_t line = 0; line < s.soon_lines; ++line, soon += kBlockDepth) __builtin_prefetch(soon, 0, 2);
     _tile_loadd(6, b, 64);
     _tile_loadd(4, a, a_line);
-    prefetch_block(b + kBlocksAhead * kBlockElements, kBlockDepth);
     _tile_dpbf16ps(0, 4, 6);
     if constexpr (kAlong) {
       _tile_loadd(7, b + s.b_panel, 64);
-      prefetch_block(b + s.b_panel + kBlocksAhead * kBlockElements, kBlockDepth);
       _tile_dpbf16ps(1, 4, 7);
     }
     if constexpr (kDown) {
       _tile_loadd(5, a + kPanelLines * s.a_line, a_line);
-      prefetch_block(a + kBlocksAhead * kBlockDepth, s.a_line);
       _tile_dpbf16ps(2, 5, 6);
     }
-    if constexpr (kDown && kAlong) {
-      prefetch_block(a + kPanelLines * s.a_line + kBlocksAhead * kBlockDepth, s.a_line);
-      _tile_dpbf16ps(3, 5, 7);
-    }
+    if constexpr (kDown && kAlong) _tile_dpbf16ps(3, 5, 7);
   }
   _tile_stored(0, s.c, row);
   if constexpr (kAlong) _tile_stored(1, s.c + kPanelLines, row);
