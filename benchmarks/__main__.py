@@ -16,8 +16,9 @@ import tempfile
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
-from benchmarks import alexnet, convolutions, cuda, native, report
+from benchmarks import alexnet, convolutions, cuda, models, native, report
 from benchmarks.adult import adult
 from benchmarks.cases import CASES
 from benchmarks.crew import Crew
@@ -30,6 +31,7 @@ from benchmarks.to_accuracy import time_to_accuracy
 from benchmarks.workers import Company, PeerError
 
 Measurements = dict[str, Callable[[], list[Row]]]
+CPU_ONLY = ("kernels", "alexnet", "models", "convolutions", "adult")  # options
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
@@ -52,6 +54,9 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     instead = parser.add_mutually_exclusive_group()
     instead.add_argument("--alexnet", action="store_true", help="AlexNet instead, beside its own peers")
     instead.add_argument(
+        "--models", action="store_true", help="LeNet5 and ResNet18 in training instead, beside PyTorch's"
+    )
+    instead.add_argument(
         "--convolutions",
         action="store_true",
         help="every convolution of the models instead, beside PyTorch's",
@@ -61,12 +66,15 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         metavar="CSV",
         help="the Adult data set, from its file to a tested model, too: 48,842 rows, a header",
     )
+    parser.add_argument(
+        "--forms", metavar="FILE", help="keep the peers' fastest forms there, and try none again that it has"
+    )
     parser.add_argument("--plot", metavar="PNG", help="bars of the ratios")
     parser.add_argument("--markdown", metavar="FILE")
     parser.add_argument("--json", metavar="FILE")
     options = parser.parse_args(arguments)
     if options.device == "cuda":
-        told = {"--kernels": options.kernels, "--alexnet": options.alexnet, "--adult": options.adult}
+        told = {f"--{name}": getattr(options, name) for name in CPU_ONLY}
         told["--threads"] = options.threads not in (None, "all")
         if any(told.values()):
             named = ", ".join(name for name, given in told.items() if given)
@@ -117,6 +125,12 @@ def chosen(found: Measurements, only: Sequence[str] | None) -> Measurements:
     }
 
 
+def suite_of(options: argparse.Namespace) -> Any:
+    """The module whose cases are measured instead of the perceptrons, or None."""
+    suites = {"alexnet": alexnet, "models": models, "convolutions": convolutions}
+    return next((module for name, module in suites.items() if getattr(options, name)), None)
+
+
 def run(options: argparse.Namespace) -> list[Row]:
     processors = every_processor = (
         sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else [0]
@@ -128,10 +142,10 @@ def run(options: argparse.Namespace) -> list[Row]:
         processors = processors[-1:]
         os.sched_setaffinity(0, processors)
     threads = len(processors)
-    with Company() as company:
+    with Company(options.forms) as company:
         peak = None if obstacle else native.Peak(company, threads)
-        if options.alexnet or options.convolutions:
-            suite = alexnet if options.alexnet else convolutions
+        suite = suite_of(options)
+        if suite:
             found = suite.measurements(company, threads, processors, options.repeats, peak)
         else:
             crew = Crew(company, threads, processors)
@@ -173,7 +187,7 @@ def run_on_gpu(options: argparse.Namespace) -> tuple[list[Row], str]:
         SystemExit: there is no GPU, or nothing to measure on it.
     """
     processors = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else [0]
-    with Company() as company:
+    with Company(options.forms) as company:
         try:
             crew = cuda.open_crew(company, processors, cuda.modules(options.device))
         except cuda.NoCard as error:

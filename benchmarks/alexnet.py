@@ -3,6 +3,9 @@
 Training is one step of SGD with momentum on a batch that stays in memory, inference one call. The peers' forms
 are tried with 16 images at most. Before a case is measured, the peers in single precision are checked to agree
 with bpnet on four images: on the outputs, and after a step without dropout on what it changed.
+
+bpnet is there in bfloat16 and with Winograd's convolutions too, where it has them: cases of their own, the former beside the
+peers in bf16. Of a training step the share is told that is not products: these are run alone in turn with it.
 """
 
 from __future__ import annotations
@@ -15,6 +18,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from benchmarks import native, report
 from benchmarks.crew import Crew
 from benchmarks.measure import (
     AboveThePeak,
@@ -36,15 +40,26 @@ TOLERANCE = 1e-3
 MOST_IMAGES = 6
 TRIAL_BATCH = 16
 
-TRAINING = {
+OURS = {  # with what a case's name ends
+    "bpnet": "",
+    "bpnet bf16": ", bfloat16",
+    "bpnet Winograd": ", Winograd",
+}
+OWN_PEERS = {
     "bpnet": "benchmarks.peers.alexnet_ours",
+    "bpnet bf16": "benchmarks.peers.alexnet_ours:bf16",
+    "bpnet Winograd": "benchmarks.peers.alexnet_ours:winograd",
+}
+PRODUCTS = "products alone"
+TRAINING = {
+    **OWN_PEERS,
     "TensorFlow": "benchmarks.peers.alexnet_tensorflow:fp32",
     "TensorFlow bf16": "benchmarks.peers.alexnet_tensorflow:bf16",
     "PyTorch": "benchmarks.peers.alexnet_pytorch:fp32",
     "PyTorch bf16": "benchmarks.peers.alexnet_pytorch:bf16",
 }
 INFERENCE = {
-    "bpnet": "benchmarks.peers.alexnet_ours",
+    **OWN_PEERS,
     "OpenVINO": "benchmarks.peers.alexnet_openvino:fp32",
     "OpenVINO bf16": "benchmarks.peers.alexnet_openvino:bf16",
     "ONNX Runtime": "benchmarks.peers.alexnet_onnxruntime",
@@ -159,7 +174,7 @@ def check_step(case: AlexNet, crew: Crew, forms: Mapping[str, str]) -> None:
             left = [
                 name
                 for name, found in errors.items()
-                if not found or (min(found) > TOLERANCE and "bf16" not in forms[name])
+                if not found or (min(found) > TOLERANCE and "bf16" not in name)
             ]
             changes = {}
             for name in ["bpnet", *left] if left else []:
@@ -179,20 +194,49 @@ def judge(case: AlexNet, what: str, error: float) -> None:
         raise OtherWeights(f"{case.name}: the {what} differs by {error:.1e}")
 
 
-def measure(case: AlexNet, crew: Crew, repeats: int, peak: Callable[[], float] | None) -> list[Row]:
-    """bpnet's rate over each peer's, and the fraction of the peak that its products reach."""
+class ProductsAlone:
+    """Takes turns as a worker does: images a second if a step were its products, by benchmarks/native/alexnet.cpp."""
+
+    def __init__(self, company: Company, case: AlexNet, threads: int) -> None:
+        self._batch = case.batch
+        self._process = company.start(
+            PRODUCTS, [str(native.PROGRAM), str(threads), "products", str(case.batch)]
+        )
+        self._process.rest()
+
+    def rate(self, seconds: float) -> float:
+        """Of one step, however few ``seconds`` are."""
+        return self._batch / float(self._process.ask(""))
+
+    def end(self) -> None:
+        self._process.end()
+
+
+def measure(
+    case: AlexNet, crew: Crew, repeats: int, peak: Callable[[], float] | None, company: Company
+) -> list[Row]:
+    """The rate of each of bpnet's ways over each peer's, the fraction of the peak that the products of float32 reach, and
+    of a training step the share that is not products."""
     forms = crew.best_forms(case._replace(batch=min(case.batch, TRIAL_BATCH)))
     (check_outputs if case.predict else check_step)(case, crew, forms)
-    rates, peaks = take_turns(crew.ready(case, forms), repeats, peak)
+    workers: dict[str, Any] = dict(crew.ready(case, forms))
+    if peak and case.norm and not case.predict:  # the program has the layers of the paper's network
+        workers[PRODUCTS] = ProductsAlone(company, case, crew.threads)
+    try:
+        rates, peaks = take_turns(workers, repeats, peak)
+    finally:
+        if PRODUCTS in workers:
+            workers.pop(PRODUCTS).end()
+    products = rates.pop(PRODUCTS, None)
     medians = ", ".join(f"{name} {np.median(rate):.3g}" for name, rate in rates.items())
     print(f"{case.name}, images a second: {medians}")
-    ours = rates["bpnet"]
     rows = [
-        row(case.name, crew.threads, peer, [a / b for a, b in zip(ours, theirs)], forms[peer])
-        for peer, theirs in rates.items()
-        if peer != "bpnet"
+        found for ours in OURS if ours in rates for found in compared(case, crew.threads, ours, rates, forms)
     ]
-    rows.sort(key=lambda r: r.median)
+    ours = rates["bpnet"]
+    if products:
+        shares = [1 - a / b for a, b in zip(ours, products)]
+        rows.append(row(case.name, crew.threads, report.OTHER_WORK, shares))
     if peaks:
         try:
             fractions = fractions_of_peak(case.name, [case.operations * rate for rate in ours], peaks)
@@ -200,6 +244,24 @@ def measure(case: AlexNet, crew: Crew, repeats: int, peak: Callable[[], float] |
         except AboveThePeak as error:
             print(f"refused: {error}")
     return rows
+
+
+def compared(
+    case: AlexNet, threads: int, ours: str, rates: Mapping[str, list[float]], forms: Mapping[str, str]
+) -> list[Row]:
+    """One of bpnet's ways beside the peers, the strongest first; bfloat16 beside those in bf16."""
+    rows = [
+        row(
+            f"{case.name}{OURS[ours]}",
+            threads,
+            peer,
+            [a / b for a, b in zip(rates[ours], theirs)],
+            forms[peer],
+        )
+        for peer, theirs in rates.items()
+        if peer not in OURS and ("bf16" in peer or "bf16" not in ours)
+    ]
+    return sorted(rows, key=lambda r: r.median)
 
 
 def measurements(
@@ -222,7 +284,7 @@ def measurements(
         return crews[predict]
 
     def run(case: AlexNet) -> list[Row]:
-        return measure(case, crew_of(case.predict), repeats, peak)
+        return measure(case, crew_of(case.predict), repeats, peak, company)
 
     cases = [AlexNet(norm, batch, False) for norm in (True, False) for batch in (32, 128)]
     cases += [AlexNet(True, batch, True) for batch in (1, 32, 128)]

@@ -29,7 +29,7 @@ class Crew:
     ) -> None:
         self.threads = threads
         self.workers: dict[str, Worker] = {}
-        self._chosen: dict[tuple[str, str], str] = {}
+        self._company = company
         modules = modules or {name: f"benchmarks.peers.{file}" for name, file in FILES.items()}
         for name, module in modules.items():
             try:
@@ -50,15 +50,17 @@ class Crew:
     def best_forms(self, case: Any) -> dict[str, str]:
         """The fastest form of every peer that can run the case, by short trials of all of them."""
         fields = case._asdict()
+        fastest = self._company.fastest
         best = {}
         for name in list(self.workers):
-            if (name, case.name) not in self._chosen:
+            key = f"{name}; {case.name}; threads: {self.threads}"
+            if key not in fastest:
                 forms = self.forms(name, fields)
                 if not forms:
                     continue
                 rates = {form: self._trial(name, fields, form) for form in forms} if forms[1:] else {}
-                self._chosen[name, case.name] = max(forms, key=lambda form: rates.get(form, 0.0))
-            best[name] = self._chosen[name, case.name]
+                self._company.remember(key, max(forms, key=lambda form: rates.get(form, 0.0)))
+            best[name] = fastest[key]
         return best
 
     def _trial(self, name: str, case: dict[str, Any], form: str) -> float:

@@ -15,8 +15,14 @@ from benchmarks.measure import Row
 HEAD = "| case | threads | peer | bpnet is × better (median) | least to most |\n|---|---|---|---|---|"
 TABLE = "| case | threads | the strongest peer | the others | of the peak |\n|---|---|---|---|---|"
 PEAK, MATRIX_RATE, BANDWIDTH = "peak", "matrix rate", "bandwidth"
-PEAKS = {PEAK: "of the peak", MATRIX_RATE: "of the card's matrix rate", BANDWIDTH: "of the card's bandwidth"}
-FILES = {"--markdown", "--json", "--plot"}  # with their names no part of what was measured
+OTHER_WORK = "not products"  # the share of a step
+PEAKS = {
+    PEAK: "of the peak",
+    MATRIX_RATE: "of the card's matrix rate",
+    BANDWIDTH: "of the card's bandwidth",
+    OTHER_WORK: "share that is not products",
+}
+FILES = {"--markdown", "--json", "--plot", "--forms"}  # with their names no part of what was measured
 DISTRIBUTIONS = (
     "numpy",
     "jax",

@@ -32,12 +32,20 @@ class PeerError(Exception):
 class Company:
     """The workers of one run; asks one at a time.
 
+    Args:
+        memory: a file of the fastest forms, of this run and those before; None: they are found anew in each run.
+
     Attributes:
         awake: who is at work, "" while all are stopped.
+        fastest: the fastest form, by peer, case and number of threads.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, memory: str | None = None) -> None:
         self.awake = ""
+        self._memory = Path(memory) if memory else None
+        self.fastest: dict[str, str] = {}
+        if self._memory and self._memory.exists():
+            self.fastest = json.loads(self._memory.read_text(encoding="utf-8"))
         self._workers: list[Process] = []
 
     def __enter__(self) -> Company:
@@ -46,6 +54,11 @@ class Company:
     def __exit__(self, *_: object) -> None:
         for worker in self._workers:
             worker.end()
+
+    def remember(self, key: str, form: str) -> None:
+        self.fastest[key] = form
+        if self._memory:
+            self._memory.write_text(json.dumps(self.fastest, indent=1), encoding="utf-8")
 
     def start(self, name: str, command: Sequence[str], environment: dict[str, str] | None = None) -> Process:
         worker = Process(self, name, command, environment)

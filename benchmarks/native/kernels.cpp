@@ -4,6 +4,8 @@
 //                                          rate, median fraction of the peak with the least and the
 //                                          largest, tabs between
 //   bpnet_kernels THREADS REPEATS alexnet N  the same of AlexNet's layers for N images
+//   bpnet_kernels THREADS products N       answers every line with the seconds that the products of a step of
+//                                          AlexNet on N images take
 //   bpnet_kernels THREADS peak             answers every line with the multiply-add peak, in operations a
 //                                          second
 #include <algorithm>
@@ -167,22 +169,44 @@ void measure(const Measured& kernel, int repeats) {
   std::fflush(stdout);
 }
 
+template <class Answer>
+void answer_lines(Answer answer) {
+  for (int character; (character = std::getchar()) != EOF;) {
+    if (character != '\n') continue;
+    answer();
+    std::fflush(stdout);
+  }
+}
+
+void answer_products(const Kernels<float>& kernels, std::size_t images) {
+  std::vector<Measured> products;
+  for (Measured& kernel : alexnet_layers(kernels, images)) {
+    if (!kernel.memory) products.push_back(std::move(kernel));
+  }
+  const auto step = [&] {
+    for (const Measured& product : products) product.run();
+  };
+  step();
+  answer_lines([&] { std::printf("%.9f\n", seconds_of(step, 1)); });
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
   bpnet::set_num_threads(argc > 1 ? std::atoi(argv[1]) : 1);
   bpnet::start_threads();
-  if (argc > 2 && std::string(argv[2]) == "peak") {
-    for (int character; (character = std::getchar()) != EOF;) {
-      if (character != '\n') continue;
-      std::printf("%.0f\n", peaks::multiply_adds());
-      std::fflush(stdout);
-    }
+  const std::string what = argc > 2 ? argv[2] : "";
+  if (what == "peak") {
+    answer_lines([] { std::printf("%.0f\n", peaks::multiply_adds()); });
+    return 0;
+  }
+  context(std::size_t{1} << 26);
+  if (what == "products") {
+    answer_products(bpnet::find_backend().kernels<float>(), argc > 3 ? std::size_t(std::atoi(argv[3])) : 128);
     return 0;
   }
   const int repeats = argc > 2 ? std::atoi(argv[2]) : 7;
   const std::string only = argc > 3 ? argv[3] : "";
-  context(std::size_t{1} << 26);
   if (only == "alexnet") {
     for (const Measured& kernel : alexnet_layers(bpnet::find_backend().kernels<float>(),
                                                  argc > 4 ? std::size_t(std::atoi(argv[4])) : 128)) {

@@ -1,7 +1,9 @@
-"""bpnet's AlexNet: a step of a trainer, or ``predict``."""
+"""bpnet's AlexNet: a step of a trainer, or ``predict``; ``peer("bf16")`` and ``peer("winograd")`` are the same by other
+products."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -19,16 +21,13 @@ from benchmarks.alexnet import (
 )
 from benchmarks.peers import Runner
 
-__all__ = ["forms", "make", "read_case"]
+WAYS: dict[str, dict[str, Any]] = {"bf16": {"precision": "bfloat16"}, "winograd": {"winograd": True}}
 
 
-def forms(case: AlexNet) -> list[str]:
-    return ["predict" if case.predict else "step"]
-
-
-def network(case: AlexNet) -> bp.Network:
+def network(case: AlexNet, options: Mapping[str, Any]) -> bp.Network:
+    """``options`` are the network's."""
     if case.norm:
-        return bp.models.alexnet(CLASSES, "paper", dropout=case.dropout)
+        return bp.models.alexnet(CLASSES, "paper", dropout=case.dropout, **options)
     layers: list[Any] = []
     for c in CONVOLUTIONS:
         layers += [bp.Conv2d(c.out, c.kernel, stride=c.stride, padding=c.padding, groups=c.groups), bp.ReLU()]
@@ -37,26 +36,50 @@ def network(case: AlexNet) -> bp.Network:
     layers.append(bp.Flatten())
     for _, out in LINEAR[:-1]:
         layers += [bp.Linear(out), bp.ReLU(), bp.Dropout(case.dropout)]
-    return bp.Network((3, SIZE, SIZE), [*layers, bp.Linear(CLASSES)])
+    return bp.Network((3, SIZE, SIZE), [*layers, bp.Linear(CLASSES)], **options)
 
 
-def make(case: AlexNet, threads: int, form: str) -> Runner:
-    bp.set_num_threads(threads)
-    net = network(case)
-    names = list(net.state_dict())
-    net.load_state_dict(dict(zip(names, [array for pair in make_weights() for array in pair])))
-    x, y = make_batch(case)
+class Peer:
+    def __init__(self, options: Mapping[str, Any]) -> None:
+        self._options = options
+        self.read_case = read_case
 
-    def state() -> list[tuple[np.ndarray, np.ndarray]]:
-        arrays = [array.copy() for array in net.state_dict().values()]
-        return list(zip(arrays[::2], arrays[1::2]))
+    def forms(self, case: AlexNet) -> list[str]:
+        return ["predict" if case.predict else "step"]
 
-    if case.predict:
-        return Runner(lambda: len(net.predict(x)), state, net.predict)
-    trainer = bp.Trainer(net, loss="cross_entropy", optimizer=bp.SGD(lr=case.lr, momentum=case.momentum))
+    def make(self, case: AlexNet, threads: int, form: str) -> Runner:
+        bp.set_num_threads(threads)
+        net = network(case, self._options)
+        names = list(net.state_dict())
+        net.load_state_dict(dict(zip(names, [array for pair in make_weights() for array in pair])))
+        x, y = make_batch(case)
 
-    def train() -> int:
-        trainer.step(x, y)
-        return case.batch
+        def state() -> list[tuple[np.ndarray, np.ndarray]]:
+            arrays = [array.copy() for array in net.state_dict().values()]
+            return list(zip(arrays[::2], arrays[1::2]))
 
-    return Runner(train, state, net.predict)
+        if case.predict:
+            return Runner(lambda: len(net.predict(x)), state, net.predict)
+        trainer = bp.Trainer(net, loss="cross_entropy", optimizer=bp.SGD(lr=case.lr, momentum=case.momentum))
+
+        def train() -> int:
+            trainer.step(x, y)
+            return case.batch
+
+        return Runner(train, state, net.predict)
+
+
+_full = Peer({})
+forms, make = _full.forms, _full.make
+
+
+def peer(way: str) -> Peer:
+    """
+    Raises:
+        ImportError: this bpnet has no such way, or not on this processor.
+    """
+    try:
+        bp.Network((1,), [bp.Linear(1)], **WAYS[way])
+    except (TypeError, ValueError) as error:
+        raise ImportError(str(error)) from None
+    return Peer(WAYS[way])

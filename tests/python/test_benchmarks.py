@@ -202,6 +202,16 @@ def test_the_fastest_form_is_taken(company, log, monkeypatch):
     assert {row.peer: row.form for row in measure(CASE, crew, 1, lambda: 1e30)} == {"a": "two", "peak": ""}
 
 
+def test_the_fastest_forms_are_kept_in_a_file(log, tmp_path, monkeypatch):
+    rates, tried = {"one": 2, "two": 4}, []
+    for _ in range(2):  # the second run tries none
+        with Company(str(tmp_path / "forms.json")) as company:
+            crew = crew_of(company, "a")
+            monkeypatch.setattr(crew, "_trial", lambda name, case, form: tried.append(form) or rates[form])
+            assert crew.best_forms(CASE) == {"a": "two"}
+    assert tried == ["one", "two"]
+
+
 def test_a_form_that_fails_is_left_out(company, log, capsys, monkeypatch):
     crew = crew_of(company, "a")
     monkeypatch.setattr(crew, "forms", lambda name, case: ["broken", "one"])

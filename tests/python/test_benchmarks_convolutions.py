@@ -31,16 +31,17 @@ CASES = [
 ]
 
 
-def test_the_cases_are_the_networks_with_their_maps():
-    found = [
-        (c.channels, c.side, c.out, c.stride, c.first) for c in convolutions.listed() if "AlexNet" in c.models
-    ]
+def test_the_cases_are_the_network_s_with_their_maps():
+    found = convolutions_of("LeNet5", convolutions.models()["LeNet5"]())
     assert found == [
-        (3, 227, 96, 4, True),
-        (96, 27, 256, 1, False),
-        (256, 13, 384, 1, False),
-        (384, 13, 384, 1, False),
-        (384, 13, 256, 1, False),
+        Convolution(("LeNet5",), 1, 28, 6, 5, 1, 2, 1, True, True),
+        Convolution(("LeNet5",), 6, 14, 16, 5, 1, 0, 1, True, False),
+    ]
+    block = convolutions_of("MobileNet 5×5", convolutions.models()["MobileNet 5×5"]())
+    assert [(c.kernel, c.depthwise, c.first) for c in block] == [
+        (1, False, False),
+        (5, True, False),
+        (1, False, False),
     ]
 
 
