@@ -52,6 +52,7 @@ class MaxPool2d : public Pool2d<T> {
   explicit MaxPool2d(const Json& options);
   void forward(Context&, const ForwardArgs<T>&) const override;
   void backward(Context&, const BackwardArgs<T>&) const override;
+  bool takes_relu_slope() const override { return true; }
 };
 
 template <class T>

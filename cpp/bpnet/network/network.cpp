@@ -417,8 +417,8 @@ void BasicNetwork<T>::run_back(std::size_t index, T* grad_x, bool accumulate) {
   const std::size_t batch = recorded_batch_;
   const T* y = activation(training_, step.output);
   T* grad_y = gradient_of(step.output, grad_x);
-  if (step.activation.kind != ActivationKind::kIdentity) {
-    kernels_->activation_backward(context_, step.activation, batch * plan_.activations[step.output].count,
+  if (step.slope.kind != ActivationKind::kIdentity) {
+    kernels_->activation_backward(context_, step.slope, batch * plan_.activations[step.output].count,
                                   nullptr, y, grad_y, grad_y);
   }
   const auto is_apart = [&](const StepInput& input) {

@@ -1,6 +1,7 @@
 #include "bpnet/network/plan.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "bpnet/core/error.h"
 #include "bpnet/core/memory/arena.h"
@@ -42,6 +43,7 @@ class Builder {
     plan_.output = y.id;
     plan_.output_shape = y.shape;
     plan_gradients();
+    plan_slopes();
   }
 
   Plan<T> take() { return std::move(plan_); }
@@ -222,7 +224,12 @@ class Builder {
   // A step without parameters from the inputs to a new activation.
   Step& add_step(std::size_t layer, const std::vector<Value>& inputs, const Shape& output) {
     const std::size_t id = plan_.activations.size();
-    Step step{{}, layer, {}, {}, id, kIdentity, false, 0, plan_.parameters.size(), 0, plan_.buffers.size(),
+    Step step{{},        layer,
+              {},        {},
+              id,        kIdentity,
+              kIdentity, false,
+              0,         plan_.parameters.size(),
+              0,         plan_.buffers.size(),
               0};
     bool trained = false;
     for (const Value& x : inputs) {
@@ -277,6 +284,22 @@ class Builder {
                                               : Propagation::kWrite;
         written[input.id] = true;
       }
+    }
+  }
+
+  // ReLU's derivative is taken as late as it can be: after a pool there is less to multiply.
+  void plan_slopes() {
+    std::vector<std::size_t> consumers(plan_.activations.size(), 0);
+    for (const Step& step : plan_.steps) {
+      for (const StepInput& input : step.inputs) ++consumers[input.id];
+    }
+    for (Step& step : plan_.steps) {
+      step.slope = step.activation;
+      const std::size_t x = step.inputs[0].id;
+      if (!plan_.layer_of(step).takes_relu_slope() || consumers[x] != 1 || x == plan_.output) continue;
+      if (!plan_.activations[x].producer) continue;
+      Step& before = plan_.steps[*plan_.activations[x].producer];
+      if (before.slope.kind == ActivationKind::kRelu) std::swap(step.slope, before.slope);
     }
   }
 

@@ -34,6 +34,8 @@ struct Step {
       input_shapes;             // as the layer sees them: others than the activations' own after a Flatten
   std::size_t output;           // id of an activation
   Activation activation;        // fused into this step, or identity
+  Activation slope;             // whose derivative backward multiplies grad_y by first: the same, or that of
+                                // a step before, where this layer takes_relu_slope()
   bool frozen;                  // the layer is
   std::uint32_t number;         // of the layer among the user's: keys its random masks
   std::size_t first_parameter;  // index into Plan::parameters, and how many
