@@ -39,9 +39,9 @@ class LocalResponseNorm : public Layer<T> {
   bool backward_needs_y() const override { return false; }
   bool takes_relu_slope() const override { return true; }
 
- private:
   LocalResponseSizes sizes(const Shape& input, std::size_t batch) const;
 
+ private:
   std::size_t size_;
   LocalResponseNormOptions options_;
 };

@@ -33,11 +33,11 @@ class Pool2d : public Layer<T> {
   Shape output_shape(const Shape& input) const override;
   Layout layout() const override { return Layout::kChannelsLast; }
 
+  virtual PoolSizes sizes(const Shape& input, std::size_t batch) const;
+
  protected:
   explicit Pool2d(const char* operation) : operation_(operation) {}
   void read_window(Options& options, Extent dilation = 1);
-  virtual PoolSizes sizes(const Shape& input, std::size_t batch) const;
-
   const char* operation_;
 
  private:

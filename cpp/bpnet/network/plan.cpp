@@ -9,6 +9,7 @@
 #include "bpnet/layers/conversion.h"
 #include "bpnet/layers/merge.h"
 #include "bpnet/layers/options.h"
+#include "bpnet/layers/response_pool.h"
 
 namespace bpnet {
 namespace {
@@ -30,7 +31,9 @@ struct Value {
 template <class T>
 class Builder {
  public:
-  Builder(const Shape& input_shape, const std::vector<LayerSpec>& specs, int most_nesting) {
+  Builder(const Shape& input_shape, const std::vector<LayerSpec>& specs, int most_nesting,
+          const Kernels<T>* kernels)
+      : kernels_(kernels) {
     plan_.input_shape = input_shape;
     plan_.activations.push_back({input_shape.count(), std::nullopt, false});
     grow();
@@ -169,6 +172,8 @@ class Builder {
     Value y{x.id, output, output.rank() >= 2 ? x.layout : Layout::kPlain};
     if (can_fuse(layer, x)) {
       plan_.steps[*plan_.activations[x.id].producer].activation = *layer.activation();
+    } else if (join_pool(layer, x)) {
+      plan_.activations[x.id].count = output.count();
     } else if (!layer.is_view()) {
       Step& step = add_step(index, {x}, output);
       step.number = number;
@@ -253,6 +258,21 @@ class Builder {
            derivative_from_output(layer.activation()->kind);
   }
 
+  // A max pool of what local response makes for it alone becomes one step with it, if there is a kernel.
+  bool join_pool(const Layer<T>& layer, const Value& x) {
+    const auto* pool = dynamic_cast<const MaxPool2d<T>*>(&layer);
+    const auto producer = plan_.activations[x.id].producer;
+    if (!kernels_ || !pool || !producer || uses_[x.id] > 0) return false;
+    Step& before = plan_.steps[*producer];
+    const auto* norm = dynamic_cast<const LocalResponseNorm<T>*>(&plan_.layer_of(before));
+    if (!norm || !ResponsePool<T>::takes(*kernels_, norm->sizes(x.shape, 1), pool->sizes(x.shape, 1))) {
+      return false;
+    }
+    plan_.layers.push_back(std::make_unique<ResponsePool<T>>(*norm, *pool));
+    before.layer = plan_.layers.size() - 1;
+    return true;
+  }
+
   void add_parameters(const Layer<T>& layer, const Shape& input, const std::string& prefix) {
     for (ParameterSpec& spec : layer.parameters(input)) {
       place(plan_.parameters, plan_.parameter_size, prefix + spec.name, spec.shape);
@@ -308,6 +328,7 @@ class Builder {
     conversion_.resize(plan_.activations.size());
   }
 
+  const Kernels<T>* kernels_;  // or null
   Plan<T> plan_;
   std::uint32_t number_ = 0;
   bool frozen_ = false;                                 // the layer that is being added, or one around it
@@ -346,17 +367,20 @@ std::size_t Plan<T>::widest() const {
 }
 
 template <class T>
-Plan<T> make_plan(const Shape& input_shape, const std::vector<LayerSpec>& specs, int most_nesting) {
+Plan<T> make_plan(const Shape& input_shape, const std::vector<LayerSpec>& specs, int most_nesting,
+                  const Kernels<T>* kernels) {
   if (input_shape.rank() == 0 || input_shape.count() == 0) {
     fail<ShapeError>("network: input_shape is ", input_shape, ", every size must be at least 1");
   }
   if (specs.empty()) fail<ValueError>("network: no layers given, at least one is needed");
-  return Builder<T>(input_shape, specs, most_nesting).take();
+  return Builder<T>(input_shape, specs, most_nesting, kernels).take();
 }
 
 template struct Plan<float>;
 template struct Plan<double>;
-template Plan<float> make_plan<float>(const Shape&, const std::vector<LayerSpec>&, int);
-template Plan<double> make_plan<double>(const Shape&, const std::vector<LayerSpec>&, int);
+template Plan<float> make_plan<float>(const Shape&, const std::vector<LayerSpec>&, int,
+                                      const Kernels<float>*);
+template Plan<double> make_plan<double>(const Shape&, const std::vector<LayerSpec>&, int,
+                                        const Kernels<double>*);
 
 }  // namespace bpnet

@@ -101,8 +101,9 @@ struct Plan {
 };
 
 // Throws when the layers do not fit together; the message names the layer. They may nest `most_nesting` deep.
+// Layers that `kernels` has one kernel for are joined; without it none are.
 template <class T>
 Plan<T> make_plan(const Shape& input_shape, const std::vector<LayerSpec>& layers,
-                  int most_nesting = kMaxNesting);
+                  int most_nesting = kMaxNesting, const Kernels<T>* kernels = nullptr);
 
 }  // namespace bpnet
