@@ -345,13 +345,13 @@ def load_model(
     loss: CustomLoss | LossFunction | None = None,
     device: str = "cpu",
     backend: str | None = None,
-    precision: str = "full",
+    precision: str | None = None,
 ) -> Model:
     """The model of a model file or a run file, on whatever device.
 
     Args:
         loss: of a run that was trained with a :class:`bpnet.CustomLoss`, that loss.
-        device, backend, precision: as :class:`bpnet.Network` takes them.
+        device, backend, precision: as :func:`bpnet.load` takes them.
 
     Raises:
         OSError: the file cannot be read.

@@ -67,14 +67,16 @@ class Network:
         dtype: ``"float32"`` or ``"float64"``, for weights and all arithmetic.
         device: ``"cpu"``; ``"cuda"``, the first NVIDIA GPU, or ``"cuda:1"``, the second. See
             :func:`bpnet.devices`.
-        backend: of the processor, one of :func:`bpnet.backends`; ``None`` is the best that runs here, or what the
-            environment variable BPNET_BACKEND names.
-        precision: of float32's products and convolutions on a GPU: ``"full"``, or ``"tf32"``, which rounds their
-            factors to 10 bits of mantissa, for the matrix units of a GPU.
+        backend: of the processor, one of :func:`bpnet.backends` for the precision; ``None`` is the best that runs
+            here, or what the environment variable BPNET_BACKEND names.
+        precision: of float32's products and convolutions, whose sums are float32 in each: ``"full"`` (None);
+            ``"bfloat16"``, on the processor, rounds their factors to 7 bits of mantissa, for its matrix
+            instructions; ``"tf32"``, on a GPU, to 10 bits, for its matrix units. Weights, all else, and training
+            sample by sample (``batch_size=1``) stay float32.
 
     Raises:
         ValueError: layers that do not fit together; the message names the layer and both sizes. A backend beside
-            a GPU, or ``"tf32"`` without one or with float64.
+            a GPU, ``"tf32"`` without one, ``"bfloat16"`` with one, or either with float64.
         DeviceError: a device or backend that is not here.
         MemoryError: the network does not fit the memory.
     """
@@ -90,7 +92,7 @@ class Network:
         dtype: str = "float32",
         device: str = "cpu",
         backend: str | None = None,
-        precision: str = "full",
+        precision: str | None = None,
     ) -> None:
         one = isinstance(input_shape, (int, float, np.number))
         sizes = [input_shape] if one else checks.items("network", "input_shape", input_shape)
@@ -127,7 +129,8 @@ class Network:
 
     @property
     def backend(self) -> str:
-        """The backend that computes: "avx512", "avx2", "baseline" or "reference"; "cuda" on a GPU."""
+        """The backend that computes: "avx512", "avx2", "baseline" or "reference"; in bfloat16 "amx" or
+        "avx512_bf16"; "cuda" on a GPU."""
         return self._core.backend
 
     @property
@@ -137,7 +140,7 @@ class Network:
 
     @property
     def precision(self) -> str:
-        """What float32's products and convolutions are made with: "full" or "tf32"."""
+        """What float32's products and convolutions are made with: "full", "bfloat16" or "tf32"."""
         return self._core.precision
 
     @property
@@ -538,7 +541,7 @@ def load(
     *,
     device: str = "cpu",
     backend: str | None = None,
-    precision: str = "full",
+    precision: str | None = None,
 ) -> Network:
     """The network of a model file or a run file, in the dtype it was saved in, on whatever device.
 
@@ -546,7 +549,8 @@ def load(
     process, :func:`bpnet.load_model` takes the raw rows and gives answers.
 
     Args:
-        device, backend, precision: as :class:`bpnet.Network` takes them; the file does not say where its network was.
+        device, backend: as :class:`bpnet.Network` takes them; the file does not say where its network was.
+        precision: ``None`` is ``"bfloat16"`` for a network that was saved in it, else ``"full"``.
 
     Raises:
         OSError: the file is not there or cannot be read.
@@ -562,7 +566,7 @@ def load_network(
     *,
     device: str = "cpu",
     backend: str | None = None,
-    precision: str = "full",
+    precision: str | None = None,
 ) -> Network:
     """:func:`load` for those who know what the network takes."""
     name, where = checks.path("load", path), machine.asked("load", device, backend, precision)

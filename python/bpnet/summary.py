@@ -41,9 +41,9 @@ def summary_text(core: CoreNetwork) -> str:
 
 
 def _device_line(core: CoreNetwork) -> list[str]:
-    """Which GPU computes, if one does."""
+    """Which GPU computes, if one does, and what products are made in, if not in float32."""
     if core.device == "cpu":
-        return []
+        return ["products in bfloat16"] if core.precision == "bfloat16" else []
     return [f"device {core.device}" + (", products in TF32" if core.precision == "tf32" else "")]
 
 

@@ -84,7 +84,7 @@ def train_model(
     callbacks: Sequence[Callback | Any] = (),
     device: str = "cpu",
     backend: str | None = None,
-    precision: str = "full",
+    precision: str | None = None,
     verbose: int = 1,
 ) -> Model:
     """Train a fully connected network on raw data; what ``python -m bpnet train`` does.
@@ -134,7 +134,8 @@ def train_model(
         overwrite: let ``save`` replace what is no run of these settings on this data, or one of more epochs (False).
         plot: a picture of the curves, in a format that matplotlib writes (none).
         callbacks: bpnet callbacks, or functions called with (epoch, metrics) after each epoch (none).
-        device, backend, precision: as :class:`bpnet.Network` takes them (the processor, by its best backend).
+        device, backend, precision: as :class:`bpnet.Network` takes them (the processor, by its best backend), and
+            :func:`bpnet.load` where a run goes on.
         verbose: 0 nothing, 1 a progress bar and lines, 2 lines only.
 
     Raises:

@@ -245,7 +245,7 @@ class Trainer:
         *,
         device: str = "cpu",
         backend: str | None = None,
-        precision: str = "full",
+        precision: str | None = None,
         reducer: Reducer | None = None,
         first_row: int | Callable[[int], int] = 0,
         loss: CustomLoss | LossFunction | None = None,
@@ -258,7 +258,7 @@ class Trainer:
         the other there.
 
         Args:
-            device, backend, precision: as :class:`bpnet.Network` takes them.
+            device, backend, precision: as :func:`bpnet.load` takes them.
 
         Raises:
             ValueError: the run was trained with a custom loss, which the message names, and another or none was given.

@@ -4,6 +4,7 @@
 #include "bpnet/kernels/cpu/base/channels.h"
 #include "bpnet/kernels/cpu/base/chunks.h"
 #include "bpnet/kernels/cpu/base/rows.h"
+#include "bpnet/kernels/cpu/pooling_narrow.h"
 #include "bpnet/kernels/kernels.h"
 
 namespace {
@@ -159,6 +160,7 @@ void max_pool_backward(bpnet::Context&, const bpnet::PoolSizes& s, const real* x
 
 void average_pool_forward(bpnet::Context&, const bpnet::PoolSizes& s, AverageKind kind, const real* x,
                           real* y) {
+  if (is_narrow(s, kind)) return narrow_average_forward(s, x, y);
   pool_forward(s, kind, x, y, [&](const PoolWindow& window, size_t c, size_t count, const real* end) {
     vec sum = {};
     each_tap(s, window, [&](size_t at) { sum += load_before(end, x + at + c, count); });
@@ -168,6 +170,7 @@ void average_pool_forward(bpnet::Context&, const bpnet::PoolSizes& s, AverageKin
 
 void average_pool_backward(bpnet::Context&, const bpnet::PoolSizes& s, AverageKind kind, const real* grad_y,
                            real* grad_x) {
+  if (is_narrow(s, kind)) return narrow_average_backward(s, grad_y, grad_x);
   pool_backward(s, kind, grad_x, [&](const PoolWindow& window, size_t c, size_t count, const real* end) {
     const vec grad =
         load_channels(grad_y + window.output + c, count) / real(window.rows.padded * window.columns.padded);

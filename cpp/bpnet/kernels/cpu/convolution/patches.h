@@ -28,6 +28,13 @@ inline bool is_pointwise(const bpnet::ConvolutionSizes& s) {
   return is_pointwise(s.height) && is_pointwise(s.width);
 }
 
+constexpr size_t kMostTaps = 128;
+
+inline bool is_depthwise(const bpnet::ConvolutionSizes& s) {
+  return s.groups > 1 && s.groups == s.channels && s.out_channels == s.channels &&
+         s.height.kernel * s.width.kernel <= kMostTaps;
+}
+
 // Between (out, in/groups, kernel) and (out, kernel, in/groups).
 inline void reorder_weight(const bpnet::ConvolutionSizes& s, const real* w, real* reordered) {
   const size_t window = s.height.kernel * s.width.kernel, in = group_channels(s), patch = window * in;
