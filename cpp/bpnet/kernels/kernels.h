@@ -313,7 +313,8 @@ struct ChainArgs {
   LossArgs<T> loss;  // of rows and output; it is not told where they are, nor where its gradient goes
 };
 
-// The arithmetic of one backend in float or double. No entry is null but the chain's and gather.
+// The arithmetic of one backend in float or double. No entry is null but the chain's, gather and
+// response_pool_….
 template <class T>
 struct Kernels {
   // Bytes of Context::scratch that the three linear operations need for these sizes.
@@ -358,6 +359,15 @@ struct Kernels {
   // i
   void (*local_response_backward)(Context&, const LocalResponseSizes&, const T* x, const T* grad_y,
                                   T* grad_x);
+
+  // Local response of channels and a max pool of it in one, whose windows have at most 255 taps and no
+  // dilation; `largest` (n, o, c) is the number of the tap that gave y, counted row by row. All three are
+  // null in a backend without such a kernel.
+  size_t (*response_pool_workspace)(const LocalResponseSizes&, const PoolSizes&);
+  void (*response_pool_forward)(Context&, const LocalResponseSizes&, const PoolSizes&, const T* x, T* y,
+                                uint8_t* largest);
+  void (*response_pool_backward)(Context&, const LocalResponseSizes&, const PoolSizes&, const T* x,
+                                 const uint8_t* largest, const T* grad_y, T* grad_x);
 
   size_t (*batch_norm_workspace)(size_t rows, size_t columns);
   // mean_c = Σ_r x_rc / rows;  variance_c = Σ_r (x_rc − mean_c)² / rows

@@ -107,6 +107,9 @@ class Layer {
   virtual bool passes_gradient() const { return false; }   // the gradient by an input is that by the output
   virtual bool is_view() const { return false; }           // the output is the input, renamed
   virtual bool takes_activation() const { return false; }  // forward applies args.activation
+  // y is above 0 just where the x that it comes from is, and grad_x is 0 at an x of 0: ReLU's derivative at x
+  // may be taken at y instead, of grad_y. Such a layer has one input and does not take an activation.
+  virtual bool takes_relu_slope() const { return false; }
   virtual std::optional<Activation> activation() const { return {}; }  // set by elementwise layers
 };
 

@@ -160,6 +160,9 @@ void BatchNorm<T>::forward(Context& context, const ForwardArgs<T>& a) const {
     norm.variance = variance;
   }
   a.kernels.batch_norm_forward(context, norm, a.y);
+  if (a.activation.kind != ActivationKind::kIdentity) {
+    a.kernels.activation_forward(context, a.activation, norm.rows * norm.columns, a.y, a.y);
+  }
 }
 
 template <class T>

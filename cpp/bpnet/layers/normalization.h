@@ -37,10 +37,11 @@ class LocalResponseNorm : public Layer<T> {
   void backward(Context&, const BackwardArgs<T>&) const override;
   Layout layout() const override { return Layout::kChannelsLast; }
   bool backward_needs_y() const override { return false; }
+  bool takes_relu_slope() const override { return true; }
 
- private:
   LocalResponseSizes sizes(const Shape& input, std::size_t batch) const;
 
+ private:
   std::size_t size_;
   LocalResponseNormOptions options_;
 };
@@ -60,6 +61,7 @@ class BatchNorm : public Layer<T> {
   void backward(Context&, const BackwardArgs<T>&) const override;
   Layout layout() const override { return Layout::kChannelsLast; }
   bool backward_needs_y() const override { return false; }
+  bool takes_activation() const override { return true; }
 
  protected:
   BatchNorm(const char* operation, std::size_t least_rank, std::size_t most_rank, const Json& options);

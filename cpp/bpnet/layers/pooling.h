@@ -33,11 +33,11 @@ class Pool2d : public Layer<T> {
   Shape output_shape(const Shape& input) const override;
   Layout layout() const override { return Layout::kChannelsLast; }
 
+  virtual PoolSizes sizes(const Shape& input, std::size_t batch) const;
+
  protected:
   explicit Pool2d(const char* operation) : operation_(operation) {}
   void read_window(Options& options, Extent dilation = 1);
-  virtual PoolSizes sizes(const Shape& input, std::size_t batch) const;
-
   const char* operation_;
 
  private:
@@ -52,6 +52,7 @@ class MaxPool2d : public Pool2d<T> {
   explicit MaxPool2d(const Json& options);
   void forward(Context&, const ForwardArgs<T>&) const override;
   void backward(Context&, const BackwardArgs<T>&) const override;
+  bool takes_relu_slope() const override { return true; }
 };
 
 template <class T>

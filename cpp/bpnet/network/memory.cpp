@@ -90,7 +90,7 @@ BatchMemory training_memory(const Plan<T>& plan, std::size_t batch) {
     const std::size_t backward = 2 * steps - i;
     activation[step.output].use(i);
     gradient[owner[step.output]].use(backward);
-    const bool fused = step.activation.kind != ActivationKind::kIdentity;
+    const bool fused = step.slope.kind != ActivationKind::kIdentity;
     if (fused || layer.backward_needs_y()) activation[step.output].use(backward);
     for (std::size_t k = 0; k < step.inputs.size(); ++k) {
       const StepInput& input = step.inputs[k];

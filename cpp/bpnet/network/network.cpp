@@ -21,7 +21,7 @@ BasicNetwork<T>::BasicNetwork(const Shape& input_shape, std::vector<LayerSpec> l
       options_(options),
       backend_(&find_backend_for<T>(options.where)),
       kernels_(&backend_->kernels<T>()),
-      plan_(make_plan<T>(input_shape, specs_)),
+      plan_(make_plan<T>(input_shape, specs_, kMaxNesting, kernels_)),
       parameters_(memory()),
       gradients_(memory()),
       buffers_(memory()),
@@ -255,7 +255,7 @@ void BasicNetwork<T>::forward(const T* x, std::size_t batch, T* out) {
 template <class T>
 typename BasicNetwork<T>::Section& BasicNetwork<T>::section(const std::string& upto) {
   if (section_ && section_->upto == upto) return *section_;
-  Plan<T> plan = make_plan<T>(input_shape(), layers_upto(specs_, upto), kAnyNesting);
+  Plan<T> plan = make_plan<T>(input_shape(), layers_upto(specs_, upto), kAnyNesting, kernels_);
   const auto of_the_network = [](const std::vector<Slot>& slots, const std::vector<Slot>& all,
                                  const std::vector<T*>& pointers) {
     std::vector<T*> found;
@@ -417,9 +417,9 @@ void BasicNetwork<T>::run_back(std::size_t index, T* grad_x, bool accumulate) {
   const std::size_t batch = recorded_batch_;
   const T* y = activation(training_, step.output);
   T* grad_y = gradient_of(step.output, grad_x);
-  if (step.activation.kind != ActivationKind::kIdentity) {
-    kernels_->activation_backward(context_, step.activation, batch * plan_.activations[step.output].count,
-                                  nullptr, y, grad_y, grad_y);
+  if (step.slope.kind != ActivationKind::kIdentity) {
+    kernels_->activation_backward(context_, step.slope, batch * plan_.activations[step.output].count, nullptr,
+                                  y, grad_y, grad_y);
   }
   const auto is_apart = [&](const StepInput& input) {
     return input.propagation == Propagation::kAdd && !layer.adds_to_grad_x();

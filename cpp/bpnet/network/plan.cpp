@@ -1,6 +1,7 @@
 #include "bpnet/network/plan.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "bpnet/core/error.h"
 #include "bpnet/core/memory/arena.h"
@@ -8,6 +9,7 @@
 #include "bpnet/layers/conversion.h"
 #include "bpnet/layers/merge.h"
 #include "bpnet/layers/options.h"
+#include "bpnet/layers/response_pool.h"
 
 namespace bpnet {
 namespace {
@@ -29,7 +31,9 @@ struct Value {
 template <class T>
 class Builder {
  public:
-  Builder(const Shape& input_shape, const std::vector<LayerSpec>& specs, int most_nesting) {
+  Builder(const Shape& input_shape, const std::vector<LayerSpec>& specs, int most_nesting,
+          const Kernels<T>* kernels)
+      : kernels_(kernels) {
     plan_.input_shape = input_shape;
     plan_.activations.push_back({input_shape.count(), std::nullopt, false});
     grow();
@@ -42,6 +46,7 @@ class Builder {
     plan_.output = y.id;
     plan_.output_shape = y.shape;
     plan_gradients();
+    plan_slopes();
   }
 
   Plan<T> take() { return std::move(plan_); }
@@ -167,6 +172,8 @@ class Builder {
     Value y{x.id, output, output.rank() >= 2 ? x.layout : Layout::kPlain};
     if (can_fuse(layer, x)) {
       plan_.steps[*plan_.activations[x.id].producer].activation = *layer.activation();
+    } else if (join_pool(layer, x)) {
+      plan_.activations[x.id].count = output.count();
     } else if (!layer.is_view()) {
       Step& step = add_step(index, {x}, output);
       step.number = number;
@@ -222,7 +229,12 @@ class Builder {
   // A step without parameters from the inputs to a new activation.
   Step& add_step(std::size_t layer, const std::vector<Value>& inputs, const Shape& output) {
     const std::size_t id = plan_.activations.size();
-    Step step{{}, layer, {}, {}, id, kIdentity, false, 0, plan_.parameters.size(), 0, plan_.buffers.size(),
+    Step step{{},        layer,
+              {},        {},
+              id,        kIdentity,
+              kIdentity, false,
+              0,         plan_.parameters.size(),
+              0,         plan_.buffers.size(),
               0};
     bool trained = false;
     for (const Value& x : inputs) {
@@ -244,6 +256,21 @@ class Builder {
     const Step& before = plan_.steps[*producer];
     return plan_.layer_of(before).takes_activation() && before.activation.kind == ActivationKind::kIdentity &&
            derivative_from_output(layer.activation()->kind);
+  }
+
+  // A max pool of what local response makes for it alone becomes one step with it, if there is a kernel.
+  bool join_pool(const Layer<T>& layer, const Value& x) {
+    const auto* pool = dynamic_cast<const MaxPool2d<T>*>(&layer);
+    const auto producer = plan_.activations[x.id].producer;
+    if (!kernels_ || !pool || !producer || uses_[x.id] > 0) return false;
+    Step& before = plan_.steps[*producer];
+    const auto* norm = dynamic_cast<const LocalResponseNorm<T>*>(&plan_.layer_of(before));
+    if (!norm || !ResponsePool<T>::takes(*kernels_, norm->sizes(x.shape, 1), pool->sizes(x.shape, 1))) {
+      return false;
+    }
+    plan_.layers.push_back(std::make_unique<ResponsePool<T>>(*norm, *pool));
+    before.layer = plan_.layers.size() - 1;
+    return true;
   }
 
   void add_parameters(const Layer<T>& layer, const Shape& input, const std::string& prefix) {
@@ -280,11 +307,28 @@ class Builder {
     }
   }
 
+  // ReLU's derivative is taken as late as it can be: after a pool there is less to multiply.
+  void plan_slopes() {
+    std::vector<std::size_t> consumers(plan_.activations.size(), 0);
+    for (const Step& step : plan_.steps) {
+      for (const StepInput& input : step.inputs) ++consumers[input.id];
+    }
+    for (Step& step : plan_.steps) {
+      step.slope = step.activation;
+      const std::size_t x = step.inputs[0].id;
+      if (!plan_.layer_of(step).takes_relu_slope() || consumers[x] != 1 || x == plan_.output) continue;
+      if (!plan_.activations[x].producer) continue;
+      Step& before = plan_.steps[*plan_.activations[x].producer];
+      if (before.slope.kind == ActivationKind::kRelu) std::swap(step.slope, before.slope);
+    }
+  }
+
   void grow() {
     uses_.resize(plan_.activations.size(), 0);
     conversion_.resize(plan_.activations.size());
   }
 
+  const Kernels<T>* kernels_;  // or null
   Plan<T> plan_;
   std::uint32_t number_ = 0;
   bool frozen_ = false;                                 // the layer that is being added, or one around it
@@ -323,17 +367,20 @@ std::size_t Plan<T>::widest() const {
 }
 
 template <class T>
-Plan<T> make_plan(const Shape& input_shape, const std::vector<LayerSpec>& specs, int most_nesting) {
+Plan<T> make_plan(const Shape& input_shape, const std::vector<LayerSpec>& specs, int most_nesting,
+                  const Kernels<T>* kernels) {
   if (input_shape.rank() == 0 || input_shape.count() == 0) {
     fail<ShapeError>("network: input_shape is ", input_shape, ", every size must be at least 1");
   }
   if (specs.empty()) fail<ValueError>("network: no layers given, at least one is needed");
-  return Builder<T>(input_shape, specs, most_nesting).take();
+  return Builder<T>(input_shape, specs, most_nesting, kernels).take();
 }
 
 template struct Plan<float>;
 template struct Plan<double>;
-template Plan<float> make_plan<float>(const Shape&, const std::vector<LayerSpec>&, int);
-template Plan<double> make_plan<double>(const Shape&, const std::vector<LayerSpec>&, int);
+template Plan<float> make_plan<float>(const Shape&, const std::vector<LayerSpec>&, int,
+                                      const Kernels<float>*);
+template Plan<double> make_plan<double>(const Shape&, const std::vector<LayerSpec>&, int,
+                                        const Kernels<double>*);
 
 }  // namespace bpnet

@@ -34,6 +34,8 @@ struct Step {
       input_shapes;             // as the layer sees them: others than the activations' own after a Flatten
   std::size_t output;           // id of an activation
   Activation activation;        // fused into this step, or identity
+  Activation slope;             // whose derivative backward multiplies grad_y by first: the same, or that of
+                                // a step before, where this layer takes_relu_slope()
   bool frozen;                  // the layer is
   std::uint32_t number;         // of the layer among the user's: keys its random masks
   std::size_t first_parameter;  // index into Plan::parameters, and how many
@@ -99,8 +101,9 @@ struct Plan {
 };
 
 // Throws when the layers do not fit together; the message names the layer. They may nest `most_nesting` deep.
+// Layers that `kernels` has one kernel for are joined; without it none are.
 template <class T>
 Plan<T> make_plan(const Shape& input_shape, const std::vector<LayerSpec>& layers,
-                  int most_nesting = kMaxNesting);
+                  int most_nesting = kMaxNesting, const Kernels<T>* kernels = nullptr);
 
 }  // namespace bpnet

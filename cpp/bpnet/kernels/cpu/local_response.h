@@ -1,10 +1,11 @@
 // Local response normalisation: within the channels of a position, or within a map.
 #pragma once
 
+#include "bpnet/kernels/cpu/base/channels.h"
 #include "bpnet/kernels/cpu/base/parts.h"
 #include "bpnet/kernels/cpu/base/rows.h"
-#include "bpnet/kernels/cpu/base/scalar_math.h"
 #include "bpnet/kernels/cpu/base/scratch.h"
+#include "bpnet/kernels/cpu/response_power.h"
 #include "bpnet/kernels/kernels.h"
 
 namespace {
@@ -17,74 +18,104 @@ inline Reach response_reach(const bpnet::LocalResponseSizes& s, size_t count) {
   return {smaller(s.size / 2, count - 1), smaller((s.size - 1) / 2, count - 1)};
 }
 
-inline real response_factor(const bpnet::LocalResponseSizes& s) {
-  return real(s.alpha / (double(s.size) * (s.within_map ? double(s.size) : 1.0)));
-}
+// Some lines, one after another, each a group of channels of a position, with zeros between them as far as a
+// window reaches: a window is a sum of shifted vectors. Few lines, so that reading the next ones does not
+// wait for the arithmetic of these.
+struct ResponseBlock {
+  size_t lines;           // at most
+  size_t margin, stride;  // elements between two lines, and from one line to the next
+  real *squares, *ratios, *powers;
 
-// power = (k + factor · sum)^−beta, and where it is wanted scale = k + factor · sum
-__attribute__((noinline)) void response_powers(const bpnet::LocalResponseSizes& s, size_t count,
-                                               const real* sum, real* scale, real* power) {
-  const real k = real(s.k), factor = response_factor(s);
-  for (size_t c = 0; c < count; ++c) scale[c] = k + factor * sum[c];
-  if (s.beta == 0.75) {
-    for (size_t c = 0; c < count; ++c) {
-      const real root = sqrt_of(scale[c]);
-      power[c] = 1 / (root * sqrt_of(root));
-    }
-  } else {
-    for (size_t c = 0; c < count; ++c) power[c] = power_of(scale[c], real(-s.beta));
-  }
-}
-
-// Lines of one task: a group of channels; the first two are padded with zeros at either end, as far as a
-// window reaches.
-struct ResponseLines {
-  real *squares, *ratios, *sums, *scale, *power;
+  size_t at(size_t line) const { return margin + line * stride; }
 };
 
-inline size_t padded_line(const bpnet::LocalResponseSizes& s) {
+constexpr size_t kResponseBlock = 256;  // elements that a block is about
+
+inline ResponseBlock response_block(Scratch& scratch, const bpnet::LocalResponseSizes& s) {
   const size_t group = s.channels / s.groups;
   const Reach reach = response_reach(s, group);
-  return reach.before + whole_vectors(group) + reach.after + kLanes;
+  const size_t margin = whole_vectors(larger(reach.before, reach.after));
+  const size_t stride = margin + whole_vectors(group), lines = larger(1, kResponseBlock / group);
+  const size_t count = margin + lines * stride;
+  real* const squares = scratch.take<real>(count);
+  real* const ratios = scratch.take<real>(count);
+  return {lines, margin, stride, squares, ratios, scratch.take<real>(count)};
 }
-inline ResponseLines response_lines(Scratch& scratch, const bpnet::LocalResponseSizes& s) {
-  const size_t padded = padded_line(s), line = whole_vectors(s.channels / s.groups);
-  return {scratch.take<real>(padded), scratch.take<real>(padded), scratch.take<real>(line),
-          scratch.take<real>(line), scratch.take<real>(line)};
-}
-
-// sums[c] = Σ padded[c + t] over the taps t
-__attribute__((noinline)) void sum_windows(size_t count, size_t taps, const real* padded, real* sums) {
-  for (size_t c = 0; c < count; c += kLanes) {
-    vec sum = load(padded + c);
-    for (size_t t = 1; t < taps; ++t) sum += load(padded + c + t);
-    store(sums + c, sum);
+inline void clear_margins(const ResponseBlock& block) {
+  for (size_t line = 0; line <= block.lines; ++line) {
+    fill_zero(block.margin, block.squares + line * block.stride);
+    fill_zero(block.margin, block.ratios + line * block.stride);
   }
 }
 
-__attribute__((noinline)) void response_of_line(const bpnet::LocalResponseSizes& s, const ResponseLines& line,
-                                                const real* x) {
-  const size_t group = s.channels / s.groups;
-  const Reach reach = response_reach(s, group);
-  for (size_t c = 0; c < group; ++c) line.squares[reach.before + c] = x[c] * x[c];
-  sum_windows(group, reach.before + reach.after + 1, line.squares, line.sums);
-  response_powers(s, whole_vectors(group), line.sums, line.scale, line.power);
+// Calls body(line, c, count): vector c of a line, count of whose lanes are channels or more.
+template <class Body>
+inline void each_vector(size_t lines, size_t group, const Body& body) {
+  for (size_t line = 0; line < lines; ++line) {
+    for (size_t c = 0; c < group; c += kLanes) body(line, c, group - c);
+  }
 }
 
-__attribute__((noinline)) void gradient_of_line(const bpnet::LocalResponseSizes& s, const ResponseLines& line,
-                                                const real* x, const real* grad_y, real* grad_x) {
+// kUsual: the paper's window of five and beta of 0.75; else any.
+inline bool is_usual(const bpnet::LocalResponseSizes& s) {
+  const Reach reach = response_reach(s, s.channels / s.groups);
+  return s.size == 5 && reach.before + reach.after == 4 && is_three_quarters(s);
+}
+template <bool kUsual>
+inline vec window_sum(Reach reach, const real* padded) {
+  const size_t taps = kUsual ? 5 : reach.before + reach.after + 1;
+  vec sum = load(padded);
+  for (size_t t = 1; t < taps; ++t) sum += load(padded + t);
+  return sum;
+}
+template <bool kUsual>
+inline ResponsePower power_of_scale(const bpnet::LocalResponseSizes& s, vec scale) {
+  return kUsual ? inverse_three_quarters(scale) : response_power(s, scale);
+}
+
+inline void squares_of_lines(const ResponseBlock& block, size_t lines, size_t group, const real* x) {
+  each_vector(lines, group, [&](size_t line, size_t c, size_t count) {
+    const vec value = load_channels(x + line * group + c, count);
+    store(block.squares + block.at(line) + c, value * value);
+  });
+}
+
+template <bool kUsual>
+__attribute__((noinline)) void response_of_lines(const bpnet::LocalResponseSizes& s,
+                                                 const ResponseBlock& block, size_t lines, const real* x,
+                                                 real* y) {
   const size_t group = s.channels / s.groups;
   const Reach reach = response_reach(s, group);
-  response_of_line(s, line, x);
-  real* ratio = line.ratios + reach.after;
-  for (size_t c = 0; c < group; ++c) {
-    const real direct = grad_y[c] * line.power[c];
-    ratio[c] = direct * x[c] / line.scale[c];
-    line.power[c] = direct;
-  }
-  sum_windows(group, reach.before + reach.after + 1, line.ratios, line.sums);
-  const real twice = real(2 * s.beta) * response_factor(s);
-  for (size_t c = 0; c < group; ++c) grad_x[c] = line.power[c] - twice * x[c] * line.sums[c];
+  const real k = real(s.k), factor = response_factor(s);
+  squares_of_lines(block, lines, group, x);
+  each_vector(lines, group, [&](size_t line, size_t c, size_t count) {
+    const vec sum = window_sum<kUsual>(reach, block.squares + block.at(line) + c - reach.before);
+    const vec power = power_of_scale<kUsual>(s, k + factor * sum).power;
+    store_channels(y + line * group + c, load_channels(x + line * group + c, count) * power, count);
+  });
+}
+
+template <bool kUsual>
+__attribute__((noinline)) void gradient_of_lines(const bpnet::LocalResponseSizes& s,
+                                                 const ResponseBlock& block, size_t lines, const real* x,
+                                                 const real* grad_y, real* grad_x) {
+  const size_t group = s.channels / s.groups;
+  const Reach reach = response_reach(s, group);
+  const real k = real(s.k), factor = response_factor(s), twice = real(2 * s.beta) * factor;
+  squares_of_lines(block, lines, group, x);
+  each_vector(lines, group, [&](size_t line, size_t c, size_t count) {
+    const size_t here = block.at(line) + c, i = line * group + c;
+    const vec sum = window_sum<kUsual>(reach, block.squares + here - reach.before);
+    const ResponsePower at = power_of_scale<kUsual>(s, k + factor * sum);
+    store(block.powers + here, at.power);
+    store(block.ratios + here, load_channels(grad_y + i, count) * load_channels(x + i, count) * at.steeper);
+  });
+  each_vector(lines, group, [&](size_t line, size_t c, size_t count) {
+    const size_t here = block.at(line) + c, i = line * group + c;
+    const vec sum = window_sum<kUsual>({reach.after, reach.before}, block.ratios + here - reach.after);
+    const vec direct = load_channels(grad_y + i, count) * load(block.powers + here);
+    store_channels(grad_x + i, direct - twice * load_channels(x + i, count) * sum, count);
+  });
 }
 
 // Channels that are done together within a map: a cache line of floats.
@@ -151,8 +182,8 @@ __attribute__((noinline)) void response_of_map(const bpnet::LocalResponseSizes& 
     return value * value;
   });
   sum_down(s, down, row_sums, [&](size_t position, const real* sums) {
-    real scale[kMapChannels], power[kMapChannels];
-    response_powers(s, kMapChannels, sums, scale, power);
+    real power[kMapChannels];
+    response_powers(s, kMapChannels, sums, power, nullptr);
     const size_t at = part.first + position * s.channels;
     for (size_t c = 0; c < part.count; ++c) y[at + c] = x[at + c] * power[c];
   });
@@ -168,12 +199,12 @@ __attribute__((noinline)) void gradient_of_map(const bpnet::LocalResponseSizes& 
     return value * value;
   });
   sum_down(s, down, row_sums, [&](size_t position, const real* sums) {
-    real scale[kMapChannels], power[kMapChannels];
-    response_powers(s, kMapChannels, sums, scale, power);
+    real power[kMapChannels], steep[kMapChannels];
+    response_powers(s, kMapChannels, sums, power, steep);
     const size_t at = part.first + position * s.channels;
     for (size_t c = 0; c < part.count; ++c) {
       const real direct = grad_y[at + c] * power[c];
-      ratios[position * kMapChannels + c] = direct * x[at + c] / scale[c];
+      ratios[position * kMapChannels + c] = grad_y[at + c] * x[at + c] * steep[c];
       grad_x[at + c] = direct;
     }
   });
@@ -200,7 +231,7 @@ inline ResponsePlan response_plan(const bpnet::LocalResponseSizes& s) {
     return {units, cut_into_parts(units, least, part.bytes), part.bytes};
   }
   const size_t units = s.n * map_positions(s);
-  response_lines(part, s);
+  response_block(part, s);
   return {units, cut_into_parts(units, rows_per_chunk(s.channels), part.bytes), part.bytes};
 }
 
@@ -209,10 +240,11 @@ size_t local_response_workspace(const bpnet::LocalResponseSizes& s) {
   return plan.parts.most * plan.bytes;
 }
 
-// Calls of_map(part, memory) or of_line(lines, index of its first channel) for everything there is.
-template <class OfMap, class OfLine>
+// Calls of_map(part, memory), or of_lines(block, how many, index of the first one's first channel), for
+// everything there is.
+template <class OfMap, class OfLines>
 inline void each_response(bpnet::Context& context, const bpnet::LocalResponseSizes& s, const OfMap& of_map,
-                          const OfLine& of_line) {
+                          const OfLines& of_lines) {
   const ResponsePlan plan = response_plan(s);
   run_chunks(plan.units, plan.parts.length, [&](size_t begin, size_t end, size_t index) {
     Scratch scratch = part_of({context.scratch}, index, plan.bytes);
@@ -221,11 +253,12 @@ inline void each_response(bpnet::Context& context, const bpnet::LocalResponseSiz
       for (size_t unit = begin; unit < end; ++unit) of_map(map_part(s, unit), memory);
       return;
     }
-    const ResponseLines lines = response_lines(scratch, s);
-    fill_zero(padded_line(s), lines.squares);
-    fill_zero(padded_line(s), lines.ratios);
-    const size_t group = s.channels / s.groups;
-    for (size_t i = begin * s.channels; i < end * s.channels; i += group) of_line(lines, i);
+    const ResponseBlock block = response_block(scratch, s);
+    clear_margins(block);
+    const size_t group = s.channels / s.groups, last = end * s.groups;
+    for (size_t line = begin * s.groups; line < last; line += block.lines) {
+      of_lines(block, smaller(block.lines, last - line), line * group);
+    }
   });
 }
 
@@ -233,9 +266,9 @@ void local_response_forward(bpnet::Context& context, const bpnet::LocalResponseS
                             real* y) {
   each_response(
       context, s, [&](MapPart part, MapMemory memory) { response_of_map(s, part, memory.row_sums, x, y); },
-      [&](const ResponseLines& line, size_t first) {
-        response_of_line(s, line, x + first);
-        for (size_t c = 0; c < s.channels / s.groups; ++c) y[first + c] = x[first + c] * line.power[c];
+      [&](const ResponseBlock& block, size_t lines, size_t first) {
+        const auto of_lines = is_usual(s) ? response_of_lines<true> : response_of_lines<false>;
+        of_lines(s, block, lines, x + first, y + first);
       });
 }
 
@@ -244,8 +277,9 @@ void local_response_backward(bpnet::Context& context, const bpnet::LocalResponse
   each_response(
       context, s,
       [&](MapPart part, MapMemory memory) { gradient_of_map(s, part, memory, x, grad_y, grad_x); },
-      [&](const ResponseLines& line, size_t first) {
-        gradient_of_line(s, line, x + first, grad_y + first, grad_x + first);
+      [&](const ResponseBlock& block, size_t lines, size_t first) {
+        const auto of_lines = is_usual(s) ? gradient_of_lines<true> : gradient_of_lines<false>;
+        of_lines(s, block, lines, x + first, grad_y + first, grad_x + first);
       });
 }
 

@@ -1,7 +1,9 @@
 // Pooling over channels-last maps: every channel is a lane, so that all windows run over whole vectors.
 #pragma once
 
+#include "bpnet/kernels/cpu/base/channels.h"
 #include "bpnet/kernels/cpu/base/chunks.h"
+#include "bpnet/kernels/cpu/base/rows.h"
 #include "bpnet/kernels/cpu/pooling_narrow.h"
 #include "bpnet/kernels/kernels.h"
 
@@ -21,9 +23,10 @@ inline PoolRange pool_range(const bpnet::WindowAxis& axis, AverageKind kind, siz
     return {begin, end - begin, end - begin};
   }
   const size_t first = o * axis.stride;  // in the padded map
-  const size_t missed = ceil_divide(larger(first, axis.before) - first, axis.dilation);
-  const size_t begin = first + missed * axis.dilation - axis.before;
-  const size_t count = smaller(axis.kernel - missed, ceil_divide(axis.in - begin, axis.dilation));
+  const size_t missed = first < axis.before ? ceil_divide(axis.before - first, axis.dilation) : 0;
+  const size_t begin = first + missed * axis.dilation - axis.before, most = axis.kernel - missed;
+  const bool whole = begin + (most - 1) * axis.dilation < axis.in;  // most are, and need no division
+  const size_t count = whole ? most : ceil_divide(axis.in - begin, axis.dilation);
   if (kind != AverageKind::kWithPadding) return {begin, count, count};
   return {begin, count, smaller(axis.kernel, axis.in + 2 * axis.before - first)};  // undilated
 }
@@ -36,23 +39,16 @@ struct PoolWindow {
   size_t first, output;  // indices of channel 0 in x and y
 };
 
-inline PoolWindow pool_window(const bpnet::PoolSizes& s, AverageKind kind, size_t n, size_t oy, size_t ox) {
-  const PoolRange rows = pool_range(s.height, kind, oy), columns = pool_range(s.width, kind, ox);
-  return {rows, columns, ((n * s.height.in + rows.begin) * s.width.in + columns.begin) * s.channels,
-          ((n * s.height.out + oy) * s.width.out + ox) * s.channels};
-}
-
-// Calls body(window) for every window; outputs are shared out by rows of the map.
+// Calls body(window) for every window of a row of outputs, of image n.
 template <class Body>
-inline void each_window(const bpnet::PoolSizes& s, AverageKind kind, const Body& body) {
-  const size_t rows = s.n * s.height.out, row = s.width.out * s.channels;
-  run_chunks(rows, rows_per_chunk(row), [&](size_t begin, size_t end, size_t) {
-    for (size_t r = begin; r < end; ++r) {
-      for (size_t ox = 0; ox < s.width.out; ++ox) {
-        body(pool_window(s, kind, r / s.height.out, r % s.height.out, ox));
-      }
-    }
-  });
+inline void each_window_of_row(const bpnet::PoolSizes& s, AverageKind kind, size_t n, size_t oy,
+                               const PoolRange& rows, const Body& body) {
+  const size_t row = (n * s.height.in + rows.begin) * s.width.in;
+  for (size_t ox = 0; ox < s.width.out; ++ox) {
+    const PoolRange columns = pool_range(s.width, kind, ox);
+    body(PoolWindow{rows, columns, (row + columns.begin) * s.channels,
+                    ((n * s.height.out + oy) * s.width.out + ox) * s.channels});
+  }
 }
 
 // Calls body(index in x of its channel 0) for every input of the window, row by row.
@@ -65,84 +61,123 @@ inline void each_tap(const bpnet::PoolSizes& s, const PoolWindow& window, const 
   }
 }
 
-// Windows overlap, so gradients are shared out by images and channels: calls body(window, c0, count), the
-// windows of an image in order, after clearing grad_x.
-constexpr size_t kPoolChannels = 64;
+// Where the last vector of a position's channels is not whole, it is read and written as a whole all the same
+// as long as that stays before `end`: what is too much belongs to positions that come later.
+inline vec load_before(const real* end, const real* p, size_t count) {
+  return count >= kLanes || p + kLanes <= end ? load(p) : load_rest(p, count);
+}
+inline void store_before(const real* end, real* p, vec v, size_t count) {
+  if (count >= kLanes || p + kLanes <= end) {
+    store(p, v);
+  } else {
+    store_rest(p, v, count);
+  }
+}
+
+// y = of(window, c, count, the end of x) for the vector of channels from c on, all windows; outputs are
+// shared out by rows of the map.
+template <class Of>
+inline void pool_forward(const bpnet::PoolSizes& s, AverageKind kind, const real* x, real* y, const Of& of) {
+  const size_t rows = s.n * s.height.out, row = s.width.out * s.channels;
+  const real* const x_end = x + s.n * pool_input(s);
+  run_chunks(rows, rows_per_chunk(row), [&](size_t begin, size_t end, size_t) {
+    const real* const y_end = y + end * row;
+    for (size_t r = begin; r < end; ++r) {
+      const size_t n = r / s.height.out, oy = r % s.height.out;
+      each_window_of_row(s, kind, n, oy, pool_range(s.height, kind, oy), [&](const PoolWindow& window) {
+        for (size_t c = 0; c < s.channels; c += kLanes) {
+          const size_t count = s.channels - c;
+          store_before(y_end, y + window.output + c, of(window, c, count, x_end), count);
+        }
+      });
+    }
+  });
+}
+
+// Windows overlap, so gradients are shared out by images, and of few images by channels too: calls
+// body(window, c, count, end) for the vectors of channels of the windows of an image in order, after clearing
+// the inputs that it sees. `end` is that of the image, or of nothing where its channels are shared out.
+constexpr size_t kPoolChannels = 64, kFewImages = 16;
 
 template <class Body>
-inline void each_window_back(const bpnet::PoolSizes& s, AverageKind kind, real* grad_x, const Body& body) {
-  const size_t parts = ceil_divide(s.channels, kPoolChannels);
+inline void pool_backward(const bpnet::PoolSizes& s, AverageKind kind, real* grad_x, const Body& body) {
+  const size_t each = s.n < kFewImages ? kPoolChannels : s.channels, parts = ceil_divide(s.channels, each);
+  const size_t row = s.width.in * s.channels;
   run_tasks(s.n * parts, s.n * pool_input(s) < kChunk, [&](size_t task) {
-    const size_t n = task / parts, c0 = task % parts * kPoolChannels;
-    const size_t count = smaller(kPoolChannels, s.channels - c0);
-    real* image = grad_x + n * pool_input(s) + c0;
-    for (size_t position = 0; position < s.height.in * s.width.in; ++position) {
-      for (size_t c = 0; c < count; ++c) image[position * s.channels + c] = 0;
-    }
+    const size_t n = task / parts, c0 = task % parts * each, end = smaller(c0 + each, s.channels);
+    real* const image = grad_x + n * pool_input(s);
+    size_t clear = 0;  // rows
+    const auto clear_to = [&](size_t last) {
+      for (; clear < last; ++clear) {
+        for (size_t i = clear * row; i < (clear + 1) * row; i += s.channels) {
+          fill_zero(end - c0, image + i + c0);
+        }
+      }
+    };
     for (size_t oy = 0; oy < s.height.out; ++oy) {
-      for (size_t ox = 0; ox < s.width.out; ++ox) body(pool_window(s, kind, n, oy, ox), c0, count);
-    }
-  });
-}
-
-void max_pool_forward(bpnet::Context&, const bpnet::PoolSizes& s, const real* x, real* y) {
-  each_window(s, AverageKind::kWithoutPadding, [&](const PoolWindow& window) {
-    for (size_t c = 0; c < s.channels; c += kLanes) {
-      const size_t count = s.channels - c;
-      vec most = load_lanes(x + window.first + c, count);
-      each_tap(s, window, [&](size_t at) {
-        const vec value = load_lanes(x + at + c, count);
-        most = ((value > most) | (value != value)) ? value : most;
+      const PoolRange rows = pool_range(s.height, kind, oy);
+      clear_to(rows.begin + (rows.count - 1) * s.height.dilation + 1);
+      each_window_of_row(s, kind, n, oy, rows, [&](const PoolWindow& window) {
+        for (size_t c = c0; c < end; c += kLanes) {
+          body(window, c, end - c, parts == 1 ? image + pool_input(s) : image);
+        }
       });
-      store_lanes(y + window.output + c, most, count);
     }
+    clear_to(s.height.in);
   });
 }
 
+// A NaN is larger than all others, the first of several equal ones larger than the next.
+void max_pool_forward(bpnet::Context&, const bpnet::PoolSizes& s, const real* x, real* y) {
+  pool_forward(s, AverageKind::kWithoutPadding, x, y,
+               [&](const PoolWindow& window, size_t c, size_t count, const real* end) {
+                 vec most = load_before(end, x + window.first + c, count);
+                 each_tap(s, window, [&](size_t at) {
+                   const vec value = load_before(end, x + at + c, count);
+                   most = ((value <= most) | (most != most)) ? most : value;
+                 });
+                 return most;
+               });
+}
+
+// The first largest input has the very bits of y, NaN too.
 void max_pool_backward(bpnet::Context&, const bpnet::PoolSizes& s, const real* x, const real* y,
                        const real* grad_y, real* grad_x) {
-  const auto body = [&](const PoolWindow& window, size_t c0, size_t channels) {
-    for (size_t c = c0; c < c0 + channels; c += kLanes) {
-      const size_t count = c0 + channels - c;
-      const vec most = load_lanes(y + window.output + c, count);
-      vec grad = load_lanes(grad_y + window.output + c, count);
-      each_tap(s, window, [&](size_t at) {
-        const vec value = load_lanes(x + at + c, count);
-        const ivec here = (value == most) | (value != value);
-        store_lanes(grad_x + at + c, load_lanes(grad_x + at + c, count) + (here ? grad : vec{}), count);
-        grad = here ? vec{} : grad;  // only the first one has it
-      });
-    }
-  };
-  each_window_back(s, AverageKind::kWithoutPadding, grad_x, body);
+  const real *const y_end = y + s.n * s.height.out * s.width.out * s.channels, *const x_end =
+                                                                                   x + s.n * pool_input(s);
+  pool_backward(s, AverageKind::kWithoutPadding, grad_x,
+                [&](const PoolWindow& window, size_t c, size_t count, const real* end) {
+                  const ivec most = ivec(load_before(y_end, y + window.output + c, count));
+                  vec grad = load_channels(grad_y + window.output + c, count);
+                  each_tap(s, window, [&](size_t at) {
+                    const ivec here = ivec(load_before(x_end, x + at + c, count)) == most;
+                    real* const to = grad_x + at + c;
+                    store_before(end, to, load_before(end, to, count) + (here ? grad : vec{}), count);
+                    grad = here ? vec{} : grad;  // only the first one has it
+                  });
+                });
 }
 
 void average_pool_forward(bpnet::Context&, const bpnet::PoolSizes& s, AverageKind kind, const real* x,
                           real* y) {
   if (is_narrow(s, kind)) return narrow_average_forward(s, x, y);
-  each_window(s, kind, [&](const PoolWindow& window) {
-    const real divisor = real(window.rows.padded * window.columns.padded);
-    for (size_t c = 0; c < s.channels; c += kLanes) {
-      const size_t count = s.channels - c;
-      vec sum = {};
-      each_tap(s, window, [&](size_t at) { sum += load_lanes(x + at + c, count); });
-      store_lanes(y + window.output + c, sum / divisor, count);
-    }
+  pool_forward(s, kind, x, y, [&](const PoolWindow& window, size_t c, size_t count, const real* end) {
+    vec sum = {};
+    each_tap(s, window, [&](size_t at) { sum += load_before(end, x + at + c, count); });
+    return sum / real(window.rows.padded * window.columns.padded);
   });
 }
 
 void average_pool_backward(bpnet::Context&, const bpnet::PoolSizes& s, AverageKind kind, const real* grad_y,
                            real* grad_x) {
   if (is_narrow(s, kind)) return narrow_average_backward(s, grad_y, grad_x);
-  each_window_back(s, kind, grad_x, [&](const PoolWindow& window, size_t c0, size_t channels) {
-    const real divisor = real(window.rows.padded * window.columns.padded);
-    for (size_t c = c0; c < c0 + channels; c += kLanes) {
-      const size_t count = c0 + channels - c;
-      const vec grad = load_lanes(grad_y + window.output + c, count) / divisor;
-      each_tap(s, window, [&](size_t at) {
-        store_lanes(grad_x + at + c, load_lanes(grad_x + at + c, count) + grad, count);
-      });
-    }
+  pool_backward(s, kind, grad_x, [&](const PoolWindow& window, size_t c, size_t count, const real* end) {
+    const vec grad =
+        load_channels(grad_y + window.output + c, count) / real(window.rows.padded * window.columns.padded);
+    each_tap(s, window, [&](size_t at) {
+      real* const to = grad_x + at + c;
+      store_before(end, to, load_before(end, to, count) + grad, count);
+    });
   });
 }
 

@@ -16,6 +16,7 @@
 #include "bpnet/kernels/cpu/loss.h"
 #include "bpnet/kernels/cpu/optimizer.h"
 #include "bpnet/kernels/cpu/pooling.h"
+#include "bpnet/kernels/cpu/response_pool.h"
 #include "bpnet/kernels/cpu/softmax.h"
 #include "bpnet/kernels/cpu/sums.h"
 #include "bpnet/kernels/tables.h"
@@ -38,6 +39,9 @@ constexpr bpnet::Kernels<real> kTable = {
     .local_response_workspace = local_response_workspace,
     .local_response_forward = local_response_forward,
     .local_response_backward = local_response_backward,
+    .response_pool_workspace = response_pool_workspace,
+    .response_pool_forward = response_pool_forward,
+    .response_pool_backward = response_pool_backward,
     .batch_norm_workspace = batch_norm_workspace,
     .batch_norm_statistics = batch_norm_statistics,
     .batch_norm_forward = batch_norm_forward,

@@ -1,0 +1,19 @@
+// Vectors of the channels of a position, the last of which may not be whole.
+#pragma once
+
+#include "bpnet/kernels/cpu/base/vector_math.h"
+
+namespace {
+
+inline vec load_channels(const real* p, size_t count) {
+  return count >= kLanes ? load(p) : load_rest(p, count);
+}
+inline void store_channels(real* p, vec v, size_t count) {
+  if (count >= kLanes) {
+    store(p, v);
+  } else {
+    store_rest(p, v, count);
+  }
+}
+
+}  // namespace
