@@ -14,6 +14,14 @@ inline size_t patch_size(const bpnet::ConvolutionSizes& s) {
   return s.height.kernel * s.width.kernel * group_channels(s);
 }
 
+// A 1 × 1 kernel at every position sees the inputs in the order in which they are stored.
+inline bool is_pointwise(const bpnet::WindowAxis& axis) {
+  return axis.kernel == 1 && axis.stride == 1 && axis.before == 0 && axis.in == axis.out;
+}
+inline bool is_pointwise(const bpnet::ConvolutionSizes& s) {
+  return is_pointwise(s.height) && is_pointwise(s.width);
+}
+
 constexpr size_t kMostTaps = 128;
 
 inline bool is_depthwise(const bpnet::ConvolutionSizes& s) {
