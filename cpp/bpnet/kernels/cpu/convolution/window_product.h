@@ -20,8 +20,8 @@ constexpr size_t kPlainRun = 64;
 constexpr real kNoSource[kMostDepth] = {};
 
 // A task's rows and columns of the result. Its weights, a part of the depth at a time, stay in the
-// second-level cache; there are some thirty tasks, about square, since each reads all its rows' sources and
-// columns' weights.
+// second-level cache; there are sixteen tasks at least, about square, since each reads all its rows' sources
+// and columns' weights.
 struct WindowTask {
   size_t rows, columns;
 };
@@ -33,7 +33,7 @@ inline WindowTask window_task(size_t results, size_t rows, size_t columns, size_
                       round_up(ceil_divide(columns, column_tasks), kTileColumns)};
   };
   if (results * rows * columns * depth < kSerialProducts) return task();
-  while (results * row_tasks * column_tasks < 32) {
+  while (results * row_tasks * column_tasks < 16) {
     const WindowTask now = task();
     if (now.rows > 2 * kTileRows && (now.rows >= now.columns || now.columns <= 2 * kTileColumns)) {
       row_tasks *= 2;
@@ -208,10 +208,11 @@ inline void run_windows(size_t groups, size_t classes, size_t rows, size_t colum
   const size_t row_tasks = ceil_divide(rows, task.rows), column_tasks = ceil_divide(columns, task.columns);
   const bool serial = groups * classes * rows * columns * depth < kSerialProducts;
   run_tasks(groups * classes * row_tasks * column_tasks, serial, [&](size_t index) {
-    const size_t part = index / column_tasks, r0 = part % row_tasks * task.rows;
-    const WindowProduct product = product_of(part / row_tasks % groups, part / row_tasks / groups);
+    // Those of the same columns one after another, since the weights are read again by each.
+    const size_t part = index / row_tasks, r0 = index % row_tasks * task.rows;
+    const WindowProduct product = product_of(part / column_tasks % groups, part / column_tasks / groups);
     const size_t r1 = smaller(positions(product.window), r0 + task.rows);
-    const size_t j0 = index % column_tasks * task.columns, j1 = smaller(columns, j0 + task.columns);
+    const size_t j0 = part % column_tasks * task.columns, j1 = smaller(columns, j0 + task.columns);
     if (r0 < r1) multiply_window(product, r0, r1, j0, j1);
   });
 }
