@@ -31,7 +31,12 @@ def rounded(x: np.ndarray) -> np.ndarray:
 
 
 def network(
-    input_shape: Any, layers: Any, *, backend: str | None = None, precision: str | None = "bfloat16", **options: Any
+    input_shape: Any,
+    layers: Any,
+    *,
+    backend: str | None = None,
+    precision: str | None = "bfloat16",
+    **options: Any,
 ) -> bp.Network:
     return bp.Network(input_shape, layers, seed=5, backend=backend, precision=precision, **options)
 
@@ -177,7 +182,9 @@ def test_small_integers_are_exact(backend: str):
         for options in ({"backend": backend}, {"backend": "reference", "precision": None}):
             net, x, grad = convolution(name, **options)
             weight = np.random.default_rng(3).integers(-8, 9, net.state_dict()["0.weight"].shape)
-            net.load_state_dict({"0.weight": weight.astype(np.float32), "0.bias": net.state_dict()["0.bias"] * 0 + 3})
+            net.load_state_dict(
+                {"0.weight": weight.astype(np.float32), "0.bias": net.state_dict()["0.bias"] * 0 + 3}
+            )
             results.append(passed(net, np.rint(4 * x), np.rint(4 * grad)))
         assert_same_bits(*({name: array + 0.0 for name, array in result.items()} for result in results))
 
@@ -356,14 +363,18 @@ def test_what_is_refused():
         ValueError, match=r"^precision: 'bfloat16' is for float32, the network's dtype is float64; choose"
     ):
         mlp(dtype="float64")
-    with pytest.raises(ValueError, match=r"^precision: 'bfloat16' is for the processor, device is 'cuda'; give"):
+    with pytest.raises(
+        ValueError, match=r"^precision: 'bfloat16' is for the processor, device is 'cuda'; give"
+    ):
         mlp(device="cuda")
     with pytest.raises(
-        ValueError, match=r"^precision: 'bfloat16' is computed by the backends .*, the backend is 'reference'; leave"
+        ValueError,
+        match=r"^precision: 'bfloat16' is computed by the backends .*, the backend is 'reference'; leave",
     ):
         mlp(backend="reference")
     with pytest.raises(
-        ValueError, match=r"^backend: 'amx' multiplies in bfloat16, precision is 'full'; give precision 'bfloat16'"
+        ValueError,
+        match=r"^backend: 'amx' multiplies in bfloat16, precision is 'full'; give precision 'bfloat16'",
     ):
         mlp(backend="amx", precision="full")
     with pytest.raises(ValueError, match=r"^precision: 'bf16' is unknown; .*; did you mean 'bfloat16'\?$"):

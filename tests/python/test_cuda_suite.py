@@ -51,7 +51,9 @@ def test_threads_in_another_order(built: Path):
     assert passes(built, "-k", "twenty", *paths(["cuda_training"]), BPNET_CUDA_ON_CPU_SEED="2") >= 14
 
 
-@pytest.mark.skipif("BPNET_CUDA_SANITIZED" not in os.environ, reason="minutes of build: BPNET_CUDA_SANITIZED=1")
+@pytest.mark.skipif(
+    "BPNET_CUDA_SANITIZED" not in os.environ, reason="minutes of build: BPNET_CUDA_SANITIZED=1"
+)
 def test_no_access_is_beyond_an_array(tmp_path: Path):
     """What the guard pages leave: a kernel's own arrays and the block's shared memory."""
     compiler = find("g++")
