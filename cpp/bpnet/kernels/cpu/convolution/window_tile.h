@@ -85,7 +85,7 @@ constexpr WindowTileKind kWindowTile = {kRows, kVectors, window_tile<kRows, kVec
 constexpr WindowTileKind kElementTiles[] = {
     kWindowTile<ElementFactor, 14, 2>, kWindowTile<ElementFactor, 11, 2>, kWindowTile<ElementFactor, 9, 2>,
     kWindowTile<ElementFactor, 7, 2>,  kWindowTile<ElementFactor, 6, 4>,  kWindowTile<ElementFactor, 15, 1>,
-    kWindowTile<ElementFactor, 10, 1>, kWindowTile<ElementFactor, 4, 2>,  kWindowTile<ElementFactor, 1, 4>,
+    kWindowTile<ElementFactor, 10, 1>, kWindowTile<ElementFactor, 6, 2>,  kWindowTile<ElementFactor, 1, 4>,
     kWindowTile<ElementFactor, 1, 1>};
 constexpr WindowTileKind kVectorTiles[] = {kWindowTile<VectorFactor, 3, 5>, kWindowTile<VectorFactor, 4, 2>,
                                            kWindowTile<VectorFactor, 1, 4>, kWindowTile<VectorFactor, 1, 1>};
