@@ -20,10 +20,6 @@ constexpr size_t kResidentElements = size_t{1} << 23;  // packed at once
 constexpr size_t kResidentLines = 8192;
 constexpr size_t kBlockBytes = size_t{1} << 20;  // of a packed block, half of a second-level cache
 constexpr size_t kBlockLines = 512;
-// Few resident lines are multiplied by slices of k: a slice of them, of a block, and a block of the result
-// are in the second-level cache together. Of more lines the result would come from further away for each
-// slice.
-constexpr size_t kFewLines = 512, kSliceDepth = 576, kSliceLines = 256;
 constexpr size_t kMostDepth = 8192;
 constexpr size_t kMostTasks = 64;
 constexpr size_t kSerialWork = size_t{1} << 22;  // multiply-adds that are not worth a second thread
@@ -33,7 +29,6 @@ constexpr size_t kStreamElements = kBlockBytes / sizeof(bfloat16);
 struct Cut {
   size_t resident;  // lines
   size_t depth;
-  size_t slice;  // of a depth
   size_t block;  // lines of the other operand
   size_t tasks;
   bool serial;
@@ -46,11 +41,8 @@ inline Cut cut_of(const ProductSizes& s, size_t most_depth, bool serial) {
   const size_t fits = kResidentElements / cut.resident / kBlockDepth * kBlockDepth;
   const size_t most = smaller(most_depth, fits);
   cut.depth = round_up(ceil_divide(s.k, ceil_divide(s.k, most)), kBlockDepth);
-  const bool few = cut.resident <= kFewLines;
-  const size_t slices = few ? ceil_divide(cut.depth, kSliceDepth) : 1;
-  cut.slice = round_up(ceil_divide(cut.depth, slices), kBlockDepth);
-  cut.block = larger(kStreamElements / cut.slice / kPairLines * kPairLines, kPairLines);
-  cut.block = smaller(smaller(cut.block, few ? kSliceLines : kBlockLines), round_up(s.more(), kPairLines));
+  cut.block = kStreamElements / cut.depth / kPairLines * kPairLines;
+  cut.block = smaller(larger(cut.block, kPairLines), smaller(kBlockLines, round_up(s.more(), kPairLines)));
   const size_t wanted = cut.serial ? 1 : kMostTasks / 4;
   while (cut.block > kPairLines && ceil_divide(s.more(), cut.block) < wanted) {
     cut.block = round_up(cut.block / 2, kPairLines);
@@ -64,8 +56,7 @@ inline Cut cut_of(const ProductSizes& s, size_t most_depth, bool serial) {
 inline size_t cut_elements(const ProductSizes& s, size_t most_depth, bool serial) {
   const size_t depth = line_elements(smaller(s.k, most_depth));
   const size_t most = 2 * kResidentElements;
-  const size_t ends = depth / (kSliceDepth / 2) * line_elements(1);  // of slices
-  const size_t resident = smaller(round_up(s.fewer(), kPairLines) * (depth + ends), most);
+  const size_t resident = smaller(round_up(s.fewer(), kPairLines) * depth, most);
   const size_t tasks = serial ? 1 : kMostTasks;
   const size_t blocks = tasks * larger(kPairLines * depth, kStreamElements + kStreamElements / 8);
   return resident + smaller(blocks, 2 * round_up(s.more(), kPairLines) * depth);

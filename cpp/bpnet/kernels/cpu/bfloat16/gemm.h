@@ -144,54 +144,27 @@ inline void multiply_block(const BlockPass& pass) {
   }
 }
 
-// One depth of k, by slices, and the resident lines r0 … r1−1 by all lines of the other operand.
-struct DepthPass {
-  const Product& p;
-  const Cut& cut;
-  size_t r0, r1, k0, k;
-  bfloat16 *resident, *blocks;
-
-  bfloat16* slice(size_t begin) const {  // of the resident operand
-    return resident + begin / cut.slice * packed_elements(r1 - r0, cut.slice);
-  }
-  size_t slice_depth(size_t begin) const { return smaller(cut.slice, k - begin); }
-};
-
-inline void pack_resident(const DepthPass& pass, size_t line, size_t lines) {
-  const bool a_resident = pass.p.size.m <= pass.p.size.n;
-  for (size_t begin = 0; begin < pass.k; begin += pass.cut.slice) {
-    const size_t k = pass.slice_depth(begin);
-    const size_t panel = a_resident ? a_panel_elements(k) : b_panel_elements(k);
-    pack_panels(a_resident ? pass.p.a : pass.p.b, !a_resident, pass.r0 + line, lines, pass.k0 + begin, k,
-                pass.slice(begin) + line / kPanelLines * panel);
-  }
-}
-
-inline void run_block(const DepthPass& pass, size_t s0, size_t s1, bfloat16* block) {
-  const bool a_resident = pass.p.size.m <= pass.p.size.n;
-  for (size_t begin = 0; begin < pass.k; begin += pass.cut.slice) {
-    const size_t k = pass.slice_depth(begin), k0 = pass.k0 + begin;
-    pack_panels(a_resident ? pass.p.b : pass.p.a, a_resident, s0, s1 - s0, k0, k, block);
-    multiply_block({pass.p, pass.slice(begin), block, pass.r0, pass.r1, s0, s1, k0, k});
-  }
-}
-
-inline void run_pass(const DepthPass& pass) {
+// One depth of k and the resident lines r0 … r1−1 by all lines of the other operand.
+inline void run_pass(const Product& p, const Cut& cut, size_t r0, size_t r1, size_t k0, size_t k,
+                     bfloat16* resident, bfloat16* blocks) {
+  const bool a_resident = p.size.m <= p.size.n;
+  const Factor &kept = a_resident ? p.a : p.b, &streamed = a_resident ? p.b : p.a;
   constexpr size_t kTogether = 4 * kPanelLines;
-  const Cut& cut = pass.cut;
-  const size_t kept = pass.r1 - pass.r0;
-  run_tasks(ceil_divide(kept, kTogether), cut.serial, [&](size_t index) {
+  run_tasks(ceil_divide(r1 - r0, kTogether), cut.serial, [&](size_t index) {
     const size_t line = index * kTogether;
-    pack_resident(pass, line, smaller(kTogether, kept - line));
+    pack_panels(kept, !a_resident, r0 + line, smaller(kTogether, r1 - r0 - line), k0, k,
+                resident + line / kPanelLines * (a_resident ? a_panel_elements(k) : b_panel_elements(k)));
   });
-  const size_t lines = pass.p.size.more(), count = ceil_divide(lines, cut.block);
+  const size_t lines = p.size.more(), count = ceil_divide(lines, cut.block);
   run_tasks(cut.tasks, cut.serial, [&](size_t task) {
-    bfloat16* const block = pass.blocks + task * packed_elements(cut.block, cut.slice);
-    pass.p.unit.begin();
+    bfloat16* const block = blocks + task * packed_elements(cut.block, cut.depth);
+    p.unit.begin();
     for (size_t index = count * task / cut.tasks; index < count * (task + 1) / cut.tasks; ++index) {
-      run_block(pass, index * cut.block, smaller(lines, (index + 1) * cut.block), block);
+      const size_t s0 = index * cut.block, s1 = smaller(lines, s0 + cut.block);
+      pack_panels(streamed, a_resident, s0, s1 - s0, k0, k, block);
+      multiply_block({p, resident, block, r0, r1, s0, s1, k0, k});
     }
-    pass.p.unit.end();
+    p.unit.end();
   });
 }
 
@@ -200,13 +173,12 @@ __attribute__((noinline)) void run_product(const Product& p, Scratch scratch, si
   const ProductSizes& s = p.size;
   if (s.m == 0 || s.n == 0 || s.k == 0) return;
   const Cut cut = cut_of(s, most_depth, serial);
-  const size_t slices = ceil_divide(cut.depth, cut.slice);
-  bfloat16* const resident = scratch.take<bfloat16>(slices * packed_elements(cut.resident, cut.slice));
-  bfloat16* const blocks = scratch.take<bfloat16>(cut.tasks * packed_elements(cut.block, cut.slice));
+  bfloat16* const resident = scratch.take<bfloat16>(packed_elements(cut.resident, cut.depth));
+  bfloat16* const blocks = scratch.take<bfloat16>(cut.tasks * packed_elements(cut.block, cut.depth));
   for (size_t r = 0; r < s.fewer(); r += cut.resident) {
     for (size_t k = 0; k < s.k; k += cut.depth) {
-      run_pass({p, cut, r, smaller(s.fewer(), r + cut.resident), k, smaller(cut.depth, s.k - k), resident,
-                blocks});
+      run_pass(p, cut, r, smaller(s.fewer(), r + cut.resident), k, smaller(cut.depth, s.k - k), resident,
+               blocks);
     }
   }
 }
