@@ -61,19 +61,6 @@ inline void each_tap(const bpnet::PoolSizes& s, const PoolWindow& window, const 
   }
 }
 
-// Where the last vector of a position's channels is not whole, it is read and written as a whole all the same
-// as long as that stays before `end`: what is too much belongs to positions that come later.
-inline vec load_before(const real* end, const real* p, size_t count) {
-  return count >= kLanes || p + kLanes <= end ? load(p) : load_rest(p, count);
-}
-inline void store_before(const real* end, real* p, vec v, size_t count) {
-  if (count >= kLanes || p + kLanes <= end) {
-    store(p, v);
-  } else {
-    store_rest(p, v, count);
-  }
-}
-
 // y = of(window, c, count, the end of x) for the vector of channels from c on, all windows; outputs are
 // shared out by rows of the map.
 template <class Of>
@@ -87,7 +74,7 @@ inline void pool_forward(const bpnet::PoolSizes& s, AverageKind kind, const real
       each_window_of_row(s, kind, n, oy, pool_range(s.height, kind, oy), [&](const PoolWindow& window) {
         for (size_t c = 0; c < s.channels; c += kLanes) {
           const size_t count = s.channels - c;
-          store_before(y_end, y + window.output + c, of(window, c, count, x_end), count);
+          store_within(y + window.output + c, of(window, c, count, x_end), count, y_end);
         }
       });
     }
@@ -131,9 +118,9 @@ inline void pool_backward(const bpnet::PoolSizes& s, AverageKind kind, real* gra
 void max_pool_forward(bpnet::Context&, const bpnet::PoolSizes& s, const real* x, real* y) {
   pool_forward(s, AverageKind::kWithoutPadding, x, y,
                [&](const PoolWindow& window, size_t c, size_t count, const real* end) {
-                 vec most = load_before(end, x + window.first + c, count);
+                 vec most = load_within(x + window.first + c, count, end);
                  each_tap(s, window, [&](size_t at) {
-                   const vec value = load_before(end, x + at + c, count);
+                   const vec value = load_within(x + at + c, count, end);
                    most = ((value <= most) | (most != most)) ? most : value;
                  });
                  return most;
@@ -147,12 +134,12 @@ void max_pool_backward(bpnet::Context&, const bpnet::PoolSizes& s, const real* x
                                                                                    x + s.n * pool_input(s);
   pool_backward(s, AverageKind::kWithoutPadding, grad_x,
                 [&](const PoolWindow& window, size_t c, size_t count, const real* end) {
-                  const ivec most = ivec(load_before(y_end, y + window.output + c, count));
+                  const ivec most = ivec(load_within(y + window.output + c, count, y_end));
                   vec grad = load_channels(grad_y + window.output + c, count);
                   each_tap(s, window, [&](size_t at) {
-                    const ivec here = ivec(load_before(x_end, x + at + c, count)) == most;
+                    const ivec here = ivec(load_within(x + at + c, count, x_end)) == most;
                     real* const to = grad_x + at + c;
-                    store_before(end, to, load_before(end, to, count) + (here ? grad : vec{}), count);
+                    store_within(to, load_within(to, count, end) + (here ? grad : vec{}), count, end);
                     grad = here ? vec{} : grad;  // only the first one has it
                   });
                 });
@@ -163,7 +150,7 @@ void average_pool_forward(bpnet::Context&, const bpnet::PoolSizes& s, AverageKin
   if (is_narrow(s, kind)) return narrow_average_forward(s, x, y);
   pool_forward(s, kind, x, y, [&](const PoolWindow& window, size_t c, size_t count, const real* end) {
     vec sum = {};
-    each_tap(s, window, [&](size_t at) { sum += load_before(end, x + at + c, count); });
+    each_tap(s, window, [&](size_t at) { sum += load_within(x + at + c, count, end); });
     return sum / real(window.rows.padded * window.columns.padded);
   });
 }
@@ -176,7 +163,7 @@ void average_pool_backward(bpnet::Context&, const bpnet::PoolSizes& s, AverageKi
         load_channels(grad_y + window.output + c, count) / real(window.rows.padded * window.columns.padded);
     each_tap(s, window, [&](size_t at) {
       real* const to = grad_x + at + c;
-      store_before(end, to, load_before(end, to, count) + grad, count);
+      store_within(to, load_within(to, count, end) + grad, count, end);
     });
   });
 }

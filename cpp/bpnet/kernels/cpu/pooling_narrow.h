@@ -3,6 +3,7 @@
 // the next one's.
 #pragma once
 
+#include "bpnet/kernels/cpu/base/channels.h"
 #include "bpnet/kernels/cpu/base/chunks.h"
 #include "bpnet/kernels/kernels.h"
 
@@ -14,18 +15,6 @@ inline bool is_tiled(const bpnet::WindowAxis& a) {
 inline bool is_narrow(const bpnet::PoolSizes& s, bpnet::AverageKind kind) {
   return kind != bpnet::AverageKind::kAdaptive && s.channels <= kLanes && is_tiled(s.height) &&
          is_tiled(s.width);
-}
-
-// `count` lanes, or all where that does not go beyond `end`.
-inline vec load_within(const real* p, size_t count, const real* end) {
-  return size_t(end - p) >= kLanes ? load(p) : load_lanes(p, count);
-}
-inline void store_within(real* p, vec v, size_t count, const real* end) {
-  if (size_t(end - p) >= kLanes) {
-    store(p, v);
-  } else {
-    store_lanes(p, v, count);
-  }
 }
 
 // Divided by the window's size; where that is a power of two the product with its inverse is the same.

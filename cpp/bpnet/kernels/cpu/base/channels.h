@@ -16,4 +16,17 @@ inline void store_channels(real* p, vec v, size_t count) {
   }
 }
 
+// All lanes where that does not go beyond `end`: those after `count` belong to positions that come later, and
+// are overwritten by them.
+inline vec load_within(const real* p, size_t count, const real* end) {
+  return count >= kLanes || p + kLanes <= end ? load(p) : load_rest(p, count);
+}
+inline void store_within(real* p, vec v, size_t count, const real* end) {
+  if (count >= kLanes || p + kLanes <= end) {
+    store(p, v);
+  } else {
+    store_rest(p, v, count);
+  }
+}
+
 }  // namespace
