@@ -16,13 +16,14 @@ using Held = HeldNetwork<T>;
 
 template <class T>
 std::shared_ptr<Held<T>> make_network(const std::string& description, const std::string& backend,
-                                      const std::string& device, const std::string& precision) {
-  const Where where{backend, device, precision_from(precision)};
+                                      const std::string& device, const std::string& precision,
+                                      std::optional<bool> winograd) {
+  const Where where{backend, device, precision_from(precision), winograd};
   const Architecture architecture = architecture_from_json(Json::parse(description));
   return without_interpreter([&] {
     return make_or_stop([&] {
-      return std::make_shared<Held<T>>(
-          BasicNetwork<T>(architecture.input_shape, architecture.layers, {architecture.seed, where}));
+      return std::make_shared<Held<T>>(BasicNetwork<T>(architecture.input_shape, architecture.layers,
+                                                       {architecture.seed, architecture.on(where)}));
     });
   });
 }
@@ -185,7 +186,7 @@ void register_one(py::module_& module, const char* name) {
   using Self = Held<T>;
   py::class_<Self, std::shared_ptr<Self>> type(module, name);
   type.def(py::init(&make_network<T>), py::arg("description"), py::arg("backend") = "",
-           py::arg("device") = "cpu", py::arg("precision") = "full")
+           py::arg("device") = "cpu", py::arg("precision") = "full", py::arg("winograd") = py::none())
       .def_property_readonly("input_shape", [](Self& s) { return to_tuple(s.network.input_shape()); })
       .def_property_readonly("output_shape", [](Self& s) { return to_tuple(s.network.output_shape()); })
       .def_property_readonly("parameter_count", [](Self& s) { return s.network.parameter_count(); })
@@ -194,6 +195,7 @@ void register_one(py::module_& module, const char* name) {
       .def_property_readonly("device", [](Self& s) { return s.network.backend().device_name(); })
       .def_property_readonly("precision",
                              [](Self& s) { return precision_name(s.network.options().where.precision); })
+      .def_property_readonly("winograd", [](Self& s) { return s.network.winograd(); })
       .def(
           "training_bytes", [](Self& s, std::size_t batch) { return s.network.training_bytes(batch); },
           py::arg("batch"))
@@ -240,13 +242,14 @@ void register_one(py::module_& module, const char* name) {
       .def_static(
           "load",
           [](const std::string& path, const std::string& backend, const std::string& device,
-             const std::string& precision) {
-            const Where where{backend, device, precision_from(precision)};
+             const std::string& precision, std::optional<bool> winograd) {
+            const Where where{backend, device, precision_from(precision), winograd};
             return without_interpreter([&] {
               return make_or_stop([&] { return std::make_shared<Self>(load_network<T>(path, where)); });
             });
           },
-          py::arg("path"), py::arg("backend") = "", py::arg("device") = "cpu", py::arg("precision") = "full");
+          py::arg("path"), py::arg("backend") = "", py::arg("device") = "cpu", py::arg("precision") = "full",
+          py::arg("winograd") = py::none());
 }
 
 py::dict check(Held<double>& self, const std::string& loss, const HeldDataset<double>& data,

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from bpnet import _core
+from bpnet import _core, checks
 from bpnet._bridge import CoreNetwork
 from bpnet.hints import did_you_mean
 
@@ -26,12 +26,13 @@ def devices() -> list[str]:
     return _core.devices()
 
 
-def asked(operation: str, device: Any, backend: Any, precision: Any) -> dict[str, str]:
+def asked(operation: str, device: Any, backend: Any, precision: Any, winograd: Any) -> dict[str, Any]:
     """What a user asks for, as the core takes it."""
     return {
         "device": _checked_device(operation, device),
         "backend": _checked_backend(operation, backend),
         "precision": _checked_precision(operation, precision),
+        "winograd": None if winograd is None else checks.flag(operation, "winograd", winograd),
     }
 
 

@@ -41,9 +41,9 @@ def summary_text(core: CoreNetwork) -> str:
 
 
 def _device_line(core: CoreNetwork) -> list[str]:
-    """Which GPU computes, if one does."""
+    """Which GPU computes, if one does, and how convolutions are made, if not directly."""
     if core.device == "cpu":
-        return []
+        return ["3×3 convolutions by Winograd's minimal filtering"] if core.winograd else []
     return [f"device {core.device}" + (", products in TF32" if core.precision == "tf32" else "")]
 
 

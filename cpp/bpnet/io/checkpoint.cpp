@@ -133,12 +133,13 @@ BasicNetwork<T> read_network(const SafeTensorsFile& file, const Where& where) {
   if (dtype != dtype_name<T>()) {
     fail<FileFormatError>("load: the file holds a ", dtype, " network, ", dtype_name<T>(), " was asked for");
   }
-  static_cast<void>(find_backend_for<T>(where));  // which is not the file's fault
+  const Architecture architecture = blame_file([&] { return architecture_from_json(description); });
+  static_cast<void>(find_backend_for<T>(architecture.on(where)));  // which is not the file's fault
   BasicNetwork<T> network = blame_file([&] {
-    const Architecture architecture = architecture_from_json(description);
     const Plan<T> plan = make_plan<T>(architecture.input_shape, architecture.layers);
     check_sizes(file, plan);
-    return BasicNetwork<T>(architecture.input_shape, architecture.layers, {architecture.seed, where});
+    return BasicNetwork<T>(architecture.input_shape, architecture.layers,
+                           {architecture.seed, architecture.on(where)});
   });
   Copies<T> copies(file);
   copies.add_state(network);

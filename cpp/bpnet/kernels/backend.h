@@ -18,6 +18,7 @@ struct Backend {
   int device = 0;    // which of several of a kind
   bool gpu = false;  // device is a GPU's number, and float32's products can be made with TF32
   const Recorder* recorder = nullptr;  // null: every step is run kernel by kernel
+  bool winograd = false;               // it honours Context::winograd
 
   const Memory& memory() const { return memory_of(device); }
 

@@ -16,9 +16,10 @@ const Memory& the_guarded(int) { return guarded_memory(); }
 
 constexpr Backend kBackends[] = {
     // best first
-    {"avx512", processor_has_avx512, the_hosts, avx512_kernels_float, avx512_kernels_double},
-    {"avx2", processor_has_avx2, the_hosts, avx2_kernels_float, avx2_kernels_double},
-    {"baseline", always, the_hosts, baseline_kernels_float, baseline_kernels_double},
+    {"avx512", processor_has_avx512, the_hosts, avx512_kernels_float, avx512_kernels_double, 0, false,
+     nullptr, true},
+    {"avx2", processor_has_avx2, the_hosts, avx2_kernels_float, avx2_kernels_double, 0, false, nullptr, true},
+    {"baseline", always, the_hosts, baseline_kernels_float, baseline_kernels_double, 0, false, nullptr, true},
     {"reference", always, the_hosts, reference_kernels_float, reference_kernels_double},
     {"guarded", has_guarded, the_guarded, guarded_kernels_float, guarded_kernels_double},
 };
@@ -87,6 +88,11 @@ const Backend& find_backend(const Where& where) {
   if (where.precision != Precision::kFull && !backend.gpu) {
     fail<ValueError>("precision: '", precision_name(where.precision), "' is for a GPU, the backend is '",
                      backend.name, "'; give device 'cuda', or leave precision out");
+  }
+  if (where.winograd.value_or(false) && !backend.winograd) {
+    fail<ValueError>(
+        "winograd: it is for products in full precision on the processor, by the backends 'avx512', ",
+        "'avx2' and 'baseline'; the backend is '", backend.name, "'; leave winograd out, or switch it off");
   }
   return backend;
 }

@@ -1,6 +1,7 @@
 // Which backends run here, and which one to use.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -19,6 +20,7 @@ struct Where {
   std::string backend = {};    // of the processor; empty: the best that runs here, or BPNET_BACKEND
   std::string device = "cpu";  // or "cuda", the first GPU, or "cuda:1", the second
   Precision precision = Precision::kFull;  // kTf32: of float32 on a GPU
+  std::optional<bool> winograd = {};       // nothing: false, and of a file as it was saved
 };
 
 // Throws a ValueError for a device of no such form and for what does not go together, and a DeviceError that

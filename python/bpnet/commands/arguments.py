@@ -125,11 +125,17 @@ def add_machine(parser: argparse.ArgumentParser) -> None:
         default="full",
         help="of products on a GPU; tf32: by its matrix units, factors rounded to 10 bits (full)",
     )
+    parser.add_argument(
+        "--winograd",
+        action=argparse.BooleanOptionalAction,
+        help="3x3 convolutions by Winograd's minimal filtering, on the processor: faster, with an error of up to "
+        "1e-4 (no; of a file, as it was saved)",
+    )
 
 
 def where(options: argparse.Namespace) -> dict[str, Any]:
     """The options of add_machine as networks take them."""
-    return {name: getattr(options, name) for name in ("device", "backend", "precision")}
+    return {name: getattr(options, name) for name in ("device", "backend", "precision", "winograd")}
 
 
 Commands = Any  # argparse's own type of sub-parsers is private

@@ -15,11 +15,17 @@ struct Case {
   bpnet::LayerSpec layer;
   bpnet::Shape input;
   std::size_t most;  // samples
+  bool winograd = false;
 };
 
 bpnet::Shape flat(Numbers& n) { return {1 + n.below(200)}; }
 bpnet::Shape map(Numbers& n, std::size_t groups = 1) {
   return {groups * (1 + n.below(20)), 3 + n.below(12), 3 + n.below(12)};
+}
+
+// Of enough channels for Winograd's filtering.
+bpnet::Shape filtered_map(Numbers& n, std::size_t groups = 1) {
+  return {groups * (16 + n.below(40)), 3 + n.below(12), 3 + n.below(12)};
 }
 
 // One of each kind with sizes of its own; called again it gives others.
@@ -49,6 +55,8 @@ std::vector<Case> draw(Numbers& n) {
       {batch_norm2d(), map(n), 60},
       {batch_norm2d().frozen(), map(n), 60},
       {conv2d(few, {.kernel_size = 3}).frozen(), map(n), 40},
+      {conv2d(15 + few, {.kernel_size = 3, .padding = 1}), filtered_map(n), 40, true},
+      {conv2d(32 + few, {.kernel_size = 3, .padding = {0, 2}, .groups = 2}), filtered_map(n, 2), 40, true},
       {residual({linear(20), tanh()}, {linear(20)}), flat(n), 100},
       {parallel({sequential({}), conv2d(few, {.kernel_size = 1}), avg_pool2d(3, {.stride = 1, .padding = 1})},
                 "concat"),
@@ -72,7 +80,8 @@ std::vector<Case> known() {
 
 template <class T>
 void run(const Case& it, const std::string& backend, Numbers& numbers) {
-  const bpnet::NetworkOptions options{.seed = 1, .where = {.backend = backend}};
+  const bool winograd = it.winograd && backend != "reference";
+  const bpnet::NetworkOptions options{.seed = 1, .where = {.backend = backend, .winograd = winograd}};
   const std::size_t in = it.input.count();
   {  // predictions alone, whose pieces are of other sizes
     bpnet::BasicNetwork<T> network(it.input, {it.layer}, options);

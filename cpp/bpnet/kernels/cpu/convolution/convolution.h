@@ -6,6 +6,7 @@
 #include "bpnet/kernels/cpu/base/scratch.h"
 #include "bpnet/kernels/cpu/convolution/depthwise.h"
 #include "bpnet/kernels/cpu/convolution/patches.h"
+#include "bpnet/kernels/cpu/convolution/winograd.h"
 #include "bpnet/kernels/cpu/product/gemm.h"
 
 namespace {
@@ -49,7 +50,7 @@ inline ConvolutionMemory convolution_memory(bpnet::Context& context, const bpnet
 size_t convolution_workspace(const bpnet::ConvolutionSizes& s) {
   Scratch scratch = {nullptr};
   convolution_memory(scratch, s);
-  return scratch.bytes;
+  return larger(scratch.bytes, winograd_workspace(s));
 }
 
 // Calls body(g, begin, end) for every group and block of positions.
@@ -72,6 +73,7 @@ inline Operand patches_of(const bpnet::ConvolutionSizes& s, const real* x, size_
 
 void convolution_forward(bpnet::Context& context, const bpnet::ConvolutionSizes& s, const real* x,
                          const real* w, const real* bias, bpnet::Activation act, real* y) {
+  if (context.winograd && suits_winograd(s)) return winograd_forward(context, s, x, w, bias, act, y);
   const ConvolutionMemory memory = convolution_memory(context, s);
   if (is_depthwise(s)) {
     depthwise_weight(s, w, memory.depthwise.weight);
@@ -89,6 +91,9 @@ void convolution_forward(bpnet::Context& context, const bpnet::ConvolutionSizes&
 
 void convolution_backward_input(bpnet::Context& context, const bpnet::ConvolutionSizes& s, const real* grad_y,
                                 const real* w, real* grad_x) {
+  if (context.winograd && suits_winograd(mirrored(s))) {
+    return winograd_backward_input(context, s, grad_y, w, grad_x);
+  }
   const ConvolutionMemory memory = convolution_memory(context, s);
   if (is_depthwise(s)) {
     depthwise_weight(s, w, memory.depthwise.weight);
@@ -132,6 +137,9 @@ void convolution_backward_weight(bpnet::Context& context, const bpnet::Convoluti
   const ConvolutionMemory memory = convolution_memory(context, s);
   if (grad_bias) {
     sum_columns(s.n * map_positions(s), s.out_channels, grad_y, memory.bias_sums, grad_bias, accumulate);
+  }
+  if (context.winograd && suits_winograd(s)) {
+    return winograd_backward_weight(context, s, x, grad_y, grad_w, accumulate);
   }
   if (is_depthwise(s)) return depthwise_backward_weight(s, memory.depthwise, x, grad_y, grad_w, accumulate);
   const size_t out = group_outputs(s), patch = patch_size(s);
