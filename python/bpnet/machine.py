@@ -51,7 +51,7 @@ def of_core(core: CoreNetwork) -> dict[str, str]:
     return {"device": core.device, "backend": core.backend, "precision": core.precision}
 
 
-def restored(machine: Mapping[str, str]) -> dict[str, str]:
+def restored(machine: Mapping[str, str]) -> dict[str, Any]:
     """That of :func:`of_core` as a network is made on it; nothing, which is the processor's default, where it is not
     here: a copy may come to another machine."""
     if machine["device"] != "cpu":
