@@ -37,7 +37,6 @@ struct TileBlocks {
   size_t part;   // tiles of a part
   size_t parts;
   size_t block;  // tiles of a block
-  size_t most;   // how many parts scratch is taken for; unlike parts it never shrinks as the tiles grow
 };
 
 inline size_t tiles_along(const bpnet::WindowAxis& axis) { return ceil_divide(axis.out, kWinogradOutputs); }
@@ -45,16 +44,15 @@ inline size_t tile_count(const bpnet::ConvolutionSizes& s) {
   return s.n * tiles_along(s.height) * tiles_along(s.width);
 }
 
-__attribute__((noinline)) TileBlocks tile_blocks(const bpnet::ConvolutionSizes& s) {
-  const size_t in = group_channels(s), out = group_outputs(s), tiles = tile_count(s);
+__attribute__((noinline)) TileBlocks tile_blocks(const bpnet::ConvolutionSizes& s, size_t tiles) {
+  const size_t in = group_channels(s), out = group_outputs(s);
   const size_t tile = kWinogradPoints * (spread_row(in) + spread_row(out)) * sizeof(real);  // bytes
-  const bool small = in * out <= kWinogradPartWeights;
-  const size_t rows = (small ? kWinogradPartBytes : kWinogradBytes) / tile / kTileRows * kTileRows;
+  const bool in_parts = in * out <= kWinogradPartWeights && tiles >= kWinogradPartedTiles;
+  const size_t rows = (in_parts ? kWinogradPartBytes : kWinogradBytes) / tile / kTileRows * kTileRows;
   const size_t block = smaller(tiles, larger(kTileRows, rows));
-  if (!small || tiles <= block) return {tiles, tiles, 1, block, 1};
-  const size_t part = round_up(ceil_divide(tiles, kWinogradParts), kTileRows);
-  return {tiles, part, ceil_divide(tiles, part), block,
-          smaller(kWinogradParts, ceil_divide(tiles, kTileRows))};
+  if (!in_parts) return {tiles, tiles, 1, block};
+  const size_t part = round_up(larger(kWinogradLeastPart, ceil_divide(tiles, kWinogradParts)), kTileRows);
+  return {tiles, part, ceil_divide(tiles, part), block};
 }
 
 // Where it is faster than by patches: not for few tiles, for which all weights are transformed, few channels,
@@ -276,14 +274,28 @@ inline WinogradPart winograd_part(Scratch& scratch, const bpnet::ConvolutionSize
           gradient ? take_planes(scratch, group_outputs(s), group_channels(s)) : Planes{nullptr, 0, 0}};
 }
 
-__attribute__((noinline)) WinogradMemory winograd_memory(Scratch& scratch, const bpnet::ConvolutionSizes& s,
-                                                         bool gradient) {
-  const TileBlocks blocks = tile_blocks(s);
+inline size_t part_bytes(const bpnet::ConvolutionSizes& s, const TileBlocks& blocks, bool gradient) {
   Scratch part = {nullptr};
   winograd_part(part, s, blocks.block, gradient);
+  return part.bytes;
+}
+
+// For this many tiles and all smaller numbers: as they grow their parts may be fewer, or their blocks
+// smaller.
+inline size_t parts_bytes(const bpnet::ConvolutionSizes& s, size_t tiles, bool gradient) {
+  const TileBlocks blocks = tile_blocks(s, tiles);
+  const size_t single = smaller(tiles, kWinogradPartedTiles - 1);
+  const size_t most = blocks.parts > 1 ? smaller(kWinogradParts, ceil_divide(tiles, kWinogradLeastPart)) : 1;
+  return larger(most * part_bytes(s, blocks, gradient), part_bytes(s, tile_blocks(s, single), gradient));
+}
+
+__attribute__((noinline)) WinogradMemory winograd_memory(Scratch& scratch, const bpnet::ConvolutionSizes& s,
+                                                         bool gradient) {
+  const size_t tiles = tile_count(s);
   return {scratch.take<real>(gradient ? 0 : kWinogradPoints * winograd_weight_plane(s)),
           scratch.take<real>(larger(group_channels(s), group_outputs(s))),
-          scratch.take<unsigned char>(blocks.most * part.bytes), part.bytes};
+          scratch.take<unsigned char>(parts_bytes(s, tiles, gradient)),
+          part_bytes(s, tile_blocks(s, tiles), gradient)};
 }
 
 // Of forward and both gradients.
@@ -302,7 +314,7 @@ inline size_t winograd_workspace(const bpnet::ConvolutionSizes& s) {
 template <class Body>
 inline void each_tile_block(const bpnet::ConvolutionSizes& s, const WinogradMemory& memory, bool gradient,
                             const Body& body) {
-  const TileBlocks blocks = tile_blocks(s);
+  const TileBlocks blocks = tile_blocks(s, tile_count(s));
   run_tasks(blocks.parts, blocks.parts == 1, [&](size_t index) {
     Scratch scratch = part_of({memory.parts}, index, memory.part_bytes);
     const WinogradPart part = winograd_part(scratch, s, blocks.block, gradient);
@@ -397,7 +409,7 @@ __attribute__((noinline)) void transform_filter_gradients(const bpnet::Convoluti
 inline void winograd_weight_group(const bpnet::ConvolutionSizes& s, const WinogradMemory& memory,
                                   const real* x, const real* grad_y, real* grad_w, bool accumulate) {
   const size_t in = group_channels(s), out = group_outputs(s), pieces = ceil_divide(in, kPlaneColumns);
-  const TileBlocks blocks = tile_blocks(s);
+  const TileBlocks blocks = tile_blocks(s, tile_count(s));
   each_tile_block(
       s, memory, true,
       [&](const WinogradPart& part, size_t begin, size_t end, bool first_of_part, bool serial) {
