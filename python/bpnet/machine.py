@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from bpnet import _core
+from bpnet import _core, checks
 from bpnet._bridge import CoreNetwork
 from bpnet.arguments import by_position
 from bpnet.hints import did_you_mean
@@ -45,12 +45,13 @@ def backends(*, precision: str = "full") -> list[str]:
     return _core.backends(_checked_precision("backends", precision) or "full")
 
 
-def asked(operation: str, device: Any, backend: Any, precision: Any) -> dict[str, str]:
-    """What a user asks for, as the core takes it: an empty string where it is None."""
+def asked(operation: str, device: Any, backend: Any, precision: Any, winograd: Any) -> dict[str, Any]:
+    """What a user asks for, as the core takes it: names that are None are empty strings."""
     return {
         "device": _checked_device(operation, device),
         "backend": _checked_backend(operation, backend),
         "precision": _checked_precision(operation, precision),
+        "winograd": None if winograd is None else checks.flag(operation, "winograd", winograd),
     }
 
 
@@ -69,7 +70,7 @@ def of_core(core: CoreNetwork) -> dict[str, str]:
     return {"device": core.device, "backend": core.backend, "precision": core.precision}
 
 
-def restored(machine: Mapping[str, str]) -> dict[str, str]:
+def restored(machine: Mapping[str, str]) -> dict[str, Any]:
     """That of :func:`of_core` as a network is made on it; nothing, which is the processor's default, where it is not
     here: a copy may come to another machine."""
     if machine["device"] != "cpu":

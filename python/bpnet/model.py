@@ -346,19 +346,25 @@ def load_model(
     device: str = "cpu",
     backend: str | None = None,
     precision: str | None = None,
+    winograd: bool | None = None,
 ) -> Model:
     """The model of a model file or a run file, on whatever device.
 
     Args:
         loss: of a run that was trained with a :class:`bpnet.CustomLoss`, that loss.
-        device, backend, precision: as :func:`bpnet.load` takes them.
+        device, backend, precision, winograd: as :func:`bpnet.load` takes them.
 
     Raises:
         OSError: the file cannot be read.
         FileFormatError: it is not a whole bpnet file, or its preprocessing does not fit its network.
     """
     _, run = _core.inspect(checks.path("load", path))
-    where: dict[str, Any] = {"device": device, "backend": backend, "precision": precision}
+    where: dict[str, Any] = {
+        "device": device,
+        "backend": backend,
+        "precision": precision,
+        "winograd": winograd,
+    }
     trainer = Trainer.load(path, loss=loss, **where) if run else None
     network = trainer.network if trainer else load_network(path, **where)
     try:

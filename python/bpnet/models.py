@@ -113,6 +113,7 @@ def alexnet(
     device: str = "cpu",
     backend: str | None = None,
     precision: str | None = None,
+    winograd: bool | None = None,
 ) -> Network:
     """AlexNet (Krizhevsky, Sutskever, Hinton 2012): five convolutions and three linear layers.
 
@@ -141,7 +142,7 @@ def alexnet(
 
         width: scales channels and hidden units.
         dropout: the probability that a hidden unit of fc6 or fc7 is dropped.
-        seed, dtype, device, backend, precision: as :class:`bpnet.Network` takes them.
+        seed, dtype, device, backend, precision, winograd: as :class:`bpnet.Network` takes them.
 
     The parameters are called ``conv1.weight`` … ``fc8.bias``, with torchvision ``features.0.weight`` …
     ``classifier.6.bias``. There are 60,965,224 of them at width 1 and 1000 classes, with torchvision
@@ -154,14 +155,23 @@ def alexnet(
     widths = _widths("alexnet", width)
     if variant == "torchvision":
         return Network(
-            (3, 224, 224), _torchvision(num_classes, widths, dropout), seed, dtype, device, backend, precision
+            (3, 224, 224),
+            _torchvision(num_classes, widths, dropout),
+            seed,
+            dtype,
+            device,
+            backend,
+            precision,
+            winograd,
         )
     form = _VARIANTS.get(variant) if isinstance(variant, str) else None
     if form is None:
         known = ", ".join(map(repr, [*_VARIANTS, "torchvision"]))
         raise ValueError(f"alexnet: variant is {variant!r}, one of {known} is needed")
     layers = _two_groups(form, num_classes, widths, dropout)
-    return Network((3, form.image_size, form.image_size), layers, seed, dtype, device, backend, precision)
+    return Network(
+        (3, form.image_size, form.image_size), layers, seed, dtype, device, backend, precision, winograd
+    )
 
 
 def _two_groups(form: _TwoGroups, num_classes: int, widths: Widths, dropout: float) -> list[Layer]:
@@ -244,6 +254,7 @@ def lenet5(
     device: str = "cpu",
     backend: str | None = None,
     precision: str | None = None,
+    winograd: bool | None = None,
 ) -> Network:
     """LeNet-5 (LeCun, Bottou, Bengio, Haffner 1998) as it is built today, for grey images (1, 28, 28).
 
@@ -254,7 +265,7 @@ def lenet5(
     Args:
         num_classes: outputs, which are logits.
         image_size: 28, which is padded to the paper's 32, or 32.
-        seed, dtype, device, backend, precision: as :class:`bpnet.Network` takes them.
+        seed, dtype, device, backend, precision, winograd: as :class:`bpnet.Network` takes them.
     """
     _check("lenet5", num_classes)
     if image_size not in (28, 32):
@@ -273,7 +284,7 @@ def lenet5(
         Tanh(),
         Linear(num_classes).named("fc3"),
     ]
-    return Network((1, image_size, image_size), layers, seed, dtype, device, backend, precision)
+    return Network((1, image_size, image_size), layers, seed, dtype, device, backend, precision, winograd)
 
 
 def _he_by_fan_out(channels: int, kernel: int) -> Initializer:
@@ -293,6 +304,7 @@ def vgg11(
     device: str = "cpu",
     backend: str | None = None,
     precision: str | None = None,
+    winograd: bool | None = None,
 ) -> Network:
     """VGG with 11 weighted layers, configuration A (Simonyan and Zisserman 2014): 132,863,336 parameters.
 
@@ -301,7 +313,7 @@ def vgg11(
         width: scales channels and hidden units.
         image_size: at least 32.
         dropout: the probability that a hidden unit of the linear layers is dropped.
-        seed, dtype, device, backend, precision: as :class:`bpnet.Network` takes them.
+        seed, dtype, device, backend, precision, winograd: as :class:`bpnet.Network` takes them.
 
     Parameters are called ``features.0.weight`` … ``classifier.6.bias``, as torchvision's.
     """
@@ -332,7 +344,7 @@ def vgg11(
         Flatten(),
         Sequential(classifier).named("classifier"),
     ]
-    return Network((3, image_size, image_size), layers, seed, dtype, device, backend, precision)
+    return Network((3, image_size, image_size), layers, seed, dtype, device, backend, precision, winograd)
 
 
 @by_position()
@@ -346,6 +358,7 @@ def resnet18(
     device: str = "cpu",
     backend: str | None = None,
     precision: str | None = None,
+    winograd: bool | None = None,
 ) -> Network:
     """The residual network with 18 weighted layers (He, Zhang, Ren, Sun 2016): 11,689,512 parameters.
 
@@ -354,7 +367,7 @@ def resnet18(
         width: scales channels.
         image_size: at least 32; batch normalisation needs more than one value per channel to train, so
             a batch of one sample needs more.
-        seed, dtype, device, backend, precision: as :class:`bpnet.Network` takes them.
+        seed, dtype, device, backend, precision, winograd: as :class:`bpnet.Network` takes them.
 
     Parameters and running statistics are called ``conv1.weight`` … ``layer4.1.bn2.bias`` … ``fc.bias``, as
     torchvision's.
@@ -393,4 +406,4 @@ def resnet18(
         Flatten(),
         Linear(num_classes).named("fc"),
     ]
-    return Network((3, image_size, image_size), layers, seed, dtype, device, backend, precision)
+    return Network((3, image_size, image_size), layers, seed, dtype, device, backend, precision, winograd)

@@ -170,7 +170,7 @@ HABITS: dict[str, tuple[Callable[[], Any], str]] = {
     "pretrained": (
         lambda: models.resnet18(pretrained=True),
         "resnet18: there is no option 'pretrained', there are num_classes, width, image_size, seed, dtype, "
-        "device, backend, precision",
+        "device, backend, precision, winograd",
     ),
     "a class for a schedule": (
         lambda: bp.SGD(schedule=bp.StepLR),

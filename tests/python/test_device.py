@@ -208,7 +208,7 @@ def test_what_is_asked_for_is_not_the_files_fault(files: Path):
 
 
 def test_the_loads_take_a_path_alone_by_position(files: Path):
-    others = "device, backend, precision"
+    others = "device, backend, precision, winograd"
     for call, names in ((bp.load, others), (bp.load_model, f"loss, {others}")):
         with pytest.raises(TypeError) as caught:
             call(files / "kind", "cuda")

@@ -20,6 +20,7 @@ struct Backend {
   bool gpu = false;  // device is a GPU's number, and float32's products can be made with TF32
   const Recorder* recorder = nullptr;  // null: every step is run kernel by kernel
   bool bfloat16 = false;  // of the processor: its products are in bfloat16, in float32's otherwise
+  bool winograd = false;  // it honours Context::winograd
 
   const Memory& memory() const { return memory_of(device); }
 

@@ -16,9 +16,12 @@ const Memory& the_guarded(int) { return guarded_memory(); }
 
 constexpr Backend kBackends[] = {
     // best first
-    {"avx512", processor_has_avx512, the_hosts, avx512_kernels_float, avx512_kernels_double},
-    {"avx2", processor_has_avx2, the_hosts, avx2_kernels_float, avx2_kernels_double},
-    {"baseline", always, the_hosts, baseline_kernels_float, baseline_kernels_double},
+    {"avx512", processor_has_avx512, the_hosts, avx512_kernels_float, avx512_kernels_double, 0, false,
+     nullptr, false, true},
+    {"avx2", processor_has_avx2, the_hosts, avx2_kernels_float, avx2_kernels_double, 0, false, nullptr, false,
+     true},
+    {"baseline", always, the_hosts, baseline_kernels_float, baseline_kernels_double, 0, false, nullptr, false,
+     true},
     {"reference", always, the_hosts, reference_kernels_float, reference_kernels_double},
     {"guarded", has_guarded, the_guarded, guarded_kernels_float, guarded_kernels_double},
 };
@@ -179,7 +182,13 @@ const Backend& find_backend_for(const Where& where) {
         "precision: '", precision_name(precision),
         "' is for float32, the network's dtype is float64; choose float32, or leave precision out");
   }
-  return find_backend(where);
+  const Backend& backend = find_backend(where);
+  if (where.winograd.value_or(false) && !backend.winograd) {
+    fail<ValueError>(
+        "winograd: it is for products in full precision on the processor, by the backends 'avx512', ",
+        "'avx2' and 'baseline'; the backend is '", backend.name, "'; leave winograd out, or switch it off");
+  }
+  return backend;
 }
 
 Precision precision_from(const std::string& name) {

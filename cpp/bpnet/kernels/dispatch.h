@@ -24,6 +24,7 @@ struct Where {
   // Of float32: kTf32 on a GPU, kBfloat16 on the processor. Nothing: kFull, and of a file what it was saved
   // in.
   std::optional<Precision> precision = {};
+  std::optional<bool> winograd = {};  // nothing: false, and of a file as it was saved
 };
 
 // Throws a ValueError for a device of no such form and for what does not go together, and a DeviceError that

@@ -33,6 +33,7 @@ struct Context {
   size_t scratch_size;     // bytes, at least what the operation's *_workspace said
   int device = 0;          // Memory::device()
   Precision precision = Precision::kFull;
+  bool winograd = false;  // 3 × 3 convolutions by Winograd's minimal filtering, where the backend has it
 };
 
 enum class ActivationKind : int {

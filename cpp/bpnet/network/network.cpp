@@ -30,7 +30,7 @@ BasicNetwork<T>::BasicNetwork(const Shape& input_shape, std::vector<LayerSpec> l
       buffers_before_(memory()),
       staged_x_(memory()),
       now_(memory()),
-      context_{nullptr, 0, memory().device(), precision()} {
+      context_{nullptr, 0, memory().device(), precision(), winograd()} {
   parameters_.reserve(plan_.parameter_size * sizeof(T));
   gradients_.reserve(plan_.parameter_size * sizeof(T));
   buffers_.reserve(plan_.buffer_size * sizeof(T));
@@ -455,12 +455,14 @@ Json BasicNetwork<T>::describe() const {
   out.set("dtype", dtype_name<T>());
   if (precision() == Precision::kBfloat16) out.set("precision", precision_name(precision()));
   out.set("seed", std::to_string(options_.seed));  // 64 bits do not fit a JSON integer
+  if (winograd()) out.set("winograd", true);
   out.set("layers", bpnet::describe(specs_));
   return out;
 }
 
 Where Architecture::on(Where where) const {
   if (!where.precision) where.precision = precision;
+  if (!where.winograd) where.winograd = winograd;
   return where;
 }
 
@@ -473,6 +475,7 @@ Architecture architecture_from_json(const Json& description) {
   if (const Json* precision = description.find("precision")) {
     result.precision = precision_from(precision->string());
   }
+  if (const Json* winograd = description.find("winograd")) result.winograd = winograd->boolean();
   if (const Json* seed = description.find("seed")) result.seed = seed->word();
   return result;
 }

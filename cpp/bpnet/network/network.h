@@ -57,6 +57,7 @@ class BasicNetwork {
   const std::vector<LayerSpec>& layers() const { return specs_; }
   const NetworkOptions& options() const { return options_; }
   Precision precision() const { return options_.where.precision.value_or(Precision::kFull); }
+  bool winograd() const { return options_.where.winograd.value_or(false); }
   const Backend& backend() const { return *backend_; }
   const Memory& memory() const { return backend_->memory(); }
   const Kernels<T>& kernels() const { return *kernels_; }
@@ -135,7 +136,8 @@ class BasicNetwork {
   // Index of the host's first number that is NaN or infinite, or count.
   std::size_t first_not_finite(const T* values, std::size_t count);
 
-  // input_shape, dtype, seed and layers, and precision if it is bfloat16, as the model file stores them
+  // input_shape, dtype, seed and layers, precision if it is bfloat16 and winograd if it is so, as the model
+  // file stores them
   Json describe() const;
 
   // Asked during long work when set, on the calling thread: true ends forward, forward_training or backward,
@@ -208,8 +210,9 @@ struct Architecture {
   std::vector<LayerSpec> layers;
   std::uint64_t seed = 0;
   std::optional<Precision> precision = {};
+  bool winograd = false;
 
-  // `where`, and in this precision unless it says another.
+  // `where`, and in this precision and by this way of convolutions unless it says others.
   Where on(Where where) const;
 };
 Architecture architecture_from_json(const Json& description);

@@ -127,11 +127,17 @@ def add_machine(parser: argparse.ArgumentParser) -> None:
         help="of products; bfloat16: by the processor's matrix instructions, factors rounded to 7 bits; tf32: by a "
         "GPU's matrix units, to 10 bits (full; of a file, as it was saved)",
     )
+    parser.add_argument(
+        "--winograd",
+        action=argparse.BooleanOptionalAction,
+        help="3x3 convolutions by Winograd's minimal filtering, on the processor: faster, with an error of up to "
+        "1e-4 (no; of a file, as it was saved)",
+    )
 
 
 def where(options: argparse.Namespace) -> dict[str, Any]:
     """The options of add_machine as networks take them."""
-    return {name: getattr(options, name) for name in ("device", "backend", "precision")}
+    return {name: getattr(options, name) for name in ("device", "backend", "precision", "winograd")}
 
 
 Commands = Any  # argparse's own type of sub-parsers is private

@@ -81,6 +81,7 @@ def alexnet(
     device: str = "cpu",
     backend: str | None = None,
     precision: str | None = None,
+    winograd: bool | None = None,
     verbose: int = 1,
     on_epoch_end: Callable[[int, dict[str, float]], bool | None] | None = None,
 ) -> ImageRun:
@@ -110,8 +111,8 @@ def alexnet(
         plot: a folder for ``curves.png`` and ``filters.png`` (matplotlib, the extra ``plots``).
         on_error: ``"raise"`` makes the first bad file an error; else they are passed over, and listed by the
             sources' ``problems``.
-        device, backend, precision: as :class:`bpnet.Network` takes them, and :func:`bpnet.load` where a run goes
-            on; a network of your own has its own.
+        device, backend, precision, winograd: as :class:`bpnet.Network` takes them, and :func:`bpnet.load` where a
+            run goes on; a network of your own has its own.
         on_epoch_end: called with (epoch, metrics) after each epoch; True ends the training.
 
     Returns:
@@ -136,7 +137,12 @@ def alexnet(
         "size": size,
     }
     said = {name: value for name, value in said.items() if value is not None}
-    where: dict[str, Any] = {"device": device, "backend": backend, "precision": precision}
+    where: dict[str, Any] = {
+        "device": device,
+        "backend": backend,
+        "precision": precision,
+        "winograd": winograd,
+    }
     path = save if save is not None else resume
     _check_company(said, network, optimizer, resume, where)
     _check_files(train, test, packed, path, resume, overwrite, plot)

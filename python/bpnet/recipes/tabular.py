@@ -85,6 +85,7 @@ def train_model(
     device: str = "cpu",
     backend: str | None = None,
     precision: str | None = None,
+    winograd: bool | None = None,
     verbose: int = 1,
 ) -> Model:
     """Train a fully connected network on raw data; what ``python -m bpnet train`` does.
@@ -134,8 +135,8 @@ def train_model(
         overwrite: let ``save`` replace what is no run of these settings on this data, or one of more epochs (False).
         plot: a picture of the curves, in a format that matplotlib writes (none).
         callbacks: bpnet callbacks, or functions called with (epoch, metrics) after each epoch (none).
-        device, backend, precision: as :class:`bpnet.Network` takes them (the processor, by its best backend), and
-            :func:`bpnet.load` where a run goes on.
+        device, backend, precision, winograd: as :class:`bpnet.Network` takes them (the processor, by its best
+            backend), and :func:`bpnet.load` where a run goes on.
         verbose: 0 nothing, 1 a progress bar and lines, 2 lines only.
 
     Raises:
@@ -145,7 +146,7 @@ def train_model(
         KeyboardInterrupt: after Ctrl-C; the file then holds the run as of the last epoch's end.
     """
     said = {name: value for name, value in locals().items() if name in DEFAULTS and value is not None}
-    where = {"device": device, "backend": backend, "precision": precision}
+    where = {"device": device, "backend": backend, "precision": precision, "winograd": winograd}
     run = TabularRun.open(data, said, save, resume, overwrite, plot, callbacks, where)
     run.train(verbose)
     if verbose:
@@ -188,7 +189,7 @@ class TabularRun:
 
         Args:
             said: the settings that the caller gave.
-            where: device, backend and precision, as Network takes them.
+            where: device, backend, precision and winograd, as Network takes them.
         """
         callbacks = [as_callback(each) for each in checks.items("train", option("callbacks"), callbacks)]
         path, written = (save, option("save")) if save is not None else (resume, option("resume"))

@@ -246,6 +246,7 @@ class Trainer:
         device: str = "cpu",
         backend: str | None = None,
         precision: str | None = None,
+        winograd: bool | None = None,
         reducer: Reducer | None = None,
         first_row: int | Callable[[int], int] = 0,
         loss: CustomLoss | LossFunction | None = None,
@@ -258,12 +259,12 @@ class Trainer:
         the other there.
 
         Args:
-            device, backend, precision: as :func:`bpnet.load` takes them.
+            device, backend, precision, winograd: as :func:`bpnet.load` takes them.
 
         Raises:
             ValueError: the run was trained with a custom loss, which the message names, and another or none was given.
         """
-        network = load_network(path, device=device, backend=backend, precision=precision)
+        network = load_network(path, device=device, backend=backend, precision=precision, winograd=winograd)
         custom = _custom_loss(loss)
         trainer = cls.__new__(cls)
         core, notes = TRAINERS[network.dtype.name].load(

@@ -15,11 +15,17 @@ struct Case {
   bpnet::LayerSpec layer;
   bpnet::Shape input;
   std::size_t most;  // samples
+  bool winograd = false;
 };
 
 bpnet::Shape flat(Numbers& n) { return {1 + n.below(200)}; }
 bpnet::Shape map(Numbers& n, std::size_t groups = 1) {
   return {groups * (1 + n.below(20)), 3 + n.below(12), 3 + n.below(12)};
+}
+
+// Of enough channels for Winograd's filtering.
+bpnet::Shape filtered_map(Numbers& n, std::size_t groups = 1) {
+  return {groups * (32 + n.below(40)), 6 + n.below(9), 6 + n.below(9)};
 }
 
 // One of each kind with sizes of its own; called again it gives others.
@@ -59,6 +65,8 @@ std::vector<Case> draw(Numbers& n) {
       {batch_norm2d(), map(n), 60},
       {batch_norm2d().frozen(), map(n), 60},
       {conv2d(few, {.kernel_size = 3}).frozen(), map(n), 40},
+      {conv2d(31 + few, {.kernel_size = 3, .padding = 1}), filtered_map(n), 70, true},
+      {conv2d(64 + 2 * few, {.kernel_size = 3, .padding = {0, 2}, .groups = 2}), filtered_map(n, 2), 70, true},
       {residual({linear(20), tanh()}, {linear(20)}), flat(n), 100},
       {parallel({sequential({}), conv2d(few, {.kernel_size = 1}), avg_pool2d(3, {.stride = 1, .padding = 1})},
                 "concat"),
@@ -81,7 +89,8 @@ std::vector<Case> known() {
 }
 
 template <class T>
-void run(const Case& it, const bpnet::Where& where, Numbers& numbers) {
+void run(const Case& it, bpnet::Where where, Numbers& numbers) {
+  if (it.winograd && where.backend != "reference" && !where.precision) where.winograd = true;
   const bpnet::NetworkOptions options{.seed = 1, .where = where};
   const std::size_t in = it.input.count();
   {  // predictions alone, whose pieces are of other sizes

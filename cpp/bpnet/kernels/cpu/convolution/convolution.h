@@ -8,10 +8,11 @@
 #include "bpnet/kernels/cpu/convolution/weight_gradient.h"
 #include "bpnet/kernels/cpu/convolution/window_product.h"
 #include "bpnet/kernels/cpu/convolution/window_rows.h"
+#include "bpnet/kernels/cpu/convolution/winograd.h"
 
 namespace {
 
-// At most so many partial sums of the gradient of a depthwise one's bias.
+// At most so many partial sums of the gradient of the bias, of a depthwise one and by Winograd's filtering.
 constexpr size_t kBiasParts = 64;
 
 struct DepthwiseScratch {
@@ -46,7 +47,7 @@ size_t convolution_workspace(const bpnet::ConvolutionSizes& s) {
   packed_weights(window, s);
   gradient_memory(gradient, s);
   const size_t few_channels = larger(rows_workspace(s), lanes_workspace(s));
-  return larger(few_channels, larger(window.bytes, gradient.bytes));
+  return larger(larger(few_channels, winograd_workspace(s)), larger(window.bytes, gradient.bytes));
 }
 
 // Calls pack(g, column) for every group and panel of `columns`.
@@ -59,6 +60,7 @@ inline void each_panel(size_t groups, size_t columns, size_t elements, const Pac
 
 void convolution_forward(bpnet::Context& context, const bpnet::ConvolutionSizes& s, const real* x,
                          const real* w, const real* bias, bpnet::Activation act, real* y) {
+  if (context.winograd && suits_winograd(s)) return winograd_forward(context, s, x, w, bias, act, y);
   if (runs_on_rows(s)) return rows_forward(context, s, x, w, bias, act, y);
   if (runs_in_lanes(s)) return lanes_forward(context, s, x, w, bias, act, y);
   if (is_depthwise(s)) {
@@ -84,6 +86,9 @@ void convolution_forward(bpnet::Context& context, const bpnet::ConvolutionSizes&
 
 void convolution_backward_input(bpnet::Context& context, const bpnet::ConvolutionSizes& s, const real* grad_y,
                                 const real* w, real* grad_x) {
+  if (context.winograd && inputs_suit_winograd(s)) {
+    return winograd_backward_input(context, s, grad_y, w, grad_x);
+  }
   if (inputs_run_in_lanes(s)) return lanes_backward_input(context, s, grad_y, w, grad_x);
   if (is_depthwise(s)) {
     const DepthwiseScratch memory = depthwise_scratch({context.scratch}, s);
@@ -129,6 +134,13 @@ inline void sum_columns(size_t rows, size_t columns, const real* grad_y, real* s
 
 void convolution_backward_weight(bpnet::Context& context, const bpnet::ConvolutionSizes& s, const real* x,
                                  const real* grad_y, real* grad_w, real* grad_bias, bool accumulate) {
+  const size_t count = s.n * map_positions(s);
+  if (context.winograd && suits_winograd(s)) {
+    real* const sums =
+        reinterpret_cast<real*>(context.scratch);  // free again when the weights' gradient begins
+    if (grad_bias) sum_columns(count, s.out_channels, grad_y, sums, grad_bias, accumulate);
+    return winograd_backward_weight(context, s, x, grad_y, grad_w, accumulate);
+  }
   if (runs_on_rows(s)) return rows_backward_weight(context, s, x, grad_y, grad_w, grad_bias, accumulate);
   if (runs_in_lanes(s)) return lanes_backward_weight(context, s, x, grad_y, grad_w, grad_bias, accumulate);
   Scratch scratch = {context.scratch};
@@ -137,7 +149,7 @@ void convolution_backward_weight(bpnet::Context& context, const bpnet::Convoluti
   }
   const DepthwiseScratch memory = depthwise_scratch(scratch, s);
   if (grad_bias) {
-    sum_columns(s.n * map_positions(s), s.out_channels, grad_y, memory.bias_sums, grad_bias, accumulate);
+    sum_columns(count, s.out_channels, grad_y, memory.bias_sums, grad_bias, accumulate);
   }
   depthwise_backward_weight(s, memory.depthwise, x, grad_y, grad_w, accumulate);
 }

@@ -27,19 +27,6 @@ __attribute__((noinline)) bool fits_lanes(const bpnet::ConvolutionSizes& s) {
 }
 inline bool runs_in_lanes(const bpnet::ConvolutionSizes& s) { return 2 * s.n >= kLanes && fits_lanes(s); }
 
-// What the gradient of the inputs is the convolution of: that of the outputs, padded, with the weights
-// mirrored.
-inline bool has_mirror(const bpnet::ConvolutionSizes& s) {
-  return s.height.stride == 1 && s.width.stride == 1 &&
-         s.height.before <= (s.height.kernel - 1) * s.height.dilation && s.width.before < s.width.kernel;
-}
-inline bpnet::WindowAxis mirrored(const bpnet::WindowAxis& a) {
-  return {a.out, a.in, a.kernel, 1, a.dilation, (a.kernel - 1) * a.dilation - a.before};
-}
-inline bpnet::ConvolutionSizes mirrored(const bpnet::ConvolutionSizes& s) {
-  return {s.n, mirrored(s.height), mirrored(s.width), s.out_channels, s.channels, 1};
-}
-
 __attribute__((noinline)) bool inputs_run_in_lanes(const bpnet::ConvolutionSizes& s) {
   return s.groups == 1 && has_mirror(s) && runs_in_lanes(mirrored(s));
 }

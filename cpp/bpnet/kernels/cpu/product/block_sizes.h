@@ -42,4 +42,20 @@ constexpr size_t kSplitResult = 64 * 64;
 constexpr size_t kSplitDepth = 256;
 constexpr size_t kSplitParts = 32;
 
+// Winograd's filtering. Up to so many weights, and from so many tiles on, the transformed weights stay in the
+// second-level cache of each core beside a part's tiles of so many bytes; else all cores together work on a
+// block of more, so that the weights are read seldom.
+constexpr size_t kWinogradPartWeights = 64 * 128;
+constexpr size_t kWinogradPartedTiles = 384;
+constexpr size_t kWinogradPartBytes = size_t{1} << 20;
+constexpr size_t kWinogradParts = 16;
+constexpr size_t kWinogradLeastPart = 96;
+constexpr size_t kWinogradBytes = size_t{16} << 20;
+// It pays from so many channels and outputs of a group, tiles, products of one of the 36 points, and
+// positions of a map for each of its tiles on.
+constexpr size_t kWinogradChannels = 32;
+constexpr size_t kWinogradTiles = 32;
+constexpr size_t kWinogradProducts = size_t{1} << 19;
+constexpr size_t kWinogradPositions = 8;
+
 }  // namespace
