@@ -108,7 +108,8 @@ __attribute__((noinline)) void gradient_of_lines(const bpnet::LocalResponseSizes
     const vec sum = window_sum<kUsual>(reach, block.squares + here - reach.before);
     const ResponsePower at = power_of_scale<kUsual>(s, k + factor * sum);
     store(block.powers + here, at.power);
-    store(block.ratios + here, load_channels(grad_y + i, count) * load_channels(x + i, count) * at.steeper);
+    const vec direct = load_channels(grad_y + i, count) * at.power;
+    store(block.ratios + here, direct * (load_channels(x + i, count) * at.inverse));
   });
   each_vector(lines, group, [&](size_t line, size_t c, size_t count) {
     const size_t here = block.at(line) + c, i = line * group + c;
@@ -199,12 +200,12 @@ __attribute__((noinline)) void gradient_of_map(const bpnet::LocalResponseSizes& 
     return value * value;
   });
   sum_down(s, down, row_sums, [&](size_t position, const real* sums) {
-    real power[kMapChannels], steep[kMapChannels];
-    response_powers(s, kMapChannels, sums, power, steep);
+    real power[kMapChannels], inverse[kMapChannels];
+    response_powers(s, kMapChannels, sums, power, inverse);
     const size_t at = part.first + position * s.channels;
     for (size_t c = 0; c < part.count; ++c) {
       const real direct = grad_y[at + c] * power[c];
-      ratios[position * kMapChannels + c] = grad_y[at + c] * x[at + c] * steep[c];
+      ratios[position * kMapChannels + c] = grad_y[at + c] * power[c] * (x[at + c] * inverse[c]);
       grad_x[at + c] = direct;
     }
   });

@@ -27,7 +27,7 @@ inline vec inverse_fourth_root(vec s) {
 }
 
 struct ResponsePower {
-  vec power, steeper;  // scale^−beta, scale^(−beta−1)
+  vec power, inverse;  // scale^−beta, 1 / scale: their product would underflow where neither does
 };
 
 // Of beta = 0.75 and a k from which on every scale is normal.
@@ -36,7 +36,7 @@ inline ResponsePower inverse_three_quarters(vec scale) {
   constexpr real kLargest = real(sizeof(real) == 4 ? __FLT_MAX__ : __DBL_MAX__);
   const vec root = scale > kLargest ? vec{} : inverse_fourth_root(scale), square = root * root;
   const vec power = square * root;
-  return {power, power * square * square};
+  return {power, square * square};
 }
 
 // Lane by lane. Not inlined: a loop over lanes in every caller would be many instructions.
@@ -50,18 +50,17 @@ __attribute__((noinline)) vec power_of_lanes(vec x, real exponent) {
 // Of any beta.
 inline ResponsePower response_power(const bpnet::LocalResponseSizes& s, vec scale) {
   if (is_three_quarters(s)) return inverse_three_quarters(scale);
-  const vec power = power_of_lanes(scale, real(-s.beta));
-  return {power, power / scale};
+  return {power_of_lanes(scale, real(-s.beta)), 1 / scale};
 }
 
 // The same of arrays; `count` is a multiple of kLanes.
 __attribute__((noinline)) void response_powers(const bpnet::LocalResponseSizes& s, size_t count,
-                                               const real* sum, real* power, real* steeper) {
+                                               const real* sum, real* power, real* inverse) {
   const real k = real(s.k), factor = response_factor(s);
   for (size_t i = 0; i < count; i += kLanes) {
     const ResponsePower at = response_power(s, k + factor * load(sum + i));
     store(power + i, at.power);
-    if (steeper) store(steeper + i, at.steeper);
+    if (inverse) store(inverse + i, at.inverse);
   }
 }
 
