@@ -205,7 +205,7 @@ __attribute__((noinline)) void gradient_of_map(const bpnet::LocalResponseSizes& 
     const size_t at = part.first + position * s.channels;
     for (size_t c = 0; c < part.count; ++c) {
       const real direct = grad_y[at + c] * power[c];
-      ratios[position * kMapChannels + c] = grad_y[at + c] * power[c] * (x[at + c] * inverse[c]);
+      ratios[position * kMapChannels + c] = direct * (x[at + c] * inverse[c]);
       grad_x[at + c] = direct;
     }
   });
