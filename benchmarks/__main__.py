@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
-from benchmarks import alexnet, cuda, native, report
+from benchmarks import alexnet, convolutions, cuda, native, report
 from benchmarks.adult import adult
 from benchmarks.cases import CASES
 from benchmarks.crew import Crew
@@ -49,7 +49,13 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument(
         "--kernels", action="store_true", help="each kernel, or layer of AlexNet, beside the peak, too"
     )
-    parser.add_argument("--alexnet", action="store_true", help="AlexNet instead, beside its own peers")
+    instead = parser.add_mutually_exclusive_group()
+    instead.add_argument("--alexnet", action="store_true", help="AlexNet instead, beside its own peers")
+    instead.add_argument(
+        "--convolutions",
+        action="store_true",
+        help="every convolution of the models instead, beside PyTorch's",
+    )
     parser.add_argument(
         "--adult",
         metavar="CSV",
@@ -124,17 +130,24 @@ def run(options: argparse.Namespace) -> list[Row]:
     threads = len(processors)
     with Company() as company:
         peak = None if obstacle else native.Peak(company, threads)
-        if options.alexnet:
-            found = alexnet.measurements(company, threads, processors, options.repeats, peak)
+        if options.alexnet or options.convolutions:
+            suite = alexnet if options.alexnet else convolutions
+            found = suite.measurements(company, threads, processors, options.repeats, peak)
         else:
             crew = Crew(company, threads, processors)
             found = measurements(options, company, crew, processors, peak, every_processor)
         rows = each(options, found)
+    if options.convolutions:
+        rows += told(convolutions.summary(rows))
     if options.kernels and not obstacle:
         which = ("alexnet", "128") if options.alexnet else ()
-        for row in native.kernels(threads, options.repeats, *which):
-            print(report.line(row), flush=True)
-            rows.append(row)
+        rows += told(native.kernels(threads, options.repeats, *which))
+    return rows
+
+
+def told(rows: list[Row]) -> list[Row]:
+    for row in rows:
+        print(report.line(row), flush=True)
     return rows
 
 
@@ -148,9 +161,7 @@ def each(options: argparse.Namespace, found: Measurements, card: str = "") -> li
         except (OtherWeights, PeerError) as error:  # the other cases go on
             print(f"refused: {error}", flush=True)
             continue
-        for row in found_rows:
-            print(report.line(row), flush=True)
-            rows.append(row)
+        rows += told(found_rows)
         write(options, rows, card)
     return rows
 

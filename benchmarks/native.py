@@ -1,4 +1,4 @@
-"""The native program of benchmarks/native: what the processor can do at most, and each kernel beside it."""
+"""The programs of benchmarks/native: what the processor can do at most, each kernel beside it, and a convolution alone."""
 
 from __future__ import annotations
 
@@ -10,18 +10,21 @@ from benchmarks.measure import Row
 from benchmarks.workers import ROOT, Company
 
 BUILD = ROOT / "build" / "bench"
-PROGRAM = BUILD / "benchmarks" / "native" / ("bpnet_kernels.exe" if os.name == "nt" else "bpnet_kernels")
+FOLDER = BUILD / "benchmarks" / "native"
+PROGRAM = FOLDER / ("bpnet_kernels.exe" if os.name == "nt" else "bpnet_kernels")
+CONVOLUTION = FOLDER / ("bpnet_convolution.dll" if os.name == "nt" else "libbpnet_convolution.so")
+TARGETS = ("bpnet_kernels", "bpnet_convolution")
 
 
 def build() -> str:
-    """Build the program, or bring it up to date; what is in the way, or ""."""
+    """Build the program and the library, or bring them up to date; what is in the way, or ""."""
     cmake = shutil.which("cmake")
     if cmake is None:
         return "cmake is not here"
     ninja = ["-G", "Ninja"] if shutil.which("ninja") and not (BUILD / "CMakeCache.txt").exists() else []
     for command in (
         [cmake, "-S", ROOT, "-B", BUILD, "-DBPNET_BENCHMARKS=ON", *ninja],
-        [cmake, "--build", BUILD, "--target", "bpnet_kernels", "--config", "Release", "--parallel"],
+        [cmake, "--build", BUILD, "--target", *TARGETS, "--config", "Release", "--parallel"],
     ):
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:

@@ -9,6 +9,7 @@ the processors before the peer is loaded, then answers one JSON line with one JS
                                                    samples, seconds
     {"do": "weights", "path": …}                   its weights into an .npz file; whether it can tell them
     {"do": "outputs", "path": …}                   replaces the inputs in an .npy file by their outputs
+    {"do": "results", "path": …}                   what a run computes into an .npz file
     {"do": "threading"}                            bpnet's threading layer in use
     {"do": "device"}                               the name of the card that the peer is on
     {"do": "to_goal", "form": …}                   benchmarks/to_accuracy.py
@@ -84,6 +85,11 @@ class Desk:
     def outputs(self, path: str) -> dict[str, Any]:
         assert self._runner is not None and self._runner.outputs is not None, "it has no outputs"
         np.save(path, self._runner.outputs(np.load(path)))
+        return {}
+
+    def results(self, path: str) -> dict[str, Any]:
+        assert self._runner is not None and self._runner.results is not None, "it has no results"
+        np.savez(path, **self._runner.results())
         return {}
 
     def threading(self) -> dict[str, Any]:

@@ -26,6 +26,7 @@ class Runner:
             was fewer, None else.
         weights: the weights now, as make_weights gave them, or None where the peer cannot tell.
         outputs: the outputs (n, out) for x (n, in), or None where it is not needed.
+        results: by name, what a run computes where there are no weights to change, or None.
     """
 
     def __init__(
@@ -33,7 +34,9 @@ class Runner:
         run: Callable[[], Any],
         weights: Callable[[], list[tuple[np.ndarray, np.ndarray]]] | None = None,
         outputs: Callable[[np.ndarray], np.ndarray] | None = None,
+        results: Callable[[], dict[str, np.ndarray]] | None = None,
     ) -> None:
         self.run = run
         self.weights = weights
         self.outputs = outputs
+        self.results = results

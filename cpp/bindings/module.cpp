@@ -19,7 +19,10 @@ PYBIND11_MODULE(_core, module, py::mod_gil_not_used()) {
   register_tables(module);
   register_images(module);
   register_threads(module);
-  module.def("backends", &bpnet::backends);
+  module.def(
+      "backends",
+      [](const std::string& precision) { return bpnet::backends(bpnet::precision_from(precision)); },
+      py::arg("precision") = "full");
   module.def("devices", &bpnet::devices);
   module.def("default_backend", [] { return bpnet::find_backend().name; });
   module.def("arena_allocations", &bpnet::arena_allocations);

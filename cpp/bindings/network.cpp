@@ -14,11 +14,20 @@ namespace {
 template <class T>
 using Held = HeldNetwork<T>;
 
+// An empty precision is what a description or a file says, else the full one.
+Where where_of(const std::string& backend, const std::string& device, const std::string& precision,
+               std::optional<bool> winograd) {
+  Where where{backend, device};
+  where.winograd = winograd;
+  if (!precision.empty()) where.precision = precision_from(precision);
+  return where;
+}
+
 template <class T>
 std::shared_ptr<Held<T>> make_network(const std::string& description, const std::string& backend,
                                       const std::string& device, const std::string& precision,
                                       std::optional<bool> winograd) {
-  const Where where{backend, device, precision_from(precision), winograd};
+  const Where where = where_of(backend, device, precision, winograd);
   const Architecture architecture = architecture_from_json(Json::parse(description));
   return without_interpreter([&] {
     return make_or_stop([&] {
@@ -186,15 +195,14 @@ void register_one(py::module_& module, const char* name) {
   using Self = Held<T>;
   py::class_<Self, std::shared_ptr<Self>> type(module, name);
   type.def(py::init(&make_network<T>), py::arg("description"), py::arg("backend") = "",
-           py::arg("device") = "cpu", py::arg("precision") = "full", py::arg("winograd") = py::none())
+           py::arg("device") = "cpu", py::arg("precision") = "", py::arg("winograd") = py::none())
       .def_property_readonly("input_shape", [](Self& s) { return to_tuple(s.network.input_shape()); })
       .def_property_readonly("output_shape", [](Self& s) { return to_tuple(s.network.output_shape()); })
       .def_property_readonly("parameter_count", [](Self& s) { return s.network.parameter_count(); })
       .def_property_readonly("trained_count", [](Self& s) { return s.network.trained_count(); })
       .def_property_readonly("backend", [](Self& s) { return s.network.backend().name; })
       .def_property_readonly("device", [](Self& s) { return s.network.backend().device_name(); })
-      .def_property_readonly("precision",
-                             [](Self& s) { return precision_name(s.network.options().where.precision); })
+      .def_property_readonly("precision", [](Self& s) { return precision_name(s.network.precision()); })
       .def_property_readonly("winograd", [](Self& s) { return s.network.winograd(); })
       .def(
           "training_bytes", [](Self& s, std::size_t batch) { return s.network.training_bytes(batch); },
@@ -243,12 +251,12 @@ void register_one(py::module_& module, const char* name) {
           "load",
           [](const std::string& path, const std::string& backend, const std::string& device,
              const std::string& precision, std::optional<bool> winograd) {
-            const Where where{backend, device, precision_from(precision), winograd};
+            const Where where = where_of(backend, device, precision, winograd);
             return without_interpreter([&] {
               return make_or_stop([&] { return std::make_shared<Self>(load_network<T>(path, where)); });
             });
           },
-          py::arg("path"), py::arg("backend") = "", py::arg("device") = "cpu", py::arg("precision") = "full",
+          py::arg("path"), py::arg("backend") = "", py::arg("device") = "cpu", py::arg("precision") = "",
           py::arg("winograd") = py::none());
 }
 

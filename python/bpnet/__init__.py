@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING as _TYPE_CHECKING
 from typing import Any as _Any
 
 from bpnet import _core
-from bpnet._core import DeviceError, FileFormatError, NumericError, backends
+from bpnet._core import DeviceError, FileFormatError, NumericError
 from bpnet.checks import whole as _whole
 from bpnet.initializers import (
     Constant,
@@ -58,7 +58,7 @@ from bpnet.losses import (
     Huber,
     SquaredError,
 )
-from bpnet.machine import devices
+from bpnet.machine import backends, devices
 from bpnet.network import Network, load
 from bpnet.optimizers import SGD, Adam, AdamW, RMSprop
 from bpnet.schedules import (

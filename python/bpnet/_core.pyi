@@ -39,7 +39,7 @@ class NetworkF32:
         description: str,
         backend: str = "",
         device: str = "cpu",
-        precision: str = "full",
+        precision: str = "",
         winograd: bool | None = None,
     ) -> None: ...
     @property
@@ -92,7 +92,7 @@ class NetworkF32:
         path: bytes,
         backend: str = "",
         device: str = "cpu",
-        precision: str = "full",
+        precision: str = "",
         winograd: bool | None = None,
     ) -> NetworkF32: ...
 
@@ -102,7 +102,7 @@ class NetworkF64:
         description: str,
         backend: str = "",
         device: str = "cpu",
-        precision: str = "full",
+        precision: str = "",
         winograd: bool | None = None,
     ) -> None: ...
     @property
@@ -155,7 +155,7 @@ class NetworkF64:
         path: bytes,
         backend: str = "",
         device: str = "cpu",
-        precision: str = "full",
+        precision: str = "",
         winograd: bool | None = None,
     ) -> NetworkF64: ...
 
@@ -355,7 +355,7 @@ def decide(output: str, outputs: np.ndarray) -> np.ndarray: ...
 def probabilities(output: str, outputs: np.ndarray) -> np.ndarray: ...
 def rescale(mean: float, scale: float, outputs: np.ndarray) -> np.ndarray: ...
 def inspect(path: bytes) -> tuple[str, bool]: ...
-def backends() -> list[str]: ...
+def backends(precision: str = "full") -> list[str]: ...
 def devices() -> list[str]: ...
 def default_backend() -> str: ...
 def num_threads() -> int: ...

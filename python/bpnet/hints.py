@@ -89,6 +89,12 @@ _ELSEWHERE = {
         "processor": "cpu",
     },
     "precision": {
+        "bf16": "bfloat16",
+        "float16": "bfloat16",
+        "fp16": "bfloat16",
+        "half": "bfloat16",
+        "mixed": "bfloat16",
+        "mixedbfloat16": "bfloat16",
         "float32": "full",
         "fp32": "full",
         "high": "tf32",

@@ -8,10 +8,11 @@ from typing import Any
 
 from bpnet import _core, checks
 from bpnet._bridge import CoreNetwork
+from bpnet.arguments import by_position
 from bpnet.hints import did_you_mean
 
-#: How float32's products and convolutions are made on a GPU.
-PRECISIONS = ("full", "tf32")
+#: How float32's products and convolutions are made: as they are, on a GPU, on the processor.
+PRECISIONS = ("full", "tf32", "bfloat16")
 
 _DEVICE = re.compile(r"cpu|cuda(:\d{1,3})?")
 
@@ -26,8 +27,26 @@ def devices() -> list[str]:
     return _core.devices()
 
 
+@by_position()
+def backends(*, precision: str = "full") -> list[str]:
+    """The backends that run here, best first; "reference", plain loops, is the last.
+
+    Args:
+        precision: ``"full"``; or ``"bfloat16"``: "amx" and "avx512_bf16" are called after the instructions that
+            their products are made of, and differ in rounding. Those that the processor has come first. Any other
+            computes the same bits by a model of the instruction, slowly, as "amx_model" and "avx512_bf16_model" do
+            everywhere.
+
+    >>> "reference" in bp.backends()
+    True
+    >>> bp.Network(784, [bp.Linear(10)], precision="bfloat16").backend == bp.backends(precision="bfloat16")[0]
+    True
+    """
+    return _core.backends(_checked_precision("backends", precision) or "full")
+
+
 def asked(operation: str, device: Any, backend: Any, precision: Any, winograd: Any) -> dict[str, Any]:
-    """What a user asks for, as the core takes it."""
+    """What a user asks for, as the core takes it: names that are None are empty strings."""
     return {
         "device": _checked_device(operation, device),
         "backend": _checked_backend(operation, backend),
@@ -57,7 +76,9 @@ def restored(machine: Mapping[str, str]) -> dict[str, Any]:
     if machine["device"] != "cpu":
         chosen = {"device": machine["device"], "precision": machine["precision"]}
         return chosen if machine["device"] in devices() else {}
-    return {"backend": machine["backend"]} if machine["backend"] in _core.backends() else {}
+    return (
+        {"backend": machine["backend"]} if machine["backend"] in _core.backends(machine["precision"]) else {}
+    )
 
 
 def _checked_device(operation: str, value: Any) -> str:
@@ -74,7 +95,7 @@ def _checked_backend(operation: str, value: Any) -> str:
         return ""
     if not isinstance(value, str):
         raise TypeError(f"{operation}: backend is {value!r}, a name or None is needed")
-    names = _core.backends()
+    names = _core.backends() + _core.backends("bfloat16")
     if value in names:
         return value
     if not device_problem(value):
@@ -88,9 +109,11 @@ def _checked_backend(operation: str, value: Any) -> str:
 
 
 def _checked_precision(operation: str, value: Any) -> str:
+    if value is None:
+        return ""
     if not isinstance(value, str):
-        raise TypeError(f"{operation}: precision is {value!r}, 'full' or 'tf32' is needed")
+        raise TypeError(f"{operation}: precision is {value!r}, 'full', 'tf32', 'bfloat16' or None is needed")
     if value not in PRECISIONS:
         instead = did_you_mean(value, PRECISIONS, "precision")
-        raise ValueError(f"precision: {value!r} is unknown; give 'full' or 'tf32'{instead}")
+        raise ValueError(f"precision: {value!r} is unknown; give 'full', 'tf32' or 'bfloat16'{instead}")
     return value

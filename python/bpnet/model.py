@@ -345,7 +345,7 @@ def load_model(
     loss: CustomLoss | LossFunction | None = None,
     device: str = "cpu",
     backend: str | None = None,
-    precision: str = "full",
+    precision: str | None = None,
     winograd: bool | None = None,
 ) -> Model:
     """The model of a model file or a run file, on whatever device.

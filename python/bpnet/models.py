@@ -112,7 +112,7 @@ def alexnet(
     dtype: str = "float32",
     device: str = "cpu",
     backend: str | None = None,
-    precision: str = "full",
+    precision: str | None = None,
     winograd: bool | None = None,
 ) -> Network:
     """AlexNet (Krizhevsky, Sutskever, Hinton 2012): five convolutions and three linear layers.
@@ -253,7 +253,7 @@ def lenet5(
     dtype: str = "float32",
     device: str = "cpu",
     backend: str | None = None,
-    precision: str = "full",
+    precision: str | None = None,
     winograd: bool | None = None,
 ) -> Network:
     """LeNet-5 (LeCun, Bottou, Bengio, Haffner 1998) as it is built today, for grey images (1, 28, 28).
@@ -303,7 +303,7 @@ def vgg11(
     dtype: str = "float32",
     device: str = "cpu",
     backend: str | None = None,
-    precision: str = "full",
+    precision: str | None = None,
     winograd: bool | None = None,
 ) -> Network:
     """VGG with 11 weighted layers, configuration A (Simonyan and Zisserman 2014): 132,863,336 parameters.
@@ -357,7 +357,7 @@ def resnet18(
     dtype: str = "float32",
     device: str = "cpu",
     backend: str | None = None,
-    precision: str = "full",
+    precision: str | None = None,
     winograd: bool | None = None,
 ) -> Network:
     """The residual network with 18 weighted layers (He, Zhang, Ren, Sun 2016): 11,689,512 parameters.

@@ -67,18 +67,21 @@ class Network:
         dtype: ``"float32"`` or ``"float64"``, for weights and all arithmetic.
         device: ``"cpu"``; ``"cuda"``, the first NVIDIA GPU, or ``"cuda:1"``, the second. See
             :func:`bpnet.devices`.
-        backend: of the processor, one of :func:`bpnet.backends`; ``None`` is the best that runs here, or what the
-            environment variable BPNET_BACKEND names.
-        precision: of float32's products and convolutions on a GPU: ``"full"``, or ``"tf32"``, which rounds their
-            factors to 10 bits of mantissa, for the matrix units of a GPU.
+        backend: of the processor, one of :func:`bpnet.backends` for the precision; ``None`` is the best that runs
+            here, or what the environment variable BPNET_BACKEND names.
+        precision: of float32's products and convolutions, whose sums are float32 in each: ``"full"`` (None);
+            ``"bfloat16"``, on the processor, rounds their factors to 7 bits of mantissa, for its matrix
+            instructions; ``"tf32"``, on a GPU, to 10 bits, for its matrix units. Weights, all else, and training
+            sample by sample (``batch_size=1``) stay float32.
         winograd: True makes 3×3 convolutions of stride 1 by Winograd's minimal filtering (Lavin and Gray 2016,
             F(4×4, 3×3)), where that is faster: a quarter of the multiplications, and in float32 an error of up to
             1e-4 of the largest output or gradient (1e-5 is usual), where the direct way has some 1e-6. On the
-            processor, by its backends "avx512", "avx2" and "baseline".
+            processor in full precision, by its backends "avx512", "avx2" and "baseline". False (None): directly.
 
     Raises:
         ValueError: layers that do not fit together; the message names the layer and both sizes. A backend beside
-            a GPU, ``"tf32"`` without one or with float64, or ``winograd`` with one or the backend "reference".
+            a GPU, ``"tf32"`` without one, ``"bfloat16"`` with one, or either with float64; ``winograd``
+            with another backend than it is for.
         DeviceError: a device or backend that is not here.
         MemoryError: the network does not fit the memory.
     """
@@ -94,7 +97,7 @@ class Network:
         dtype: str = "float32",
         device: str = "cpu",
         backend: str | None = None,
-        precision: str = "full",
+        precision: str | None = None,
         winograd: bool | None = None,
     ) -> None:
         one = isinstance(input_shape, (int, float, np.number))
@@ -132,7 +135,8 @@ class Network:
 
     @property
     def backend(self) -> str:
-        """The backend that computes: "avx512", "avx2", "baseline" or "reference"; "cuda" on a GPU."""
+        """The backend that computes: "avx512", "avx2", "baseline" or "reference"; in bfloat16 "amx" or
+        "avx512_bf16"; "cuda" on a GPU."""
         return self._core.backend
 
     @property
@@ -142,7 +146,7 @@ class Network:
 
     @property
     def precision(self) -> str:
-        """What float32's products and convolutions are made with: "full" or "tf32"."""
+        """What float32's products and convolutions are made with: "full", "bfloat16" or "tf32"."""
         return self._core.precision
 
     @property
@@ -252,7 +256,8 @@ class Network:
     def summary(self) -> None:
         """Print a table of the layers with their output shapes and parameters, and which are frozen; what nests is
         indented, under the line of the layer that holds it. Below it, what the network was trained on, where its
-        file says so; and the device, where that is a GPU, or that convolutions are Winograd's."""
+        file says so; and the device, where that is a GPU, or how products and convolutions are made, if not
+        directly and in full precision."""
         print(summary_text(self._core))
         origin = trained_on(self.preprocessing)
         if origin:
@@ -548,7 +553,7 @@ def load(
     *,
     device: str = "cpu",
     backend: str | None = None,
-    precision: str = "full",
+    precision: str | None = None,
     winograd: bool | None = None,
 ) -> Network:
     """The network of a model file or a run file, in the dtype it was saved in, on whatever device.
@@ -557,8 +562,9 @@ def load(
     process, :func:`bpnet.load_model` takes the raw rows and gives answers.
 
     Args:
-        device, backend, precision: as :class:`bpnet.Network` takes them; the file does not say where its network was.
-        winograd: as :class:`bpnet.Network` takes it; ``None`` is as the network was saved.
+        device, backend: as :class:`bpnet.Network` takes them; the file does not say where its network was.
+        precision: ``None`` is ``"bfloat16"`` for a network that was saved in it, else ``"full"``.
+        winograd: ``None`` is as the network was saved.
 
     Raises:
         OSError: the file is not there or cannot be read.
@@ -574,7 +580,7 @@ def load_network(
     *,
     device: str = "cpu",
     backend: str | None = None,
-    precision: str = "full",
+    precision: str | None = None,
     winograd: bool | None = None,
 ) -> Network:
     """:func:`load` for those who know what the network takes."""

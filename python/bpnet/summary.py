@@ -41,9 +41,10 @@ def summary_text(core: CoreNetwork) -> str:
 
 
 def _device_line(core: CoreNetwork) -> list[str]:
-    """Which GPU computes, if one does, and how convolutions are made, if not directly."""
+    """Which GPU computes, if one does, and how products and convolutions are made, if not directly in full."""
     if core.device == "cpu":
-        return ["3×3 convolutions by Winograd's minimal filtering"] if core.winograd else []
+        filtered = ["3×3 convolutions by Winograd's minimal filtering"] if core.winograd else []
+        return ["products in bfloat16"] if core.precision == "bfloat16" else filtered
     return [f"device {core.device}" + (", products in TF32" if core.precision == "tf32" else "")]
 
 

@@ -10,7 +10,8 @@
 namespace bpnet {
 
 struct Backend {
-  const char* name;     // "reference", "baseline", "avx2", "avx512", "cuda"; "guarded" in a build for tests
+  const char*
+      name;  // "reference", "baseline", "avx2", "avx512", "cuda", "amx" …; "guarded" in a build for tests
   bool (*supported)();  // by this build and this machine
   const Memory& (*memory_of)(int device);
   const Kernels<float>* (*single)();
@@ -18,7 +19,8 @@ struct Backend {
   int device = 0;    // which of several of a kind
   bool gpu = false;  // device is a GPU's number, and float32's products can be made with TF32
   const Recorder* recorder = nullptr;  // null: every step is run kernel by kernel
-  bool winograd = false;               // it honours Context::winograd
+  bool bfloat16 = false;  // of the processor: its products are in bfloat16, in float32's otherwise
+  bool winograd = false;  // it honours Context::winograd
 
   const Memory& memory() const { return memory_of(device); }
 

@@ -17,18 +17,70 @@ const Memory& the_guarded(int) { return guarded_memory(); }
 constexpr Backend kBackends[] = {
     // best first
     {"avx512", processor_has_avx512, the_hosts, avx512_kernels_float, avx512_kernels_double, 0, false,
-     nullptr, true},
-    {"avx2", processor_has_avx2, the_hosts, avx2_kernels_float, avx2_kernels_double, 0, false, nullptr, true},
-    {"baseline", always, the_hosts, baseline_kernels_float, baseline_kernels_double, 0, false, nullptr, true},
+     nullptr, false, true},
+    {"avx2", processor_has_avx2, the_hosts, avx2_kernels_float, avx2_kernels_double, 0, false, nullptr, false,
+     true},
+    {"baseline", always, the_hosts, baseline_kernels_float, baseline_kernels_double, 0, false, nullptr, false,
+     true},
     {"reference", always, the_hosts, reference_kernels_float, reference_kernels_double},
     {"guarded", has_guarded, the_guarded, guarded_kernels_float, guarded_kernels_double},
 };
 
-// The processor is asked once per process, and the environment with it.
-const std::string& default_name() {
+const Backend& best_of_float32() {
+  const Backend* best = kBackends;
+  while (!best->supported()) ++best;
+  return *best;
+}
+
+bool has_amx() { return has_bfloat16_instructions() && processor_has_amx(); }
+bool has_avx512_bf16() { return has_bfloat16_instructions() && processor_has_avx512_bf16(); }
+bool never() { return false; }
+
+using Bfloat16Table = Kernels<float> (*)(const Kernels<float>& float32);
+
+// The instruction, or its model where the processor has none.
+template <Bfloat16Table instruction, Bfloat16Table model, bool (*has_instruction)()>
+const Kernels<float>* bfloat16_kernels() {
+  static const Kernels<float> table =
+      (has_instruction() ? instruction : model)(best_of_float32().kernels<float>());
+  return &table;
+}
+
+const Kernels<double>* best_kernels_double() { return &best_of_float32().kernels<double>(); }
+
+constexpr Backend bfloat16_backend(const char* name, bool (*in_hardware)(),
+                                   const Kernels<float>* (*single)()) {
+  return {name, in_hardware, the_hosts, single, best_kernels_double, 0, false, nullptr, true};
+}
+
+// Here `supported` says whether the processor has the instruction.
+constexpr Backend kBfloat16Backends[] = {
+    bfloat16_backend("amx", has_amx, bfloat16_kernels<amx_kernels, amx_model_kernels, has_amx>),
+    bfloat16_backend("avx512_bf16", has_avx512_bf16,
+                     bfloat16_kernels<avx512_bf16_kernels, avx512_bf16_model_kernels, has_avx512_bf16>),
+    bfloat16_backend("amx_model", never, bfloat16_kernels<amx_kernels, amx_model_kernels, never>),
+    bfloat16_backend("avx512_bf16_model", never,
+                     bfloat16_kernels<avx512_bf16_kernels, avx512_bf16_model_kernels, never>),
+};
+
+const Backend* bfloat16_called(const std::string& name) {
+  for (const Backend& backend : kBfloat16Backends) {
+    if (name == backend.name) return &backend;
+  }
+  return nullptr;
+}
+
+std::string listed(const std::vector<std::string>& names) {
+  std::string result;
+  for (const std::string& name : names) result += (result.empty() ? "" : ", ") + name;
+  return result;
+}
+
+// BPNET_BACKEND, read once per process; empty where it is not set.
+const std::string& backend_of_environment() {
   static const std::string name = [] {
     const char* asked = std::getenv("BPNET_BACKEND");
-    return asked != nullptr && *asked != '\0' ? std::string(asked) : backends().front();
+    return std::string(asked != nullptr ? asked : "");
   }();
   return name;
 }
@@ -46,25 +98,47 @@ int gpu_number(const std::string& device) {
 }
 
 const Backend& backend_called(const std::string& name) {
-  const std::string& wanted = name.empty() ? default_name() : name;
+  const std::string& asked = name.empty() ? backend_of_environment() : name;
+  const bool unasked = asked.empty() || (name.empty() && bfloat16_called(asked));
+  const std::string wanted = unasked ? best_of_float32().name : asked;
   const char* const gpus = listed_cuda_backend();
   if (gpus && wanted == gpus) return cuda_backend(0);
-  std::string there;
   for (const Backend& backend : kBackends) {
-    if (!backend.supported()) continue;
-    if (wanted == backend.name) return backend;
-    there += there.empty() ? "" : ", ";
-    there += backend.name;
+    if (wanted == backend.name && backend.supported()) return backend;
   }
-  if (gpus) there += std::string(", ") + gpus;
-  fail<DeviceError>("backend: '", wanted, "' is not one of those that run on this processor: ", there,
+  if (bfloat16_called(wanted)) {
+    fail<ValueError>("backend: '", wanted,
+                     "' multiplies in bfloat16, precision is 'full'; give precision "
+                     "'bfloat16', or one of the backends ",
+                     listed(backends()));
+  }
+  fail<DeviceError>("backend: '", wanted,
+                    "' is not one of those that run on this processor: ", listed(backends()),
                     name.empty() ? " (BPNET_BACKEND)" : "");
+}
+
+// The same with products in bfloat16; a BPNET_BACKEND that is none of these is for others.
+const Backend& bfloat16_backend_called(const std::string& name) {
+  const std::string& asked = name.empty() ? backend_of_environment() : name;
+  if (const Backend* const found = bfloat16_called(asked)) return *found;
+  const std::vector<std::string> there = backends(Precision::kBfloat16);
+  if (name.empty()) return *bfloat16_called(there.front());
+  fail<ValueError>("precision: 'bfloat16' is computed by the backends ", listed(there), ", the backend is '",
+                   name, "'; leave backend or precision out");
 }
 
 }  // namespace
 
-std::vector<std::string> backends() {
+std::vector<std::string> backends(Precision precision) {
   std::vector<std::string> names;
+  if (precision == Precision::kBfloat16) {
+    for (const bool in_hardware : {true, false}) {
+      for (const Backend& backend : kBfloat16Backends) {
+        if (backend.supported() == in_hardware) names.emplace_back(backend.name);
+      }
+    }
+    return names;
+  }
   for (const Backend& backend : kBackends) {
     if (backend.supported()) names.emplace_back(backend.name);
   }
@@ -84,11 +158,31 @@ const Backend& find_backend(const Where& where) {
     fail<ValueError>("backend: '", where.backend, "' is one of the processor's, device is '", where.device,
                      "'; give one of the two");
   }
+  const Precision precision = where.precision.value_or(Precision::kFull);
+  if (precision == Precision::kBfloat16) {
+    if (gpu >= 0) {
+      fail<ValueError>("precision: 'bfloat16' is for the processor, device is '", where.device,
+                       "'; give precision 'full' or 'tf32', or device 'cpu'");
+    }
+    return bfloat16_backend_called(where.backend);
+  }
   const Backend& backend = gpu >= 0 ? cuda_backend(gpu) : backend_called(where.backend);
-  if (where.precision != Precision::kFull && !backend.gpu) {
-    fail<ValueError>("precision: '", precision_name(where.precision), "' is for a GPU, the backend is '",
+  if (precision == Precision::kTf32 && !backend.gpu) {
+    fail<ValueError>("precision: '", precision_name(precision), "' is for a GPU, the backend is '",
                      backend.name, "'; give device 'cuda', or leave precision out");
   }
+  return backend;
+}
+
+template <class T>
+const Backend& find_backend_for(const Where& where) {
+  const Precision precision = where.precision.value_or(Precision::kFull);
+  if (precision != Precision::kFull && sizeof(T) != sizeof(float)) {
+    fail<ValueError>(
+        "precision: '", precision_name(precision),
+        "' is for float32, the network's dtype is float64; choose float32, or leave precision out");
+  }
+  const Backend& backend = find_backend(where);
   if (where.winograd.value_or(false) && !backend.winograd) {
     fail<ValueError>(
         "winograd: it is for products in full precision on the processor, by the backends 'avx512', ",
@@ -97,24 +191,20 @@ const Backend& find_backend(const Where& where) {
   return backend;
 }
 
-template <class T>
-const Backend& find_backend_for(const Where& where) {
-  if (where.precision != Precision::kFull && sizeof(T) != sizeof(float)) {
-    fail<ValueError>(
-        "precision: '", precision_name(where.precision),
-        "' is for float32, the network's dtype is float64; choose float32, or leave precision out");
-  }
-  return find_backend(where);
-}
-
 Precision precision_from(const std::string& name) {
-  for (const Precision precision : {Precision::kFull, Precision::kTf32}) {
+  for (const Precision precision : {Precision::kFull, Precision::kTf32, Precision::kBfloat16}) {
     if (name == precision_name(precision)) return precision;
   }
-  fail<ValueError>("precision: '", name, "' is unknown; give 'full' or 'tf32'");
+  fail<ValueError>("precision: '", name, "' is unknown; give 'full', 'tf32' or 'bfloat16'");
 }
 
-const char* precision_name(Precision precision) { return precision == Precision::kTf32 ? "tf32" : "full"; }
+const char* precision_name(Precision precision) {
+  switch (precision) {
+    case Precision::kTf32: return "tf32";
+    case Precision::kBfloat16: return "bfloat16";
+    default: return "full";
+  }
+}
 
 template const Backend& find_backend_for<float>(const Where&);
 template const Backend& find_backend_for<double>(const Where&);

@@ -9,18 +9,22 @@
 
 namespace bpnet {
 
-// The backends that run here, best first; "reference" is the last that users have.
-std::vector<std::string> backends();
+// The backends that run here, best first; "reference" is the last that users have of those for full
+// precision. Those for bfloat16 all run everywhere: first come those whose instruction the processor has, and
+// the others compute the same bits slowly.
+std::vector<std::string> backends(Precision precision = Precision::kFull);
 
 // "cpu", and "cuda:0", "cuda:1" … for each GPU that the driver knows, where bpnet's CUDA library is there.
 std::vector<std::string> devices();
 
 // What a network computes on. A backend and a GPU are given one without the other.
 struct Where {
-  std::string backend = {};    // of the processor; empty: the best that runs here, or BPNET_BACKEND
+  std::string backend = {};    // of the processor; empty: the best for the precision, or BPNET_BACKEND
   std::string device = "cpu";  // or "cuda", the first GPU, or "cuda:1", the second
-  Precision precision = Precision::kFull;  // kTf32: of float32 on a GPU
-  std::optional<bool> winograd = {};       // nothing: false, and of a file as it was saved
+  // Of float32: kTf32 on a GPU, kBfloat16 on the processor. Nothing: kFull, and of a file what it was saved
+  // in.
+  std::optional<Precision> precision = {};
+  std::optional<bool> winograd = {};  // nothing: false, and of a file as it was saved
 };
 
 // Throws a ValueError for a device of no such form and for what does not go together, and a DeviceError that
@@ -31,7 +35,7 @@ const Backend& find_backend(const Where& where = {});
 template <class T>
 const Backend& find_backend_for(const Where& where);
 
-// "full" or "tf32". Throws a ValueError for another name.
+// "full", "tf32" or "bfloat16". Throws a ValueError for another name.
 Precision precision_from(const std::string& name);
 const char* precision_name(Precision precision);
 

@@ -22,6 +22,7 @@ namespace bpnet {
 enum class Precision : int {
   kFull,
   kTf32,  // factors rounded to 10 bits of mantissa, sums in float32: the tensor cores of GPUs from sm_80 on
+  kBfloat16,  // factors rounded to 7 bits of mantissa, sums in float32: AMX and AVX-512 of processors
 };
 
 // Scratch memory of one network, taken once and shared by the operations that run one after another. It is

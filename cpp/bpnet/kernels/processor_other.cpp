@@ -6,6 +6,8 @@ namespace bpnet {
 
 bool processor_has_avx2() { return false; }
 bool processor_has_avx512() { return false; }
+bool processor_has_avx512_bf16() { return false; }
+bool processor_has_amx() { return false; }
 
 const Kernels<float>* avx2_kernels_float() { return nullptr; }
 const Kernels<double>* avx2_kernels_double() { return nullptr; }

@@ -30,7 +30,7 @@ BasicNetwork<T>::BasicNetwork(const Shape& input_shape, std::vector<LayerSpec> l
       buffers_before_(memory()),
       staged_x_(memory()),
       now_(memory()),
-      context_{nullptr, 0, memory().device(), options.where.precision, winograd()} {
+      context_{nullptr, 0, memory().device(), precision(), winograd()} {
   parameters_.reserve(plan_.parameter_size * sizeof(T));
   gradients_.reserve(plan_.parameter_size * sizeof(T));
   buffers_.reserve(plan_.buffer_size * sizeof(T));
@@ -453,6 +453,7 @@ Json BasicNetwork<T>::describe() const {
   Json out;
   out.set("input_shape", std::move(sizes));
   out.set("dtype", dtype_name<T>());
+  if (precision() == Precision::kBfloat16) out.set("precision", precision_name(precision()));
   out.set("seed", std::to_string(options_.seed));  // 64 bits do not fit a JSON integer
   if (winograd()) out.set("winograd", true);
   out.set("layers", bpnet::describe(specs_));
@@ -460,6 +461,7 @@ Json BasicNetwork<T>::describe() const {
 }
 
 Where Architecture::on(Where where) const {
+  if (!where.precision) where.precision = precision;
   if (!where.winograd) where.winograd = winograd;
   return where;
 }
@@ -470,6 +472,9 @@ Architecture architecture_from_json(const Json& description) {
   for (const Json& size : description["input_shape"].array()) sizes.push_back(size.size());
   result.input_shape = Shape(sizes);
   result.layers = layers_from_json(description["layers"]);
+  if (const Json* precision = description.find("precision")) {
+    result.precision = precision_from(precision->string());
+  }
   if (const Json* winograd = description.find("winograd")) result.winograd = winograd->boolean();
   if (const Json* seed = description.find("seed")) result.seed = seed->word();
   return result;

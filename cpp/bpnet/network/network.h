@@ -56,6 +56,7 @@ class BasicNetwork {
   const Shape& output_shape() const { return plan_.output_shape; }
   const std::vector<LayerSpec>& layers() const { return specs_; }
   const NetworkOptions& options() const { return options_; }
+  Precision precision() const { return options_.where.precision.value_or(Precision::kFull); }
   bool winograd() const { return options_.where.winograd.value_or(false); }
   const Backend& backend() const { return *backend_; }
   const Memory& memory() const { return backend_->memory(); }
@@ -135,7 +136,8 @@ class BasicNetwork {
   // Index of the host's first number that is NaN or infinite, or count.
   std::size_t first_not_finite(const T* values, std::size_t count);
 
-  // input_shape, dtype, seed and layers, and winograd if it is so, as the model file stores them
+  // input_shape, dtype, seed and layers, precision if it is bfloat16 and winograd if it is so, as the model
+  // file stores them
   Json describe() const;
 
   // Asked during long work when set, on the calling thread: true ends forward, forward_training or backward,
@@ -207,9 +209,10 @@ struct Architecture {
   Shape input_shape;
   std::vector<LayerSpec> layers;
   std::uint64_t seed = 0;
+  std::optional<Precision> precision = {};
   bool winograd = false;
 
-  // `where`, with the options of the arithmetic that it leaves open.
+  // `where`, and in this precision and by this way of convolutions unless it says others.
   Where on(Where where) const;
 };
 Architecture architecture_from_json(const Json& description);

@@ -117,13 +117,15 @@ def add_machine(parser: argparse.ArgumentParser) -> None:
         help="cpu, or cuda or cuda:1, NVIDIA GPUs (cpu)",
     )
     group.add_argument(
-        "--backend", choices=_core.backends(), help="of the processor (the best that runs here)"
+        "--backend",
+        choices=_core.backends() + _core.backends("bfloat16"),
+        help="of the processor (the best that runs here)",
     )
     parser.add_argument(
         "--precision",
         choices=machine.PRECISIONS,
-        default="full",
-        help="of products on a GPU; tf32: by its matrix units, factors rounded to 10 bits (full)",
+        help="of products; bfloat16: by the processor's matrix instructions, factors rounded to 7 bits; tf32: by a "
+        "GPU's matrix units, to 10 bits (full; of a file, as it was saved)",
     )
     parser.add_argument(
         "--winograd",

@@ -80,7 +80,7 @@ def alexnet(
     threads: int | None = None,
     device: str = "cpu",
     backend: str | None = None,
-    precision: str = "full",
+    precision: str | None = None,
     winograd: bool | None = None,
     verbose: int = 1,
     on_epoch_end: Callable[[int, dict[str, float]], bool | None] | None = None,
@@ -111,8 +111,8 @@ def alexnet(
         plot: a folder for ``curves.png`` and ``filters.png`` (matplotlib, the extra ``plots``).
         on_error: ``"raise"`` makes the first bad file an error; else they are passed over, and listed by the
             sources' ``problems``.
-        device, backend, precision, winograd: as :class:`bpnet.Network` takes them, and winograd as
-            :func:`bpnet.load` does where a run goes on; a network of your own has its own.
+        device, backend, precision, winograd: as :class:`bpnet.Network` takes them, and :func:`bpnet.load` where a
+            run goes on; a network of your own has its own.
         on_epoch_end: called with (epoch, metrics) after each epoch; True ends the training.
 
     Returns:
@@ -236,7 +236,7 @@ def _check_company(
         raise ValueError(f"alexnet: an optimizer is given and {in_optimizer[0]} too; say it to the optimizer")
     if network is not None and "variant" in said:
         raise ValueError("alexnet: a network is given and variant too; leave one out")
-    elsewhere = [name for name, value in where.items() if value not in ("cpu", None, "full")]
+    elsewhere = [name for name, value in where.items() if value not in ("cpu", None)]
     if network is not None and elsewhere:
         raise ValueError(f"alexnet: a network is given and {elsewhere[0]} too; give it to the network")
 

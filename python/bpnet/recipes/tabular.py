@@ -84,7 +84,7 @@ def train_model(
     callbacks: Sequence[Callback | Any] = (),
     device: str = "cpu",
     backend: str | None = None,
-    precision: str = "full",
+    precision: str | None = None,
     winograd: bool | None = None,
     verbose: int = 1,
 ) -> Model:
@@ -136,7 +136,7 @@ def train_model(
         plot: a picture of the curves, in a format that matplotlib writes (none).
         callbacks: bpnet callbacks, or functions called with (epoch, metrics) after each epoch (none).
         device, backend, precision, winograd: as :class:`bpnet.Network` takes them (the processor, by its best
-            backend), and winograd as :func:`bpnet.load` does where a run goes on.
+            backend), and :func:`bpnet.load` where a run goes on.
         verbose: 0 nothing, 1 a progress bar and lines, 2 lines only.
 
     Raises:

@@ -245,7 +245,7 @@ class Trainer:
         *,
         device: str = "cpu",
         backend: str | None = None,
-        precision: str = "full",
+        precision: str | None = None,
         winograd: bool | None = None,
         reducer: Reducer | None = None,
         first_row: int | Callable[[int], int] = 0,

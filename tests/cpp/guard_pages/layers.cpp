@@ -25,7 +25,7 @@ bpnet::Shape map(Numbers& n, std::size_t groups = 1) {
 
 // Of enough channels for Winograd's filtering.
 bpnet::Shape filtered_map(Numbers& n, std::size_t groups = 1) {
-  return {groups * (16 + n.below(40)), 3 + n.below(12), 3 + n.below(12)};
+  return {groups * (32 + n.below(40)), 6 + n.below(9), 6 + n.below(9)};
 }
 
 // One of each kind with sizes of its own; called again it gives others.
@@ -55,8 +55,8 @@ std::vector<Case> draw(Numbers& n) {
       {batch_norm2d(), map(n), 60},
       {batch_norm2d().frozen(), map(n), 60},
       {conv2d(few, {.kernel_size = 3}).frozen(), map(n), 40},
-      {conv2d(15 + few, {.kernel_size = 3, .padding = 1}), filtered_map(n), 40, true},
-      {conv2d(32 + few, {.kernel_size = 3, .padding = {0, 2}, .groups = 2}), filtered_map(n, 2), 40, true},
+      {conv2d(31 + few, {.kernel_size = 3, .padding = 1}), filtered_map(n), 70, true},
+      {conv2d(64 + 2 * few, {.kernel_size = 3, .padding = {0, 2}, .groups = 2}), filtered_map(n, 2), 70, true},
       {residual({linear(20), tanh()}, {linear(20)}), flat(n), 100},
       {parallel({sequential({}), conv2d(few, {.kernel_size = 1}), avg_pool2d(3, {.stride = 1, .padding = 1})},
                 "concat"),

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "bpnet/kernels/cpu/base/column_sums.h"
 #include "bpnet/kernels/cpu/product/gemm.h"
 
 namespace {
@@ -10,45 +11,11 @@ constexpr size_t kThinBatch = 4;
 // Rows of the weights in one task of a thin batch.
 inline size_t thin_rows(size_t in) { return larger(1, kSerialProducts / 4 / larger(1, in)); }
 
-// Sums of the gradient of the bias over so many rows each, which are added in order.
-inline size_t bias_rows(size_t out) { return larger(64, rows_per_chunk(out)); }
-inline size_t bias_sums(bpnet::LinearSizes s) { return ceil_divide(s.n, bias_rows(s.out)); }
-
-// sum (+)= Σ over the rows of grad_y; columns by vectors, whose sums stay in registers.
-__attribute__((noinline)) void add_rows(size_t rows, size_t out, const real* grad_y, real* sum,
-                                        bool accumulate) {
-  size_t j = 0;
-  for (; j + kLanes <= out; j += kLanes) {
-    vec total = accumulate ? load(sum + j) : vec{};
-    for (size_t n = 0; n < rows; ++n) total += load(grad_y + n * out + j);
-    store(sum + j, total);
-  }
-  for (; j < out; ++j) {
-    real total = accumulate ? sum[j] : real(0);
-    for (size_t n = 0; n < rows; ++n) total += grad_y[n * out + j];
-    sum[j] = total;
-  }
-}
-
-void backward_bias(bpnet::Context& context, bpnet::LinearSizes s, const real* grad_y, real* grad_bias,
-                   bool accumulate) {
-  const size_t sums = bias_sums(s), rows = bias_rows(s.out);
-  if (sums < 2) {
-    add_rows(s.n, s.out, grad_y, grad_bias, accumulate);
-    return;
-  }
-  real* const partial = Scratch{context.scratch}.take<real>(sums * s.out);  // (sums, out)
-  run_chunks(s.n, rows, [&](size_t begin, size_t end, size_t index) {
-    add_rows(end - begin, s.out, grad_y + begin * s.out, partial + index * s.out, false);
-  });
-  add_rows(sums, s.out, partial, grad_bias, accumulate);
-}
-
 size_t linear_workspace(bpnet::LinearSizes s) {
   const size_t forward = gemm_workspace({s.n, s.out, s.in}), swapped = gemm_workspace({s.out, s.n, s.in});
   const size_t input = gemm_workspace({s.n, s.in, s.out}),
                weight = gemm_in_parts_workspace({s.out, s.in, s.n});
-  return larger(larger(larger(forward, swapped), larger(input, weight)), bias_sums(s) * s.out * sizeof(real));
+  return larger(larger(larger(forward, swapped), larger(input, weight)), column_sums_bytes(s.n, s.out));
 }
 
 void linear_forward(bpnet::Context& context, bpnet::LinearSizes s, const real* x, const real* w,
@@ -108,7 +75,7 @@ void linear_backward_weight(bpnet::Context& context, bpnet::LinearSizes s, const
       }
     });
   }
-  if (grad_bias) backward_bias(context, s, grad_y, grad_bias, accumulate);
+  if (grad_bias) add_column_sums(context, s.n, s.out, grad_y, grad_bias, accumulate);
 }
 
 }  // namespace

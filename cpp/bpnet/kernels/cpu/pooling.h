@@ -2,6 +2,7 @@
 #pragma once
 
 #include "bpnet/kernels/cpu/base/chunks.h"
+#include "bpnet/kernels/cpu/pooling_narrow.h"
 #include "bpnet/kernels/kernels.h"
 
 namespace {
@@ -118,6 +119,7 @@ void max_pool_backward(bpnet::Context&, const bpnet::PoolSizes& s, const real* x
 
 void average_pool_forward(bpnet::Context&, const bpnet::PoolSizes& s, AverageKind kind, const real* x,
                           real* y) {
+  if (is_narrow(s, kind)) return narrow_average_forward(s, x, y);
   each_window(s, kind, [&](const PoolWindow& window) {
     const real divisor = real(window.rows.padded * window.columns.padded);
     for (size_t c = 0; c < s.channels; c += kLanes) {
@@ -131,6 +133,7 @@ void average_pool_forward(bpnet::Context&, const bpnet::PoolSizes& s, AverageKin
 
 void average_pool_backward(bpnet::Context&, const bpnet::PoolSizes& s, AverageKind kind, const real* grad_y,
                            real* grad_x) {
+  if (is_narrow(s, kind)) return narrow_average_backward(s, grad_y, grad_x);
   each_window_back(s, kind, grad_x, [&](const PoolWindow& window, size_t c0, size_t channels) {
     const real divisor = real(window.rows.padded * window.columns.padded);
     for (size_t c = c0; c < c0 + channels; c += kLanes) {

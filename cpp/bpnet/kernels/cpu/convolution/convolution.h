@@ -1,118 +1,118 @@
-// Convolution by patches: those of a block of positions are gathered into a matrix and multiplied by the
-// weights, whose rows are first brought into the order of a patch. Channels that each see themselves alone
-// are in depthwise.h.
+// Convolutions: which way each shape goes.
 #pragma once
 
 #include "bpnet/kernels/cpu/base/scratch.h"
 #include "bpnet/kernels/cpu/convolution/depthwise.h"
-#include "bpnet/kernels/cpu/convolution/patches.h"
+#include "bpnet/kernels/cpu/convolution/sample_lanes.h"
+#include "bpnet/kernels/cpu/convolution/sample_lanes_weight.h"
+#include "bpnet/kernels/cpu/convolution/weight_gradient.h"
+#include "bpnet/kernels/cpu/convolution/window_product.h"
+#include "bpnet/kernels/cpu/convolution/window_rows.h"
 #include "bpnet/kernels/cpu/convolution/winograd.h"
-#include "bpnet/kernels/cpu/product/gemm.h"
 
 namespace {
 
-// At most so many partial sums of the gradient of the bias.
+// At most so many partial sums of the gradient of the bias, of a depthwise one and by Winograd's filtering.
 constexpr size_t kBiasParts = 64;
 
-struct ConvolutionMemory {
-  unsigned char* products;    // scratch of the matrix products, first: gemm takes it from the context
-  real* weight;               // (out_channels, patch)
-  real* bias_sums;            // (kBiasParts, out_channels)
-  real* patches;              // (positions, patch)
-  DepthwiseMemory depthwise;  // of a depthwise one, which has only this and the bias's sums
+struct DepthwiseScratch {
+  real* bias_sums;  // (kBiasParts, out_channels)
+  DepthwiseMemory depthwise;
 };
 
-inline size_t convolution_products(const bpnet::ConvolutionSizes& s) {  // bytes
-  const size_t rows = is_pointwise(s) ? s.n * map_positions(s) : positions_per_block(s);
-  const size_t out = group_outputs(s), patch = patch_size(s);
-  const size_t forward = gemm_workspace({rows, out, patch}), input = gemm_workspace({rows, patch, out});
-  return larger(gemm_workspace({out, patch, rows}), larger(forward, input));
+inline DepthwiseScratch depthwise_scratch(Scratch scratch, const bpnet::ConvolutionSizes& s) {
+  real* const bias_sums = scratch.take<real>(kBiasParts * s.channels);
+  return {bias_sums, depthwise_memory(scratch, s)};
 }
 
-inline ConvolutionMemory convolution_memory(Scratch& scratch, const bpnet::ConvolutionSizes& s) {
-  const size_t patch = patch_size(s);
-  if (is_depthwise(s)) {
-    return {nullptr, nullptr, scratch.take<real>(kBiasParts * s.channels), nullptr,
-            depthwise_memory(scratch, s)};
-  }
-  return {scratch.take<unsigned char>(convolution_products(s)),
-          scratch.take<real>(s.out_channels * patch),
-          scratch.take<real>(kBiasParts * s.out_channels),
-          scratch.take<real>(is_pointwise(s) ? 0 : positions_per_block(s) * patch),
-          {}};
+inline size_t input_panels(const bpnet::ConvolutionSizes& s) {  // of a group
+  return s.height.kernel * s.width.kernel * group_outputs(s) * padded_columns(group_channels(s));
+}
+inline size_t output_panels(const bpnet::ConvolutionSizes& s) {
+  return patch_size(s) * padded_columns(group_outputs(s));
 }
 
-inline ConvolutionMemory convolution_memory(bpnet::Context& context, const bpnet::ConvolutionSizes& s) {
-  Scratch scratch = {context.scratch};
-  return convolution_memory(scratch, s);
+// Packed weights: (groups, patch, outputs of the group), or the same of inputs.
+inline real* packed_weights(Scratch& scratch, const bpnet::ConvolutionSizes& s) {
+  return scratch.take<real>(s.groups * larger(input_panels(s), output_panels(s)));
 }
 
 size_t convolution_workspace(const bpnet::ConvolutionSizes& s) {
-  Scratch scratch = {nullptr};
-  convolution_memory(scratch, s);
-  return larger(scratch.bytes, winograd_workspace(s));
-}
-
-// Calls body(g, begin, end) for every group and block of positions.
-template <class Body>
-inline void each_block(const bpnet::ConvolutionSizes& s, const Body& body) {
-  const size_t count = s.n * map_positions(s);
-  const size_t block = is_pointwise(s) ? count : positions_per_block(s);
-  for (size_t begin = 0; begin < count; begin += block) {
-    for (size_t g = 0; g < s.groups; ++g) body(g, begin, smaller(count, begin + block));
+  Scratch window = {nullptr}, gradient = {nullptr};
+  if (is_depthwise(s)) {
+    window.take<real>(kBiasParts * s.channels);
+    depthwise_memory(window, s);
+    return window.bytes;
   }
+  packed_weights(window, s);
+  gradient_memory(gradient, s);
+  const size_t few_channels = larger(rows_workspace(s), lanes_workspace(s));
+  return larger(larger(few_channels, winograd_workspace(s)), larger(window.bytes, gradient.bytes));
 }
 
-// The patches of a group at the positions of a block, as the left operand of a product.
-inline Operand patches_of(const bpnet::ConvolutionSizes& s, const real* x, size_t g, size_t begin, size_t end,
-                          real* patches) {
-  if (is_pointwise(s)) return {x + begin * s.channels + g * group_channels(s), s.channels, 1};
-  gather_patches(s, x, g, begin, end, patches);
-  return {patches, patch_size(s), 1};
+// Calls pack(g, column) for every group and panel of `columns`.
+template <class Pack>
+inline void each_panel(size_t groups, size_t columns, size_t elements, const Pack& pack) {
+  const size_t panels = ceil_divide(columns, kTileColumns);
+  run_tasks(groups * panels, elements < 2 * kChunk,
+            [&](size_t index) { pack(index / panels, index % panels * kTileColumns); });
 }
 
 void convolution_forward(bpnet::Context& context, const bpnet::ConvolutionSizes& s, const real* x,
                          const real* w, const real* bias, bpnet::Activation act, real* y) {
   if (context.winograd && suits_winograd(s)) return winograd_forward(context, s, x, w, bias, act, y);
-  const ConvolutionMemory memory = convolution_memory(context, s);
+  if (runs_on_rows(s)) return rows_forward(context, s, x, w, bias, act, y);
+  if (runs_in_lanes(s)) return lanes_forward(context, s, x, w, bias, act, y);
   if (is_depthwise(s)) {
+    const DepthwiseScratch memory = depthwise_scratch({context.scratch}, s);
     depthwise_weight(s, w, memory.depthwise.weight);
     return run_depthwise<OutputsOf>({s, x, memory.depthwise.weight, bias, y}, act);
   }
+  Scratch scratch = {context.scratch};
+  real* const packed = packed_weights(scratch, s);
   const size_t out = group_outputs(s), patch = patch_size(s);
-  reorder_weight(s, w, memory.weight);
-  each_block(s, [&](size_t g, size_t begin, size_t end) {
-    const Operand a = patches_of(s, x, g, begin, end, memory.patches);
-    gemm(context, {end - begin, out, patch}, a, {memory.weight + g * out * patch, 1, patch},
-         {y + begin * s.out_channels + g * out, s.out_channels, false, false},
-         {bias ? bias + g * out : nullptr, act});
+  const Window window = outputs_window(s);
+  const auto panels = [&](size_t g) {
+    return PackedPanels{packed + g * output_panels(s), patch, part_depth(patch), out};
+  };
+  each_panel(s.groups, out, s.out_channels * patch,
+             [&](size_t g, size_t column) { pack_outputs(s, w + g * out * patch, panels(g), column); });
+  run_windows(s.groups, 1, positions(window), out, patch, [&](size_t g, size_t) {
+    return WindowProduct{
+        window,         x + g * window.seen, panels(g),   y + g * out,
+        s.out_channels, s.height.out,        s.width.out, {bias ? bias + g * out : nullptr, act}};
   });
 }
 
 void convolution_backward_input(bpnet::Context& context, const bpnet::ConvolutionSizes& s, const real* grad_y,
                                 const real* w, real* grad_x) {
-  if (context.winograd && suits_winograd(mirrored(s))) {
+  if (context.winograd && inputs_suit_winograd(s)) {
     return winograd_backward_input(context, s, grad_y, w, grad_x);
   }
-  const ConvolutionMemory memory = convolution_memory(context, s);
+  if (inputs_run_in_lanes(s)) return lanes_backward_input(context, s, grad_y, w, grad_x);
   if (is_depthwise(s)) {
+    const DepthwiseScratch memory = depthwise_scratch({context.scratch}, s);
     depthwise_weight(s, w, memory.depthwise.weight);
     return run_depthwise<InputsOf>({s, grad_y, memory.depthwise.weight, nullptr, grad_x},
                                    kNoEpilogue.activation);
   }
+  Scratch scratch = {context.scratch};
+  real* const packed = packed_weights(scratch, s);
   const size_t out = group_outputs(s), patch = patch_size(s), in = group_channels(s);
-  reorder_weight(s, w, memory.weight);
-  if (!is_pointwise(s)) {
-    run_chunks(s.n * s.height.in * s.width.in * s.channels, kChunk,
-               [&](size_t begin, size_t end, size_t) { clear_run(end - begin, grad_x + begin); });
-  }
-  each_block(s, [&](size_t g, size_t begin, size_t end) {
-    Result c = {memory.patches, patch, false, false};
-    if (is_pointwise(s)) c = {grad_x + begin * s.channels + g * in, s.channels, false, false};
-    gemm(context, {end - begin, patch, out}, {grad_y + begin * s.out_channels + g * out, s.out_channels, 1},
-         {memory.weight + g * out * patch, patch, 1}, c, kNoEpilogue);
-    if (!is_pointwise(s)) scatter_patches(s, memory.patches, g, begin, end, grad_x);
+  each_panel(s.groups, in, s.out_channels * patch, [&](size_t g, size_t column) {
+    pack_inputs(s, w + g * out * patch, packed + g * input_panels(s), column);
   });
+  run_windows(s.groups, input_classes(s), positions(inputs_window(s, 0)), in, most_taps(s) * out,
+              [&](size_t g, size_t of_class) {
+                return WindowProduct{inputs_window(s, of_class),
+                                     grad_y + g * out,
+                                     class_panels(s, packed + g * input_panels(s), of_class),
+                                     grad_x + g * in,
+                                     s.channels,
+                                     s.height.in,
+                                     s.width.in,
+                                     kNoEpilogue};
+              });
 }
 
 // grad_bias = or += the sums of the columns of grad_y (rows, columns)
@@ -134,21 +134,24 @@ inline void sum_columns(size_t rows, size_t columns, const real* grad_y, real* s
 
 void convolution_backward_weight(bpnet::Context& context, const bpnet::ConvolutionSizes& s, const real* x,
                                  const real* grad_y, real* grad_w, real* grad_bias, bool accumulate) {
-  const ConvolutionMemory memory = convolution_memory(context, s);
-  if (grad_bias) {
-    sum_columns(s.n * map_positions(s), s.out_channels, grad_y, memory.bias_sums, grad_bias, accumulate);
-  }
+  const size_t count = s.n * map_positions(s);
   if (context.winograd && suits_winograd(s)) {
+    real* const sums =
+        reinterpret_cast<real*>(context.scratch);  // free again when the weights' gradient begins
+    if (grad_bias) sum_columns(count, s.out_channels, grad_y, sums, grad_bias, accumulate);
     return winograd_backward_weight(context, s, x, grad_y, grad_w, accumulate);
   }
-  if (is_depthwise(s)) return depthwise_backward_weight(s, memory.depthwise, x, grad_y, grad_w, accumulate);
-  const size_t out = group_outputs(s), patch = patch_size(s);
-  each_block(s, [&](size_t g, size_t begin, size_t end) {
-    const Operand patches = patches_of(s, x, g, begin, end, memory.patches);
-    gemm(context, {out, patch, end - begin}, {grad_y + begin * s.out_channels + g * out, 1, s.out_channels},
-         patches, {memory.weight + g * out * patch, patch, false, begin > 0}, kNoEpilogue);
-  });
-  restore_weight(s, memory.weight, grad_w, accumulate);
+  if (runs_on_rows(s)) return rows_backward_weight(context, s, x, grad_y, grad_w, grad_bias, accumulate);
+  if (runs_in_lanes(s)) return lanes_backward_weight(context, s, x, grad_y, grad_w, grad_bias, accumulate);
+  Scratch scratch = {context.scratch};
+  if (!is_depthwise(s)) {
+    return weight_gradient(s, gradient_memory(scratch, s), x, grad_y, grad_w, grad_bias, accumulate);
+  }
+  const DepthwiseScratch memory = depthwise_scratch(scratch, s);
+  if (grad_bias) {
+    sum_columns(count, s.out_channels, grad_y, memory.bias_sums, grad_bias, accumulate);
+  }
+  depthwise_backward_weight(s, memory.depthwise, x, grad_y, grad_w, accumulate);
 }
 
 }  // namespace

@@ -10,13 +10,6 @@
 
 namespace {
 
-constexpr size_t kMostTaps = 128;
-
-inline bool is_depthwise(const bpnet::ConvolutionSizes& s) {
-  return s.groups > 1 && s.groups == s.channels && s.out_channels == s.channels &&
-         s.height.kernel * s.width.kernel <= kMostTaps;
-}
-
 // Taps first, first + every … of a window along one axis.
 struct TapRange {
   size_t first, every, count;

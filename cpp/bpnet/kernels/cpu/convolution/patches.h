@@ -28,6 +28,26 @@ inline bool is_pointwise(const bpnet::ConvolutionSizes& s) {
   return is_pointwise(s.height) && is_pointwise(s.width);
 }
 
+constexpr size_t kMostTaps = 128;
+
+inline bool is_depthwise(const bpnet::ConvolutionSizes& s) {
+  return s.groups > 1 && s.groups == s.channels && s.out_channels == s.channels &&
+         s.height.kernel * s.width.kernel <= kMostTaps;
+}
+
+// What the gradient of the inputs is the convolution of: that of the outputs, padded, with the weights
+// mirrored.
+inline bool has_mirror(const bpnet::ConvolutionSizes& s) {
+  return s.height.stride == 1 && s.width.stride == 1 &&
+         s.height.before <= (s.height.kernel - 1) * s.height.dilation && s.width.before < s.width.kernel;
+}
+inline bpnet::WindowAxis mirrored(const bpnet::WindowAxis& a) {
+  return {a.out, a.in, a.kernel, 1, a.dilation, (a.kernel - 1) * a.dilation - a.before};
+}
+inline bpnet::ConvolutionSizes mirrored(const bpnet::ConvolutionSizes& s) {
+  return {s.n, mirrored(s.height), mirrored(s.width), s.out_channels, s.channels, s.groups};
+}
+
 // Between (out, in/groups, kernel) and (out, kernel, in/groups).
 inline void reorder_weight(const bpnet::ConvolutionSizes& s, const real* w, real* reordered) {
   const size_t window = s.height.kernel * s.width.kernel, in = group_channels(s), patch = window * in;

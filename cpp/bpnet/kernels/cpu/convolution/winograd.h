@@ -55,25 +55,21 @@ __attribute__((noinline)) TileBlocks tile_blocks(const bpnet::ConvolutionSizes& 
   return {tiles, part, ceil_divide(tiles, part), block};
 }
 
-// Where it is faster than by patches: not for few tiles, for which all weights are transformed, few channels,
-// or maps that fill their tiles badly.
+// Where it is faster than the direct way: not for few tiles, for which all weights are transformed, few
+// channels, or maps that fill their tiles badly.
 inline bool suits_winograd(const bpnet::WindowAxis& axis) {
   return axis.kernel == kWinogradTaps && axis.stride == 1 && axis.dilation == 1 &&
          axis.before < kWinogradTaps;
 }
 __attribute__((noinline)) bool suits_winograd(const bpnet::ConvolutionSizes& s) {
   if (!suits_winograd(s.height) || !suits_winograd(s.width)) return false;
-  const size_t tiles = tiles_along(s.height) * tiles_along(s.width);
-  return smaller(group_channels(s), group_outputs(s)) >= kWinogradChannels && s.n * tiles >= kWinogradTiles &&
-         map_positions(s) >= kWinogradPositions * tiles;
+  const size_t in = group_channels(s), out = group_outputs(s), tiles = tile_count(s);
+  return smaller(in, out) >= kWinogradChannels && tiles >= kWinogradTiles &&
+         tiles * in * out >= kWinogradProducts && s.n * map_positions(s) >= kWinogradPositions * tiles;
 }
 
-// The sizes of the pass that brings grad_y back: its outputs are this one's inputs.
-inline bpnet::WindowAxis mirrored(const bpnet::WindowAxis& axis) {
-  return {axis.out, axis.in, axis.kernel, axis.stride, axis.dilation, axis.kernel - 1 - axis.before};
-}
-inline bpnet::ConvolutionSizes mirrored(const bpnet::ConvolutionSizes& s) {
-  return {s.n, mirrored(s.height), mirrored(s.width), s.out_channels, s.channels, s.groups};
+inline bool inputs_suit_winograd(const bpnet::ConvolutionSizes& s) {
+  return has_mirror(s) && suits_winograd(mirrored(s));
 }
 
 // Panels of the transformed weights: (point, panel of outputs, channel, kTileColumns).
@@ -305,7 +301,7 @@ inline size_t winograd_workspace(const bpnet::ConvolutionSizes& s) {
     winograd_memory(forward, s, false);
     winograd_memory(weight, s, true);
   }
-  if (suits_winograd(mirrored(s))) winograd_memory(input, mirrored(s), false);
+  if (inputs_suit_winograd(s)) winograd_memory(input, mirrored(s), false);
   return larger(forward.bytes, larger(input.bytes, weight.bytes));
 }
 

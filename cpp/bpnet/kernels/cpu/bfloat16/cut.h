@@ -1,0 +1,82 @@
+// How a product is cut. The operand with fewer lines is packed as a whole, some depth of k at a time; the
+// other block by block, in the cache of the thread that multiplies the block. No cut shows in the result,
+// whose elements are each summed in the order of k, but that into parts of k.
+#pragma once
+
+#include "bpnet/kernels/cpu/base/chunks.h"
+#include "bpnet/kernels/cpu/bfloat16/panels.h"
+
+namespace {
+
+struct ProductSizes {
+  size_t m, n, k;
+
+  size_t fewer() const { return smaller(m, n); }
+  size_t more() const { return larger(m, n); }
+};
+
+constexpr size_t kPairLines = 2 * kPanelLines;         // of the panels that are multiplied together
+constexpr size_t kResidentElements = size_t{1} << 23;  // packed at once
+constexpr size_t kResidentLines = 8192;
+constexpr size_t kBlockBytes = size_t{1} << 20;  // of a packed block, a quarter of a second-level cache
+constexpr size_t kBlockLines = 512;
+constexpr size_t kMostDepth = 8192;
+constexpr size_t kMostTasks = 64;
+constexpr size_t kSerialWork = size_t{1} << 22;  // multiply-adds that are not worth a second thread
+
+constexpr size_t kStreamElements = kBlockBytes / sizeof(bfloat16);
+
+struct Cut {
+  size_t resident;  // lines
+  size_t depth;
+  size_t block;  // lines of the other operand
+  size_t tasks;
+  bool serial;
+};
+
+inline Cut cut_of(const ProductSizes& s, size_t most_depth, bool serial) {
+  Cut cut;
+  cut.serial = serial || s.m * s.n * s.k < kSerialWork;
+  cut.resident = smaller(round_up(s.fewer(), kPairLines), kResidentLines);
+  const size_t fits = kResidentElements / cut.resident / kBlockDepth * kBlockDepth;
+  const size_t most = smaller(most_depth, fits);
+  cut.depth = round_up(ceil_divide(s.k, ceil_divide(s.k, most)), kBlockDepth);
+  cut.block = kStreamElements / cut.depth / kPairLines * kPairLines;
+  cut.block = smaller(larger(cut.block, kPairLines), kBlockLines);
+  const size_t wanted = cut.serial ? 1 : kMostTasks / 4;
+  while (cut.block > kPairLines && ceil_divide(s.more(), cut.block) < wanted) {
+    cut.block = round_up(cut.block / 2, kPairLines);
+  }
+  cut.tasks = cut.serial ? 1 : smaller(kMostTasks, ceil_divide(s.more(), cut.block));
+  return cut;
+}
+
+// Elements of both operands' panels for any k up to this one and as many lines.
+inline size_t cut_elements(const ProductSizes& s, size_t most_depth, bool serial) {
+  const size_t depth = smaller(round_up(s.k, kBlockDepth), most_depth);
+  const size_t resident = smaller(round_up(s.fewer(), kPairLines) * depth, kResidentElements);
+  const size_t tasks = serial ? 1 : kMostTasks;
+  const size_t blocks = tasks * larger(kPairLines * depth, kStreamElements);
+  return resident + smaller(blocks, 2 * round_up(s.more(), kPairLines) * depth);
+}
+
+// The gradient of few weights over many positions: k in parts, each with its own result; these are added in
+// order.
+struct Split {
+  size_t parts;  // 1: none
+  size_t depth;  // of a part
+};
+
+constexpr size_t kPartDepth = 1024;
+constexpr size_t kSplitElements = size_t{1} << 23;  // of all parts' results
+constexpr size_t kFewestParts = 8, kMostSplitParts = 32;
+
+inline Split split_of(const ProductSizes& s) {
+  const size_t fit = smaller(kSplitElements / larger(1, s.m * s.n), s.k / kPartDepth);
+  size_t parts = smaller(kMostSplitParts, fit) / kFewestParts * kFewestParts;
+  if (parts == 0) return {1, s.k};
+  const size_t depth = round_up(ceil_divide(s.k, parts), kBlockDepth);
+  return {ceil_divide(s.k, depth), depth};
+}
+
+}  // namespace

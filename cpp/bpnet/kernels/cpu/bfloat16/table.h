@@ -1,0 +1,67 @@
+// A table from that of float32: products in bfloat16, all else as it is there.
+#pragma once
+
+#include "bpnet/kernels/cpu/bfloat16/convolution.h"
+#include "bpnet/kernels/cpu/bfloat16/linear.h"
+
+namespace {
+
+// Products by one tile unit. `base` is the same for all tables of a process: that of its best instruction
+// set.
+template <const TileUnit& kUnit>
+struct Products {
+  using Table = bpnet::Kernels<float>;
+  static inline const Table* base = nullptr;
+
+  static size_t workspace(const bpnet::ConvolutionSizes& s) {
+    return is_depthwise(s) ? base->convolution_workspace(s) : convolution_workspace(s);
+  }
+  static void forward(bpnet::Context& context, bpnet::LinearSizes s, const float* x, const float* w,
+                      const float* bias, bpnet::Activation act, float* y) {
+    linear_forward(kUnit, *base, context, s, x, w, bias, act, y);
+  }
+  static void backward_input(bpnet::Context& context, bpnet::LinearSizes s, const float* grad_y,
+                             const float* w, float* grad_x) {
+    linear_backward_input(kUnit, context, s, grad_y, w, grad_x);
+  }
+  static void backward_weight(bpnet::Context& context, bpnet::LinearSizes s, const float* x,
+                              const float* grad_y, float* grad_w, float* grad_bias, bool accumulate) {
+    linear_backward_weight(kUnit, context, s, x, grad_y, grad_w, grad_bias, accumulate);
+  }
+  static void forward(bpnet::Context& context, const bpnet::ConvolutionSizes& s, const float* x,
+                      const float* w, const float* bias, bpnet::Activation act, float* y) {
+    if (is_depthwise(s)) return base->convolution_forward(context, s, x, w, bias, act, y);
+    convolution_forward(kUnit, *base, context, s, x, w, bias, act, y);
+  }
+  static void backward_input(bpnet::Context& context, const bpnet::ConvolutionSizes& s, const float* grad_y,
+                             const float* w, float* grad_x) {
+    if (is_depthwise(s)) return base->convolution_backward_input(context, s, grad_y, w, grad_x);
+    convolution_backward_input(kUnit, context, s, grad_y, w, grad_x);
+  }
+  static void backward_weight(bpnet::Context& context, const bpnet::ConvolutionSizes& s, const float* x,
+                              const float* grad_y, float* grad_w, float* grad_bias, bool accumulate) {
+    if (is_depthwise(s)) {
+      return base->convolution_backward_weight(context, s, x, grad_y, grad_w, grad_bias, accumulate);
+    }
+    convolution_backward_weight(kUnit, context, s, x, grad_y, grad_w, grad_bias, accumulate);
+  }
+
+  // Layers are run one by one: a chain's kernel would multiply in float32.
+  static Table table(const Table& float32) {
+    base = &float32;
+    Table result = float32;
+    result.linear_workspace = linear_workspace;
+    result.linear_forward = forward;
+    result.linear_backward_input = backward_input;
+    result.linear_backward_weight = backward_weight;
+    result.convolution_workspace = workspace;
+    result.convolution_forward = forward;
+    result.convolution_backward_input = backward_input;
+    result.convolution_backward_weight = backward_weight;
+    result.chain_workspace = nullptr;
+    result.chain_gradients = nullptr;
+    return result;
+  }
+};
+
+}  // namespace

@@ -1,0 +1,93 @@
+// A tile of a product whose left rows and whose result's rows are wherever pointers lead to: the heart of a
+// convolution that reads its inputs from where they are stored.
+#pragma once
+
+#include "bpnet/kernels/cpu/product/tile.h"
+
+namespace {
+
+// The depth is cut into runs; in each of them every row of a is dense.
+struct RowTile {
+  const real* const* a;  // (runs, kTileRows): where a row's run begins
+  const size_t* depth;   // (runs,)
+  size_t runs;
+  const real* b;      // a packed panel, (sum of depth, kTileColumns)
+  real* const* c;     // (kTileRows,)
+  size_t column;      // of c's rows
+  bool add;           // to c
+  const real* start;  // (kTileColumns,): what every row begins with; null: 0
+  bool relu;          // last
+};
+
+// sum[i] += Σ_p a[i][p] b[p] of one run
+template <size_t kRows, size_t kVectors>
+inline void add_run(const real* const* a, size_t depth, const real* b, Tile<kRows, kVectors>& sum) {
+  const real* row[kRows];
+#pragma GCC unroll 16
+  for (size_t i = 0; i < kRows; ++i) {
+    row[i] = a[i] + depth;
+    asm("" : "+r"(row[i]));
+  }
+  // The rows' ends and one index are all the registers there are: the compiler, which is told nothing of
+  // where they come from, cannot put more in their place.
+  for (ptrdiff_t p = -ptrdiff_t(depth); p < 0; ++p, b += kTileColumns) {
+    asm("" : "+r"(p));
+    vec right[kVectors];
+#pragma GCC unroll 4
+    for (size_t v = 0; v < kVectors; ++v) right[v] = load(b + v * kLanes);
+#pragma GCC unroll 16
+    for (size_t i = 0; i < kRows; ++i) {
+      const vec left = splat(row[i][p]);
+#pragma GCC unroll 4
+      for (size_t v = 0; v < kVectors; ++v) sum[i][v] += left * right[v];
+    }
+  }
+}
+
+template <size_t kRows, size_t kVectors>
+void row_tile(const RowTile& tile) {
+  const RowTile t = tile;  // stores would make the compiler read it again
+  for (size_t i = 0; i < kRows; ++i) {
+    for (size_t v = 0; v < kVectors; ++v) __builtin_prefetch(t.c[i] + t.column + v * kLanes, 1, 3);
+  }
+  Tile<kRows, kVectors> sum;
+#pragma GCC unroll 16
+  for (size_t i = 0; i < kRows; ++i) {
+#pragma GCC unroll 4
+    for (size_t v = 0; v < kVectors; ++v) sum[i][v] = t.start ? load(t.start + v * kLanes) : vec{};
+  }
+  const real* b = t.b;
+  for (size_t run = 0; run < t.runs; ++run) {
+    add_run<kRows, kVectors>(t.a + run * kTileRows, t.depth[run], b, sum);
+    b += t.depth[run] * kTileColumns;
+  }
+#pragma GCC unroll 16
+  for (size_t i = 0; i < kRows; ++i) {
+    real* const to = t.c[i] + t.column;
+#pragma GCC unroll 4
+    for (size_t v = 0; v < kVectors; ++v) {
+      vec value = sum[i][v];
+      if (t.add) value += load(to + v * kLanes);
+      if (t.relu) value = value < 0 ? vec{} : value;
+      store(to + v * kLanes, value);
+    }
+  }
+}
+
+struct RowTileKind {
+  size_t rows;
+  void (*product[2])(const RowTile&);  // by vectors − 1
+};
+
+template <size_t kRows>
+constexpr RowTileKind kRowTileKind = {kRows, {row_tile<kRows, 1>, row_tile<kRows, 2>}};
+
+inline const RowTileKind& row_tile_for(size_t rows) {
+  if (rows >= kTileRows) return kRowTileKind<kTileRows>;
+  if (kTileRows > 8 && rows >= 8) return kRowTileKind<8>;
+  if (rows >= 4) return kRowTileKind<4>;
+  if (rows >= 2) return kRowTileKind<2>;
+  return kRowTileKind<1>;
+}
+
+}  // namespace

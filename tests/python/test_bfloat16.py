@@ -1,0 +1,454 @@
+"""Products in bfloat16: by instructions of the processor and by their models, bit for bit the same; the API around
+them, and files."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import bpnet as bp
+from bpnet import _core
+from bpnet.commands import main
+from threading_layers import walk
+
+BACKENDS = ["amx", "avx512_bf16"]
+MODELS = {name: f"{name}_model" for name in BACKENDS}
+EVERY = sorted({bp.backends(precision="bfloat16")[0], *BACKENDS})
+
+backends = pytest.mark.parametrize("backend", BACKENDS)
+
+
+def rounded(x: np.ndarray) -> np.ndarray:
+    """To bfloat16, to the nearest, ties to even, as float64."""
+    bits = np.ascontiguousarray(x, np.float32).view(np.uint32)
+    up = (bits + np.uint32(0x7FFF) + ((bits >> np.uint32(16)) & np.uint32(1))) & np.uint32(0xFFFF0000)
+    return up.view(np.float32).astype(np.float64)
+
+
+def network(
+    input_shape: Any,
+    layers: Any,
+    *,
+    backend: str | None = None,
+    precision: str | None = "bfloat16",
+    **options: Any,
+) -> bp.Network:
+    return bp.Network(input_shape, layers, seed=5, backend=backend, precision=precision, **options)
+
+
+def passed(net: bp.Network, x: np.ndarray, grad: np.ndarray) -> dict[str, np.ndarray]:
+    """Outputs and all gradients."""
+    y = net.forward(x, training=True).copy()
+    grad_x = net.backward(grad)
+    gradients = {name: array.copy() for name, array in net.gradients().items()}
+    return {"y": y, "grad_x": grad_x, **gradients}
+
+
+def assert_same_bits(a: dict[str, np.ndarray], b: dict[str, np.ndarray]) -> None:
+    for name in a:
+        assert a[name].tobytes() == b[name].tobytes(), name
+
+
+def drawn(shape: tuple[int, ...], seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
+
+
+LINEAR = [
+    (1, 1, 1),
+    (3, 5, 7),
+    (16, 32, 16),
+    (17, 33, 15),
+    (32, 31, 32),
+    (33, 65, 47),
+    (2, 600, 40),
+    (64, 100, 10),
+    (130, 70, 90),
+    (9, 1100, 33),
+    (8200, 9, 10),
+    (9000, 3, 2),
+]
+
+
+@backends
+@pytest.mark.parametrize(("batch", "inputs", "outputs"), LINEAR)
+def test_a_linear_layer_by_instruction_and_model(backend: str, batch: int, inputs: int, outputs: int):
+    x, grad = drawn((batch, inputs)), drawn((batch, outputs), 1)
+    layers = [bp.Linear(outputs), bp.Tanh()]
+    nets = [network(inputs, layers, backend=name) for name in (backend, MODELS[backend])]
+    assert_same_bits(*(passed(net, x, grad) for net in nets))
+
+
+@backends
+@pytest.mark.parametrize(("batch", "inputs", "outputs"), LINEAR)
+def test_a_linear_layer_by_the_oracle(backend: str, batch: int, inputs: int, outputs: int):
+    """Every factor rounded to bfloat16, summed in float64."""
+    x, grad = drawn((batch, inputs)), drawn((batch, outputs), 1)
+    net = network(inputs, [bp.Linear(outputs)], backend=backend)
+    found = passed(net, x, grad)
+    weight, bias = (net.state_dict()[f"0.{name}"] for name in ("weight", "bias"))
+    rx, rg, rw = rounded(x), rounded(grad), rounded(weight)
+    for name, a, b, start in [
+        ("y", rx, rw.T, bias.astype(np.float64)),
+        ("grad_x", rg, rw, np.zeros(1)),
+        ("0.weight", rg.T, rx, np.zeros(1)),
+    ]:
+        size = np.abs(a) @ np.abs(b) + np.abs(start)
+        bound = (8 + np.sqrt(a.shape[1])) * np.finfo(np.float32).eps * size
+        assert (np.abs(found[name] - (a @ b + start)) <= bound).all(), name
+    np.testing.assert_allclose(found["0.bias"], grad.astype(np.float64).sum(0), rtol=1e-5, atol=1e-4)
+
+
+CONVOLUTIONS: dict[str, tuple[tuple[int, int, int, int], dict[str, Any]]] = {
+    "plain": ((3, 3, 7, 8), {"out_channels": 5, "kernel_size": 3, "padding": 1}),
+    "wide": ((2, 34, 13, 13), {"out_channels": 40, "kernel_size": 3, "padding": 1}),
+    "pointwise": ((2, 34, 6, 5), {"out_channels": 33, "kernel_size": 1}),
+    "stride 4": ((2, 3, 23, 19), {"out_channels": 8, "kernel_size": 11, "stride": 4}),
+    "stride 2 of 1": ((2, 16, 8, 8), {"out_channels": 20, "kernel_size": 1, "stride": 2}),
+    "groups": ((1, 4, 9, 9), {"out_channels": 6, "kernel_size": 3, "stride": 2, "padding": 1, "groups": 2}),
+    "dilated": ((1, 5, 14, 15), {"out_channels": 7, "kernel_size": 3, "dilation": (2, 4), "padding": 4}),
+    "stride and dilation": (
+        (2, 4, 16, 17),
+        {"out_channels": 6, "kernel_size": 5, "stride": (4, 3), "dilation": 2, "padding": 4},
+    ),
+    "stride as dilation": (
+        (1, 8, 11, 13),
+        {"out_channels": 8, "kernel_size": 3, "stride": 2, "dilation": 2, "padding": 2},
+    ),
+    "stride over inputs": ((1, 3, 7, 7), {"out_channels": 4, "kernel_size": 2, "stride": 3}),
+    "kernel as input": ((2, 6, 5, 4), {"out_channels": 9, "kernel_size": (5, 4)}),
+    "many positions": ((3, 2, 58, 57), {"out_channels": 5, "kernel_size": 5, "padding": 2}),
+    "long rows": ((2, 130, 6, 6), {"out_channels": 3, "kernel_size": 3, "padding": 1}),
+}
+convolutions = pytest.mark.parametrize("name", CONVOLUTIONS)
+
+
+def convolution(name: str, **options: Any) -> tuple[bp.Network, np.ndarray, np.ndarray]:
+    (batch, *shape), arguments = CONVOLUTIONS[name]
+    net = network(tuple(shape), [bp.Conv2d(**arguments)], **options)
+    return net, drawn((batch, *shape)), drawn((batch, *net.output_shape), 1)
+
+
+@backends
+@convolutions
+def test_a_convolution_by_instruction_and_model(backend: str, name: str):
+    results = []
+    for each in (backend, MODELS[backend]):
+        net, x, grad = convolution(name, backend=each)
+        results.append(passed(net, x, grad))
+    assert_same_bits(*results)
+
+
+@backends
+@convolutions
+def test_a_convolution_by_the_oracle(backend: str, name: str):
+    """The reference in float64, of factors that are rounded before."""
+    net, x, grad = convolution(name, backend=backend)
+    found = passed(net, x, grad)
+    other, _, _ = convolution(name, precision=None, backend="reference", dtype="float64")
+    state = net.state_dict()
+    sizes, sums = {}, {}
+    for result, form in ((sums, lambda a: a), (sizes, np.abs)):
+        other.load_state_dict(
+            {"0.weight": form(rounded(state["0.weight"])), "0.bias": form(state["0.bias"].astype(np.float64))}
+        )
+        result.update(passed(other, form(rounded(x)), form(rounded(grad))))
+    terms = max(grad[:, 0].size, net.state_dict()["0.weight"][0].size, x[0].size)
+    for key in ("y", "grad_x", "0.weight"):
+        bound = (8 + np.sqrt(terms)) * np.finfo(np.float32).eps * sizes[key]
+        assert (np.abs(found[key] - sums[key]) <= bound).all(), key
+
+
+@pytest.mark.parametrize("backend", [*BACKENDS, *MODELS.values()])
+def test_small_integers_are_exact(backend: str):
+    """They are bfloat16 themselves, and their sums float32."""
+    numbers = np.random.default_rng(2)
+    for batch, inputs, outputs in LINEAR:
+        x = numbers.integers(-8, 9, (batch, inputs)).astype(np.float32)
+        grad = numbers.integers(-8, 9, (batch, outputs)).astype(np.float32)
+        results = []
+        for options in ({"backend": backend}, {"backend": "reference", "precision": None}):
+            net = network(inputs, [bp.Linear(outputs)], **options)
+            weight = np.random.default_rng(3).integers(-8, 9, (outputs, inputs)).astype(np.float32)
+            net.load_state_dict({"0.weight": weight, "0.bias": weight[:, 0]})
+            results.append(passed(net, x, grad))
+        assert_same_bits(*({name: array + 0.0 for name, array in result.items()} for result in results))
+    for name in CONVOLUTIONS:
+        results = []
+        for options in ({"backend": backend}, {"backend": "reference", "precision": None}):
+            net, x, grad = convolution(name, **options)
+            weight = np.random.default_rng(3).integers(-8, 9, net.state_dict()["0.weight"].shape)
+            net.load_state_dict(
+                {"0.weight": weight.astype(np.float32), "0.bias": net.state_dict()["0.bias"] * 0 + 3}
+            )
+            results.append(passed(net, np.rint(4 * x), np.rint(4 * grad)))
+        assert_same_bits(*({name: array + 0.0 for name, array in result.items()} for result in results))
+
+
+def odd_numbers(shape: tuple[int, ...], seed: int) -> np.ndarray:
+    """Denormals, products that are, infinities, NaN, and what overflows, among others."""
+    numbers = np.random.default_rng(seed)
+    bits = numbers.integers(0, 2**32, shape, dtype=np.uint32)
+    kind = numbers.integers(0, 8, shape)
+    exponent = np.choose(kind, [0, 1, 63, 64, 127, 190, 250, 60]).astype(np.uint32)
+    bits = (bits & np.uint32(0x807FFFFF)) | (exponent << np.uint32(23))
+    x = bits.view(np.float32).copy()
+    rare = numbers.random(shape)
+    x[rare < 0.004] = np.inf
+    x[rare > 0.998] = np.nan
+    return x
+
+
+@backends
+def test_odd_numbers(backend: str):
+    """Where a NaN comes out it is a NaN in both; its bits are not looked at."""
+    x, grad = odd_numbers((60, 40), 1), odd_numbers((60, 35), 2)
+    weight = odd_numbers((35, 40), 3)
+    weight[~np.isfinite(weight)] = 1
+    results = []
+    for name in (backend, MODELS[backend]):
+        net = network(40, [bp.Linear(35)], backend=name)
+        net.load_state_dict({"0.weight": weight, "0.bias": np.zeros(35, np.float32)})
+        results.append(passed(net, x, grad))
+    for name, array in results[0].items():
+        other = results[1][name]
+        assert (np.isnan(array) == np.isnan(other)).all()
+        assert np.where(np.isnan(array), 0, array).tobytes() == np.where(np.isnan(other), 0, other).tobytes()
+    assert np.isnan(results[0]["y"]).any() and np.isfinite(results[0]["y"]).any()
+
+
+@pytest.mark.parametrize("backend", [*BACKENDS, *MODELS.values()])
+def test_denormals(backend: str):
+    """A denormal factor counts as 0, also one that would be rounded to the least normal number; a sum is flushed
+    to 0 where it is below the normal numbers after rounding."""
+    least = np.float32(2.0**-126)
+    for factor, other, start, sum_ in [
+        (np.nextafter(least, np.float32(0)), 1.0, 0.0, 0.0),
+        (least, 1.0, 0.0, least),
+        (least, 0.5, 0.0, 0.0),
+    ]:
+        net = network(1, [bp.Linear(1)], backend=backend)
+        net.load_state_dict({"0.weight": np.float32([[other]]), "0.bias": np.float32([start])})
+        assert net.forward(np.float32([[factor]]))[0, 0] == sum_
+    # 2^-126 - 2^-e: two products of one pair; AMX adds their sums, AVX-512 adds one to the other
+    for e, expected in [(149, 0.0), (150, 0.0), (151, least), (153, least)]:
+        net = network(2, [bp.Linear(1)], backend=backend)
+        net.load_state_dict(
+            {"0.weight": np.float32([[-(2.0 ** -(e - 70)), 2.0**-63]]), "0.bias": np.zeros(1, np.float32)}
+        )
+        y = net.forward(np.float32([[2.0**-70, 2.0**-63]]))[0, 0]
+        if backend.startswith("amx"):
+            assert y == least  # the small product is flushed before
+        else:
+            assert y == expected, e
+
+
+def convnet(**options: Any) -> bp.Network:
+    layers = [
+        bp.Conv2d(8, 3, padding=1),
+        bp.ReLU(),
+        bp.MaxPool2d(2),
+        bp.Conv2d(16, 3, stride=2, padding=1, groups=2),
+        bp.BatchNorm2d(),
+        bp.GELU(),
+        bp.Conv2d(16, 3, padding=1, groups=16),
+        bp.Flatten(),
+        bp.Dropout(0.2),
+        bp.Linear(40),
+        bp.Tanh(),
+        bp.Linear(3),
+    ]
+    return network((3, 16, 16), layers, **options)
+
+
+def photographs(samples: int = 60) -> tuple[np.ndarray, np.ndarray]:
+    """Three classes: which third of the channels is bright."""
+    labels = np.arange(samples) % 3
+    x = drawn((samples, 3, 16, 16), 4) * np.float32(0.5)
+    x[np.arange(samples), labels] += 1
+    return x, labels
+
+
+def mlp(**options: Any) -> bp.Network:
+    return network(20, [bp.Linear(70), bp.Tanh(), bp.Linear(50), bp.ReLU(), bp.Linear(4)], **options)
+
+
+def points(samples: int = 200) -> tuple[np.ndarray, np.ndarray]:
+    x = drawn((samples, 20), 6)
+    return x, (x[:, 0] > 0) * 2 + (x[:, 1] > 0)
+
+
+def fitted(net: bp.Network, data: tuple[np.ndarray, np.ndarray], epochs: int) -> bp.Trainer:
+    trainer = bp.Trainer(net, "cross_entropy", bp.Adam(lr=0.003))
+    trainer.fit(*data, epochs=epochs, batch_size=20, verbose=0)
+    return trainer
+
+
+def bits(net: bp.Network) -> bytes:
+    return b"".join(array.tobytes() for array in net.state_dict().values())
+
+
+@pytest.mark.parametrize(("make", "data"), [(mlp, points), (convnet, photographs)], ids=["mlp", "convnet"])
+def test_training(make: Any, data: Any):
+    """It learns, as float32 does, and its bits are those of the model, and not float32's."""
+    found = {}
+    for backend in BACKENDS:
+        nets = [make(backend=name) for name in (backend, MODELS[backend])]
+        for net in nets:
+            fitted(net, data(), 2)
+        assert bits(nets[0]) == bits(nets[1])
+        found[backend] = bits(nets[0])
+    assert found["amx"] != found["avx512_bf16"]
+    losses = []
+    for options in ({}, {"precision": "full"}):
+        net = make(**options)
+        trainer = fitted(net, data(), 25)
+        losses.append(trainer.history["loss"])
+    assert losses[0] != losses[1]
+    for loss in losses:
+        assert loss[-1] < 0.3 * loss[0]
+
+
+@pytest.mark.parametrize("backend", EVERY)
+def test_the_same_bits_for_every_number_of_threads(backend: str):
+    results = set()
+    for _ in walk():
+        net = convnet(backend=backend)
+        fitted(net, photographs(), 1)
+        wide = mlp(backend=backend)
+        fitted(wide, points(), 1)
+        name = "many positions"
+        one, x, grad = convolution(name, backend=backend)
+        results.add((bits(net), bits(wide), *(a.tobytes() for a in passed(one, x, grad).values())))
+    assert len(results) == 1
+
+
+def test_a_step_allocates_nothing():
+    x, labels = photographs()
+    net = convnet()
+    trainer = bp.Trainer(net, "cross_entropy", bp.SGD(lr=0.01))
+    trainer.fit(x, labels, epochs=1, batch_size=20, verbose=0)
+    before = _core.arena_allocations()
+    trainer.fit(x, labels, epochs=2, batch_size=20, verbose=0)
+    trainer.fit(x[:35], labels[:35], epochs=1, batch_size=7, verbose=0)
+    assert _core.arena_allocations() == before
+
+
+def test_the_best_backend_of_the_processor():
+    listed = bp.backends(precision="bfloat16")
+    assert sorted(listed) == sorted([*BACKENDS, *MODELS.values()])
+    assert mlp().backend == listed[0] and mlp().precision == "bfloat16"
+    assert listed.index("amx") < listed.index("amx_model")
+    assert not set(listed) & set(bp.backends())
+    assert mlp(precision=None).backend == bp.Network(20, [bp.Linear(4)]).backend in bp.backends()
+
+
+def test_products_alone_are_in_bfloat16():
+    """All else is float32's: a network without weights gives the same bits."""
+    layers = [bp.BatchNorm2d(), bp.Tanh(), bp.MaxPool2d(2), bp.LocalResponseNorm(), bp.Flatten()]
+    x = drawn((4, 6, 8, 8))
+    results = []
+    for precision in ("bfloat16", "full"):
+        net = network((6, 8, 8), layers, precision=precision)
+        results.append(passed(net, x, drawn((4, *net.output_shape))))
+    assert_same_bits(*results)
+
+
+def test_what_is_refused():
+    with pytest.raises(
+        ValueError, match=r"^precision: 'bfloat16' is for float32, the network's dtype is float64; choose"
+    ):
+        mlp(dtype="float64")
+    with pytest.raises(
+        ValueError, match=r"^precision: 'bfloat16' is for the processor, device is 'cuda'; give"
+    ):
+        mlp(device="cuda")
+    with pytest.raises(
+        ValueError,
+        match=r"^precision: 'bfloat16' is computed by the backends .*, the backend is 'reference'; leave",
+    ):
+        mlp(backend="reference")
+    with pytest.raises(
+        ValueError,
+        match=r"^backend: 'amx' multiplies in bfloat16, precision is 'full'; give precision 'bfloat16'",
+    ):
+        mlp(backend="amx", precision="full")
+    with pytest.raises(ValueError, match=r"^precision: 'bf16' is unknown; .*; did you mean 'bfloat16'\?$"):
+        mlp(precision="bf16")
+
+
+LOADERS = {"load": bp.load, "load_model": lambda *a, **o: bp.load_model(*a, **o).network}
+
+
+def test_files_keep_the_precision(tmp_path: Path):
+    path = tmp_path / "model"
+    net = mlp()
+    net.save(path)
+    x = points()[0]
+    loaded = bp.load(path)
+    assert (loaded.precision, loaded.backend) == ("bfloat16", net.backend)
+    assert loaded.forward(x).tobytes() == net.forward(x).tobytes()
+    full = bp.load(path, precision="full")
+    assert full.precision == "full" and full.forward(x).tobytes() != net.forward(x).tobytes()
+    assert bp.load(path, backend="avx512_bf16").backend == "avx512_bf16"
+    with pytest.raises(ValueError, match="^precision: 'bfloat16' is computed by the backends"):
+        bp.load(path, backend="reference")
+    with pytest.raises(ValueError, match="^precision: 'bfloat16' is for the processor, device is 'cuda'"):
+        bp.load(path, device="cuda")
+    mlp(precision="full").save(path)
+    assert bp.load(path).precision == "full"
+    assert bp.load(path, precision="bfloat16").precision == "bfloat16"
+
+
+def test_a_file_with_an_unknown_precision(tmp_path: Path):
+    path = tmp_path / "model"
+    mlp().save(path)
+    path.write_bytes(path.read_bytes().replace(b"bfloat16", b"bfloat17"))
+    with pytest.raises(bp.FileFormatError, match="precision: 'bfloat17' is unknown"):
+        bp.load(path)
+
+
+@pytest.mark.parametrize("precision", [None, "bfloat16"])
+def test_a_run_goes_on_bit_by_bit(tmp_path: Path, precision: str | None):
+    data = points()
+    whole = fitted(mlp(), data, 4)
+    half = fitted(mlp(), data, 2)
+    half.save(tmp_path / "run")
+    resumed = bp.Trainer.load(tmp_path / "run", precision=precision)
+    assert resumed.network.precision == "bfloat16"
+    resumed.fit(*data, epochs=2, batch_size=20, verbose=0)
+    assert bits(resumed.network) == bits(whole.network)
+
+
+def test_copies_are_in_bfloat16():
+    net = mlp(backend="avx512_bf16")
+    for other in (copy.deepcopy(net), pickle.loads(pickle.dumps(net))):
+        assert (other.precision, other.backend) == ("bfloat16", "avx512_bf16")
+        assert other.forward(points()[0]).tobytes() == net.forward(points()[0]).tobytes()
+
+
+def test_models_and_summary():
+    net = bp.lenet5(precision="bfloat16")
+    assert net.precision == "bfloat16"
+    assert net.summary().endswith("\nproducts in bfloat16")
+    assert "bfloat16" not in bp.lenet5().summary()
+
+
+def test_the_commands(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    rows = "\n".join(f"{a},{b},{'up' if a > b else 'down'}" for a in range(8) for b in range(8))
+    (tmp_path / "data.csv").write_text(f"a,b,c\n{rows}\n")
+    data, file = str(tmp_path / "data.csv"), str(tmp_path / "model")
+    begin = ["train", data, "--target", "c", "--epochs", "2", "--save", file, "--verbose", "2"]
+    assert main([*begin, "--precision", "bfloat16"]) == 0
+    assert bp.load_model(file).network.precision == "bfloat16"
+    capsys.readouterr()
+    scores = []
+    for options in ([], ["--precision", "bfloat16"], ["--precision", "full"]):
+        assert main(["evaluate", file, data, *options]) == 0
+        scores.append(capsys.readouterr().out)
+    assert scores[0] == scores[1]
+    assert main(["train", data, "--resume", file, "--epochs", "3", "--verbose", "2"]) == 0
