@@ -288,6 +288,13 @@ def test_the_reference_has_none(tmp_path: Path):
     assert bp.load(tmp_path / "model", backend="reference", winograd=False).backend == "reference"
 
 
+def test_bfloat16_has_none():
+    with pytest.raises(
+        ValueError, match=r"^winograd: it is for products in full precision on the processor, by the"
+    ):
+        convnet(winograd=True, precision="bfloat16")
+
+
 def test_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     (tmp_path / "data.csv").write_text("\n".join(["a,kind", *(f"{i},{'xy'[i % 2]}" for i in range(20))]))
     begin = [
