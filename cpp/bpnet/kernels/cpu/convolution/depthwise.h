@@ -132,8 +132,15 @@ __attribute__((noinline)) void sum_row(TapSource* taps, size_t count, size_t ste
     for (size_t t = 0; t < count; ++t) taps[t] = {taps[t].from + kLanes, taps[t].weight + kLanes};
   }
   if (c == channels) return;
-  const LastVector last = {channels - c};
-  sum_positions(taps, count, step, last, bias ? last.get(bias + c) : vec{}, outputs, to + c, to_step);
+  if (channels < kLanes) {
+    const LastVector last = {channels};
+    sum_positions(taps, count, step, last, bias ? last.get(bias) : vec{}, outputs, to, to_step);
+    return;
+  }
+  const size_t again = c + kLanes - channels;  // channels of the last vector that are done already
+  c -= again;
+  for (size_t t = 0; t < count; ++t) taps[t] = {taps[t].from - again, taps[t].weight - again};
+  sum_positions(taps, count, step, WholeVector(), bias ? load(bias + c) : vec{}, outputs, to + c, to_step);
 }
 
 // What a pass reads and writes; weight (taps, channels).
@@ -225,6 +232,14 @@ inline vec sum_products(size_t count, const real* x, size_t x_step, const real* 
   return (sum[0] + sum[1]) + (sum[2] + sum[3]);
 }
 
+// v, and 0 in the first lanes.
+inline vec without_first(vec v, size_t lanes) {
+  real lane[kLanes];
+  store(lane, v);
+  for (size_t i = 0; i < lanes; ++i) lane[i] = 0;
+  return load(lane);
+}
+
 // sums (taps, channels) += one row of outputs; x is its image
 __attribute__((noinline)) void depthwise_weight_row(const bpnet::ConvolutionSizes& s, size_t oy,
                                                     const real* x, const real* grad_y, real* sums) {
@@ -241,14 +256,22 @@ __attribute__((noinline)) void depthwise_weight_row(const bpnet::ConvolutionSize
       const real* const from = x + (iy * w.in + OutputsOf::source(w, begin, kx)) * s.channels;
       real* const to = sums + (ky * w.kernel + kx) * s.channels;
       const real* const grad = grad_y + begin * s.channels;
-      const auto add = [&](size_t c, const auto& vector) {
-        const vec sum =
-            sum_products(end - begin, from + c, w.stride * s.channels, grad + c, s.channels, vector);
-        vector.put(to + c, vector.get(to + c) + sum);
+      const auto sum_of = [&](size_t c, const auto& vector) {
+        return sum_products(end - begin, from + c, w.stride * s.channels, grad + c, s.channels, vector);
       };
       size_t c = 0;
-      for (; c + kLanes <= s.channels; c += kLanes) add(c, WholeVector());
-      if (c < s.channels) add(c, LastVector{s.channels - c});
+      for (; c + kLanes <= s.channels; c += kLanes) {
+        store(to + c, load(to + c) + sum_of(c, WholeVector()));
+      }
+      if (c == s.channels) continue;
+      if (s.channels < kLanes) {
+        const LastVector last = {s.channels};
+        last.put(to, last.get(to) + sum_of(0, last));
+      } else {  // the last whole vector, whose first channels are done already
+        const size_t first = s.channels - kLanes;
+        const vec sum = without_first(sum_of(first, WholeVector()), c - first);
+        store(to + first, load(to + first) + sum);
+      }
     }
   }
 }
