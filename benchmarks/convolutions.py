@@ -1,6 +1,6 @@
 """Every convolution of the models beside PyTorch's: ``python -m benchmarks --convolutions``.
 
-The cases are listed from the networks themselves: each convolution with the map that goes into it there, forward and
+The cases are listed from the networks themselves: each convolution with its input map there, forward and
 backward, the gradient by the input too but for a network's first layer. PyTorch has its images in either order of memory
 and its operations called in a loop of TorchScript, without Python between them, or through torch.compile. In bfloat16 its
 images are kept so and its weights are cast in each step, as autocast does. Before a case is measured its results are
@@ -62,7 +62,7 @@ class Convolution(NamedTuple):
 
     models: tuple[str, ...]
     channels: int
-    side: int  # of the map that goes in
+    side: int  # of the input map
     out: int
     kernel: int
     stride: int
@@ -171,9 +171,9 @@ def models() -> dict[str, Callable[[], Any]]:
 
 
 def convolutions_of(name: str, network: Any) -> list[Convolution]:
-    """Each with the map that goes into it, in the order of the layers; a map has one side here."""
+    """Each with its input map, in the order of the layers; a map has one side here."""
     shapes = {path: shape for path, _, shape, _ in network._core.summary_rows()}
-    starts = not name.startswith("MobileNet")  # a block stands amid a network
+    starts = not name.startswith("MobileNet")  # a block is in the middle of a network
     found: list[Convolution] = []
 
     def walk(layers: Sequence[Mapping[str, Any]], prefix: str, shape: Sequence[int]) -> Sequence[int]:

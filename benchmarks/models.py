@@ -1,6 +1,6 @@
 """Whole networks in training beside PyTorch: ``python -m benchmarks --models``.
 
-LeNet5 goes through arrays in memory by Adam, ResNet18 takes steps of SGD with momentum on a batch that stays in memory. PyTorch
+LeNet5 is trained on arrays in memory by Adam, ResNet18 takes steps of SGD with momentum on a batch that stays in memory. PyTorch
 has its images in either order of memory, eager or through torch.compile. Before a case is measured, what a step of SGD changed
 is checked to agree with bpnet's, in float32.
 """
@@ -45,7 +45,7 @@ class Model(NamedTuple):
     Attributes:
         network: "LeNet5" or "ResNet18".
         side: of an image.
-        samples: that one run goes through, in batches.
+        samples: of one run, in batches.
         operations: of one image's products in training, a multiply-add counted as two.
         seed: of the images.
     """

@@ -79,13 +79,12 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0, help="of a new run (0)")
     options = parser.parse_args()
     path = Path(f"{options.run}.safetensors")
-    where = {"precision": options.precision} if options.precision else {}
     if path.exists():
         begun = bp.Trainer.load(path).epochs
         how = {"resume": path}
     else:
         begun = 0
-        how = {"save": path, "seed": options.seed}
+        how = {"save": path, "seed": options.seed, "precision": options.precision}
     run = bp.recipes.alexnet(
         options.train,
         options.test,
@@ -93,7 +92,6 @@ def main() -> None:
         epochs=options.epochs,
         on_epoch_end=Curve(Path(f"{options.run}.csv"), begun),
         **how,
-        **where,
     )
     print(f"ten views of {run.results['count']:,} photographs: top-1 {100 * run.results['top1']:.1f} %")
 

@@ -71,8 +71,8 @@ def backprop(
 def check_gradients(network: Network, X: Any, y: Any, loss: Loss | str | LossFunction) -> dict[str, float]:
     """Back-propagation against central differences in float64, for any network.
 
-    The network is copied to float64, so that one of either dtype may be given; random masks are held
-    fixed. Each parameter needs two forward passes over the batch: small networks and few samples.
+    The network is copied to float64, so that one of either dtype and any precision may be given; random masks are
+    held fixed. Each parameter needs two forward passes over the batch: small networks and few samples.
 
     Returns:
         For the name of each parameter that is not frozen, max |a − b| / max |b| over its elements: some 1e-9 when
@@ -83,6 +83,7 @@ def check_gradients(network: Network, X: Any, y: Any, loss: Loss | str | LossFun
     if not isinstance(network, Network):
         raise TypeError(f"check_gradients: network is {network!r}, a bpnet.Network is needed")
     description = network.description | {"dtype": "float64"}
+    description.pop("precision", None)  # of float32 alone
     double = _core.NetworkF64(to_json(description), "")
     copy = Network._from_core(double)
     copy.load_state_dict({name: array.astype(np.float64) for name, array in network.state_dict().items()})

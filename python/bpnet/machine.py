@@ -29,7 +29,7 @@ def devices() -> list[str]:
 
 @by_position()
 def backends(*, precision: str = "full") -> list[str]:
-    """The backends that run here, best first; "reference", plain loops, is the last.
+    """The backends that run here, best first; in full precision "reference", plain loops, is the last.
 
     Args:
         precision: ``"full"``; or ``"bfloat16"``: "amx" and "avx512_bf16" are called after the instructions that
@@ -42,7 +42,9 @@ def backends(*, precision: str = "full") -> list[str]:
     >>> bp.Network(784, [bp.Linear(10)], precision="bfloat16").backend == bp.backends(precision="bfloat16")[0]
     True
     """
-    return _core.backends(_checked_precision("backends", precision) or "full")
+    if precision not in ("full", "bfloat16"):
+        raise ValueError(f"backends: precision is {precision!r}, 'full' or 'bfloat16' is needed")
+    return _core.backends(precision)
 
 
 def asked(operation: str, device: Any, backend: Any, precision: Any, winograd: Any) -> dict[str, Any]:

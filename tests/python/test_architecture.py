@@ -36,8 +36,9 @@ PRIVATE_HEADERS = {
 
 MOST_LINES = 600
 MOST_CMAKE_LINES = 200
-# Bytes per instruction set and type: products and six ways of convolution, in tiles of some 1.5 KB.
-MOST_CODE = 256 * 1024
+# Bytes per instruction set and type: products and six ways of convolution, each in several tiles of some 1.5 KB. GCC 12
+# makes 256 KB of AVX-512's, other compilers a little more.
+MOST_CODE = 280 * 1024
 
 
 def sources(folder: Path) -> list[Path]:

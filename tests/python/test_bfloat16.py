@@ -23,7 +23,6 @@ from threading_layers import walk
 
 BACKENDS = ["amx", "avx512_bf16"]
 MODELS = {name: f"{name}_model" for name in BACKENDS}
-EVERY = sorted({bp.backends(precision="bfloat16")[0], *BACKENDS})
 
 backends = pytest.mark.parametrize("backend", BACKENDS)
 
@@ -318,7 +317,7 @@ def test_training(make: Any, data: Any):
         assert loss[-1] < 0.3 * loss[0]
 
 
-@pytest.mark.parametrize("backend", EVERY)
+@pytest.mark.parametrize("backend", BACKENDS)
 def test_the_same_bits_for_every_number_of_threads(backend: str):
     results = set()
     for _ in walk():
@@ -475,3 +474,9 @@ def test_the_environments_backend_is_for_its_precision(asked: str, bfloat16: str
         check=True,
     ).stdout.split()
     assert said == [bfloat16 or bp.backends(precision="bfloat16")[0], full or bp.backends()[0]]
+
+
+def test_gradients_are_checked_in_float64():
+    net = network(4, [bp.Linear(3), bp.Tanh(), bp.Linear(2)])
+    x, y = drawn((5, 4)).astype(np.float64), drawn((5, 2), 1).astype(np.float64)
+    assert max(bp.check_gradients(net, x, y, "mse").values()) < 1e-6

@@ -178,3 +178,21 @@ def test_local_response_of_small_and_large_inputs(backend: str, dtype: str, k: f
         for value, wanted in pairs:
             assert np.isfinite(wanted).all()
             assert abs(value - wanted).max() <= 32 * np.finfo(dtype).eps * abs(wanted).max(), size
+
+
+@dtypes
+@pytest.mark.parametrize("backend", OTHERS)
+def test_local_response_beside_channels_of_zeros(backend: str, dtype: str):
+    """Without k a scale beyond the last channel is 0, and nothing of it may reach a gradient."""
+    layer = bp.LocalResponseNorm(5, alpha=0.5, k=0.0)
+    rng = np.random.default_rng(5)
+    for channels in (5, 13, 20, 35):
+        x = rng.uniform(1, 2, (3, channels, 2, 2)).astype(dtype)
+        x[:, -1] = 0
+        grad_y = rng.uniform(-1, 1, x.shape).astype(dtype)
+        pairs = zip(
+            by_itself([layer], x, grad_y, backend), by_itself([layer], x, grad_y, "reference"), strict=True
+        )
+        for value, wanted in pairs:
+            assert np.isfinite(wanted).all()
+            assert abs(value - wanted).max() <= 32 * np.finfo(dtype).eps * abs(wanted).max(), channels

@@ -124,7 +124,7 @@ const Backend& bfloat16_backend_called(const std::string& name) {
   const std::vector<std::string> there = backends(Precision::kBfloat16);
   if (name.empty()) return *bfloat16_called(there.front());
   fail<ValueError>("precision: 'bfloat16' is computed by the backends ", listed(there), ", the backend is '",
-                   name, "'; leave backend or precision out");
+                   name, "'; leave backend out, or give precision 'full'");
 }
 
 }  // namespace
@@ -186,7 +186,7 @@ const Backend& find_backend_for(const Where& where) {
   if (where.winograd.value_or(false) && !backend.winograd) {
     fail<ValueError>(
         "winograd: it is for products in full precision on the processor, by the backends 'avx512', ",
-        "'avx2' and 'baseline'; the backend is '", backend.name, "'; leave winograd out, or switch it off");
+        "'avx2' and 'baseline'; the backend is '", backend.name, "'; give winograd false");
   }
   return backend;
 }

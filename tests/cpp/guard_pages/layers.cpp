@@ -66,7 +66,8 @@ std::vector<Case> draw(Numbers& n) {
       {batch_norm2d().frozen(), map(n), 60},
       {conv2d(few, {.kernel_size = 3}).frozen(), map(n), 40},
       {conv2d(31 + few, {.kernel_size = 3, .padding = 1}), filtered_map(n), 70, true},
-      {conv2d(64 + 2 * few, {.kernel_size = 3, .padding = {0, 2}, .groups = 2}), filtered_map(n, 2), 70, true},
+      {conv2d(64 + 2 * few, {.kernel_size = 3, .padding = {0, 2}, .groups = 2}), filtered_map(n, 2), 70,
+       true},
       {residual({linear(20), tanh()}, {linear(20)}), flat(n), 100},
       {parallel({sequential({}), conv2d(few, {.kernel_size = 1}), avg_pool2d(3, {.stride = 1, .padding = 1})},
                 "concat"),
@@ -90,7 +91,9 @@ std::vector<Case> known() {
 
 template <class T>
 void run(const Case& it, bpnet::Where where, Numbers& numbers) {
-  if (it.winograd && where.backend != "reference" && !where.precision) where.winograd = true;
+  if (it.winograd && where.backend != "reference" && where.precision == bpnet::Precision::kFull) {
+    where.winograd = true;
+  }
   const bpnet::NetworkOptions options{.seed = 1, .where = where};
   const std::size_t in = it.input.count();
   {  // predictions alone, whose pieces are of other sizes

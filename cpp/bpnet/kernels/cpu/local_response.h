@@ -109,7 +109,8 @@ __attribute__((noinline)) void gradient_of_lines(const bpnet::LocalResponseSizes
     const ResponsePower at = power_of_scale<kUsual>(s, k + factor * sum);
     store(block.powers + here, at.power);
     const vec direct = load_channels(grad_y + i, count) * at.power;
-    store(block.ratios + here, direct * (load_channels(x + i, count) * at.inverse));
+    // Beyond the group a scale may be 0, and its powers infinite.
+    store(block.ratios + here, first_lanes(direct * (load_channels(x + i, count) * at.inverse), count));
   });
   each_vector(lines, group, [&](size_t line, size_t c, size_t count) {
     const size_t here = block.at(line) + c, i = line * group + c;

@@ -1,4 +1,4 @@
-// Local response normalisation and a max pool of it in one: what lies between them, several times as large as
+// Local response normalisation and a max pool of it in one: what is between them, several times as large as
 // the pool's output, is never in memory but for some rows.
 #pragma once
 

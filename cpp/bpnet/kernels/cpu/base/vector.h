@@ -58,6 +58,20 @@ inline void store_lanes(real* p, vec v, size_t count) {
   for (size_t i = 0; i < count; ++i) p[i] = lane[i];
 }
 
+// v's first `count` lanes, 0 in the others; and the other way round.
+inline vec first_lanes(vec v, size_t count) {
+  if (count >= kLanes) return v;
+  real lane[kLanes];
+  store(lane, v);
+  return load_lanes(lane, count);
+}
+inline vec without_first_lanes(vec v, size_t count) {
+  real lane[kLanes];
+  store(lane, v);
+  for (size_t i = 0; i < count; ++i) lane[i] = 0;
+  return load(lane);
+}
+
 inline vec splat(real value) { return value - vec{}; }  // v − 0 is v, so the compiler drops it
 
 // Lanes are added in pairs, half by half: the order is fixed by the width alone.

@@ -13,7 +13,7 @@ inline void zero_run(size_t count, bfloat16* to) {
 
 // Along one axis the window of position o sees o · step + first + t · every for t = 0 … taps−1.
 struct WindowTaps {
-  size_t positions;
+  size_t positions = 1;
   size_t in;  // of the axis; what is seen outside is 0
   size_t step;
   ptrdiff_t first;

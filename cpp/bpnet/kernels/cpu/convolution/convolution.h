@@ -1,4 +1,4 @@
-// Convolutions: which way each shape goes.
+// Convolutions: which way each shape is computed.
 #pragma once
 
 #include "bpnet/kernels/cpu/base/scratch.h"

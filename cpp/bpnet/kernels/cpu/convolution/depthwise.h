@@ -232,14 +232,6 @@ inline vec sum_products(size_t count, const real* x, size_t x_step, const real* 
   return (sum[0] + sum[1]) + (sum[2] + sum[3]);
 }
 
-// v, and 0 in the first lanes.
-inline vec without_first(vec v, size_t lanes) {
-  real lane[kLanes];
-  store(lane, v);
-  for (size_t i = 0; i < lanes; ++i) lane[i] = 0;
-  return load(lane);
-}
-
 // sums (taps, channels) += one row of outputs; x is its image
 __attribute__((noinline)) void depthwise_weight_row(const bpnet::ConvolutionSizes& s, size_t oy,
                                                     const real* x, const real* grad_y, real* sums) {
@@ -269,7 +261,7 @@ __attribute__((noinline)) void depthwise_weight_row(const bpnet::ConvolutionSize
         last.put(to, last.get(to) + sum_of(0, last));
       } else {  // the last whole vector, whose first channels are done already
         const size_t first = s.channels - kLanes;
-        const vec sum = without_first(sum_of(first, WholeVector()), c - first);
+        const vec sum = without_first_lanes(sum_of(first, WholeVector()), c - first);
         store(to + first, load(to + first) + sum);
       }
     }

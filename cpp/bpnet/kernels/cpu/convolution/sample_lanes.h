@@ -87,11 +87,11 @@ inline size_t lanes_workspace(const bpnet::ConvolutionSizes& s) {
                 inputs_run_in_lanes(s) ? lane_passes_workspace(mirrored(s)) : 0);
 }
 
-// Calls body(first sample, samples, first row of outputs, end, memory) for every unit of every part, and
-// end(memory) for each part.
+// Some samples side by side, and rows begin … end−1 of their outputs.
 struct LaneUnit {
   size_t sample, samples, begin, end;
 };
+// Calls body(memory, unit, whether it is the part's first, whether its last) for every unit of every part.
 template <class Body>
 inline void each_lane_unit(const bpnet::ConvolutionSizes& s, const LaneWork& work, Scratch parts,
                            const Body& body) {

@@ -97,8 +97,8 @@ inline size_t add_spans(const GradientTask& t, size_t tap, size_t channel, size_
   const ptrdiff_t across = ptrdiff_t(tap % w.taps) * w.from_step + w.from;
   // Positions x0 … x1−1 of a row see a source.
   const size_t x0 = across < 0 ? ceil_divide(size_t(-across), w.step) : 0;
-  const ptrdiff_t room = ptrdiff_t(w.sources) - across;
-  const size_t x1 = room > 0 ? smaller(w.count, ceil_divide(size_t(room), w.step)) : 0;
+  const ptrdiff_t sources = ptrdiff_t(w.sources) - across;
+  const size_t x1 = sources > 0 ? smaller(w.count, ceil_divide(size_t(sources), w.step)) : 0;
   for (size_t p = begin; p < end;) {
     const Position at = position_of(t.window, p);
     const size_t length = smaller(w.count - at.x, end - p);

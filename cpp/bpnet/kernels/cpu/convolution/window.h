@@ -84,8 +84,8 @@ inline Along along(const WindowSide& a, size_t position) {
   const ptrdiff_t source = ptrdiff_t(position * a.step) + a.from;
   const size_t step = size_t(a.from_step);
   const size_t begin = source < 0 ? smaller(a.taps, ceil_divide(size_t(-source), step)) : 0;
-  const ptrdiff_t room = ptrdiff_t(a.sources) - source;
-  const size_t end = room > 0 ? smaller(a.taps, ceil_divide(size_t(room), step)) : 0;
+  const ptrdiff_t sources = ptrdiff_t(a.sources) - source;
+  const size_t end = sources > 0 ? smaller(a.taps, ceil_divide(size_t(sources), step)) : 0;
   return {source, begin, larger(begin, end)};
 }
 

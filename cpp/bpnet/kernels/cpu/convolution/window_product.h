@@ -27,7 +27,8 @@ struct WindowTask {
 };
 
 inline WindowTask window_task(size_t results, size_t rows, size_t columns, size_t depth) {
-  size_t row_tasks = ceil_divide(rows, 32 * kTileRows), column_tasks = ceil_divide(columns, kBlockColumns);
+  size_t row_tasks = larger(1, ceil_divide(rows, 32 * kTileRows));
+  size_t column_tasks = larger(1, ceil_divide(columns, kBlockColumns));
   const auto task = [&] {
     return WindowTask{round_up(ceil_divide(rows, row_tasks), kTileRows),
                       round_up(ceil_divide(columns, column_tasks), kTileColumns)};

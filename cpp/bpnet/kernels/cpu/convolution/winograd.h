@@ -254,7 +254,7 @@ __attribute__((noinline)) void multiply_planes(const PlaneProduct& p) {
 
 struct WinogradMemory {
   real* weights;         // transformed, of a group
-  real* zeros;           // as many as a group has channels or outputs: what lies beyond the map
+  real* zeros;           // as many as a group has channels or outputs: what is beyond the map
   unsigned char* parts;  // part_bytes each
   size_t part_bytes;
 };

@@ -1,4 +1,4 @@
-// A tile of a product over spans of the depth: in each the left columns lie one after another at a stride,
+// A tile of a product over spans of the depth: in each the left columns are one after another at a stride,
 // and the tile's rows next to each other. The heart of the gradient of a convolution's weights.
 #pragma once
 
