@@ -278,7 +278,7 @@ def test_a_value_that_is_none(value: Any):
 
 
 def test_the_reference_has_none(tmp_path: Path):
-    text = r"^winograd: it is for .* by the backends 'avx512', 'avx2' and 'baseline'; the backend is 'reference'; leave"
+    text = r"^winograd: it is for .* by the backends 'avx512', 'avx2' and 'baseline'; the backend is 'reference'; give winograd false"
     with pytest.raises(ValueError, match=text):
         convnet(winograd=True, backend="reference")
     convnet(winograd=True).save(tmp_path / "model")
