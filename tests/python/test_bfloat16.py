@@ -75,6 +75,7 @@ LINEAR = [
     (9, 1100, 33),
     (8200, 9, 10),
     (9000, 3, 2),
+    (5, 9216, 20),  # as AlexNet's sixth layer: two depths, of which the last has the bias and activation
 ]
 
 
@@ -127,6 +128,7 @@ CONVOLUTIONS: dict[str, tuple[tuple[int, int, int, int], dict[str, Any]]] = {
     "kernel as input": ((2, 6, 5, 4), {"out_channels": 9, "kernel_size": (5, 4)}),
     "many positions": ((3, 2, 58, 57), {"out_channels": 5, "kernel_size": 5, "padding": 2}),
     "long rows": ((2, 130, 6, 6), {"out_channels": 3, "kernel_size": 3, "padding": 1}),
+    "mostly padding": ((2, 3, 4, 3), {"out_channels": 6, "kernel_size": 3, "padding": (4, 1, 0, 5)}),
 }
 convolutions = pytest.mark.parametrize("name", CONVOLUTIONS)
 
