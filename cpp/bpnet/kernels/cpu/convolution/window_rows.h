@@ -36,6 +36,7 @@ struct RowUnit {
 };
 struct RowWork {
   size_t rows, bands;  // of a unit, units of an image
+  size_t units;        // enough for a task
   Parts parts;         // of units, each with scratch of its own
 };
 
@@ -55,12 +56,20 @@ __attribute__((noinline)) size_t row_bytes(const bpnet::ConvolutionSizes& s, siz
   return scratch.bytes;
 }
 
-// Enough rows to pay for copying those that two units see, enough units to make a task.
+// Enough rows to pay for copying those that two units see, enough units to make a task, and no more, since
+// work can be given up between tasks only.
 __attribute__((noinline)) RowWork row_work(const bpnet::ConvolutionSizes& s) {
   const size_t row = s.width.out * s.out_channels * patch_size(s);  // multiply-adds
-  const size_t rows = smaller(s.height.out, larger(4, ceil_divide(kSerialProducts, row)));
+  const size_t rows = smaller(s.height.out, ceil_divide(kSerialProducts, row));
   const size_t bands = ceil_divide(s.height.out, rows), units = larger(1, kSerialProducts / (rows * row));
-  return {rows, bands, cut_into_parts(s.n * bands, units, row_bytes(s, rows))};
+  return {rows, bands, units, cut_into_parts(s.n * bands, units, row_bytes(s, rows))};
+}
+
+// Where units need no memory of their own there may be more tasks than parts.
+inline RowWork forward_row_work(const bpnet::ConvolutionSizes& s) {
+  RowWork work = row_work(s);
+  if (!is_padded(s)) work.parts.length = work.units;
+  return work;
 }
 
 struct RowScratch {
@@ -86,7 +95,7 @@ inline void each_row_unit(const bpnet::ConvolutionSizes& s, const RowWork& work,
                           const Body& body) {
   const size_t bytes = row_bytes(s, work.rows);
   run_chunks(s.n * work.bands, work.parts.length, [&](size_t begin, size_t end, size_t part) {
-    Scratch scratch = part_of(parts, part, bytes);
+    Scratch scratch = part_of(parts, smaller(part, work.parts.most - 1), bytes);
     const RowMemory memory = row_memory(scratch, s, work.rows);
     for (size_t unit = begin; unit < end; ++unit) {
       const size_t row = unit % work.bands * work.rows;
@@ -182,7 +191,7 @@ void rows_forward(bpnet::Context& context, const bpnet::ConvolutionSizes& s, con
   whole.b_run = whole.depth * out;
   whole.start = bias ? bias : kZeros;
   whole.start_vector = bias ? kLanes : 0;
-  each_row_unit(s, row_work(s), rows.parts, [&](const RowMemory& memory, const RowUnit& unit, bool) {
+  each_row_unit(s, forward_row_work(s), rows.parts, [&](const RowMemory& memory, const RowUnit& unit, bool) {
     const SeenRows seen = seen_rows(s, unit, x, memory.maps);
     WindowTile tile = whole;
     tile.a_run = h.dilation * seen.line;
