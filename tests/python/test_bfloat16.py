@@ -410,6 +410,38 @@ def test_an_instruction_that_the_processor_has_not(backend: str):
         mlp(backend=backend)
 
 
+# Run first by a process of its own: the system call arch_prctl(ARCH_REQ_XCOMP_PERM, …) alone gives EPERM.
+WITHOUT_PERMISSION = """
+import ctypes, struct
+libc = ctypes.CDLL(None)
+load, equal, give, allow, refuse = 0x20, 0x15, 0x06, 0x7FFF0000, 0x50001
+steps = [(load, 0, 0, 0), (equal, 0, 3, 158), (load, 0, 0, 16), (equal, 0, 1, 0x1023), (give, 0, 0, refuse)]
+steps.append((give, 0, 0, allow))
+code = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *step) for step in steps))
+program = ctypes.create_string_buffer(struct.pack("HP", len(steps), ctypes.addressof(code)))
+assert libc.prctl(38, 1, 0, 0, 0) == 0  # PR_SET_NO_NEW_PRIVS
+assert libc.prctl(22, 2, program, 0, 0) == 0  # PR_SET_SECCOMP, by a filter
+"""
+
+
+@pytest.mark.skipif("amx" not in bp.backends(precision="bfloat16"), reason="amx is not here")
+@pytest.mark.skipif(sys.platform != "linux", reason="Linux asks for permission")
+def test_amx_without_the_system_s_permission():
+    code = """
+import bpnet as bp
+print(*bp.backends(precision="bfloat16"))
+try:
+    bp.Network(2, [bp.Linear(1)], precision="bfloat16", backend="amx")
+except bp.DeviceError as error:
+    print(error)
+"""
+    said = subprocess.run(
+        [sys.executable, "-c", WITHOUT_PERMISSION + code], capture_output=True, text=True, check=True
+    ).stdout.splitlines()
+    assert "amx" not in said[0].split() and "amx_model" in said[0].split()
+    assert said[1].endswith("; 'amx_model' computes the same bits, slowly")
+
+
 def test_products_alone_are_in_bfloat16():
     """All else is float32's: a network without weights gives the same bits."""
     layers = [bp.BatchNorm2d(), bp.Tanh(), bp.MaxPool2d(2), bp.LocalResponseNorm(5), bp.Flatten()]
