@@ -34,13 +34,6 @@ const Backend& best_of_float32() {
 
 bool has_amx() { return has_bfloat16_instructions() && processor_has_amx(); }
 bool has_avx512_bf16() { return has_bfloat16_instructions() && processor_has_avx512_bf16(); }
-using Bfloat16Table = Kernels<float> (*)(const Kernels<float>& float32);
-
-template <Bfloat16Table table>
-const Kernels<float>* bfloat16_kernels() {
-  static const Kernels<float> kernels = table(best_of_float32().kernels<float>());
-  return &kernels;
-}
 
 const Kernels<double>* best_kernels_double() { return &best_of_float32().kernels<double>(); }
 
@@ -51,10 +44,10 @@ constexpr Backend bfloat16_backend(const char* name, bool (*supported)(), const 
 
 constexpr Backend kBfloat16Backends[] = {
     // best first
-    bfloat16_backend("amx", has_amx, bfloat16_kernels<amx_kernels>, false),
-    bfloat16_backend("avx512_bf16", has_avx512_bf16, bfloat16_kernels<avx512_bf16_kernels>, false),
-    bfloat16_backend("amx_model", always, bfloat16_kernels<amx_model_kernels>, true),
-    bfloat16_backend("avx512_bf16_model", always, bfloat16_kernels<avx512_bf16_model_kernels>, true),
+    bfloat16_backend("amx", has_amx, amx_kernels, false),
+    bfloat16_backend("avx512_bf16", has_avx512_bf16, avx512_bf16_kernels, false),
+    bfloat16_backend("amx_model", always, amx_model_kernels, true),
+    bfloat16_backend("avx512_bf16_model", always, avx512_bf16_model_kernels, true),
 };
 
 const Backend* bfloat16_called(const std::string& name) {
@@ -127,6 +120,11 @@ const Backend& bfloat16_backend_called(const std::string& name) {
 }
 
 }  // namespace
+
+const Kernels<float>& best_float32_kernels() {
+  static const Kernels<float>& kernels = best_of_float32().kernels<float>();
+  return kernels;
+}
 
 std::vector<std::string> backends(Precision precision) {
   std::vector<std::string> names;

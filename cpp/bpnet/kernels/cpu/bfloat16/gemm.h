@@ -79,17 +79,6 @@ inline void sums_aside(const Target& c, const TileUnit& unit, TileSums sums, siz
   }
 }
 
-// While a pair of resident panels is multiplied the next pair comes from further away, a part at each of the
-// pair's products.
-inline void ask_for_next(const BlockPass& pass, size_t r, size_t s, TileSums& sums) {
-  if (pass.r0 + r + kPairLines >= pass.r1) return;
-  const size_t products = ceil_divide(pass.s1 - pass.s0, kPairLines);
-  const size_t panel = pass.panel(pass.a_resident());
-  sums.soon_lines = ceil_divide(2 * kPanelLines, products);
-  sums.soon = pass.resident + (r + kPairLines) / kPanelLines * panel +
-              s / kPairLines * sums.blocks * sums.soon_lines * kBlockDepth;
-}
-
 inline void tile_sums(const BlockPass& pass, size_t r, size_t s) {
   const Product& p = pass.p;
   const bool a_resident = pass.a_resident();
@@ -105,10 +94,7 @@ inline void tile_sums(const BlockPass& pass, size_t r, size_t s) {
                    ceil_divide(pass.k, kBlockDepth),
                    nullptr,
                    p.c.stride,
-                   p.c.accumulate || pass.k0 > 0,
-                   nullptr,
-                   0};
-  ask_for_next(pass, r, s, sums);
+                   p.c.accumulate || pass.k0 > 0};
   if (p.c.images || rows % kPanelLines != 0 || columns % kPanelLines != 0) {
     sums_aside(p.c, p.unit, sums, i, j, rows, columns);
     return;
