@@ -37,7 +37,7 @@ auto do_or_stop(const Action& action) {
   }
 }
 
-// make(), ended early by Ctrl-C: for what nobody has seen yet, in memory or on the disk.
+// make(), ended early by Ctrl-C: for what is not visible yet, in memory or on the disk.
 template <class Make>
 auto make_or_stop(const Make& make) {
   return do_or_stop([&] {

@@ -1,4 +1,4 @@
-// The optimizers, with PyTorch's semantics and defaults; formulas stand in kernels.h.
+// The optimizers, with PyTorch's semantics and defaults; formulas are in kernels.h.
 //
 // Each may clip the gradients before its update: every element to −clip_value … clip_value first, as
 // torch.nn.utils.clip_grad_value_ does; then all by min(1, clip_norm / (‖g‖ + 10⁻⁶)), ‖g‖ being the L2 norm

@@ -155,7 +155,7 @@ void BasicTrainer<T>::run_kernels(const Batch<T>& batch, Tally how) {
 template <class T>
 void BasicTrainer<T>::make_step(const Batch<T>& batch, Tally how) {
   const bool recorded = recorded_.possible() && gradient_.is_all_kernels();
-  if (recorded) {  // what runs without the host asks nobody
+  if (recorded) {  // a step without the host cannot be stopped within
     Interruptible work(network_->interrupted);
     work.check();
   }
@@ -335,8 +335,8 @@ bool BasicTrainer<T>::run(const Dataset<T>& dataset, const RunOptions& options) 
   check_online_block("training", options.online_block);
   check_batches(data.count, options.batch_size);
   if (state_.position > data.count) {
-    fail<ShapeError>("training: the run stands after ", state_.position,
-                     " samples of an epoch, the data has ", data.count, "; give the data it was begun with");
+    fail<ShapeError>("training: the run is after ", state_.position, " samples of an epoch, the data has ",
+                     data.count, "; give the data it was begun with");
   }
   if (state_.position == data.count) {
     fail<ValueError>("training: all ", data.count, " samples of this epoch were visited; call end_epoch()");

@@ -70,7 +70,7 @@ class BasicTrainer {
   // end. The data must be finite. batch_size 1 on a chain of linear layers and activations runs the online
   // kernel, unless gradients are clipped, a layer is frozen or the loss is a CustomLoss. A NumericError names
   // the step whose loss was not finite. Once an epoch has ended a ValueError asks for end_epoch(); a
-  // ShapeError says that the run stands beyond the data's end. After a NumericError the run stands before the
+  // ShapeError says that the run is beyond the data's end. After a NumericError the run is before the
   // step whose loss was not finite.
   bool run(const Dataset<T>& data, const RunOptions& options);
 
@@ -89,7 +89,7 @@ class BasicTrainer {
   // Steps outside run() add to the epoch's sums too; your own loop begins an epoch with this.
   void begin_epoch() { bpnet::begin_epoch(state_); }
 
-  // Ends the epoch: its result, with the schedule told the watched loss (the epoch's own by default).
+  // Ends the epoch: its result, with the schedule given the watched loss (the epoch's by default).
   EpochResult epoch_result(std::size_t samples) const { return bpnet::epoch_result(state_, samples); }
   void end_epoch(double watched_loss);
 
