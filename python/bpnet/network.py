@@ -253,6 +253,12 @@ class Network:
         device = "" if self.device == "cpu" else f", device={self.device!r}"
         return f"Network(input_shape={self.input_shape}, layers=[{types}], dtype={self.dtype.name!r}{device}{origin})"
 
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the network drawn, and a table of its layers."""
+        from bpnet.html.network import network_html
+
+        return network_html(self._core, self.preprocessing)
+
     def summary(self) -> None:
         """Print a table of the layers with their output shapes and parameters, and which are frozen; what nests is
         indented, under the line of the layer that holds it. Below it, what the network was trained on, where its

@@ -61,6 +61,12 @@ class History(dict[str, list[float]]):
                 del values[kept:]
             return removed
 
+    def _repr_html_(self) -> str:
+        """What a notebook shows: a picture of each metric by epoch."""
+        from bpnet.html.history import history_html
+
+        return history_html(self.columns(), self.best_epoch, self.undone)
+
     def plot(self, path: str | os.PathLike[str] | None = None) -> Figure:
         """The curves as a figure (matplotlib, the extra ``plots``), which a notebook shows, written to ``path`` if
         given; see :func:`bpnet.plots.plot_history`."""
