@@ -41,7 +41,7 @@ def has_accuracy(loss: Loss) -> bool:
 
 
 def measured_names(history: Iterable[str]) -> list[str]:
-    """The names of what was measured among those of a history, in order; ``loss`` stands for ``val_loss`` too."""
+    """The names of what was measured among those of a history, in order; ``loss`` for ``val_loss`` too."""
     return list(dict.fromkeys(name.removeprefix("val_") for name in history if name not in _NOT_MEASURED))
 
 
@@ -60,7 +60,7 @@ def _top(k: int) -> Function:
     return top
 
 
-#: The metrics that have a name; 5 stands for any number.
+#: The metrics that have a name; 5 may be any number.
 NAMES = ("accuracy", "top5_accuracy", *OF_NUMBERS)
 
 

@@ -179,7 +179,7 @@ class Model:
                 "network, by class indices"
             )
         if y is not None and isinstance(rows, (str, os.PathLike)):
-            raise ValueError("evaluate: y goes with rows in memory; a file holds its own answers")
+            raise ValueError("evaluate: y is for rows in memory; a file holds its own answers")
         _check_rows("evaluate", rows)
         source = open_source(rows if y is None else (rows, y), labels, **reading)
         X, encoded = examples(
@@ -404,7 +404,7 @@ def _column_text(column: Mapping[str, Any]) -> str:
     meanings = {
         "fill": f"is {column['fill']}" if categories else f"is {column['fill'] or 0:g}",
         "drop": "leaves its row without an answer",
-        "category": "is one of its own",
+        "category": "is a category of its own",
     }
     missing = meanings.get(column["missing"])
     return f"{text}; a missing value {missing}" if missing else text

@@ -13,7 +13,7 @@ from bpnet.console import reader_has_left, say
 # Columns at a terminal's edge that the bar leaves free, for the ^C that the terminal itself writes there.
 _MARGIN = 4
 
-# How tqdm goes back from a bar that is below another.
+# How tqdm moves up from a bar that is below another.
 _UP = "\x1b[A"
 
 
@@ -45,7 +45,7 @@ class Bar:
         if self._in_notebook:
             return {"file": sys.stdout}  # with the lines, so that a notebook shows them as one output
         if self._columns is None:
-            return {"file": _Lines(sys.stderr), "mininterval": 5.0}  # a log file wants fewer of them
+            return {"file": _Lines(sys.stderr), "mininterval": 5.0}  # a log file needs fewer of them
         return {"file": sys.stderr, "ncols": max(_MARGIN, self._columns - _MARGIN)}
 
     def update(self, count: int) -> None:

@@ -11,7 +11,7 @@ from bpnet._bridge import CoreNetwork
 
 def types_text(layers: Sequence[Mapping[str, Any]]) -> str:
     """``Linear, Residual[Linear, Tanh + Linear]``, where ``+`` begins the shortcut; the branches of a Parallel
-    stand between ``+`` where they are added and ``|`` where they are concatenated."""
+    are between ``+`` where they are added and ``|`` where they are concatenated."""
 
     def one(layer: Mapping[str, Any]) -> str:
         if layer["type"] == "Parallel":

@@ -23,7 +23,7 @@ class History(dict[str, list[float]]):
     asked for. Of an epoch that did not measure a metric it is NaN.
 
     The last numbers are those of the network as it is. Where early stopping has put it back to an earlier epoch, the
-    epochs after that stand in ``undone``.
+    epochs after that are in ``undone``.
 
     Attributes:
         best_epoch: the epoch that early stopping found best, or None.
