@@ -182,7 +182,7 @@ def set_threading(name: str) -> None:
     """Choose what runs bpnet's threads. Results do not depend on it.
 
     The variable ``BPNET_THREADING`` chooses for a whole process; an invalid value of it is an error when the first
-    network is made. The child of a ``fork()`` uses the pool in place of OpenMP, which may wait for ever there.
+    network is made. The child of a ``fork()`` uses the pool instead of OpenMP, which may wait for ever there.
 
     Args:
         name: ``"openmp"``, the threads of OpenMP, which an application shares with its own parallel regions;

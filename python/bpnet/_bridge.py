@@ -75,7 +75,7 @@ def dataset(
     """X, y and weights in forms that fit the network and the loss, held for the core.
 
     Args:
-        convert: X in the network's dtype, as single steps want it; else in any that the core reads.
+        convert: X in the network's dtype, as single steps need it; else in any that the core reads.
     """
     dtype = dtype_of(core)
     x = inputs(operation, core, X) if convert else arrays.samples(operation, X, core.input_shape, dtype)

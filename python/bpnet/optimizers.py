@@ -25,7 +25,7 @@ class Optimizer(Described):
       the gradients of all trained parameters together, as by PyTorch's ``clip_grad_norm_`` (Pascanu et al. 2013);
       with both, of the clamped ones. A norm that is not finite ends the training as a loss that is not does.
 
-    A network of linear layers at ``batch_size=1`` then goes layer by layer rather than in one kernel.
+    A network of linear layers at ``batch_size=1`` is then trained layer by layer rather than in one kernel.
     """
 
     name: ClassVar[str] = ""
