@@ -183,9 +183,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             and classes is None
             and validation_data is None
             and self.class_weight is None
-        ):
-            if self._epoch_at_once(X, self._indicators_at_once(y)):
-                return self
+        ) and self._epoch_at_once(X, self._indicators_at_once(y)):
+            return self
         if not hasattr(self, "classes_") or classes is not None:
             self._begin_classes(y, classes)
         return partial_fit(self, X, y, sample_weight, validation_data)

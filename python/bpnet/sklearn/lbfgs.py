@@ -22,7 +22,8 @@ class Objective:
         self._rows, self._loss, self._alpha = rows, loss, float(alpha)
         self._order = np.arange(rows.count, dtype=np.uint64)
         # Steps of rate 0: loss and gradients are made, no weight changes.
-        self._core = Trainer(weights.network, loss.loss, SGD(lr=0.0))._core
+        self._trainer = Trainer(weights.network, loss.loss, SGD(lr=0.0))
+        self._core = self._trainer._core
         self._parameters = [view.reshape(-1) for view in weights.network._core.writable_parameters().values()]
         self._decays = [index % 2 == 0 for index in range(len(self._parameters))]  # weights, not biases
         self._parts = [
