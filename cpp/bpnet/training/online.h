@@ -16,6 +16,8 @@ class OnlineLoop {
  public:
   OnlineLoop(BasicNetwork<T>& network, const Loss& loss, const Optimizer& optimizer, const Chain& chain);
 
+  void set_optimizer(const Optimizer& optimizer);  // of the same kind, with other numbers
+
   const std::string& obstacle() const { return obstacle_; }  // why the network is no chain, or empty
   // False: steps of one sample are made layer by layer. The kernel has the losses of LossKind, and updates
   // every layer at once, by gradients that are not clipped.

@@ -247,6 +247,28 @@ T BasicTrainer<T>::step_unchecked(const T* x, const T* targets, std::size_t batc
 }
 
 template <class T>
+double BasicTrainer<T>::step_rows(const Dataset<T>& dataset, const std::uint64_t* order, std::size_t first,
+                                  std::size_t count) {
+  const DatasetView<T>& data = dataset.view();
+  check_data("step", data, loss_, *network_);
+  if (count == 0) fail<ShapeError>("step: the batch has 0 samples, at least 1 is needed");
+  for (std::size_t i = first; i < first + count; ++i) {
+    if (order[i] >= data.count)
+      fail<ShapeError>("step: row ", order[i], " of data with ", data.count, " rows");
+  }
+  reserve_steps(count);
+  open_slice(0);
+  try {
+    make_step(source_.gather({data, order, nullptr, nullptr}, first, count), Tally::kUnchecked);
+  } catch (...) {
+    abandon_slice();
+    throw;
+  }
+  network_->forget_recorded();
+  return commit_slice().batch_loss;
+}
+
+template <class T>
 bool BasicTrainer<T>::learns_from(const EpochBatch<T>& batch) const {
   if (batch.count > 0) check_answers({batch.x, nullptr, batch.labels, nullptr, batch.count});
   if (batch.count == 0 && gradient_.reducer()) {
@@ -428,6 +450,16 @@ template <class T>
 double BasicTrainer<T>::lr() const {
   return initial_lr(optimizer_) *
          schedule_factor(options_.schedule, state_.schedule, state_.epoch, state_.step);
+}
+
+template <class T>
+void BasicTrainer<T>::set_rates(const Rates& rates) {
+  Optimizer changed = with_rates(optimizer_, rates);
+  check_optimizer(changed);
+  optimizer_ = std::move(changed);
+  update_.set_optimizer(optimizer_);
+  online_.set_optimizer(optimizer_);
+  recorded_.clear();
 }
 
 template <class T>
