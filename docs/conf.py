@@ -13,7 +13,14 @@ author = "The bpnet authors"
 copyright = author
 version = release = bpnet.__version__
 
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "checkout_links", "command_line", "docstrings"]
+extensions = [
+    "myst_parser",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.napoleon",
+    "checkout_links",
+    "command_line",
+    "docstrings",
+]
 exclude_patterns = ["extensions", "pictures.py"]
 
 # Nothing is loaded from another server when a page is read: furo brings its styles and scripts.

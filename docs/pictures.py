@@ -1,6 +1,6 @@
 """Draws every picture of the documentation into docs/pictures. Needs the extra ``docs`` and scikit-learn:
 
-    python docs/pictures.py [NAME…]
+python docs/pictures.py [NAME…]
 """
 
 import re
@@ -16,9 +16,10 @@ DOCS = Path(__file__).resolve().parent
 FOLDER = DOCS / "pictures"
 sys.path.insert(0, str(DOCS.parent / "examples"))
 
+from vanishing_gradient import norms_by_network  # noqa: E402
+
 import bpnet as bp  # noqa: E402
 from bpnet import plots  # noqa: E402
-from vanishing_gradient import norms_by_network  # noqa: E402
 
 XOR = np.array([[0, 0], [0, 1], [1, 0], [1, 1]], dtype=float), np.array([-1, 1, 1, -1], dtype=float)
 PEERS = ("JAX", "PyTorch", "genann", "FANN")
@@ -118,7 +119,9 @@ def digit_filters() -> Figure:
     X, y = bp.data.digits()
     layers = [bp.Conv2d(12, 5), bp.ReLU(), bp.Flatten(), bp.Linear(10)]
     net = bp.Network((1, 8, 8), layers, seed=0)
-    net.fit(X.reshape(-1, 1, 8, 8) / 16, y, optimizer=bp.AdamW(lr=1e-2, weight_decay=0.1), epochs=20, verbose=0)
+    net.fit(
+        X.reshape(-1, 1, 8, 8) / 16, y, optimizer=bp.AdamW(lr=1e-2, weight_decay=0.1), epochs=20, verbose=0
+    )
     return plots.plot_filters(net)
 
 

@@ -1,7 +1,7 @@
 """The directive ``command-line``: usage and options of one command, from the parser that runs it.
 
-    ```{command-line} alexnet train
-    ```
+```{command-line} alexnet train
+```
 """
 
 from __future__ import annotations
