@@ -26,7 +26,7 @@ const Kernels<float>* avx512_bf16_model_kernels();
 // What these have of float32's table. Defined in kernels/dispatch.cpp.
 const Kernels<float>& best_float32_kernels();
 
-// For tests: the reference kernels on memory that nobody may touch outside a kernel or a copy. Defined in
+// For tests: the reference kernels on memory that is closed outside a kernel or a copy. Defined in
 // kernels/guarded with BPNET_GUARDED, else in kernels/no_guarded.cpp.
 bool has_guarded();
 const Memory& guarded_memory();
