@@ -72,7 +72,9 @@ class Network:
         precision: of float32's products and convolutions, whose sums are float32 in each: ``"full"`` (None);
             ``"bfloat16"``, on the processor, rounds their factors to 7 bits of mantissa, for its matrix
             instructions; ``"tf32"``, on a GPU, to 10 bits, for its matrix units. Weights, all else, and training
-            sample by sample (``batch_size=1``) stay float32.
+            sample by sample (``batch_size=1``) stay float32. So do, with ``"bfloat16"``, convolutions that are
+            faster in float32: depthwise ones, and those without groups that have fewer than 16 input channels and
+            fewer than 2,560 weights.
         winograd: True makes 3×3 convolutions of stride 1 by Winograd's minimal filtering (Lavin and Gray 2016,
             F(4×4, 3×3)), where that is faster: a quarter of the multiplications, and in float32 an error of up to
             1e-4 of the largest output or gradient (1e-5 is usual), where the direct way has some 1e-6. On the
