@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[2]
 CPP = ROOT / "cpp" / "bpnet"
 ROOMS = ["core", "kernels", "layers", "network", "training", "io"]  # each includes itself and those before
 
-# Where each header that only one place may see is seen. Folders or files, below cpp/.
+# Where each header that only one file may include is included. Folders or files, below cpp/.
 PRIVATE_HEADERS = {
     r"omp\.h": ["bpnet/core/threads/openmp.cpp"],
     r"thread|condition_variable|pthread\.h|sched\.h": ["bpnet/core/threads"],
@@ -95,12 +95,12 @@ def test_kernel_includes_never_run_back_up(room):
     assert not wrong
 
 
-# What points into a backend's memory. Outside kernels/ and core/memory it is handed to kernels and copies only.
+# What points into a backend's memory. Outside kernels/ and core/memory it is passed to kernels and copies only.
 OF_THE_BACKEND = (
     r"(?:\b(?:parameter|gradient|buffer|slot)_data\(\)|\bgrad_output\(\)|\brecorded_output\(\)|\bsums\(\)"
     r"|\btensor\.data\b|\bat<\w+>\([^()]*\))"
 )
-MEMBERS = r"(?:[\w.]|->|\(\))*?"  # what stands before it: network_->
+MEMBERS = r"(?:[\w.]|->|\(\))*?"  # what precedes it: network_->
 ADDRESS = r"&" + MEMBERS + OF_THE_BACKEND + r"->\w+"  # &sums()->weight only points
 DEREFERENCES = [
     OF_THE_BACKEND + r"\s*(?:\[|->)",
@@ -161,16 +161,16 @@ def test_includes_are_written_in_full():
 @pytest.mark.parametrize("header", PRIVATE_HEADERS)
 def test_private_headers(header):
     def may_see(path: Path) -> bool:
-        return any(f"{path.as_posix()}/".startswith(f"{ROOT.as_posix()}/cpp/{at}/") for at in places)
+        return any(f"{path.as_posix()}/".startswith(f"{ROOT.as_posix()}/cpp/{at}/") for at in folders)
 
-    places = PRIVATE_HEADERS[header]
+    folders = PRIVATE_HEADERS[header]
     wrong = [
         f"{name(path)} includes {found}"
         for path in sources(ROOT / "cpp")
         for found in includes(path)
         if re.fullmatch(header, found) and not may_see(path)
     ]
-    assert not wrong, f"only {places} may"
+    assert not wrong, f"only {folders} may"
 
 
 def test_threads_stay_in_one_place():
@@ -283,7 +283,7 @@ def test_a_clock_is_recognised(line: str):
     assert any(re.search(clock, line) for clock in CLOCKS)
 
 
-# The built library. Several of its members are called table.cpp.o, so they are told apart by what they
+# The built library. Several of its members are called table.cpp.o, so they are distinguished by what they
 # define, and taken out of the archive here: `ar x` would write one over the other.
 
 

@@ -89,7 +89,7 @@ def test_an_option_that_there_is_not(made: Any):
         made(colour="red")
 
 
-# As PyTorch, torchvision or Keras take it, and the message, where … stands for further options.
+# As PyTorch, torchvision or Keras take it, and the message, where … are further options.
 HABITS: dict[str, tuple[Callable[[], Any], str]] = {
     "Linear": (
         lambda: bp.Linear(784, 128),

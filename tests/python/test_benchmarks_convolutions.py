@@ -146,8 +146,8 @@ def test_other_results_are_refused(monkeypatch):
             OtherWeights, match=r"the results of other \(network of one layer\) differ by 1.0e-03"
         ):
             convolutions.check(CASES[0], crew, forms)
-        told = CASES[0]._replace(precision="bfloat16")
+        rounded = CASES[0]._replace(precision="bfloat16")
         try:
-            convolutions.check(told, crew, forms)
+            convolutions.check(rounded, crew, forms)
         except (MissingPeer, PeerError) as error:
             assert "precision" in str(error)

@@ -285,7 +285,7 @@ def test_names_that_there_are_not_are_refused_with_those_that_are_meant():
     columns = {"income, yearly": OTHER, "colour": ["red", "blue"]}
     for option in ("drop", "numeric", "categorical"):
         refused(columns, "no column 'color'", "did you mean 'colour'?", **{option: ["color"]})
-    for names in (["income, yearly"], ["income", "yearly"]):  # as a shell hands on 'income, yearly'
+    for names in (["income, yearly"], ["income", "yearly"]):  # as a shell passes 'income, yearly' on
         assert decide(columns, drop=names)["income, yearly"].kind == "left out"
     assert [found.kind for found in decide(columns, drop=["colour", "income", "yearly"]).values()] == [
         "left out"

@@ -1,4 +1,4 @@
-"""What notebooks show of networks, models, histories and traces: safe markup, and the facts that stand in it."""
+"""What notebooks show of networks, models, histories and traces: safe markup, and the facts in it."""
 
 from __future__ import annotations
 

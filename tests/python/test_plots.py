@@ -1,4 +1,4 @@
-"""Pictures of what was measured: the numbers that stand in them, what they refuse, and that a notebook shows them."""
+"""Pictures of what was measured: the numbers in them, what they refuse, and that a notebook shows them."""
 
 from __future__ import annotations
 

@@ -213,7 +213,7 @@ def test_columns_of_other_sizes():
 
 
 def test_wide_and_long_tables():
-    """More fields than are looked up at once; rows keep their places."""
+    """More fields than are looked up at once; rows keep their order."""
     for columns, rows in ((3000, 400), (3, 400_000)):
         table = [{"name": f"c{i}", "categories": []} for i in range(columns)]
         table[-1] = {"name": "last", "categories": ["a", "b"]}

@@ -129,8 +129,8 @@ def test_what_is_printed(tmp_path: Path, data: Path, bpnet: Run, capsys: pytest.
     model = bp.train_model(data, "kind", drop=["price"], layers=(8,), epochs=2, verbose=2)
     out = capsys.readouterr().out
     command = ("train", data, "--target", "kind", "--drop", "price", "--layers", 8, "--epochs", 2)
-    status, told, _ = bpnet(*command)
-    assert status == 0 and told == out
+    status, printed, _ = bpnet(*command)
+    assert status == 0 and printed == out
     for line in (
         "weight: number, 120 distinct values in 120 rows",
         "colour: categories, 3 distinct values in 120 rows",
