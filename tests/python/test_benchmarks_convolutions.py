@@ -21,6 +21,7 @@ from benchmarks.crew import Crew  # noqa: E402
 from benchmarks.measure import OtherWeights, Row, difference  # noqa: E402
 from benchmarks.peers import convolution_ours  # noqa: E402
 from benchmarks.workers import Company, MissingPeer, PeerError  # noqa: E402
+from peer_forms import COMPILED  # noqa: E402
 
 PROCESSORS = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else [0]
 CASES = [
@@ -108,7 +109,7 @@ def test_every_form_of_ours_computes_the_same(case):
     )
 
 
-@pytest.mark.parametrize("way", ["eager", pytest.param("compiled", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("way", ["eager", pytest.param("compiled", marks=COMPILED)])
 def test_every_form_of_pytorch_s_computes_the_same(way):
     with Company() as company:
         crew = crew_of(company, "bpnet", "PyTorch")

@@ -109,32 +109,43 @@ def test_a_linear_layer_by_the_oracle(backend: str, batch: int, inputs: int, out
 
 
 CONVOLUTIONS: dict[str, tuple[tuple[int, int, int, int], dict[str, Any]]] = {
-    "plain": ((3, 3, 7, 8), {"out_channels": 5, "kernel_size": 3, "padding": 1}),
+    "plain": ((3, 18, 7, 8), {"out_channels": 5, "kernel_size": 3, "padding": 1}),
     "wide": ((2, 34, 13, 13), {"out_channels": 40, "kernel_size": 3, "padding": 1}),
     "pointwise": ((2, 34, 6, 5), {"out_channels": 33, "kernel_size": 1}),
     "stride 4": ((2, 3, 23, 19), {"out_channels": 8, "kernel_size": 11, "stride": 4}),
     "stride 2 of 1": ((2, 16, 8, 8), {"out_channels": 20, "kernel_size": 1, "stride": 2}),
     "groups": ((1, 4, 9, 9), {"out_channels": 6, "kernel_size": 3, "stride": 2, "padding": 1, "groups": 2}),
-    "dilated": ((1, 5, 14, 15), {"out_channels": 7, "kernel_size": 3, "dilation": (2, 4), "padding": 4}),
+    "dilated": ((1, 19, 14, 15), {"out_channels": 7, "kernel_size": 3, "dilation": (2, 4), "padding": 4}),
     "stride and dilation": (
         (2, 4, 16, 17),
-        {"out_channels": 6, "kernel_size": 5, "stride": (4, 3), "dilation": 2, "padding": 4},
+        {"out_channels": 27, "kernel_size": 5, "stride": (4, 3), "dilation": 2, "padding": 4},
     ),
     "stride as dilation": (
-        (1, 8, 11, 13),
+        (1, 16, 11, 13),
         {"out_channels": 8, "kernel_size": 3, "stride": 2, "dilation": 2, "padding": 2},
     ),
-    "stride over inputs": ((1, 3, 7, 7), {"out_channels": 4, "kernel_size": 2, "stride": 3}),
-    "kernel as input": ((2, 6, 5, 4), {"out_channels": 9, "kernel_size": (5, 4)}),
-    "many positions": ((3, 2, 58, 57), {"out_channels": 5, "kernel_size": 5, "padding": 2}),
+    "stride over inputs": ((1, 17, 7, 7), {"out_channels": 4, "kernel_size": 2, "stride": 3}),
+    "kernel as input": ((2, 16, 5, 4), {"out_channels": 9, "kernel_size": (5, 4)}),
+    "many positions": ((3, 2, 58, 57), {"out_channels": 52, "kernel_size": 5, "padding": 2}),
     "long rows": ((2, 130, 6, 6), {"out_channels": 3, "kernel_size": 3, "padding": 1}),
-    "mostly padding": ((2, 3, 4, 3), {"out_channels": 6, "kernel_size": 3, "padding": (4, 1, 0, 5)}),
+    "mostly padding": ((2, 16, 4, 3), {"out_channels": 6, "kernel_size": 3, "padding": (4, 1, 0, 5)}),
+    "few weights of 16 channels": ((2, 16, 5, 6), {"out_channels": 1, "kernel_size": 1}),
+    "2,565 weights of 15 channels": ((2, 15, 6, 7), {"out_channels": 19, "kernel_size": 3}),
 }
 convolutions = pytest.mark.parametrize("name", CONVOLUTIONS)
 
+# Those that stay in float32.
+FEW: dict[str, tuple[tuple[int, int, int, int], dict[str, Any]]] = {
+    "LeNet-5's first": ((20, 1, 28, 28), {"out_channels": 6, "kernel_size": 5, "padding": 2}),
+    "LeNet-5's second": ((20, 6, 14, 14), {"out_channels": 16, "kernel_size": 5}),
+    "stride": ((3, 3, 17, 18), {"out_channels": 32, "kernel_size": 3, "stride": 2}),
+    "2,430 weights of 15 channels": ((2, 15, 6, 7), {"out_channels": 18, "kernel_size": 3}),
+    "depthwise": ((2, 20, 7, 7), {"out_channels": 20, "kernel_size": 3, "groups": 20}),
+}
+
 
 def convolution(name: str, **options: Any) -> tuple[bp.Network, np.ndarray, np.ndarray]:
-    (batch, *shape), arguments = CONVOLUTIONS[name]
+    (batch, *shape), arguments = {**CONVOLUTIONS, **FEW}[name]
     net = network(tuple(shape), [bp.Conv2d(**arguments)], **options)
     return net, drawn((batch, *shape)), drawn((batch, *net.output_shape), 1)
 
@@ -155,6 +166,8 @@ def test_a_convolution_by_the_oracle(backend: str, name: str):
     """The reference in float64, of factors that are rounded before."""
     net, x, grad = convolution(name, backend=backend)
     found = passed(net, x, grad)
+    full, _, _ = convolution(name, precision="full")
+    assert passed(full, x, grad)["y"].tobytes() != found["y"].tobytes()
     other, _, _ = convolution(name, precision=None, backend="reference", dtype="float64")
     state = net.state_dict()
     sizes, sums = {}, {}
@@ -167,6 +180,16 @@ def test_a_convolution_by_the_oracle(backend: str, name: str):
     for key in ("y", "grad_x", "0.weight"):
         bound = (8 + np.sqrt(terms)) * np.finfo(np.float32).eps * sizes[key]
         assert (np.abs(found[key] - sums[key]) <= bound).all(), key
+
+
+@pytest.mark.parametrize("backend", [*BACKENDS, *MODELS.values()])
+@pytest.mark.parametrize("name", FEW)
+def test_few_channels_stay_in_float32(backend: str, name: str):
+    results = []
+    for options in ({"backend": backend}, {"precision": "full"}):
+        net, x, grad = convolution(name, **options)
+        results.append(passed(net, x, grad))
+    assert_same_bits(*results)
 
 
 @pytest.mark.parametrize("backend", [*BACKENDS, *MODELS.values()])

@@ -101,9 +101,9 @@ def test_the_target_is_written_as_the_columns_beside_it():
 @pytest.mark.parametrize("fields", [["1 234", "5"], ["1\u00a0234"], ["1'234"]])
 def test_thousands_that_are_not_recognised_are_asked_for(fields: list[str]):
     mark = "'" if "'" in fields[0] else " "
-    refused({"x": fields}, "line 2", f"thousands separator {mark!r}", "say --thousands ")
+    refused({"x": fields}, "line 2", f"thousands separator {mark!r}", "give --thousands ")
     assert tuple(decide({"x": fields}, thousands=mark)["x"].format) == (".", mark)
-    refused({"x": [f"{fields[0]},5"]}, "say --decimal , and --thousands ")
+    refused({"x": [f"{fields[0]},5"]}, "give --decimal , and --thousands ")
 
 
 def test_numbers_in_another_way_than_was_said():

@@ -348,7 +348,7 @@ def test_a_file_of_decimal_commas_for_a_model_of_points(
         (tmp_path / f"{name}.csv").write_text("\n".join(lines))
     points, commas, model = tmp_path / "points.csv", tmp_path / "commas.csv", tmp_path / "m"
     good("train", points, "--target", "kind", "--epochs", 2, "--quiet", "--save", model)
-    assert bpnet("predict", model, commas)[2].rstrip().endswith("say --decimal ,")
+    assert bpnet("predict", model, commas)[2].rstrip().endswith("give --decimal ,")
     for command in ("predict", "evaluate"):
         assert good(command, model, commas, "--decimal", ",") == good(command, model, points)
 

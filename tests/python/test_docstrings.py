@@ -1,10 +1,9 @@
-"""What docstrings say is so: their parameters, attributes and errors exist, their examples run; and nothing public is
-without one."""
+"""What docstrings say is so: their parameters, attributes and errors exist; and nothing public is without one.
+test_documentation.py runs their examples."""
 
 from __future__ import annotations
 
 import builtins
-import doctest
 import importlib
 import inspect
 import pkgutil
@@ -12,7 +11,6 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
 import pytest
 
 import bpnet as bp
@@ -98,20 +96,3 @@ def test_its_errors_exist(thing: Any):
     for name in entries(thing, "Raises"):
         error = getattr(builtins, name, None) or getattr(bp, name, None) or {"BadImage": BadImage}.get(name)
         assert isinstance(error, type) and issubclass(error, BaseException), name
-
-
-class Shown(doctest.OutputChecker):
-    """What an example prints is compared where the docstring shows it."""
-
-    def check_output(self, want: str, got: str, optionflags: int) -> bool:
-        return not want or super().check_output(want, got, optionflags)
-
-
-@pytest.mark.parametrize("module", ["bpnet", "bpnet.layers.base", "bpnet.layers.nested", "bpnet.lecture"])
-def test_its_examples_run(module: str):
-    given = {"bp": bp, "X": np.zeros((20, 784)), "y": np.arange(20) % 10}
-    runner = doctest.DocTestRunner(Shown())
-    for each in doctest.DocTestFinder().find(importlib.import_module(module), extraglobs=given):
-        runner.run(each)
-    results = runner.summarize()
-    assert results.attempted > 0 and results.failed == 0

@@ -15,7 +15,8 @@ from typing import NamedTuple
 
 import pytest
 
-from test_cpp_package import ROOT, Build, run
+import builds
+from builds import run
 
 pytestmark = [
     pytest.mark.slow,
@@ -42,35 +43,14 @@ class Built(NamedTuple):
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
     """Built once, by the first of the processes that run these tests; the others wait for it."""
-    import fcntl
-
-    pybind11 = pytest.importorskip("pybind11", reason="the module's build needs pybind11")
-    folder = tmp_path_factory.getbasetemp()
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        folder = folder.parent
-    folder /= "guarded_build"
-    folder.mkdir(exist_ok=True)
-    build, finished = folder / "build", folder / "finished"
-    with open(folder / "lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with builds.shared_folder(tmp_path_factory, "guarded_build") as folder:
+        program, finished = folder / "guarded", folder / "finished"
         if not finished.exists():
-            Build()(
-                ROOT / "tests" / "cpp" / "guarded",
-                build,
-                "-DBPNET_PYTHON=ON",
-                f"-Dpybind11_DIR={pybind11.get_cmake_dir()}",
-                f"-DPython_EXECUTABLE={sys.executable}",
-            )
-            shutil.copytree(
-                ROOT / "python" / "bpnet",
-                folder / "bpnet",
-                ignore=shutil.ignore_patterns("*.so"),
-                dirs_exist_ok=True,
-            )
-            for module in build.rglob("_core*.so"):
-                shutil.copy(module, folder / "bpnet")
+            with builds.core(tmp_path_factory, BPNET_GUARDED="ON", BPNET_PYTHON="ON") as build:
+                shutil.copy(build / "guarded" / "guarded", program)
+                builds.make_package(build, folder)
             finished.touch()
-    return Built(build / "guarded", folder)
+    return Built(program, folder)
 
 
 def end(built: Built, *arguments: str) -> tuple[int, str]:

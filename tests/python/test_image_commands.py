@@ -78,7 +78,10 @@ def test_a_run_is_kept_where_no_file_was_named(
     assert good(*begin) == ["saved alexnet.safetensors"]
     kept = (tmp_path / "alexnet.safetensors").read_bytes()
     status, _, err = bpnet(*begin)
-    assert status == 2 and "alexnet.safetensors is there already; --resume alexnet.safetensors goes on" in err
+    assert (
+        status == 2
+        and "alexnet.safetensors is there already; --resume alexnet.safetensors continues it" in err
+    )
     assert (tmp_path / "alexnet.safetensors").read_bytes() == kept
     good("alexnet", "train", train, "--resume", "alexnet.safetensors", "--epochs", 4, "--quiet")
     assert bp.Trainer.load("alexnet.safetensors").epochs == 4

@@ -309,7 +309,7 @@ def test_evaluate_needs_answers(place: Path, rows: Rows):
     model = bp.load_model(place / "kind")
     with pytest.raises(ValueError, match="'kind'"):
         model.evaluate({name: rows[name] for name in COLUMNS})
-    with pytest.raises(ValueError, match="y goes with rows in memory"):
+    with pytest.raises(ValueError, match="y is for rows in memory"):
         model.evaluate(place / "data.csv", rows["kind"])
     with pytest.raises(ValueError, match="'purple'"):
         model.evaluate({**rows, "kind": ["purple"] * 120})
@@ -359,7 +359,7 @@ def test_rows_written_otherwise(place: Path, rows: Rows, tmp_path: Path):
     assert model.predict(data, **written).tolist() == model.predict(rows).tolist()
     assert np.array_equal(model.predict_proba(data, **written), model.predict_proba(rows))
     assert price.evaluate(data, **written) == price.evaluate(place / "data.csv")
-    with pytest.raises(ValueError, match="say decimal=','"):
+    with pytest.raises(ValueError, match="give decimal=','"):
         model.predict(data, encoding="utf-16-le")
     with pytest.raises(ValueError, match="decimal is for tables"):
         bp.load_model(place / "numbers").predict(np.ones((2, 2)), decimal=",")

@@ -426,7 +426,7 @@ def test_another_way_of_writing_is_refused_until_it_is_said(tmp_path: Path):
         "'1,5'",
         "decimal mark '.'",
         "decimal mark ','",
-        "say --decimal ,",
+        "give --decimal ,",
     ):
         assert words in str(caught.value)
     said = opened(tmp_path, columns, "new.csv", decimal=",")

@@ -6,6 +6,15 @@
 
 namespace {
 
+constexpr size_t kFewChannels = 16, kFewWeights = 2560;
+
+// Which convolutions are made in float32: a tile of 16 × 32 is mostly zeros for them, and float32 has ways of
+// its own that are faster.
+inline bool stays_in_float32(const bpnet::ConvolutionSizes& s) {
+  const bool few = s.channels < kFewChannels && patch_size(s) * s.out_channels < kFewWeights;
+  return is_depthwise(s) || (s.groups == 1 && few);
+}
+
 // Products by one tile unit. `base` is the same for all tables of a process: that of its best instruction
 // set.
 template <const TileUnit& kUnit>
@@ -14,7 +23,7 @@ struct Products {
   static inline const Table* base = nullptr;
 
   static size_t workspace(const bpnet::ConvolutionSizes& s) {
-    return is_depthwise(s) ? base->convolution_workspace(s) : convolution_workspace(s);
+    return stays_in_float32(s) ? base->convolution_workspace(s) : convolution_workspace(s);
   }
   static void forward(bpnet::Context& context, bpnet::LinearSizes s, const float* x, const float* w,
                       const float* bias, bpnet::Activation act, float* y) {
@@ -30,17 +39,17 @@ struct Products {
   }
   static void forward(bpnet::Context& context, const bpnet::ConvolutionSizes& s, const float* x,
                       const float* w, const float* bias, bpnet::Activation act, float* y) {
-    if (is_depthwise(s)) return base->convolution_forward(context, s, x, w, bias, act, y);
+    if (stays_in_float32(s)) return base->convolution_forward(context, s, x, w, bias, act, y);
     convolution_forward(kUnit, *base, context, s, x, w, bias, act, y);
   }
   static void backward_input(bpnet::Context& context, const bpnet::ConvolutionSizes& s, const float* grad_y,
                              const float* w, float* grad_x) {
-    if (is_depthwise(s)) return base->convolution_backward_input(context, s, grad_y, w, grad_x);
+    if (stays_in_float32(s)) return base->convolution_backward_input(context, s, grad_y, w, grad_x);
     convolution_backward_input(kUnit, context, s, grad_y, w, grad_x);
   }
   static void backward_weight(bpnet::Context& context, const bpnet::ConvolutionSizes& s, const float* x,
                               const float* grad_y, float* grad_w, float* grad_bias, bool accumulate) {
-    if (is_depthwise(s)) {
+    if (stays_in_float32(s)) {
       return base->convolution_backward_weight(context, s, x, grad_y, grad_w, grad_bias, accumulate);
     }
     convolution_backward_weight(kUnit, context, s, x, grad_y, grad_w, grad_bias, accumulate);
