@@ -10,8 +10,7 @@
 namespace bpnet {
 
 struct Backend {
-  const char*
-      name;  // "reference", "baseline", "avx2", "avx512", "cuda", "amx" …; "guarded" in a build for tests
+  const char* name;     // "reference", "avx512", "cuda", "amx" …; "guarded" in a build for tests
   bool (*supported)();  // by this build and this machine
   const Memory& (*memory_of)(int device);
   const Kernels<float>* (*single)();
