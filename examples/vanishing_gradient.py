@@ -1,7 +1,7 @@
-"""Why did AlexNet replace tanh by ReLU? Because tanh saturates: where |s| is large its derivative goes to 0
+"""Why did AlexNet replace tanh by ReLU? Because tanh saturates: where |s| is large its derivative tends to 0
 and with it, layer by layer, the gradient.
 
-Trains nothing: it builds deep networks that differ in their activation, goes backward once, and draws the
+Trains nothing: it builds deep networks that differ in their activation, propagates backward once, and draws the
 size of each layer's gradient. The weights are the customary ones of each activation; biases from −3 to 3
 put many units where tanh is flat, as training does. Needs the extra ``plots``:
 

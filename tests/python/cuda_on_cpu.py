@@ -10,28 +10,19 @@ from pathlib import Path
 
 import pytest
 
-from test_cpp_package import ROOT, Build, run
+from builds import ROOT, Build, run, shared_folder
 
 HERE = Path(__file__).parent
 ON_LINUX = pytest.mark.skipif(sys.platform != "linux", reason="bpnet's CUDA library is for Linux")
 
 
-def build_once(factory: pytest.TempPathFactory, name: str, *definitions: str) -> Path:
-    """The library, built by the first of the processes that run these tests; the others wait for it."""
-    import fcntl
-
-    folder = factory.getbasetemp()
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        folder = folder.parent
-    folder /= f"{name}_build"
-    folder.mkdir(exist_ok=True)
-    library = folder / "build" / "libbpnet_cuda_on_cpu.so"
-    with open(folder / "lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+def build_once(factory: pytest.TempPathFactory, name: str, *definitions: str, target: str = "all") -> Path:
+    """The library, or the target beside it, built by the first of the processes that run these tests."""
+    with shared_folder(factory, f"{name}_build") as folder:
         if not (folder / "finished").exists():
-            Build()(ROOT / "tests" / "cpp" / "cuda_on_cpu", folder / "build", *definitions)
+            Build()(ROOT / "tests" / "cpp" / "cuda_on_cpu", folder / "build", *definitions, target=target)
             (folder / "finished").touch()
-    return library
+        return folder / "build" / "libbpnet_cuda_on_cpu.so"
 
 
 @pytest.fixture(scope="session")
@@ -42,10 +33,17 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def watched(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The library whose kernels end the process where nothing orders two accesses, or nobody wrote what is read. So
+    """The library whose kernels end the process where nothing orders two accesses, or what is read was not written. So
     few blocks are launched that small arrays take several rounds."""
     definitions = ["-DBPNET_RACES=ON", "-DBPNET_MOST_BLOCKS=3", "-DCMAKE_EXPORT_COMPILE_COMMANDS=ON"]
     return build_once(tmp_path_factory, "cuda_on_cpu_watched", *definitions)
+
+
+@pytest.fixture(scope="session")
+def races(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The program of kernels with races, without the library."""
+    library = build_once(tmp_path_factory, "cuda_on_cpu_races", "-DBPNET_RACES=ON", target="check_races")
+    return library.parent / "check_races"
 
 
 def environment(library: Path, **variables: str) -> dict[str, str]:

@@ -29,6 +29,7 @@ from benchmarks.measure import (  # noqa: E402
 )
 from benchmarks.peers import FILES  # noqa: E402
 from benchmarks.workers import CAN_STOP, Company, MissingPeer, PeerError, Worker  # noqa: E402
+from peer_forms import REASON, tested  # noqa: E402
 
 PROCESSORS = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else [0]
 CASE = Case("batch", (3, 4, 2), 2, 8)
@@ -94,7 +95,7 @@ def made(crew):
 
 
 def once(worker):
-    """Without TURN_SECONDS: one run a turn, so that the log can be told beforehand."""
+    """Without TURN_SECONDS: one run a turn, so that the log is known beforehand."""
     rate = worker.rate
     worker.rate = lambda seconds: rate(0)
 
@@ -150,7 +151,7 @@ def test_two_peers_are_never_awake(company, log):
         workers["b"].ask("run", seconds=0)
 
 
-def test_a_worker_is_bound_and_tells_what_goes_wrong(company, log):
+def test_a_worker_is_bound_and_reports_what_goes_wrong(company, log):
     crew = crew_of(company, "a")
     worker = crew.workers["a"]
     if hasattr(os, "sched_getaffinity"):
@@ -161,14 +162,14 @@ def test_a_worker_is_bound_and_tells_what_goes_wrong(company, log):
         Worker(company, "nobody", "no_such_module", 1, PROCESSORS[:1])
 
 
-def test_a_worker_that_dies_is_told(company, log):
+def test_a_worker_that_dies_is_reported(company, log):
     worker = crew_of(company, "a").workers["a"]
     os.kill(worker.pid, 9)
     with pytest.raises(PeerError, match="a: it ended, with code -9"):
         worker.ask("run", seconds=0)
 
 
-def test_a_worker_that_ends_between_two_looks_is_told(company, log, monkeypatch):
+def test_a_worker_that_ends_between_two_looks_is_reported(company, log, monkeypatch):
     """It is alive when rest() looks and gone when rest() stops it."""
     worker = crew_of(company, "a").workers["a"]
     process = worker._process._process
@@ -246,10 +247,10 @@ def test_the_table_names_the_strongest_peer_first():
 
 
 def test_the_command_is_told_without_the_files_that_it_writes():
-    told = report.circumstances(
+    line = report.circumstances(
         ["--threads", "1", "--json", "rows.json", "--only", "online 2", "--markdown", "x"]
     )
-    assert told.startswith("`python -m benchmarks --threads 1 --only 'online 2'`, ")
+    assert line.startswith("`python -m benchmarks --threads 1 --only 'online 2'`, ")
 
 
 def forms_here(worker, case):
@@ -259,7 +260,6 @@ def forms_here(worker, case):
         pytest.skip(str(error))
 
 
-# The other forms go through the peers' compilers, which takes minutes.
 PEERS = [name for name in FILES if name != "bpnet"]
 FORMS = [
     pytest.param(slice(0, 1), id="first"),
@@ -278,11 +278,11 @@ def test_every_form_of_a_peer_ends_with_our_weights(company, name, which):
     for case in CASES:
         if case.predict or case.dropout:
             continue
-        for form in forms_here(crew.workers[name], case)[which]:
+        for form in tested(forms_here(crew.workers[name], case)[which]):
             check_same_weights(case, crew, {"bpnet": "fit", name: form})
             compared += 1
     if not compared:
-        pytest.skip(f"{name} has one form")
+        pytest.skip(f"{name} has no such form here; {REASON}")
 
 
 @pytest.mark.slow
@@ -298,7 +298,7 @@ def test_every_form_of_alexnet_agrees(company, name, predict):
     check = alexnet.check_outputs if predict else alexnet.check_step
     for norm in (True, False):
         case = alexnet.AlexNet(norm, 4, predict)
-        for form in forms_here(crew.workers[name], case):
+        for form in tested(forms_here(crew.workers[name], case)):
             check(case, crew, {"bpnet": "predict" if predict else "step", name: form})
             crew.workers[name].ask("run", seconds=0)  # in memory that is still there
 

@@ -25,6 +25,7 @@ from benchmarks.measure import Row, check_same_weights, checked_part, difference
 from benchmarks.report import BANDWIDTH, MATRIX_RATE  # noqa: E402
 from benchmarks.workers import Company  # noqa: E402
 from cuda_on_cpu import ON_LINUX, passes  # noqa: E402
+from peer_forms import COMPILED  # noqa: E402
 
 PROCESSORS = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else [0]
 CASE = Case("batch", (3, 4, 2), 2, 8)
@@ -41,7 +42,7 @@ on_a_gpu = pytest.mark.skipif(
 )
 built = cuda_on_cpu.built  # the fixture
 
-# Its rates are told by the tests, not measured.
+# Its rates are set by the tests, not measured.
 PEER = """
 from benchmarks.peers import Runner
 
@@ -193,10 +194,7 @@ def pytorch_crew(company, way):
     return crew
 
 
-@pytest.mark.parametrize(
-    "way",
-    ["eager", pytest.param("compiled", marks=pytest.mark.slow)],  # a compiler takes minutes
-)
+@pytest.mark.parametrize("way", ["eager", pytest.param("compiled", marks=COMPILED)])
 def test_pytorch_ends_with_our_weights(company, way):
     crew = pytorch_crew(company, way)
     for case in TINY:
@@ -208,7 +206,7 @@ def test_pytorch_ends_with_our_weights(company, way):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("way", ["eager", "compiled"])
+@pytest.mark.parametrize("way", ["eager", pytest.param("compiled", marks=COMPILED)])
 def test_pytorch_s_alexnet_ends_with_our_weights(company, way):
     modules = {"bpnet": "benchmarks.peers.alexnet_ours", way: f"benchmarks.peers.pytorch_cuda:{way},cpu"}
     crew = Crew(company, 1, PROCESSORS[:1], modules)
@@ -240,7 +238,7 @@ def pytorch(monkeypatch):
 
 
 @pytest.mark.parametrize("case", [TINY[0], TINY[2]], ids=["batch", "online"])
-@pytest.mark.parametrize("compiled", [False, pytest.param(True, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("compiled", [False, pytest.param(True, marks=COMPILED)])
 def test_a_graph_ends_with_the_weights_of_eager_steps(pytorch, case, compiled):
     few = checked_part(case)
     data, weights = make_data(few), make_perceptron(few)

@@ -19,6 +19,7 @@ from benchmarks.crew import Crew  # noqa: E402
 from benchmarks.measure import OtherWeights  # noqa: E402
 from benchmarks.models import CASES, make_weights  # noqa: E402
 from benchmarks.workers import Company  # noqa: E402
+from peer_forms import COMPILED  # noqa: E402
 
 PROCESSORS = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else [0]
 SMALL = [CASES[0]._replace(batch=4, samples=8), CASES[1]._replace(side=32, classes=5, batch=4, samples=4)]
@@ -43,7 +44,7 @@ def test_weights_are_drawn_by_name():
     assert abs(one["bn.weight"] - 1).max() < 0.5 and abs(one["b.bias"]).max() < 0.5
 
 
-@pytest.mark.parametrize("way", ["eager", pytest.param("compiled", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("way", ["eager", pytest.param("compiled", marks=COMPILED)])
 @pytest.mark.parametrize(
     "case", [SMALL[0], pytest.param(SMALL[1], marks=pytest.mark.slow)], ids=lambda c: c.network
 )
@@ -59,6 +60,13 @@ def test_every_form_makes_our_step(case, way):
             models.check(case, crew, {"bpnet": ours, "PyTorch": form})
             crew.workers["PyTorch"].ask("make", case=case._asdict(), form=form)
             assert crew.workers["PyTorch"].ask("run", seconds=0)["samples"] == case.samples
+
+
+def test_a_model_of_an_instruction_is_not_measured(monkeypatch, capsys):
+    monkeypatch.setenv("BPNET_BACKEND", "amx_model")
+    with Company() as company:
+        assert list(crew_of(company, "bpnet", "bpnet bf16").workers) == ["bpnet"]
+    assert "amx_model computes: this processor has no instruction" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("case", SMALL, ids=lambda case: case.network)

@@ -1,4 +1,4 @@
-"""Convolution equals a plain loop to the last bit on small whole numbers, where every order of additions is exact."""
+"""Convolution equals a plain loop to the last bit on small integers, where every order of additions is exact."""
 
 from __future__ import annotations
 

@@ -12,7 +12,8 @@ import pytest
 
 import bpnet as bp
 from bpnet.data import Preprocessing
-from test_cpp_package import CONSUMER, Build, program, run
+from builds import Build, run
+from test_cpp_package import CONSUMER, program
 
 FORMAT1 = Path(__file__).parents[1] / "golden" / "format1"
 Rows = list[list[str]]

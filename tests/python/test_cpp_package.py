@@ -3,76 +3,26 @@
 from __future__ import annotations
 
 import os
-import shutil
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
 import bpnet as bp
+import builds
+from builds import ROOT, Build, run
 from threading_layers import LAYERS
 
-ROOT = Path(__file__).parents[2]
 CONSUMER = ROOT / "tests" / "cpp" / "consumer"
-WINDOWS = sys.platform == "win32"
 
 
-def find(tool: str) -> str | None:
-    """The program of this name, first beside this interpreter: pip puts cmake and ninja there."""
-    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
-    return shutil.which(tool, path=path)
-
-
-def run(*command: str | os.PathLike[str], env: dict[str, str] | None = None) -> str:
-    """What the command prints; a failure shows it."""
-    done = subprocess.run(
-        [os.fspath(part) for part in command],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        encoding="utf-8",
-        errors="replace",
-        env=env,
-        check=False,
-    )
-    shown = " ".join(os.fspath(part) for part in command)
-    assert done.returncode == 0, f"{shown}\nended with {done.returncode}:\n{done.stdout}"
-    return done.stdout
-
-
-class Build:
-    """CMake as it is found here."""
-
-    def __init__(self) -> None:
-        cmake = find("cmake")
-        if not cmake:
-            pytest.skip("there is no cmake here")
-        if not WINDOWS and not any(find(name) for name in (os.environ.get("CXX", "c++"), "g++", "clang++")):
-            pytest.skip("there is no C++ compiler here")
-        self.cmake = cmake
-        self.options: list[str] = []
-        if "CMAKE_GENERATOR" in os.environ:
-            pass
-        elif WINDOWS:  # Visual Studio's own compiler has no vector extensions
-            self.options = ["-T", "ClangCL"]
-        elif ninja := find("ninja"):
-            self.options = ["-G", "Ninja", f"-DCMAKE_MAKE_PROGRAM={ninja}"]
-
-    def __call__(self, source: Path, build: Path, *definitions: str, target: str = "all") -> None:
-        run(self.cmake, "-S", source, "-B", build, "-DCMAKE_BUILD_TYPE=Release", *self.options, *definitions)
-        targets = [] if target == "all" else ["--target", target]  # Visual Studio has another name for all
-        run(self.cmake, "--build", build, "--config", "Release", "--parallel", "2", *targets)
-
-    def install(self, build: Path, prefix: Path) -> None:
-        run(self.cmake, "--install", build, "--config", "Release", "--prefix", prefix)
-
-    def consumers(self, folder: Path, *definitions: str) -> list[Path]:
-        """Build the applications with bpnet where the definitions say; the finished programs."""
-        self(CONSUMER, folder, *definitions)
-        names = ["choices", "consumer", "contracts", "model", "reducer"]
-        if "openmp" in LAYERS:  # an application with OpenMP of its own
-            names.append("regions")
-        return [program(folder, name) for name in names]
+def consumers(build: Build, folder: Path, *definitions: str) -> list[Path]:
+    """Build the applications with bpnet where the definitions say; the finished programs."""
+    build(CONSUMER, folder, *definitions)
+    names = ["choices", "consumer", "contracts", "model", "reducer"]
+    if "openmp" in LAYERS:  # an application with OpenMP of its own
+        names.append("regions")
+    return [program(folder, name) for name in names]
 
 
 def program(folder: Path, name: str) -> Path:
@@ -93,18 +43,21 @@ def check_on_every_backend(programs: list[Path], folder: Path) -> None:
 
 
 @pytest.mark.slow
-def test_consumer_of_an_install_tree(build, tmp_path):
+def test_consumer_of_an_install_tree(build, tmp_path, tmp_path_factory):
     if not (ROOT / "CMakeLists.txt").exists():
         pytest.skip("the tests are not run from a checkout")
-    built, prefix = tmp_path / "build", tmp_path / "prefix"
-    build(ROOT, built)
-    build.install(built, prefix)
+    prefix = tmp_path / "prefix"
+    with builds.core(tmp_path_factory) as built:
+        build.install(built, prefix)
+    naming = [
+        path for path in prefix.rglob("*") if path.is_file() and os.fsencode(built) in path.read_bytes()
+    ]
+    assert not naming, "what is installed must not lean on the folder where it was built"
     assert (prefix / "include" / "bpnet" / "bpnet.h").exists()
     assert not (prefix / "include" / "bpnet" / "kernels" / "cpu").exists(), (
         "the kernels' insides are installed"
     )
-    shutil.rmtree(built)  # what is installed must not lean on it
-    programs = build.consumers(tmp_path / "consumer", f"-DCMAKE_PREFIX_PATH={prefix}")
+    programs = consumers(build, tmp_path / "consumer", f"-DCMAKE_PREFIX_PATH={prefix}")
     check_on_every_backend(programs, tmp_path)
 
 
@@ -115,7 +68,7 @@ def test_consumer_of_the_installed_package(build, tmp_path):
     assert (Path(bp.get_include()) / "bpnet" / "bpnet.h").exists()
     printed = run(sys.executable, "-m", "bpnet", "--cmakedir")
     assert Path(printed.strip()) == folder
-    programs = build.consumers(tmp_path / "consumer", f"-Dbpnet_DIR={printed.strip()}")
+    programs = consumers(build, tmp_path / "consumer", f"-Dbpnet_DIR={printed.strip()}")
     check_on_every_backend(programs, tmp_path)
 
 

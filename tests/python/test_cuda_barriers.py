@@ -15,8 +15,8 @@ from typing import NamedTuple
 import pytest
 
 import cuda_on_cpu
+from builds import ROOT, run
 from cuda_on_cpu import HERE, ON_LINUX, environment
-from test_cpp_package import ROOT, run
 
 watched = cuda_on_cpu.watched  # the fixture
 pytestmark = [

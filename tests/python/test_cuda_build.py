@@ -1,7 +1,4 @@
-"""The library of the GPU's kernels as nvcc builds it, without a GPU; and what a build says where CUDA is not complete.
-
-BPNET_CUDA_BUILD names a folder where it is built already.
-"""
+"""The library of the GPU's kernels as nvcc builds it, without a GPU; and what a build says where CUDA is not complete."""
 
 from __future__ import annotations
 
@@ -16,7 +13,7 @@ from pathlib import Path
 import pytest
 
 import bpnet as bp
-from test_cpp_package import ROOT, Build, find, run
+from builds import ROOT, Build, find, run, shared_folder
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="BPNET_CUDA is for Linux")
 
@@ -35,7 +32,7 @@ def toolkit(*definitions: str) -> tuple[bool, str]:
 
 
 class Fake:
-    """Folders that look like CUDA: an nvcc that only tells its version, and empty files."""
+    """Folders that look like CUDA: an nvcc that only prints its version, and empty files."""
 
     def __init__(self, folder: Path, version: str) -> None:
         self.folder = folder
@@ -130,13 +127,14 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
     if not found:
         pytest.skip(f"CUDA is not complete here: {said}")
     cmake = Build()
-    folder = tmp_path_factory.mktemp("cuda")
-    build = Path(os.environ.get("BPNET_CUDA_BUILD") or folder / "build")
-    if not (build / "libbpnet_cuda.so").exists():
-        options = ("-DBPNET_CUDA=ON", "-DBPNET_WERROR=ON", "-DCMAKE_CUDA_ARCHITECTURES=90")
-        cmake(ROOT, build, *options, target="bpnet_cuda")
-    run(cmake.cmake, "--install", build, "--component", "cuda", "--prefix", folder / "installed")
-    return folder / "installed" / "lib" / "libbpnet_cuda.so"
+    with shared_folder(tmp_path_factory, "cuda_build") as folder:
+        installed = folder / "installed" / "lib" / "libbpnet_cuda.so"
+        if not installed.exists():
+            options = ("-DBPNET_CUDA=ON", "-DBPNET_WERROR=ON", "-DCMAKE_CUDA_ARCHITECTURES=90")
+            build = folder / "build"
+            cmake(ROOT, build, *options, target="bpnet_cuda")
+            run(cmake.cmake, "--install", build, "--component", "cuda", "--prefix", folder / "installed")
+    return installed
 
 
 def tool(name: str, *arguments: str | os.PathLike[str]) -> str:

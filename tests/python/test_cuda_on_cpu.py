@@ -13,10 +13,10 @@ from typing import NamedTuple
 import pytest
 
 import cuda_on_cpu
+from builds import ROOT, Build, find
 from cuda_on_cpu import ON_LINUX
-from test_cpp_package import ROOT, Build, find
 
-built, watched = cuda_on_cpu.built, cuda_on_cpu.watched  # the fixtures
+built, races = cuda_on_cpu.built, cuda_on_cpu.races  # the fixtures
 pytestmark = [pytest.mark.slow, ON_LINUX]
 SOURCES = ROOT / "tests" / "cpp" / "cuda_on_cpu"
 SMALL = {"BPNET_CUDA_ON_CPU_MEMORY": str(1 << 26)}  # bytes: one case takes all
@@ -65,8 +65,8 @@ def test_the_promises_hold(program: Path, seed: int):
 
 
 @pytest.mark.parametrize("seed", range(1, 6))
-def test_races_are_found(watched: Path, seed: int):
-    assert not failed_cases(watched.parent / "check_races", 20, dies, BPNET_CUDA_ON_CPU_SEED=str(seed))
+def test_races_are_found(races: Path, seed: int):
+    assert not failed_cases(races, 20, dies, BPNET_CUDA_ON_CPU_SEED=str(seed))
 
 
 @pytest.mark.parametrize("compiler", ["g++", "clang++"])

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 import cuda_on_cpu
+from builds import ROOT, Build, find, run
 from cuda_on_cpu import HERE, ON_LINUX, passes
-from test_cpp_package import ROOT, Build, find, run
 
 built = cuda_on_cpu.built  # the fixture
 pytestmark = [pytest.mark.slow, ON_LINUX]

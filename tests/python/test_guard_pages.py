@@ -4,13 +4,14 @@ may touch. AddressSanitizer's red zones are narrower than what a kernel's scratc
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from test_cpp_package import ROOT, Build
+import builds
 
 pytestmark = [
     pytest.mark.slow,
@@ -20,9 +21,8 @@ pytestmark = [
 
 @pytest.fixture(scope="module")
 def sweep(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("guard_pages")
-    Build()(ROOT / "tests" / "cpp" / "guard_pages", folder)
-    return folder / "sweep"
+    with builds.core(tmp_path_factory, BPNET_GUARD_PAGES="ON") as build:
+        return Path(shutil.copy(build / "guard_pages" / "sweep", tmp_path_factory.mktemp("guard_pages")))
 
 
 @pytest.mark.parametrize("beyond", [1, 64, 200_000, 60_000_000])

@@ -15,11 +15,12 @@ from typing import NamedTuple
 
 import pytest
 
-from test_cpp_package import ROOT, Build, run
+import builds
+from builds import run
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(sys.platform != "linux", reason="pages are protected, and signals told, as on Linux"),
+    pytest.mark.skipif(sys.platform != "linux", reason="pages are protected, and signals named, as on Linux"),
 ]
 HERE = Path(__file__).parent
 
@@ -27,11 +28,11 @@ HERE = Path(__file__).parent
 CONTRACTS = [
     *("test_layers_contract", "test_graph", "test_losses", "test_optimizers", "test_normalization"),
     *("test_pooling", "test_convolution", "test_sgd_forms", "test_python_api", "test_plain_reference"),
-    *("test_copies_and_company", "test_nothing_lost", "test_clipping", "test_frozen", "test_upto"),
+    *("test_copies_and_threads", "test_stopped_training", "test_clipping", "test_frozen", "test_upto"),
     "test_custom_loss",
 ]
 # Tests that take the default.
-WHOLE = ["test_golden_files", "test_backprop", "test_nothing_lost", "test_reducer"]
+WHOLE = ["test_golden_files", "test_backprop", "test_stopped_training", "test_reducer"]
 
 
 class Built(NamedTuple):
@@ -42,35 +43,14 @@ class Built(NamedTuple):
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
     """Built once, by the first of the processes that run these tests; the others wait for it."""
-    import fcntl
-
-    pybind11 = pytest.importorskip("pybind11", reason="the module's build needs pybind11")
-    folder = tmp_path_factory.getbasetemp()
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        folder = folder.parent
-    folder /= "guarded_build"
-    folder.mkdir(exist_ok=True)
-    build, finished = folder / "build", folder / "finished"
-    with open(folder / "lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with builds.shared_folder(tmp_path_factory, "guarded_build") as folder:
+        program, finished = folder / "guarded", folder / "finished"
         if not finished.exists():
-            Build()(
-                ROOT / "tests" / "cpp" / "guarded",
-                build,
-                "-DBPNET_PYTHON=ON",
-                f"-Dpybind11_DIR={pybind11.get_cmake_dir()}",
-                f"-DPython_EXECUTABLE={sys.executable}",
-            )
-            shutil.copytree(
-                ROOT / "python" / "bpnet",
-                folder / "bpnet",
-                ignore=shutil.ignore_patterns("*.so"),
-                dirs_exist_ok=True,
-            )
-            for module in build.rglob("_core*.so"):
-                shutil.copy(module, folder / "bpnet")
+            with builds.core(tmp_path_factory, BPNET_GUARDED="ON", BPNET_PYTHON="ON") as build:
+                shutil.copy(build / "guarded" / "guarded", program)
+                builds.make_package(build, folder)
             finished.touch()
-    return Built(build / "guarded", folder)
+    return Built(program, folder)
 
 
 def end(built: Built, *arguments: str) -> tuple[int, str]:

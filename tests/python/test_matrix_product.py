@@ -1,4 +1,4 @@
-"""The three products of a Linear layer on small whole numbers, where every order of additions is exact, over sizes
+"""The three products of a Linear layer on small integers, where every order of additions is exact, over sizes
 that meet each path of the blocked product: ragged tiles, several passes over the depth, packed or not."""
 
 from __future__ import annotations

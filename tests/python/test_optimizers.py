@@ -98,7 +98,7 @@ def test_ten_steps(optimizer: bp.optimizers.Optimizer, update: Update, backend: 
 
 @cases
 def test_backends_agree_in_float32(optimizer: bp.optimizers.Optimizer, update: Update):
-    """On more weights than one thread takes at a time, and not a whole number of vectors. The absolute
+    """On more weights than one thread takes at a time, and not a multiple of a vector. The absolute
     error of far targets has a gradient of single products, the same bits in every backend, and two steps
     are few: g / √v makes much of a rounding where g + λw nearly vanishes."""
     numbers = np.random.default_rng(0)

@@ -5,7 +5,6 @@ walked (threading_layers.py); what C++ programs see is in tests/cpp/threads."""
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,10 +14,11 @@ import numpy as np
 import pytest
 
 import bpnet as bp
+import builds
 from bpnet import _core
+from builds import ROOT, Build, find, run
 from ctrl_c import HANG
 from test_bad_input import bits
-from test_cpp_package import ROOT, Build, find, run
 from threading_layers import LAYERS, use
 
 openmp = pytest.mark.skipif("openmp" not in LAYERS, reason="this bpnet is built without OpenMP")
@@ -300,7 +300,7 @@ def test_every_build_of_the_layers(build: Build, tmp_path: Path):
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="looks for libarcher as Linux has it")
 def test_no_data_race_in_any_layer(build: Build, tmp_path: Path):
-    """With Clang, whose OpenMP tells the sanitizer of its barriers by libarcher."""
+    """With Clang, whose OpenMP reports its barriers to the sanitizer by libarcher."""
     clang = find("clang++")
     if not clang:
         pytest.skip("there is no clang++ here")
@@ -339,12 +339,11 @@ def test_openmp_without_threads(build: Build, tmp_path: Path):
 
 
 @pytest.mark.slow
-def test_a_module_without_openmp(build: Build, tmp_path: Path):
+def test_a_module_without_openmp(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory):
     """And without threads: what Python users see."""
-    pybind11 = pytest.importorskip("pybind11", reason="the module's build needs pybind11")
     expected = {
-        "-DBPNET_OPENMP=OFF": ("pool", "openmp", "-DBPNET_OPENMP=ON"),
-        "-DBPNET_THREADS=OFF": ("serial", "pool", "-DBPNET_THREADS=ON"),
+        "BPNET_OPENMP": ("pool", "openmp", "-DBPNET_OPENMP=ON"),
+        "BPNET_THREADS": ("serial", "pool", "-DBPNET_THREADS=ON"),
     }
     code = """
 import os
@@ -364,19 +363,12 @@ os.environ["BPNET_THREADING"] = "auto"  # as the tests' own modules read it
 import test_threading as t
 t.train()
 """
-    for definition, (layer, missing, cure) in expected.items():
-        built, package = tmp_path / "build", tmp_path / "package"
-        options = ["-DBPNET_PYTHON=ON", f"-Dpybind11_DIR={pybind11.get_cmake_dir()}"]
-        build(ROOT, built, definition, *options, f"-DPython_EXECUTABLE={sys.executable}")
-        shutil.copytree(
-            ROOT / "python" / "bpnet", package / "bpnet", ignore=shutil.ignore_patterns("*.so", "*.pyd")
-        )
-        for module in built.rglob("_core*.so"):
-            shutil.copy(module, package / "bpnet")
+    for option, (layer, missing, cure) in expected.items():
+        package = tmp_path / option
+        with builds.core(tmp_path_factory, BPNET_PYTHON="ON", **{option: "OFF"}) as built:
+            builds.make_package(built, package)
         path = os.pathsep.join([str(package), str(Path(__file__).parent)])
         lines = output(code, BPNET_THREADING=missing, PYTHONPATH=path).splitlines()
         assert len(lines) == 3 and lines[2] == layer, lines
         for line, operation in zip(lines, ("BPNET_THREADING", "set_threading")):
             assert line.startswith(f"{operation}: this bpnet was built without '{missing}'") and cure in line
-        shutil.rmtree(built)
-        shutil.rmtree(package)

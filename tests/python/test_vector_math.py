@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 import bpnet as bp
+import sweeps
 from backend_names import FAST
 
 ROOT = Path(__file__).parents[2]
@@ -143,6 +144,7 @@ def test_every_function_over_many_float32(program: Path, function: str):
 
 
 @pytest.mark.slow
+@sweeps.only_whole
 @pytest.mark.parametrize("function", ["exp", "tanh", "sigmoid"])
 def test_error_over_all_of_float32(program: Path, function: str):
     check(program, "float", 1, function)

@@ -21,6 +21,7 @@ struct Backend {
   const Recorder* recorder = nullptr;  // null: every step is run kernel by kernel
   bool bfloat16 = false;  // of the processor: its products are in bfloat16, in float32's otherwise
   bool winograd = false;  // it honours Context::winograd
+  bool model = false;     // of an instruction: the bits that it computes, by plain loops
 
   const Memory& memory() const { return memory_of(device); }
 

@@ -21,7 +21,7 @@ std::size_t aligned_count(std::size_t count) {
   return align_up(checked_product("network", count, sizeof(T))) / sizeof(T);
 }
 
-// An activation as it stands between two layers: views give one memory several shapes.
+// An activation between two layers: views give one memory several shapes.
 struct Value {
   std::size_t id;
   Shape shape;
@@ -275,17 +275,17 @@ class Builder {
 
   void add_parameters(const Layer<T>& layer, const Shape& input, const std::string& prefix) {
     for (ParameterSpec& spec : layer.parameters(input)) {
-      place(plan_.parameters, plan_.parameter_size, prefix + spec.name, spec.shape);
+      add_slot(plan_.parameters, plan_.parameter_size, prefix + spec.name, spec.shape);
       if (frozen_) spec.rate = 0;
       plan_.parameter_specs.push_back(std::move(spec));
     }
     for (BufferSpec& spec : layer.buffers(input)) {
-      place(plan_.buffers, plan_.buffer_size, prefix + spec.name, spec.shape);
+      add_slot(plan_.buffers, plan_.buffer_size, prefix + spec.name, spec.shape);
       plan_.buffer_specs.push_back(std::move(spec));
     }
   }
 
-  void place(std::vector<Slot>& slots, std::size_t& size, const std::string& name, const Shape& shape) {
+  void add_slot(std::vector<Slot>& slots, std::size_t& size, const std::string& name, const Shape& shape) {
     slots.push_back({name, shape, size});
     plan_.state_names.push_back(name);
     size = checked_sum("network", size, aligned_count<T>(shape.count()));

@@ -1,6 +1,6 @@
 // The plan of a network, made once: a graph of steps over activations. Shapes are inferred, nested layers
 // laid out in a row, activations fused into the step before them, conversions put where the order in memory
-// changes, and every parameter, buffer and activation given its place.
+// changes, and every parameter, buffer and activation given its offset.
 #pragma once
 
 #include <memory>
@@ -44,7 +44,7 @@ struct Step {
   std::size_t buffer_count;
 };
 
-struct Slot {        // a place in a flat array
+struct Slot {        // a range of a flat array
   std::string name;  // "features.0.weight"
   Shape shape;
   std::size_t offset;  // in elements

@@ -57,7 +57,7 @@ struct Place {
 
   Place(const std::string& backend, bpnet::Precision precision)
       : where{.backend = backend, .precision = precision},
-        slow(backend == "reference" || backend.find("_model") != std::string::npos),
+        slow(backend == "reference" || bpnet::find_backend(where).model),
         in_float(precision == bpnet::Precision::kBfloat16) {}
 };
 inline std::vector<Place> places() {

@@ -6,7 +6,7 @@
 #include "bpnet/kernels/cpu/base/parts.h"
 #include "bpnet/kernels/cpu/base/rows.h"
 #include "bpnet/kernels/cpu/base/scratch.h"
-#include "bpnet/kernels/cpu/convolution/patches.h"
+#include "bpnet/kernels/cpu/convolution/shapes.h"
 
 namespace {
 

@@ -2,7 +2,7 @@
 // input, the inputs are seen by outputs. Both are windows over sources, so that one product serves both.
 #pragma once
 
-#include "bpnet/kernels/cpu/convolution/patches.h"
+#include "bpnet/kernels/cpu/convolution/shapes.h"
 
 namespace {
 

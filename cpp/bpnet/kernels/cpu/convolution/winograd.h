@@ -5,7 +5,7 @@
 
 #include "bpnet/kernels/cpu/activation.h"
 #include "bpnet/kernels/cpu/base/scratch.h"
-#include "bpnet/kernels/cpu/convolution/patches.h"
+#include "bpnet/kernels/cpu/convolution/shapes.h"
 #include "bpnet/kernels/cpu/convolution/winograd_transforms.h"
 #include "bpnet/kernels/cpu/product/gemm.h"
 
