@@ -384,8 +384,9 @@ def test_pictures_are_drawn(tmp_path: Path):
     for picture in ("speed", "lecture-network"):
         drawn = script.draw(picture, tmp_path).read_text(encoding="utf-8")
         assert drawn.startswith("<?xml") and "NaN" not in drawn
-    script.draw("speed", tmp_path / "..")
-    assert (tmp_path / "speed.svg").read_bytes() == (tmp_path.parent / "speed.svg").read_bytes()
+    again = tmp_path / "again"
+    again.mkdir()
+    assert script.draw("speed", again).read_bytes() == (tmp_path / "speed.svg").read_bytes()
 
 
 def test_the_figures_of_the_first_page_are_those_of_performance():
@@ -403,6 +404,23 @@ def test_the_figures_of_the_first_page_are_those_of_performance():
     assert f"1/{package[1]} of PyTorch's; its import takes 1/{float(load[1]):.0f} of the time" in first_page
     smallest = script.ratios(performance, "online 2-2-1")["JAX"]
     assert f"2-2-1 runs at\n{smallest:.2f} times JAX's speed" in first_page
+
+
+# Tables.
+
+
+@pytest.mark.parametrize("page", sorted((DOCS / "how-to").glob("from-*.md")), ids=name)
+def test_calls_in_tables_are_right(page: Path):
+    """What the column of bpnet calls, Linear(128) or SGD(lr=0.1), exists and takes these arguments."""
+    given = {"net": bp.Network(1, [bp.Linear(2)]), "layers": bp.Linear(2), "input_shape": 1}
+    calls = []
+    for line in page.read_text(encoding="utf-8").splitlines():
+        cells = re.split(r" ?\| ?", line) if line.startswith("|") else []
+        found = re.findall(r"`((?:bp\.|\[)?[A-Z]\w+\([^`…]*[)\]])`", cells[2]) if cells else []
+        calls += found
+    assert len(calls) > 5
+    for call in calls:
+        eval(call, {**{each: getattr(bp, each) for each in bp.__all__}, "bp": bp, **given})
 
 
 # Links.
