@@ -145,7 +145,8 @@ class _Run:
     """What is noted, said and decided after each epoch of one fit."""
 
     def __init__(self, estimator: Any, epochs: Epochs, validation: Any) -> None:
-        self._estimator, self._validation, self._trainer = estimator, validation, epochs.trainer
+        self._estimator, self._trainer = estimator, epochs.trainer
+        self._validation: Any = validation
         self._callbacks = _callbacks(estimator.callbacks)
         self._bar = Bar(estimator.max_iter, " epochs") if estimator.verbose == "bar" else None
         self._says = estimator.verbose if estimator.verbose != "bar" else False
