@@ -119,6 +119,11 @@ class Weights:
             and all(mine is yours for mine, yours in zip(self.intercepts, intercepts))
         )
 
+    def fit(self, coefs: Sequence[np.ndarray], dtype: Any) -> bool:
+        """Whether numbers of these shapes can be written into the network, which has this dtype."""
+        shapes = [coef.shape for coef in coefs]
+        return self.network.dtype == dtype and shapes == [coef.shape for coef in self.coefs]
+
     def write(self, coefs: Sequence[np.ndarray], intercepts: Sequence[np.ndarray]) -> None:
         """Copy numbers into the network."""
         if self.on_host:
