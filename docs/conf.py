@@ -32,8 +32,7 @@ html_copy_source = False
 myst_heading_anchors = 3  # so that [text](page.md#heading) is checked, as GitHub names headings
 myst_enable_extensions = ["colon_fence"]
 
-# The docstrings: Google's sections, with types in the signatures.
-napoleon_numpy_docstring = False
+# The docstrings: Google's sections, with types in the signatures; those of bpnet.sklearn and bpnet.river are NumPy's.
 napoleon_use_param = False  # "seed, dtype: as …" describes two parameters
 napoleon_use_ivar = True
 napoleon_custom_sections = [("Returns", "as it is")]  # prose, whose colons follow no types
