@@ -129,6 +129,21 @@ def test_a_tag_must_be_the_version(tmp_path: Path):
     assert not accepted(version, f"## {version}") and not accepted("v99.0.0", f"## {version}")
 
 
+def test_the_same_pythons_everywhere():
+    """Those that are named, those that a release has wheels for, and the ends of those that are tested."""
+    tomllib = pytest.importorskip("tomllib", reason="Python 3.10 reads no TOML")
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    classifiers = " ".join(settings["project"]["classifiers"])
+    named = [int(minor) for minor in re.findall(r"Python :: 3\.(\d+)", classifiers)]
+    assert named == list(range(named[0], named[-1] + 1))
+    assert settings["project"]["requires-python"] == f">=3.{named[0]}"
+    wheels = settings["tool"]["cibuildwheel"]["build"]
+    assert wheels == [*(f"cp3{minor}-*" for minor in named), f"cp3{named[-1]}t-*"]
+    matrix = jobs(FOLDER / "workflows" / "ci.yml")["test"]["strategy"]["matrix"]
+    tested = {*matrix["python"], *(case["python"] for case in matrix["include"])}
+    assert {f"3.{named[0]}", f"3.{named[-1]}", f"3.{named[-1]}t"} <= tested
+
+
 def test_the_citation_is_of_this_version():
     citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
     assert citation["version"] == bp.__version__
