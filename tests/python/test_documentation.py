@@ -400,6 +400,17 @@ def test_pictures_are_drawn(tmp_path: Path):
     assert script.draw("speed", again).read_bytes() == (tmp_path / "speed.svg").read_bytes()
 
 
+def test_the_picture_of_speed_shows_the_figures_of_performance():
+    """Else ``python docs/pictures.py speed`` draws it again."""
+    script = pictures_script()
+    performance = (DOCS / "performance.md").read_text(encoding="utf-8")
+    picture = (DOCS / "pictures" / "speed.svg").read_text(encoding="utf-8")
+    expected = [
+        script.ratios(performance, f"online {case}")[peer] for peer in script.PEERS for case in script.CASES
+    ]
+    assert re.findall(r">1/([\d.]+)<", picture) == [f"{ratio:.3g}" for ratio in expected]
+
+
 def test_the_figures_of_the_first_page_are_those_of_performance():
     """README's figures of speed: ratios of the case that it names, and the ends of ranges that it gives."""
     script = pictures_script()
