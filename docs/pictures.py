@@ -1,4 +1,4 @@
-"""Draws every picture of the documentation into docs/pictures. Needs the extra ``docs`` and scikit-learn:
+"""Draws every picture of the documentation into docs/pictures. Needs the extra ``docs``:
 
 python docs/pictures.py [NAME…]
 """
@@ -22,7 +22,9 @@ import bpnet as bp  # noqa: E402
 from bpnet import plots  # noqa: E402
 
 XOR = np.array([[0, 0], [0, 1], [1, 0], [1, 1]], dtype=float), np.array([-1, 1, 1, -1], dtype=float)
+# Of docs/performance.md, as the picture of speed shows them.
 PEERS = ("JAX", "PyTorch", "genann", "FANN")
+CASES = ("8-32-32-1", "64-128-10", "784-128-10", "784-512-512-10")
 
 
 def ratios(page: str, case: str) -> dict[str, float]:
@@ -37,15 +39,14 @@ def ratios(page: str, case: str) -> dict[str, float]:
 def speed() -> Figure:
     """Samples a second of training one by one: bpnet, and each peer's part of it."""
     page = (DOCS / "performance.md").read_text(encoding="utf-8")
-    cases = ("8-32-32-1", "64-128-10", "784-128-10", "784-512-512-10")
     figure = Figure(figsize=(7, 3), layout="constrained")
     axes = figure.subplots()
-    axes.bar(np.arange(len(cases)) - 0.4, 1, 0.16, label="bpnet")
+    axes.bar(np.arange(len(CASES)) - 0.4, 1, 0.16, label="bpnet")
     for index, peer in enumerate(PEERS, start=1):
-        parts = [1 / ratios(page, f"online {case}")[peer] for case in cases]
-        bars = axes.bar(np.arange(len(cases)) - 0.4 + 0.19 * index, parts, 0.16, label=peer)
+        parts = [1 / ratios(page, f"online {case}")[peer] for case in CASES]
+        bars = axes.bar(np.arange(len(CASES)) - 0.4 + 0.19 * index, parts, 0.16, label=peer)
         axes.bar_label(bars, [f"1/{1 / part:.3g}" for part in parts], fontsize=7)
-    axes.set_xticks(range(len(cases)), cases)
+    axes.set_xticks(range(len(CASES)), CASES)
     axes.set_ylabel("speed, bpnet = 1")
     axes.set_title("Training one sample at a time, one thread", fontsize=10)
     axes.legend(ncols=5, fontsize=8, loc="upper right", bbox_to_anchor=(1, 1.0))

@@ -35,15 +35,16 @@ def documented_modules() -> list[str]:
     return [
         each
         for each in found
-        if not any(part.startswith("_") for part in each.split(".")) and not _lacks_extra(each)
+        if not any(part.startswith("_") for part in each.split(".")) and not lacks_extra(each)
     ]
 
 
-def _lacks_extra(module: str) -> bool:
+def lacks_extra(module: str) -> bool:
+    """Whether the extra is not installed that the module, or the name in it, needs."""
     if not module.startswith(_EXTRAS):
         return False
     try:
-        importlib.import_module(module)
+        importlib.import_module(".".join(module.split(".")[:2]))
     except ImportError as error:
         if "pip install" not in str(error):
             raise

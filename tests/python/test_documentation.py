@@ -24,7 +24,18 @@ import pytest
 
 import bpnet as bp
 from bpnet.__main__ import build_parser
-from documentation import DOCS, ROOT, Block, Session, anchors, blocks, documented_modules, links, pages
+from documentation import (
+    DOCS,
+    ROOT,
+    Block,
+    Session,
+    anchors,
+    blocks,
+    documented_modules,
+    lacks_extra,
+    links,
+    pages,
+)
 
 if not DOCS.is_dir():
     pytest.skip("the tests are not run from a checkout", allow_module_level=True)
@@ -60,9 +71,6 @@ NOT_RUN = {
         "apt-get source": INSTALLS,
         "python -m benchmarks": BENCHMARK,
     },
-    "docs/tutorials/online.md": {
-        "from river": "needs river; the docstrings of bpnet.river are run where it is installed",
-    },
     "docs/tutorials/photographs.md": {
         "pip install": INSTALLS,
         "python -m bpnet alexnet train photos/train --test photos/val --packed": HOURS,
@@ -70,6 +78,8 @@ NOT_RUN = {
         "python -m bpnet predict alexnet.safetensors": HOURS,
     },
 }
+if lacks_extra("bpnet.river"):
+    NOT_RUN["docs/tutorials/online.md"] = {"from river": "river is not installed"}
 # Modules whose names users have by others: as methods of Network, or as names of metrics.
 INTERNAL = {"bpnet.metrics", "bpnet.trace"}
 # Examples in docstrings that are not run.
@@ -221,6 +231,7 @@ def docstring_examples() -> Iterator[doctest.DocTest]:
     """The examples of every docstring that has some."""
     for module in documented_modules():
         names = {"bp": bp, "np": np, "X": np.zeros((20, 784)), "y": np.arange(20) % 10}
+        names |= {"X_test": names["X"], "y_test": names["y"]}
         for each in doctest.DocTestFinder(exclude_empty=True).find(
             importlib.import_module(module), extraglobs=names
         ):
@@ -255,6 +266,8 @@ def referenced() -> Iterator[str]:
     """Each name that a page of the reference documents: bpnet.Network."""
     for page in (DOCS / "reference" / "python").glob("*.md"):
         for match in DIRECTIVE.finditer(page.read_text(encoding="utf-8")):
+            if lacks_extra(match["name"]):
+                continue
             if match["kind"] != "module":
                 yield match["name"]
             elif ":no-members:" not in match["options"]:
@@ -283,6 +296,8 @@ def test_the_reference_names_all_that_is_public():
     missing = []
     for module in public_modules():
         for each in importlib.import_module(module).__all__:
+            if lacks_extra(f"{module}.{each}"):
+                continue
             thing = getattr(importlib.import_module(module), each)
             if (inspect.isclass(thing) or callable(thing)) and id(thing) not in known:
                 missing.append(f"{module}.{each}")
@@ -385,6 +400,17 @@ def test_pictures_are_drawn(tmp_path: Path):
     assert script.draw("speed", again).read_bytes() == (tmp_path / "speed.svg").read_bytes()
 
 
+def test_the_picture_of_speed_shows_the_figures_of_performance():
+    """Else ``python docs/pictures.py speed`` draws it again."""
+    script = pictures_script()
+    performance = (DOCS / "performance.md").read_text(encoding="utf-8")
+    picture = (DOCS / "pictures" / "speed.svg").read_text(encoding="utf-8")
+    expected = [
+        script.ratios(performance, f"online {case}")[peer] for peer in script.PEERS for case in script.CASES
+    ]
+    assert re.findall(r">1/([\d.]+)<", picture) == [f"{ratio:.3g}" for ratio in expected]
+
+
 def test_the_figures_of_the_first_page_are_those_of_performance():
     """README's figures of speed: ratios of the case that it names, and the ends of ranges that it gives."""
     script = pictures_script()
@@ -408,15 +434,16 @@ def test_the_figures_of_the_first_page_are_those_of_performance():
 @pytest.mark.parametrize("page", sorted((DOCS / "how-to").glob("from-*.md")), ids=name)
 def test_calls_in_tables_are_right(page: Path):
     """What the column of bpnet calls, Linear(128) or SGD(lr=0.1), exists and takes these arguments."""
-    given = {"net": bp.Network(1, [bp.Linear(2)]), "layers": bp.Linear(2), "input_shape": 1}
+    given: dict[str, Any] = {"net": bp.Network(1, [bp.Linear(2)]), "layers": bp.Linear(2), "input_shape": 1}
     calls = []
     for line in page.read_text(encoding="utf-8").splitlines():
         cells = re.split(r" ?\| ?", line) if line.startswith("|") else []
         found = re.findall(r"`((?:bp\.|\[)?[A-Z]\w+\([^`…]*[)\]])`", cells[2]) if cells else []
         calls += found
-    assert len(calls) > 5
+    assert len(calls) >= 5
+    given |= {each: getattr(bp, each) for each in bp.__all__ if each[0].isupper()}
     for call in calls:
-        eval(call, {**{each: getattr(bp, each) for each in bp.__all__}, "bp": bp, **given})
+        eval(call, {"bp": bp, **given})
 
 
 # Links.
