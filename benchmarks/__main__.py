@@ -18,7 +18,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from benchmarks import alexnet, convolutions, cuda, models, native, report
+from benchmarks import alexnet, convolutions, cuda, estimators, models, native, report
 from benchmarks.adult import adult
 from benchmarks.cases import CASES
 from benchmarks.crew import Crew
@@ -31,7 +31,7 @@ from benchmarks.to_accuracy import time_to_accuracy
 from benchmarks.workers import Company, PeerError
 
 Measurements = dict[str, Callable[[], list[Row]]]
-CPU_ONLY = ("kernels", "alexnet", "models", "convolutions", "adult")  # options
+CPU_ONLY = ("kernels", "alexnet", "models", "convolutions", "sklearn", "adult")  # options
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
@@ -60,6 +60,11 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         "--convolutions",
         action="store_true",
         help="every convolution of the models instead, beside PyTorch's",
+    )
+    instead.add_argument(
+        "--sklearn",
+        action="store_true",
+        help="scikit-learn's and river's estimators instead, beside bpnet's that replace them",
     )
     parser.add_argument(
         "--adult",
@@ -127,7 +132,12 @@ def chosen(found: Measurements, only: Sequence[str] | None) -> Measurements:
 
 def suite_of(options: argparse.Namespace) -> Any:
     """The module whose cases are measured instead of the perceptrons, or None."""
-    suites = {"alexnet": alexnet, "models": models, "convolutions": convolutions}
+    suites = {
+        "alexnet": alexnet,
+        "models": models,
+        "convolutions": convolutions,
+        "sklearn": estimators,
+    }
     return next((module for name, module in suites.items() if getattr(options, name)), None)
 
 

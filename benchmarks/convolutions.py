@@ -33,6 +33,7 @@ from benchmarks.measure import (
     row,
     take_turns,
 )
+from benchmarks.peers.ours import missing
 from benchmarks.workers import Company
 
 BATCHES = (1, 16, 128)
@@ -211,12 +212,9 @@ def listed() -> list[Convolution]:
 
 def precisions() -> list[str]:
     """Those that a network on this processor takes."""
-    import bpnet as bp
-
-    try:
-        bp.Network((1,), [bp.Linear(1)], precision="bfloat16")
-    except ValueError as error:
-        print(f"left out: bfloat16 ({error})")
+    problem = missing({"precision": "bfloat16"})
+    if problem:
+        print(f"left out: bfloat16 ({problem})")
         return ["full"]
     return ["full", "bfloat16"]
 

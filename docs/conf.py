@@ -32,12 +32,11 @@ html_copy_source = False
 myst_heading_anchors = 3  # so that [text](page.md#heading) is checked, as GitHub names headings
 myst_enable_extensions = ["colon_fence"]
 
-# The docstrings: Google's sections, with types in the signatures.
-napoleon_numpy_docstring = False
+# The docstrings: Google's sections, with types in the signatures; those of bpnet.sklearn and bpnet.river are NumPy's.
 napoleon_use_param = False  # "seed, dtype: as …" describes two parameters
 napoleon_use_ivar = True
 napoleon_custom_sections = [("Returns", "as it is")]  # prose, whose colons follow no types
-autodoc_default_options = {"members": True, "member-order": "bysource"}
+autodoc_default_options = {"members": True, "member-order": "bysource", "exclude-members": "operation"}
 autodoc_preserve_defaults = True
 autodoc_typehints_format = "short"
 python_maximum_signature_line_length = 88

@@ -57,9 +57,9 @@ def _entry(action: argparse.Action) -> nodes.definition_list_item:
         term += [nodes.Text(", ")] * (index > 0) + [nodes.literal("", name + value)]
     text = [action.help or ""]
     if action.choices is not None:
-        text.append(f"One of {', '.join(map(str, action.choices))}.")
+        text.append(f"one of {', '.join(map(str, action.choices))}.")
     return nodes.definition_list_item(
-        "", term, nodes.definition("", nodes.paragraph("", " ".join(filter(None, text))))
+        "", term, nodes.definition("", nodes.paragraph("", "; ".join(filter(None, text))))
     )
 
 

@@ -74,7 +74,7 @@ from bpnet.trace import Trace
 from bpnet.training import Callback, Checkpoint, EarlyStopping, History, Trainer
 
 if _TYPE_CHECKING:
-    from bpnet import data, models, plots, recipes, sklearn
+    from bpnet import data, models, plots, recipes, river, sklearn
     from bpnet.model import Model, load_model
     from bpnet.recipes import train_model
 
@@ -153,6 +153,7 @@ __all__ = [
     "num_threads",
     "plots",
     "recipes",
+    "river",
     "set_num_threads",
     "set_threading",
     "sklearn",

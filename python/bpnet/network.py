@@ -138,7 +138,8 @@ class Network:
     @property
     def backend(self) -> str:
         """The backend that computes: "avx512", "avx2", "baseline" or "reference"; in bfloat16 "amx" or
-        "avx512_bf16"; "cuda" on a GPU."""
+        "avx512_bf16", or "amx_model" or "avx512_bf16_model", which need no such instruction and are slow; "cuda"
+        on a GPU."""
         return self._core.backend
 
     @property

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import io
+import pkgutil
 import re
 import shlex
 from collections.abc import Iterator, Mapping
@@ -11,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import bpnet as bp
 from bpnet.__main__ import main
 
 ROOT = Path(__file__).parents[2]
@@ -20,6 +23,32 @@ _FENCE = re.compile(r"^(?P<fence>`{3,})(?P<language>[^\n`]*)\n(?P<text>.*?)^(?P=
 _BPNET = re.compile(r"^(\S*/)?python3? -m bpnet ")
 # What may differ between processors, days and machines: numbers, and the blanks before them that align columns.
 _NUMBER = re.compile(r"[ \t]*[-+]?\d[\d,]*(\.\d*)?(e[-+]?\d+)?")
+
+
+# Modules that need an extra, and are left out where it is not installed.
+_EXTRAS = ("bpnet.river", "bpnet.sklearn")
+
+
+def documented_modules() -> list[str]:
+    """bpnet and all below it that has no underscore in its name."""
+    found = ["bpnet", *(each.name for each in pkgutil.walk_packages(bp.__path__, "bpnet."))]
+    return [
+        each
+        for each in found
+        if not any(part.startswith("_") for part in each.split(".")) and not _lacks_extra(each)
+    ]
+
+
+def _lacks_extra(module: str) -> bool:
+    if not module.startswith(_EXTRAS):
+        return False
+    try:
+        importlib.import_module(module)
+    except ImportError as error:
+        if "pip install" not in str(error):
+            raise
+        return True
+    return False
 
 
 def pages() -> list[Path]:

@@ -2,6 +2,7 @@
 computes what bpnet's kernels do."""
 
 import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -120,6 +121,19 @@ def test_every_form_of_pytorch_s_computes_the_same(way):
             assert len(forms) == 2
             for form in forms:
                 convolutions.check(case, crew, {"bpnet": convolution_ours.NETWORK, "PyTorch": form})
+
+
+def test_a_model_of_an_instruction_is_not_measured():
+    code = "from benchmarks.convolutions import precisions; print(precisions())"
+    said = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        env={**os.environ, "BPNET_BACKEND": "avx512_bf16_model"},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.splitlines()
+    assert said[0].startswith("left out: bfloat16 (avx512_bf16_model computes: ") and said[1] == "['full']"
 
 
 def test_other_results_are_refused(monkeypatch):

@@ -6,7 +6,6 @@ from __future__ import annotations
 import builtins
 import importlib
 import inspect
-import pkgutil
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -15,15 +14,7 @@ import pytest
 
 import bpnet as bp
 from bpnet.data.images.decode import BadImage
-
-
-def modules() -> list[str]:
-    """bpnet and all below it that has no underscore in its name."""
-    found = pkgutil.walk_packages(bp.__path__, "bpnet.")
-    return [
-        "bpnet",
-        *(each.name for each in found if not any(p.startswith("_") for p in each.name.split("."))),
-    ]
+from documentation import documented_modules
 
 
 def public(module: Any) -> Iterator[tuple[str, Any]]:
@@ -42,7 +33,7 @@ def public(module: Any) -> Iterator[tuple[str, Any]]:
                 yield f"{name}.{member}", value
 
 
-@pytest.mark.parametrize("name", modules())
+@pytest.mark.parametrize("name", documented_modules())
 def test_everything_public_has_a_docstring(name: str):
     module = importlib.import_module(name)
     assert module.__doc__, name
@@ -66,7 +57,9 @@ def entries(thing: Any, section: str) -> list[str]:
 
 def described(section: str) -> list[tuple[str, Any]]:
     things = [
-        (f"{name}.{what}", it) for name in modules() for what, it in public(importlib.import_module(name))
+        (f"{name}.{what}", it)
+        for name in documented_modules()
+        for what, it in public(importlib.import_module(name))
     ]
     return [(what, thing) for what, thing in things if entries(thing, section)]
 

@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+import sysconfig
 import warnings
 import zlib
 from pathlib import Path
@@ -125,6 +126,11 @@ def test_version():
     header = ROOT / "cpp" / "bpnet" / "version.h"
     written = re.search(r'BPNET_VERSION "([0-9.]+)"', header.read_text(encoding="utf-8"))
     assert written and bp.__version__ == written[1]
+
+
+@pytest.mark.skipif(not sysconfig.get_config_var("Py_GIL_DISABLED"), reason="this CPython needs its lock")
+def test_a_python_without_the_lock_stays_without():
+    assert output("import sys, bpnet; print(sys._is_gil_enabled())", PYTHON_GIL="") == "False"
 
 
 # Backends.

@@ -229,13 +229,11 @@ class Builder {
   // A step without parameters from the inputs to a new activation.
   Step& add_step(std::size_t layer, const std::vector<Value>& inputs, const Shape& output) {
     const std::size_t id = plan_.activations.size();
-    Step step{{},        layer,
-              {},        {},
-              id,        kIdentity,
-              kIdentity, false,
-              0,         plan_.parameters.size(),
-              0,         plan_.buffers.size(),
-              0};
+    Step step;
+    step.layer = layer;
+    step.output = id;
+    step.first_parameter = plan_.parameters.size();
+    step.first_buffer = plan_.buffers.size();
     bool trained = false;
     for (const Value& x : inputs) {
       step.inputs.push_back({x.id});

@@ -132,9 +132,8 @@ class BaseMLP(BaseEstimator):
         where it has their sizes."""
         coefs = [np.asarray(coef) for coef in self.coefs_]
         sizes = [coefs[0].shape[0], *(coef.shape[1] for coef in coefs)]
-        weights = self.__dict__.get("_weights")
-        fits = weights is not None and weights.network.dtype == dtype
-        if not fits or [c.shape for c in weights.coefs] != [c.shape for c in coefs]:
+        weights: Weights | None = self.__dict__.get("_weights")
+        if weights is None or not weights.fit(coefs, dtype):
             seed = int(np.random.RandomState(self.t_ % 2**32).randint(2**31)) if self.dropout else 0
             weights = Weights(make_network(sizes, self.activation, dtype, self.dropout, self.device, seed))
         weights.write(coefs, [np.asarray(each) for each in self.intercepts_])

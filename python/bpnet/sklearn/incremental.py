@@ -9,7 +9,7 @@ from sklearn import get_config
 from sklearn.utils.validation import _check_sample_weight
 
 from bpnet.sklearn.rows import TrainingRows
-from bpnet.sklearn.stochastic import count_validation_score
+from bpnet.sklearn.stochastic import Validation, count_validation_score
 
 
 def partial_fit(estimator: Any, X: Any, y: Any, sample_weight: Any, validation_data: Any) -> Any:
@@ -41,5 +41,6 @@ def _validate(estimator: Any, validation_data: Any, before: int) -> None:
         e.best_validation_score_, before = -np.inf, 0
     e._no_improvement_count = before
     rows = TrainingRows(X, y, weight, e._training_loss(), e._weights.network.dtype, e._standardisation)
-    count_validation_score(e, X, y, weight, rows, e.verbose if e.verbose != "bar" else False)
+    says = e.verbose if e.verbose != "bar" else False
+    count_validation_score(e, Validation(X, y, weight, rows), says)
     e.should_stop_ = e._no_improvement_count > e.n_iter_no_change

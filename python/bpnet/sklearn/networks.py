@@ -13,6 +13,9 @@ from bpnet import layers as bp_layers
 from bpnet.layers import Dropout, Layer, Linear
 from bpnet.network import Network
 
+# Numbers in one product of NumPy's: of longer ones BLAS makes parts in threads that go on spinning beside bpnet's.
+_PIECE = 8192
+
 _LAYERS: dict[str, type[Layer] | None] = {
     "identity": None,
     "logistic": bp_layers.Sigmoid,
@@ -103,6 +106,9 @@ class Weights:
         self.coefs = [array.T for array in arrays[::2]]  # (in, out)
         self.intercepts = arrays[1::2]  # (out,)
         self._flat = [array.reshape(-1) for array in arrays[::2]]
+        self._pieces = [
+            flat[first : first + _PIECE] for flat in self._flat for first in range(0, flat.size, _PIECE)
+        ]
 
     def are(self, coefs: Sequence[Any], intercepts: Sequence[Any]) -> bool:
         """Whether the estimator still has these very arrays."""
@@ -112,6 +118,11 @@ class Weights:
             and all(mine is yours for mine, yours in zip(self.coefs, coefs))
             and all(mine is yours for mine, yours in zip(self.intercepts, intercepts))
         )
+
+    def fit(self, coefs: Sequence[np.ndarray], dtype: Any) -> bool:
+        """Whether numbers of these shapes can be written into the network, which has this dtype."""
+        shapes = [coef.shape for coef in coefs]
+        return self.network.dtype == dtype and shapes == [coef.shape for coef in self.coefs]
 
     def write(self, coefs: Sequence[np.ndarray], intercepts: Sequence[np.ndarray]) -> None:
         """Copy numbers into the network."""
@@ -135,8 +146,7 @@ class Weights:
 
     def squared_norm(self) -> float:
         """Σ w² of all weights, without the biases."""
-        # Without BLAS, whose threads would go on spinning beside bpnet's.
-        return float(sum(np.einsum("i,i->", each, each) for each in self._flat))
+        return float(sum([np.dot(piece, piece) for piece in self._pieces]))
 
     def all_finite(self) -> bool:
         """Whether no number is NaN or infinite."""

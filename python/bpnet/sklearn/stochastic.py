@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from sklearn.base import is_classifier
@@ -111,7 +111,7 @@ def fit_stochastic(
     if e.early_stopping:
         X, X_val, y, y_val, sample_weight, weight_val = _split(e, X, y, sample_weight)
         held_out = TrainingRows(X_val, y_val, weight_val, loss, weights.network.dtype, e._standardisation)
-        validation = (X_val, y_val, weight_val, held_out)
+        validation = Validation(X_val, y_val, weight_val, held_out)
     rows = TrainingRows(X, y, sample_weight, loss, weights.network.dtype, e._standardisation)
     batch_size = batch_size_of(e, rows.count)
     epochs = Epochs(e, weights, e._optimizer, rows, loss)
@@ -144,8 +144,9 @@ def fit_stochastic(
 class _Run:
     """What is noted, said and decided after each epoch of one fit."""
 
-    def __init__(self, estimator: Any, epochs: Epochs, validation: Any) -> None:
-        self._estimator, self._validation, self._trainer = estimator, validation, epochs.trainer
+    def __init__(self, estimator: Any, epochs: Epochs, validation: Validation | None) -> None:
+        self._estimator, self._trainer = estimator, epochs.trainer
+        self._validation = validation
         self._callbacks = _callbacks(estimator.callbacks)
         self._bar = Bar(estimator.max_iter, " epochs") if estimator.verbose == "bar" else None
         self._says = estimator.verbose if estimator.verbose != "bar" else False
@@ -167,7 +168,7 @@ class _Run:
         if self._validation is None:
             count_training_loss(e)
         else:
-            metrics |= count_validation_score(e, *self._validation, self._says)
+            metrics |= count_validation_score(e, self._validation, self._says)
         self._show(metrics)
         e._optimizer.end_epoch(e.t_, metrics.get("val_loss", loss))
         stops = any([c.on_epoch_end(self._trainer, e.n_iter_, metrics) for c in self._callbacks])
@@ -211,11 +212,19 @@ def count_training_loss(estimator: Any) -> None:
     e.best_loss_ = e.loss_ if e.loss_ < e.best_loss_ else e.best_loss_
 
 
-def count_validation_score(
-    estimator: Any, X: Any, y: np.ndarray, sample_weight: Any, rows: TrainingRows, says: Any
-) -> dict[str, float]:
-    """Whether the score of X and y has risen by tol above the best, whose weights are kept."""
+class Validation(NamedTuple):
+    """Rows that are scored after an epoch."""
+
+    X: Any
+    y: np.ndarray  # (n, outputs)
+    sample_weight: np.ndarray | None
+    rows: TrainingRows  # the same ones, for the loss
+
+
+def count_validation_score(estimator: Any, held_out: Validation, says: Any) -> dict[str, float]:
+    """Whether the score has risen by tol above the best, whose weights are kept."""
     e = estimator
+    X, y, sample_weight, rows = held_out
     outputs = e._logits(X)
     score = e._validation_score(outputs, y, sample_weight)
     e.validation_scores_.append(score)

@@ -142,11 +142,11 @@ std::size_t sweep_layers(const Extent& extent) {
   for (const Case& each : cases) missing.erase(each.layer.type);
   for (const std::string& type : missing) bpnet::fail<bpnet::ValueError>("no case of the layer ", type);
   std::size_t count = 0;
-  for (const Place& place : places()) {
+  for (const Target& target : targets()) {
     for (const Case& each : cases) {
-      if (place.slow && each.input.count() * each.most > 20000) continue;  // minutes for the largest
-      run<float>(each, place.where, numbers);
-      if (!place.in_float && (extent.whole || count % 3 == 0)) run<double>(each, place.where, numbers);
+      if (target.slow && each.input.count() * each.most > 20000) continue;  // minutes for the largest
+      run<float>(each, target.where, numbers);
+      if (!target.in_float && (extent.whole || count % 3 == 0)) run<double>(each, target.where, numbers);
       ++count;
     }
   }
