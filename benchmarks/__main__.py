@@ -18,7 +18,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from benchmarks import alexnet, convolutions, cuda, models, native, report
+from benchmarks import alexnet, convolutions, cuda, estimators, models, native, report
 from benchmarks.adult import adult
 from benchmarks.cases import CASES
 from benchmarks.crew import Crew
@@ -31,7 +31,7 @@ from benchmarks.to_accuracy import time_to_accuracy
 from benchmarks.workers import Company, PeerError
 
 Measurements = dict[str, Callable[[], list[Row]]]
-CPU_ONLY = ("kernels", "alexnet", "models", "convolutions", "adult")  # options
+CPU_ONLY = ("kernels", "alexnet", "models", "convolutions", "sklearn", "adult")  # options
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
@@ -61,6 +61,11 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         action="store_true",
         help="every convolution of the models instead, beside PyTorch's",
     )
+    instead.add_argument(
+        "--sklearn",
+        action="store_true",
+        help="scikit-learn's and river's estimators instead, beside bpnet's that replace them",
+    )
     parser.add_argument(
         "--adult",
         metavar="CSV",
@@ -74,10 +79,10 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--json", metavar="FILE")
     options = parser.parse_args(arguments)
     if options.device == "cuda":
-        told = {f"--{name}": getattr(options, name) for name in CPU_ONLY}
-        told["--threads"] = options.threads not in (None, "all")
-        if any(told.values()):
-            named = ", ".join(name for name, given in told.items() if given)
+        given = {f"--{name}": getattr(options, name) for name in CPU_ONLY}
+        given["--threads"] = options.threads not in (None, "all")
+        if any(given.values()):
+            named = ", ".join(name for name, is_given in given.items() if is_given)
             parser.error(
                 f"--device cuda has its own cases and all processors, {named} says otherwise; --only picks"
             )
@@ -127,7 +132,12 @@ def chosen(found: Measurements, only: Sequence[str] | None) -> Measurements:
 
 def suite_of(options: argparse.Namespace) -> Any:
     """The module whose cases are measured instead of the perceptrons, or None."""
-    suites = {"alexnet": alexnet, "models": models, "convolutions": convolutions}
+    suites = {
+        "alexnet": alexnet,
+        "models": models,
+        "convolutions": convolutions,
+        "sklearn": estimators,
+    }
     return next((module for name, module in suites.items() if getattr(options, name)), None)
 
 
@@ -152,14 +162,14 @@ def run(options: argparse.Namespace) -> list[Row]:
             found = measurements(options, company, crew, processors, peak, every_processor)
         rows = each(options, found)
     if options.convolutions:
-        rows += told(convolutions.summary(rows))
+        rows += printed(convolutions.summary(rows))
     if options.kernels and not obstacle:
         which = ("alexnet", "128") if options.alexnet else ()
-        rows += told(native.kernels(threads, options.repeats, *which))
+        rows += printed(native.kernels(threads, options.repeats, *which))
     return rows
 
 
-def told(rows: list[Row]) -> list[Row]:
+def printed(rows: list[Row]) -> list[Row]:
     for row in rows:
         print(report.line(row), flush=True)
     return rows
@@ -172,10 +182,10 @@ def each(options: argparse.Namespace, found: Measurements, card: str = "") -> li
     for measured in chosen(found, options.only).values():
         try:
             found_rows = measured()
-        except (OtherWeights, PeerError) as error:  # the other cases go on
+        except (OtherWeights, PeerError) as error:  # the other cases are measured
             print(f"refused: {error}", flush=True)
             continue
-        rows += told(found_rows)
+        rows += printed(found_rows)
         write(options, rows, card)
     return rows
 

@@ -5,7 +5,7 @@ are tried with 16 images at most. Before a case is measured, the peers in single
 with bpnet on four images: on the outputs, and after a step without dropout on what it changed.
 
 bpnet is there in bfloat16 and with Winograd's convolutions too, where it has them: cases of their own, the former beside the
-peers in bf16. Of a training step the share is told that is not products: these are run alone in turn with it.
+peers in bf16. The share of a training step that is not products is reported: the products are run alone in turn with it.
 """
 
 from __future__ import annotations
@@ -146,7 +146,7 @@ def make_weights() -> list[tuple[np.ndarray, np.ndarray]]:
 
 
 def check_outputs(case: AlexNet, crew: Crew, forms: Mapping[str, str]) -> None:
-    """The peers' outputs are bpnet's to a thousandth of the largest; those of bf16 are only told."""
+    """The peers' outputs are bpnet's to a thousandth of the largest; those of bf16 are only reported."""
     few = case._replace(batch=4)
     x, _ = make_batch(few)
     outputs = {}
@@ -170,7 +170,7 @@ def check_step(case: AlexNet, crew: Crew, forms: Mapping[str, str]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         for seed in range(MOST_IMAGES):
             few = case._replace(batch=1, dropout=0.0, seed=seed, steps=1)
-            # bf16 is only told, and one image is enough for that.
+            # bf16 is only reported, and one image is enough for that.
             left = [
                 name
                 for name, found in errors.items()

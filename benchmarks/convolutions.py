@@ -33,6 +33,7 @@ from benchmarks.measure import (
     row,
     take_turns,
 )
+from benchmarks.peers.ours import missing
 from benchmarks.workers import Company
 
 BATCHES = (1, 16, 128)
@@ -56,7 +57,7 @@ class Convolution(NamedTuple):
     """
     Attributes:
         models: that have it.
-        first: the first layer of a network: nobody wants the gradient by its input.
+        first: the first layer of a network: nobody needs the gradient by its input.
         precision: of the products, "full" or "bfloat16".
     """
 
@@ -211,12 +212,9 @@ def listed() -> list[Convolution]:
 
 def precisions() -> list[str]:
     """Those that a network on this processor takes."""
-    import bpnet as bp
-
-    try:
-        bp.Network((1,), [bp.Linear(1)], precision="bfloat16")
-    except ValueError as error:
-        print(f"left out: bfloat16 ({error})")
+    problem = missing({"precision": "bfloat16"})
+    if problem:
+        print(f"left out: bfloat16 ({problem})")
         return ["full"]
     return ["full", "bfloat16"]
 
@@ -225,7 +223,7 @@ def check(case: Convolution, crew: Crew, forms: Mapping[str, str]) -> None:
     """The peers' results on two images are bpnet's.
 
     Raises:
-        OtherWeights: they are not, in float32; in bfloat16 the difference is only told.
+        OtherWeights: they are not, in float32; in bfloat16 the difference is only reported.
     """
     few = case._replace(batch=min(case.batch, CHECKED_BATCH))
     results = {}
@@ -265,8 +263,8 @@ def summary(rows: Sequence[Row]) -> list[Row]:
 def summed(title: str, threads: int, peer: str, ratios: Mapping[Convolution, float]) -> Row:
     mean = math.exp(sum(math.log(ratio) for ratio in ratios.values()) / len(ratios))
     worst = min(ratios, key=lambda case: ratios[case])
-    told = f"geometric mean of {len(ratios)}; least {worst.shape} B={worst.batch}"
-    return Row(title, threads, peer, mean, min(ratios.values()), max(ratios.values()), told)
+    note = f"geometric mean of {len(ratios)}; least {worst.shape} B={worst.batch}"
+    return Row(title, threads, peer, mean, min(ratios.values()), max(ratios.values()), note)
 
 
 def measure(case: Convolution, crew: Crew, repeats: int, peak: Callable[[], float] | None) -> list[Row]:

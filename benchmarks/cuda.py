@@ -4,7 +4,7 @@ PyTorch is three peers: eager, as CUDA graphs, and through torch.compile; each i
 the card before a run, while bpnet sends its own in each run. A run ends when the card has done its work. What the card reaches at
 most, in large products of the same precision and in copies, takes turns with them.
 
-Networks are checked to be the same without TF32; with it the difference is told.
+Networks are checked to be the same without TF32; with it the difference is reported.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ def check(case: Any, crew: Crew, forms: Mapping[str, str]) -> None:
         try:
             judge(case, crew, forms)
         except OtherWeights as error:
-            print(f"told, not judged: {error}")
+            print(f"reported, not judged: {error}")
 
 
 def fractions(case: Any, crew: Crew, rates: Mapping[str, list[float]]) -> list[Row]:

@@ -110,7 +110,7 @@ def check(case: Model, crew: Crew, forms: Mapping[str, str]) -> None:
     """What a step changed is bpnet's to a thousandth of each array's largest change, with one of a few seeds at least.
 
     Raises:
-        OtherWeights: it is not, in float32; in bf16 the difference is only told.
+        OtherWeights: it is not, in float32; in bf16 the difference is only reported.
     """
     errors: dict[str, list[float]] = {name: [] for name in forms if name != "bpnet"}
     with tempfile.TemporaryDirectory() as folder:

@@ -90,9 +90,9 @@ def circumstances(command: Sequence[str], card: str = "") -> str:
             continue
     words = [word for i, word in enumerate(command) if not {word, *command[i - 1 : i]} & FILES]
     today = datetime.date.today().isoformat()
-    told = " ".join(f"'{word}'" if " " in word else word for word in words)
+    shown = " ".join(f"'{word}'" if " " in word else word for word in words)
     where = f"{card + '; ' if card else ''}{processor()}; {os.cpu_count()} processors; {today}"
-    return f"`python -m benchmarks {told}`, {where}. {', '.join(versions)}."
+    return f"`python -m benchmarks {shown}`, {where}. {', '.join(versions)}."
 
 
 def write_markdown(rows: Sequence[Row], path: str, command: Sequence[str], card: str = "") -> None:

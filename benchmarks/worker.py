@@ -15,7 +15,7 @@ the processors before the peer is loaded, then answers one JSON line with one JS
     {"do": "to_goal", "form": …}                   benchmarks/to_accuracy.py
 
 A ``case`` is the fields of one (``benchmarks/cases.py``, or what the peer's ``read_case`` understands). What
-the peer prints goes to the error stream.
+the peer prints is written to the error stream.
 """
 
 from __future__ import annotations

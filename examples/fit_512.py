@@ -4,7 +4,7 @@
 
 FOLDER holds class folders of photographs; the first photographs of each are taken, 512 in all. The
 recipe's network, optimizer and mean image are used, at a batch size and rate that suit few photographs. Stop it
-with Ctrl-C and start it again: it goes on from RUN (fit_512.safetensors), and each epoch has the
+with Ctrl-C and start it again: it continues from RUN (fit_512.safetensors), and each epoch has the
 bits it would have had.
 """
 
@@ -24,10 +24,10 @@ LONGEST = 300  # epochs
 def first_photographs(folder: str) -> bp.data.ImageFolder:
     """The first files of every class in turn, PHOTOGRAPHS in all."""
     source = bp.data.ImageFolder(folder)
-    places: list[list[int]] = [[] for _ in source.classes]
+    by_class: list[list[int]] = [[] for _ in source.classes]
     for index, label in enumerate(source.labels.tolist()):
-        places[label].append(index)
-    in_turn = sorted((rank, index) for each in places for rank, index in enumerate(each))
+        by_class[label].append(index)
+    in_turn = sorted((rank, index) for each in by_class for rank, index in enumerate(each))
     kept = {source.files[index] for _, index in in_turn[:PHOTOGRAPHS]}
     source.leave_out([file for file in source.files if file not in kept])
     return source

@@ -3,7 +3,7 @@
     python examples/imagenette.py TRAIN TEST RUN [--precision bfloat16] [--epochs 40] [--batch-size 64]
 
 TRAIN and TEST are folders of class folders, or files that ``python -m bpnet alexnet pack`` wrote. RUN.safetensors holds the
-run and RUN.csv its curve, both written after each epoch; the same command goes on with a run that was stopped or killed,
+run and RUN.csv its curve, both written after each epoch; the same command continues a run that was stopped or killed,
 bit-exactly from the end of its last epoch, or, after Ctrl-C, from where it was. The columns:
 
     epoch, loss     of the training photographs, each before its update

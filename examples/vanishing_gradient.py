@@ -1,7 +1,7 @@
-"""Why did AlexNet replace tanh by ReLU? Because tanh saturates: where |s| is large its derivative goes to 0
+"""Why did AlexNet replace tanh by ReLU? Because tanh saturates: where |s| is large its derivative tends to 0
 and with it, layer by layer, the gradient.
 
-Trains nothing: it builds deep networks that differ in their activation, goes backward once, and draws the
+Trains nothing: it builds deep networks that differ in their activation, propagates backward once, and draws the
 size of each layer's gradient. The weights are the customary ones of each activation; biases from −3 to 3
 put many units where tanh is flat, as training does. Needs the extra ``plots``:
 
@@ -34,13 +34,18 @@ def gradient_sizes(activation: type, init: object, largest_bias: float) -> list[
     return [float(np.abs(g).mean()) for g in weights[:-1]]
 
 
-def main(path: str) -> None:
-    norms = {
+def norms_by_network() -> dict[str, list[float]]:
+    """gradient_sizes of four networks."""
+    return {
         "tanh, no biases": gradient_sizes(bp.Tanh, bp.XavierNormal(), 0.0),
         "tanh, saturated": gradient_sizes(bp.Tanh, bp.XavierNormal(), 3.0),
         "ReLU, no biases": gradient_sizes(bp.ReLU, bp.HeNormal(), 0.0),
         "ReLU, the same biases": gradient_sizes(bp.ReLU, bp.HeNormal(), 3.0),
     }
+
+
+def main(path: str) -> None:
+    norms = norms_by_network()
     for name, values in norms.items():
         print(f"{name}: first layer {values[0]:.2e}, last {values[-1]:.2e}")
     plot_gradient_norms(norms, path=path)

@@ -20,6 +20,7 @@ from benchmarks.alexnet import (
     read_case,
 )
 from benchmarks.peers import Runner
+from benchmarks.peers.ours import missing
 
 WAYS: dict[str, dict[str, Any]] = {"bf16": {"precision": "bfloat16"}, "winograd": {"winograd": True}}
 
@@ -78,8 +79,7 @@ def peer(way: str) -> Peer:
     Raises:
         ImportError: this bpnet has no such way, or not on this processor.
     """
-    try:
-        bp.Network((1,), [bp.Linear(1)], **WAYS[way])
-    except (TypeError, ValueError) as error:
-        raise ImportError(str(error)) from None
+    problem = missing(WAYS[way])
+    if problem:
+        raise ImportError(problem)
     return Peer(WAYS[way])

@@ -37,7 +37,7 @@ def make(case: Case, data: Data, weights: list[Any], threads: int, form: str) ->
     fann.fann_set_train_error_function(net, _ERROR_LINEAR)
     fann.fann_set_training_algorithm(net, _TRAIN_INCREMENTAL)
 
-    # A unit's weights stand together, that of the bias at the end.
+    # A unit's weights are together, that of the bias at the end.
     rows = [np.column_stack(pair) for pair in weights]
     held = np.ctypeslib.as_array(fann.peer_weights(net), (sum(row.size for row in rows),))
     held[:] = np.concatenate([row.ravel() for row in rows])

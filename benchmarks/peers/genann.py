@@ -25,7 +25,7 @@ def make(case: Case, data: Data, weights: list[Any], threads: int, form: str) ->
     inputs, *hidden, outputs = case.widths
     net = ctypes.c_void_p(genann.peer_create(inputs, len(hidden), hidden[0], outputs))
 
-    # A unit's weights stand together, that of the bias first; the bias is subtracted.
+    # A unit's weights are together, that of the bias first; the bias is subtracted.
     rows = [np.column_stack([-bias, weight]).astype(np.float64) for weight, bias in weights]
     held = np.ctypeslib.as_array(genann.peer_weights(net), (sum(row.size for row in rows),))
     held[:] = np.concatenate([row.ravel() for row in rows])

@@ -10,6 +10,7 @@ import numpy as np
 import bpnet as bp
 from benchmarks.models import Model, make_data, make_weights, read_case
 from benchmarks.peers import Runner
+from benchmarks.peers.ours import missing
 
 PRECISIONS: dict[str, dict[str, Any]] = {"fp32": {}, "bf16": {"precision": "bfloat16"}}
 
@@ -68,8 +69,7 @@ def peer(precision: str) -> Peer:
     Raises:
         ImportError: this bpnet has no such precision, or not on this processor.
     """
-    try:
-        bp.Network((1,), [bp.Linear(1)], **PRECISIONS[precision])
-    except ValueError as error:
-        raise ImportError(str(error)) from None
+    problem = missing(PRECISIONS[precision])
+    if problem:
+        raise ImportError(problem)
     return Peer(PRECISIONS[precision])

@@ -12,6 +12,17 @@ from benchmarks.cases import Case, Data
 from benchmarks.peers import Runner
 
 
+def missing(options: Mapping[str, Any]) -> str:
+    """Why nobody would measure a network with these options here; empty where there is no reason."""
+    try:
+        net = bp.Network((1,), [bp.Linear(1)], **options)
+    except (TypeError, ValueError) as error:
+        return str(error)
+    if net.backend.endswith("_model"):
+        return f"{net.backend} computes: this processor has no instruction for it, or BPNET_BACKEND says so"
+    return ""
+
+
 def forms(case: Case) -> list[str]:
     return ["fit"]
 

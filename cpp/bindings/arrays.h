@@ -37,7 +37,7 @@ auto do_or_stop(const Action& action) {
   }
 }
 
-// make(), ended early by Ctrl-C: for what nobody has seen yet, in memory or on the disk.
+// make(), ended early by Ctrl-C: for what is not visible yet, in memory or on the disk.
 template <class Make>
 auto make_or_stop(const Make& make) {
   return do_or_stop([&] {
@@ -101,9 +101,13 @@ py::array_t<T> new_batch(std::size_t rows, const Shape& shape) {
   return py::array_t<T>(sizes);
 }
 
-// A read-only view that keeps `owner` alive; of a memory that is not the host's a copy.
+enum class Access { kRead, kWrite };
+
+// A view that keeps `owner` alive, read-only unless asked otherwise; of a memory that is not the host's a
+// read-only copy.
 template <class T>
-py::array_t<T> view(const Memory& memory, const Tensor<T>& tensor, const py::object& owner) {
+py::array_t<T> view(const Memory& memory, const Tensor<T>& tensor, const py::object& owner,
+                    Access access = Access::kRead) {
   std::vector<py::ssize_t> sizes;
   for (const std::size_t size : tensor.shape) sizes.push_back(static_cast<py::ssize_t>(size));
   py::array_t<T> array;
@@ -114,8 +118,18 @@ py::array_t<T> view(const Memory& memory, const Tensor<T>& tensor, const py::obj
     T* const to = array.mutable_data();
     without_interpreter([&] { read_from(memory, to, tensor.data, tensor.count()); });
   }
-  array.attr("setflags")(py::arg("write") = false);
+  if (access == Access::kRead || !memory.is_host()) array.attr("setflags")(py::arg("write") = false);
   return array;
+}
+
+template <class T>
+py::dict named_views(const Memory& memory, const std::vector<NamedTensor<T>>& tensors,
+                     const py::object& owner, Access access = Access::kRead) {
+  py::dict result;
+  for (const NamedTensor<T>& item : tensors) {
+    result[py::str(item.name)] = view(memory, item.tensor, owner, access);
+  }
+  return result;
 }
 
 py::tuple to_tuple(const Shape& shape);

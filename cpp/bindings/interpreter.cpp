@@ -19,7 +19,7 @@ namespace {
 
 }  // namespace
 
-// Before Python 3.14 the thread is ended by unwinding. What lies on its stack refers to Python objects, which
+// Before Python 3.14 the thread is ended by unwinding. What is on its stack refers to Python objects, which
 // it must not release now: it stays here.
 void take_interpreter_back(PyThreadState* state) {
   try {

@@ -38,14 +38,6 @@ std::shared_ptr<Held<T>> make_network(const std::string& description, const std:
 }
 
 template <class T>
-py::dict named_views(const Memory& memory, const std::vector<NamedTensor<T>>& tensors,
-                     const py::object& owner) {
-  py::dict result;
-  for (const NamedTensor<T>& item : tensors) result[py::str(item.name)] = view(memory, item.tensor, owner);
-  return result;
-}
-
-template <class T>
 const T* batch_of(const py::array& x, const Shape& shape, const char* operation) {
   return numbers<T>(x, checked_product(operation, row_count(x), shape.count()), operation);
 }
@@ -218,6 +210,11 @@ void register_one(py::module_& module, const char* name) {
            [](const py::object& self) {
              auto& network = self.cast<Self&>().network;
              return named_views(network.memory(), network.state(), self);
+           })
+      .def("writable_parameters",
+           [](const py::object& self) {
+             auto& network = self.cast<Self&>().network;
+             return named_views(network.memory(), network.parameters(), self, Access::kWrite);
            })
       .def("gradients",
            [](const py::object& self) {

@@ -119,9 +119,9 @@ py::tuple parse_numbers(const py::handle& sequence, const std::string& decimal, 
 std::vector<std::string> number_texts(const py::array_t<double>& values) {
   const std::size_t count = static_cast<std::size_t>(values.size());
   const double* from = numbers<double>(values, count, "number_texts");
-  std::vector<std::string> texts;
-  for (std::size_t i = 0; i < count; ++i) texts.push_back(number_text(from[i]));
-  return texts;
+  std::vector<std::string> strings;
+  for (std::size_t i = 0; i < count; ++i) strings.push_back(number_text(from[i]));
+  return strings;
 }
 
 // Fields whose UTF-8 is looked up before they are encoded without the interpreter: a table may be larger than

@@ -47,6 +47,18 @@ double step(Self<T>& self, const HeldDataset<T>& batch) {
   });
 }
 
+// A step on rows order[first … first+count−1] of the data, whatever the loss.
+template <class T>
+double step_rows(Self<T>& self, const HeldDataset<T>& data, const py::array& order, std::size_t first,
+                 std::size_t count) {
+  const std::size_t rows = row_count(order);
+  const std::uint64_t* const from = numbers<std::uint64_t>(order, rows, "step");
+  if (first > rows || count > rows - first) {
+    fail<ShapeError>("step: rows ", first, " to ", first + count, " of an order of ", rows);
+  }
+  return in_turn(*self.held, [&] { return self.trainer.step_rows(data.data, from, first, count); });
+}
+
 // A batch of arrays, which it keeps.
 template <class T>
 struct HeldBatch {
@@ -139,6 +151,18 @@ void register_one(py::module_& module, const char* name, const char* snapshot_na
                              })
       .def("set_reducer", &set_reducer<T>, py::arg("reducer"), py::arg("first_row"))
       .def("step", &step<T>, py::arg("batch"))
+      .def("step_rows", &step_rows<T>, py::arg("data"), py::arg("order"), py::arg("first"), py::arg("count"))
+      .def(
+          "set_rates",
+          [](Self<T>& s, double lr, double weight_decay, double epsilon) {
+            in_turn(*s.held, [&] { s.trainer.set_rates({lr, weight_decay, epsilon}); });
+          },
+          py::arg("lr"), py::arg("weight_decay"), py::arg("epsilon"))
+      .def("writable_slots",
+           [](const py::object& self) {
+             auto& held = self.cast<Self<T>&>();
+             return named_views(held.held->network.memory(), held.trainer.slots(), self, Access::kWrite);
+           })
       .def("step_in_epoch", &step_in_epoch<T>, py::arg("x"), py::arg("labels"), py::arg("visited"))
       .def("run_batches", &run_batches<T>, py::arg("batches"), py::arg("seconds"))
       .def(

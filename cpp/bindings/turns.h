@@ -22,7 +22,7 @@ class Turns {
 
   std::atomic<std::uint32_t> next_{0};     // the number that the next who comes gets
   std::atomic<std::uint32_t> serving_{0};  // the number whose turn it is
-  std::atomic<unsigned long> holder_{0};   // the thread whose turn it is, as Python names it; 0: nobody's
+  std::atomic<unsigned long> holder_{0};   // the thread whose turn it is, as Python names it; 0: none
   std::atomic<std::uint64_t> process_;  // 2 · forks on the way to this process + whether it was lost in one
 };
 

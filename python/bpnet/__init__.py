@@ -74,7 +74,7 @@ from bpnet.trace import Trace
 from bpnet.training import Callback, Checkpoint, EarlyStopping, History, Trainer
 
 if _TYPE_CHECKING:
-    from bpnet import data, models, plots, recipes
+    from bpnet import data, models, plots, recipes, river, sklearn
     from bpnet.model import Model, load_model
     from bpnet.recipes import train_model
 
@@ -153,8 +153,10 @@ __all__ = [
     "num_threads",
     "plots",
     "recipes",
+    "river",
     "set_num_threads",
     "set_threading",
+    "sklearn",
     "threading",
     "train_model",
 ]
@@ -182,7 +184,7 @@ def set_threading(name: str) -> None:
     """Choose what runs bpnet's threads. Results do not depend on it.
 
     The variable ``BPNET_THREADING`` chooses for a whole process; an invalid value of it is an error when the first
-    network is made. The child of a ``fork()`` uses the pool in place of OpenMP, which may wait for ever there.
+    network is made. The child of a ``fork()`` uses the pool instead of OpenMP, which may wait for ever there.
 
     Args:
         name: ``"openmp"``, the threads of OpenMP, which an application shares with its own parallel regions;
@@ -218,7 +220,8 @@ _LAZY = {"Model": "bpnet.model", "load_model": "bpnet.model", "train_model": "bp
 def __getattr__(name: str) -> _Any:
     import importlib
 
-    if name in ("data", "models", "plots", "recipes"):  # csv, gzip and matplotlib only where they are used
+    # What imports csv, gzip, matplotlib, scikit-learn or river, only where it is used.
+    if name in ("data", "models", "plots", "recipes", "river", "sklearn"):
         return importlib.import_module(f"bpnet.{name}")
     if name in _LAZY:
         return getattr(importlib.import_module(_LAZY[name]), name)

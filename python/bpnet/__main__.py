@@ -78,7 +78,7 @@ def _flushed(status: int) -> int:
                 stream.flush()
         except OSError as error:
             give_up(stream)
-            if not reader_has_left(error) and status != 2:  # it was told already
+            if not reader_has_left(error) and status != 2:  # it was reported already
                 say(f"bpnet: {_one_line(error)}", sys.stderr)
                 status = 2
     return status

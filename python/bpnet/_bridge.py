@@ -19,7 +19,7 @@ Dataset = _core.DatasetF32 | _core.DatasetF64
 #: The core's classes by the name of their dtype.
 NETWORKS: dict[str, Any] = {"float32": _core.NetworkF32, "float64": _core.NetworkF64}
 TRAINERS: dict[str, Any] = {"float32": _core.TrainerF32, "float64": _core.TrainerF64}
-_DATASETS: dict[str, Any] = {"float32": _core.DatasetF32, "float64": _core.DatasetF64}
+DATASETS: dict[str, Any] = {"float32": _core.DatasetF32, "float64": _core.DatasetF64}
 
 
 def to_json(value: Any) -> str:
@@ -75,14 +75,14 @@ def dataset(
     """X, y and weights in forms that fit the network and the loss, held for the core.
 
     Args:
-        convert: X in the network's dtype, as single steps want it; else in any that the core reads.
+        convert: X in the network's dtype, as single steps need it; else in any that the core reads.
     """
     dtype = dtype_of(core)
     x = inputs(operation, core, X) if convert else arrays.samples(operation, X, core.input_shape, dtype)
     outputs = int(np.prod(core.output_shape))
     dense_targets, labels = arrays.targets(operation, y, loss, len(x), outputs, dtype)
     weight = arrays.weights(operation, sample_weight, len(x), dtype)
-    return _DATASETS[dtype.name](x, outputs, dense_targets, labels, weight)
+    return DATASETS[dtype.name](x, outputs, dense_targets, labels, weight)
 
 
 def finite_dataset(
@@ -130,4 +130,4 @@ def check_finite_inputs(
     operation: str, x: np.ndarray, first: int = 0, names: Sequence[Any] | None = None
 ) -> None:
     """check_finite for inputs (N, …) in the network's dtype that have no answers."""
-    check_finite(operation, _DATASETS[x.dtype.name](x, 1), first, x, names)
+    check_finite(operation, DATASETS[x.dtype.name](x, 1), first, x, names)

@@ -43,7 +43,7 @@ def reader_has_left(error: OSError) -> bool:
 
 
 def say(text: str, file: Any = None) -> None:
-    """Print a line of a training, which goes on when nobody reads it."""
+    """Print a line of a training, which continues when nobody reads it."""
     file = sys.stdout if file is None else file
     try:
         try:
@@ -76,7 +76,7 @@ def escaping_streams(encoding: str | None = None) -> Iterator[None]:
 
 
 def _own_streams() -> list[Any]:
-    """Standard output and error, where they are files that can be told how to encode."""
+    """Standard output and error, where they are files whose encoding can be set."""
     return [stream for stream in (sys.stdout, sys.stderr) if hasattr(stream, "reconfigure")]
 
 

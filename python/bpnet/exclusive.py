@@ -24,11 +24,11 @@ class Claim:
         first = list(claims)[0]
         if first is self:
             return
-        # In a forked child only the thread that forked goes on.
+        # In a forked child only the thread that forked continues.
         if first._forks != self._forks and first._thread != self._thread:
             raise RuntimeError(
                 f"{operation}: this process was forked while another thread was training this network, which "
-                "stands in the middle of that here; fork when no thread trains it, or train a copy"
+                "is in the middle of that here; fork when no thread trains it, or train a copy"
             )
         raise RuntimeError(
             f"{operation}: this network is being trained by another fit; wait for its end, or train a copy"

@@ -76,7 +76,7 @@ def check_rows(operation: str, X: Any, y: Any, sample_weight: Any) -> None:
         if Counter(own) == Counter(other):
             raise ValueError(
                 f"{operation}: the rows of {name} are in another order than X's, by their index; give "
-                f"{name}.loc[X.index], or {name}.to_numpy() to take them as they stand"
+                f"{name}.loc[X.index], or {name}.to_numpy() to take them as they are"
             )
 
 
@@ -101,7 +101,7 @@ def is_lazy(table: Any) -> bool:
 
 
 def is_missing(value: Any) -> bool:
-    """Whether the value stands for none: None, pandas.NA or NaT. NaN is a number here."""
+    """Whether the value is a missing one: None, pandas.NA or NaT. NaN is a number here."""
     return value is None or type(value).__name__ in ("NAType", "NaTType")
 
 

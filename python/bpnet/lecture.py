@@ -78,7 +78,7 @@ def check_gradients(network: Network, X: Any, y: Any, loss: Loss | str | LossFun
         For the name of each parameter that is not frozen, max |a − b| / max |b| over its elements: some 1e-9 when
         right. Where that is less than a thousandth of the largest |b| of all parameters (a bias before BatchNorm has
         gradient 0), the thousandth is divided by instead. A kink (ReLU at 0) within the difference step shows as an
-        error of its own.
+        error too.
     """
     if not isinstance(network, Network):
         raise TypeError(f"check_gradients: network is {network!r}, a bpnet.Network is needed")

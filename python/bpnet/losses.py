@@ -1,4 +1,4 @@
-"""The losses, as names, as objects that carry options, or as functions of your own.
+"""The losses, as names, as objects that carry options, or as your own functions.
 
 A loss is averaged over a sample's outputs where PyTorch's is (mse, mae, huber, the binary cross-entropy), else
 summed, and averaged over the batch: Σ weight · loss / Σ weight.
@@ -76,7 +76,7 @@ class Huber(Loss):
 
     name = "huber"
 
-    @by_position("delta goes by name: Huber(delta=1.0)")
+    @by_position("delta is given by name: Huber(delta=1.0)")
     def __init__(self, *, delta: float = 1.0) -> None:
         self._set(delta=checks.number("huber", "delta", delta))
 
@@ -94,7 +94,7 @@ class CrossEntropy(Loss):
 
     name = "cross_entropy"
 
-    @by_position("the classes' weights go by name: CrossEntropy(class_weight=[1, 2, 1])")
+    @by_position("the classes' weights are given by name: CrossEntropy(class_weight=[1, 2, 1])")
     def __init__(self, *, label_smoothing: float = 0.0, class_weight: Sequence[float] | None = None) -> None:
         weights = [] if class_weight is None else checks.items("cross_entropy", "class_weight", class_weight)
         if weights and not any(weights):
@@ -118,12 +118,12 @@ class BinaryCrossEntropyWithLogits(Loss):
 
     Args:
         outputs: ``"mean"``, or ``"sum"`` for Σ_j. A run file that does not say which is from before there was a
-            mean, and goes on with the sum.
+            mean, and continues with the sum.
     """
 
     name = "binary_cross_entropy_with_logits"
 
-    @by_position('outputs goes by name: BinaryCrossEntropyWithLogits(outputs="mean")')
+    @by_position('outputs is given by name: BinaryCrossEntropyWithLogits(outputs="mean")')
     def __init__(self, *, outputs: str = "mean") -> None:
         if not isinstance(outputs, str) or outputs not in ("mean", "sum"):
             raise ValueError(f"{self.name}: outputs is {outputs!r}, 'mean' or 'sum' is needed")
@@ -135,7 +135,7 @@ class BinaryCrossEntropyWithLogits(Loss):
 
 
 class CustomLoss(Loss):
-    """A loss of your own: a function that gives the loss and its gradient by the network's outputs.
+    """Your own loss: a function that gives the loss and its gradient by the network's outputs.
 
     ``f(outputs, targets)`` is called with
 

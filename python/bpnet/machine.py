@@ -33,9 +33,9 @@ def backends(*, precision: str = "full") -> list[str]:
 
     Args:
         precision: ``"full"``; or ``"bfloat16"``: "amx" and "avx512_bf16" are called after the instructions that
-            their products are made of, and differ in rounding. Those that the processor has come first. Any other
-            computes the same bits by a model of the instruction, slowly, as "amx_model" and "avx512_bf16_model" do
-            everywhere.
+            their products are made of, and differ in rounding. They are here where the processor has the
+            instruction and the system permits it. "amx_model" and "avx512_bf16_model" compute the same bits
+            everywhere by a model of the instruction, slowly, and are the best where there is no other.
 
     >>> "reference" in bp.backends()
     True
@@ -98,7 +98,7 @@ def _checked_backend(operation: str, value: Any) -> str:
     if not isinstance(value, str):
         raise TypeError(f"{operation}: backend is {value!r}, a name or None is needed")
     names = _core.backends() + _core.backends("bfloat16")
-    if value in names:
+    if value in names or f"{value}_model" in names:  # the core names the model of a missing instruction
         return value
     if not device_problem(value):
         raise ValueError(f"backend: {value!r} is a device; give device={value!r}")

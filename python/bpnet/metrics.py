@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,16 @@ from bpnet import checks
 from bpnet.losses import Loss
 from bpnet.scores import OF_NUMBERS, in_top
 
-__all__ = ["Function", "Metric", "NAMES", "as_metrics", "has_accuracy", "measure"]
+__all__ = [
+    "Function",
+    "Metric",
+    "NAMES",
+    "as_metrics",
+    "has_accuracy",
+    "measure",
+    "measured_names",
+    "value_text",
+]
 
 #: ``f(y_true, y_pred)``, a number.
 Function = Callable[[np.ndarray, np.ndarray], float]
@@ -20,13 +29,25 @@ Function = Callable[[np.ndarray, np.ndarray], float]
 #: A metric's name in the history, and its function.
 Metric = tuple[str, Function]
 
-# What else an epoch's metrics hold.
-_RESERVED = ("epoch", "loss", "lr", "seconds")
+# What an epoch's metrics hold that was not measured of the network.
+_NOT_MEASURED = ("epoch", "lr", "seconds")
+
+_RESERVED = (*_NOT_MEASURED, "loss")
 
 
 def has_accuracy(loss: Loss) -> bool:
     """Whether the loss is one of classes, so that it comes with their accuracy."""
     return loss.name in ("cross_entropy", "binary_cross_entropy_with_logits")
+
+
+def measured_names(history: Iterable[str]) -> list[str]:
+    """The names of what was measured among those of a history, in order; ``loss`` for ``val_loss`` too."""
+    return list(dict.fromkeys(name.removeprefix("val_") for name in history if name not in _NOT_MEASURED))
+
+
+def value_text(name: str, value: float) -> str:
+    """``91.2 %`` of an accuracy, ``0.3120`` of anything else."""
+    return f"{value:.1%}".replace("%", " %") if name.endswith("accuracy") else f"{value:.4f}"
 
 
 def _top(k: int) -> Function:
@@ -39,7 +60,7 @@ def _top(k: int) -> Function:
     return top
 
 
-#: The metrics that have a name; 5 stands for any number.
+#: The metrics that have a name; 5 may be any number.
 NAMES = ("accuracy", "top5_accuracy", *OF_NUMBERS)
 
 

@@ -179,7 +179,7 @@ class Model:
                 "network, by class indices"
             )
         if y is not None and isinstance(rows, (str, os.PathLike)):
-            raise ValueError("evaluate: y goes with rows in memory; a file holds its own answers")
+            raise ValueError("evaluate: y is for rows in memory; a file holds its own answers")
         _check_rows("evaluate", rows)
         source = open_source(rows if y is None else (rows, y), labels, **reading)
         X, encoded = examples(
@@ -249,10 +249,28 @@ class Model:
         (self.trainer or self.network).save(path)
 
     def __repr__(self) -> str:
+        return f"<Model of {self._fact()}>"
+
+    def _fact(self) -> str:
         p = self.preprocessing
         gives = f"classes {listed(p.classes)}" if p.classes else "numbers"
         run = f", {self.trainer.epochs} epochs" if self.trainer else ""
-        return f"<Model of {trained_on(self.network.preprocessing) or 'encoded rows'}: {gives}{run}>"
+        return f"{trained_on(self.network.preprocessing) or 'encoded rows'}: {gives}{run}"
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: columns, target and classes, the run with its history, and the network."""
+        from bpnet.html.history import history_html
+        from bpnet.html.model import model_html
+        from bpnet.html.network import network_html
+
+        history = self.trainer.history if self.trainer else None
+        return model_html(
+            f"of {self._fact()}",
+            network_html(self.network._core, None),
+            self.data_lines(),
+            self.run_lines(),
+            history_html(history.columns(), history.best_epoch, history.undone) if history else None,
+        )
 
     def __getstate__(self) -> dict[str, Any]:
         with tempfile.TemporaryDirectory() as folder:
@@ -386,7 +404,7 @@ def _column_text(column: Mapping[str, Any]) -> str:
     meanings = {
         "fill": f"is {column['fill']}" if categories else f"is {column['fill'] or 0:g}",
         "drop": "leaves its row without an answer",
-        "category": "is one of its own",
+        "category": "is a category of its own",
     }
     missing = meanings.get(column["missing"])
     return f"{text}; a missing value {missing}" if missing else text

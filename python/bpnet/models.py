@@ -121,24 +121,24 @@ def alexnet(
         num_classes: outputs, which are logits.
         variant: which of the networks of that name.
 
-            ========== ===== =================================================================
-            variant    input what it is
-            ========== ===== =================================================================
-            paper      227   96-256-384-384-256 channels, the second, fourth and fifth layer in
-                             two groups; ReLU, normalisation (n = 5, k = 2, α = 1e-4 of the
-                             paper's formula, β = 0.75), pool; first biases 1 in conv2, conv4,
-                             conv5, fc6, fc7 and 0 elsewhere, first weights N(0, 0.01²)
-            krizhevsky 224   his own code: conv1 pads three rows and columns at the bottom and
-                             right; normalisation within each half (α = 1e-4 / n), before the
-                             pool and ReLU in layer 1; a second one within maps in layer 2
-                             (5×5, α = 1e-3 / 25, k = 1); σ = 0.03 in conv3 to conv5; dropout
-                             scaled at test time
-            caffe      227   bvlc_alexnet: k = 1, α = 1e-4 / n, biases 0.1, σ = 0.005 in fc6, fc7
-            caffenet   227   bvlc_reference_caffenet: the same with the pool before the
-                             normalisation and biases 1
-            torchvision 224  64-192-384-256-256 channels, one group, no normalisation, dropout
-                             before the linear layers; takes torchvision's state_dict by name
-            ========== ===== =================================================================
+            =========== ===== =================================================================
+            variant     input what it is
+            =========== ===== =================================================================
+            paper       227   96-256-384-384-256 channels, the second, fourth and fifth layer in
+                              two groups; ReLU, normalisation (n = 5, k = 2, α = 1e-4 of the
+                              paper's formula, β = 0.75), pool; first biases 1 in conv2, conv4,
+                              conv5, fc6, fc7 and 0 elsewhere, first weights N(0, 0.01²)
+            krizhevsky  224   his own code: conv1 pads three rows and columns at the bottom and
+                              right; normalisation within each half (α = 1e-4 / n), before the
+                              pool and ReLU in layer 1; a second one within maps in layer 2
+                              (5×5, α = 1e-3 / 25, k = 1); σ = 0.03 in conv3 to conv5; dropout
+                              scaled at test time
+            caffe       227   bvlc_alexnet: k = 1, α = 1e-4 / n, biases 0.1, σ = 0.005 in fc6, fc7
+            caffenet    227   bvlc_reference_caffenet: the same with the pool before the
+                              normalisation and biases 1
+            torchvision 224   64-192-384-256-256 channels, one group, no normalisation, dropout
+                              before the linear layers; takes torchvision's state_dict by name
+            =========== ===== =================================================================
 
         width: scales channels and hidden units.
         dropout: the probability that a hidden unit of fc6 or fc7 is dropped.

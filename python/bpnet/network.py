@@ -72,7 +72,9 @@ class Network:
         precision: of float32's products and convolutions, whose sums are float32 in each: ``"full"`` (None);
             ``"bfloat16"``, on the processor, rounds their factors to 7 bits of mantissa, for its matrix
             instructions; ``"tf32"``, on a GPU, to 10 bits, for its matrix units. Weights, all else, and training
-            sample by sample (``batch_size=1``) stay float32.
+            sample by sample (``batch_size=1``) stay float32. So do, with ``"bfloat16"``, convolutions that are
+            faster in float32: depthwise ones, and those without groups that have fewer than 16 input channels and
+            fewer than 2,560 weights.
         winograd: True makes 3×3 convolutions of stride 1 by Winograd's minimal filtering (Lavin and Gray 2016,
             F(4×4, 3×3)), where that is faster: a quarter of the multiplications, and in float32 an error of up to
             1e-4 of the largest output or gradient (1e-5 is usual), where the direct way has some 1e-6. On the
@@ -136,7 +138,8 @@ class Network:
     @property
     def backend(self) -> str:
         """The backend that computes: "avx512", "avx2", "baseline" or "reference"; in bfloat16 "amx" or
-        "avx512_bf16"; "cuda" on a GPU."""
+        "avx512_bf16", or "amx_model" or "avx512_bf16_model", which need no such instruction and are slow; "cuda"
+        on a GPU."""
         return self._core.backend
 
     @property
@@ -173,7 +176,7 @@ class Network:
         """Bytes that training on batches of this size takes: weights, gradients, activations and scratch.
 
         On top come the optimizer's slots (for momentum as much as the weights), and while :meth:`fit` runs
-        its copy of weights and slots, to which it goes back when a loss is not finite.
+        its copy of weights and slots, which it restores when a loss is not finite.
         """
         return self._core.training_bytes(checks.whole("training_memory", "batch_size", batch_size))
 
@@ -253,6 +256,12 @@ class Network:
         device = "" if self.device == "cpu" else f", device={self.device!r}"
         return f"Network(input_shape={self.input_shape}, layers=[{types}], dtype={self.dtype.name!r}{device}{origin})"
 
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the network drawn, and a table of its layers."""
+        from bpnet.html.network import network_html
+
+        return network_html(self._core, self.preprocessing)
+
     def summary(self) -> None:
         """Print a table of the layers with their output shapes and parameters, and which are frozen; what nests is
         indented, under the line of the layer that holds it. Below it, what the network was trained on, where its
@@ -315,7 +324,7 @@ class Network:
     # Forward and backward.
 
     def forward(self, X: Any, training: bool = False, *, upto: str | None = None) -> np.ndarray:
-        """The outputs (N, *output_shape) for X (N, *input_shape). NaN goes through, as in NumPy;
+        """The outputs (N, *output_shape) for X (N, *input_shape). NaN is propagated, as in NumPy;
         :meth:`predict` reports it.
 
         Args:
@@ -461,7 +470,7 @@ class Network:
     ) -> History:
         """Train for ``epochs`` more epochs.
 
-        The network keeps its trainer. Called again with the same loss and optimizer, by value, fit goes on: with the
+        The network keeps its trainer. Called again with the same loss and optimizer, by value, fit continues: with the
         optimizer's running averages, the next epoch's order and the masks after it, as if it had not returned. With
         another loss, optimizer or seed, and with ``restart``, a new run begins with epoch 1 on the weights as they
         are, and a line says so unless verbose is 0.

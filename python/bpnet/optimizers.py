@@ -25,7 +25,7 @@ class Optimizer(Described):
       the gradients of all trained parameters together, as by PyTorch's ``clip_grad_norm_`` (Pascanu et al. 2013);
       with both, of the clamped ones. A norm that is not finite ends the training as a loss that is not does.
 
-    A network of linear layers at ``batch_size=1`` then goes layer by layer rather than in one kernel.
+    A network of linear layers at ``batch_size=1`` is then trained layer by layer rather than in one kernel.
     """
 
     name: ClassVar[str] = ""
@@ -116,6 +116,7 @@ class _Adam(Optimizer):
         betas: tuple[float, float],
         eps: float,
         weight_decay: float,
+        bias_decay: bool,
         schedule: Schedule | None,
         clip_norm: float | None,
         clip_value: float | None,
@@ -128,6 +129,7 @@ class _Adam(Optimizer):
             **self._numbers(lr=lr),
             betas=tuple(pair),
             **numbers,
+            bias_decay=checks.flag(self.name, "bias_decay", bias_decay),
             schedule=schedule,
             **self._clipping(clip_norm, clip_value),
         )
@@ -148,7 +150,8 @@ class _Adam(Optimizer):
 class Adam(_Adam):
     """m ← β₁m + (1−β₁)g; v ← β₂v + (1−β₂)g²; w ← w − η m̂ / (√v̂ + ε) (Kingma and Ba 2015).
 
-    m̂ = m / (1 − β₁ᵗ), v̂ = v / (1 − β₂ᵗ); weight_decay is added to g.
+    m̂ = m / (1 − β₁ᵗ), v̂ = v / (1 − β₂ᵗ); λw is added to g, λ = weight_decay. ``bias_decay=False`` leaves the biases
+    out of it.
     """
 
     name = "adam"
@@ -162,15 +165,16 @@ class Adam(_Adam):
         weight_decay: float = 0.0,
         *,
         schedule: Schedule | None = None,
+        bias_decay: bool = True,
         clip_norm: float | None = None,
         clip_value: float | None = None,
     ) -> None:
-        self._set_adam(lr, betas, eps, weight_decay, schedule, clip_norm, clip_value)
+        self._set_adam(lr, betas, eps, weight_decay, bias_decay, schedule, clip_norm, clip_value)
 
 
 class AdamW(_Adam):
     """Adam whose weight_decay shrinks the weights themselves: w ← (1 − ηλ) w − … (Loshchilov and
-    Hutter 2019)."""
+    Hutter 2019). ``bias_decay=False`` leaves the biases out of it."""
 
     name = "adamw"
 
@@ -183,15 +187,16 @@ class AdamW(_Adam):
         weight_decay: float = 1e-2,
         *,
         schedule: Schedule | None = None,
+        bias_decay: bool = True,
         clip_norm: float | None = None,
         clip_value: float | None = None,
     ) -> None:
-        self._set_adam(lr, betas, eps, weight_decay, schedule, clip_norm, clip_value)
+        self._set_adam(lr, betas, eps, weight_decay, bias_decay, schedule, clip_norm, clip_value)
 
 
 class RMSprop(Optimizer):
     """v ← αv + (1−α)g²; d = g / (√v + ε); w ← w − η d, with momentum b ← μb + d, w ← w − η b
-    (Tieleman and Hinton 2012)."""
+    (Tieleman and Hinton 2012); λw is added to g. ``bias_decay=False`` leaves the biases out of it."""
 
     name = "rmsprop"
 
@@ -205,11 +210,17 @@ class RMSprop(Optimizer):
         momentum: float = 0.0,
         *,
         schedule: Schedule | None = None,
+        bias_decay: bool = True,
         clip_norm: float | None = None,
         clip_value: float | None = None,
     ) -> None:
         numbers = self._numbers(lr=lr, alpha=alpha, eps=eps, weight_decay=weight_decay, momentum=momentum)
-        self._set(**numbers, schedule=schedule, **self._clipping(clip_norm, clip_value))
+        self._set(
+            **numbers,
+            schedule=schedule,
+            bias_decay=checks.flag("rmsprop", "bias_decay", bias_decay),
+            **self._clipping(clip_norm, clip_value),
+        )
 
 
 FAMILY: Family[Optimizer] = Family(

@@ -82,14 +82,14 @@ def open_images(
 
 def labels_by_name(source: ImageSource, classes: list[str]) -> np.ndarray:
     """The source's labels as indices of ``classes``."""
-    places = {name: index for index, name in enumerate(classes)}
+    known = {name: index for index, name in enumerate(classes)}
     present = set(source.labels.tolist())
-    unknown = [name for index, name in enumerate(source.classes) if name not in places and index in present]
+    unknown = [name for index, name in enumerate(source.classes) if name not in known and index in present]
     if unknown:
         raise ValueError(
             f"test: the class {unknown[0]!r} of {source.path} is not one of the model's, {', '.join(classes)}"
         )
-    table = np.array([places.get(name, -1) for name in source.classes], dtype=np.int64)
+    table = np.array([known.get(name, -1) for name in source.classes], dtype=np.int64)
     return table[source.labels]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -12,13 +13,13 @@ from bpnet.console import reader_has_left, say
 # Columns at a terminal's edge that the bar leaves free, for the ^C that the terminal itself writes there.
 _MARGIN = 4
 
-# How tqdm goes back from a bar that is below another.
+# How tqdm moves up from a bar that is below another.
 _UP = "\x1b[A"
 
 
 class Bar:
     """A tqdm bar on standard error, of which nothing is left once it is closed; on a file or a pipe each of its
-    states is a line.
+    states is a line. In a notebook it is tqdm's widget, or a bar of letters where ipywidgets is not installed.
 
     Args:
         total: how many units there will be; None where nobody knows.
@@ -27,20 +28,25 @@ class Bar:
     """
 
     def __init__(self, total: int | None, unit: str, description: str = "", initial: int = 0) -> None:
-        from tqdm import tqdm
-
-        self._columns = _columns()
-        self._bar = tqdm(
+        self._in_notebook = _in_notebook()
+        self._columns = None if self._in_notebook else _columns()
+        self._bar = _tqdm(self._in_notebook)(
             desc=description or None,
             total=total,
             initial=initial,
             unit=unit,
             unit_scale=True,
             leave=False,
-            file=_Lines(sys.stderr) if self._columns is None else sys.stderr,
-            ncols=None if self._columns is None else max(_MARGIN, self._columns - _MARGIN),
-            mininterval=5.0 if self._columns is None else 0.1,  # a log file wants fewer of them
+            **self._form(),
         )
+
+    def _form(self) -> dict[str, Any]:
+        """Where the bar is written, how wide it is and how often it changes."""
+        if self._in_notebook:
+            return {"file": sys.stdout}  # with the lines, so that a notebook shows them as one output
+        if self._columns is None:
+            return {"file": _Lines(sys.stderr), "mininterval": 5.0}  # a log file needs fewer of them
+        return {"file": sys.stderr, "ncols": max(_MARGIN, self._columns - _MARGIN)}
 
     def update(self, count: int) -> None:
         """Move the bar by so many units."""
@@ -56,7 +62,7 @@ class Bar:
 
     def say(self, text: str) -> None:
         """Print a line on standard output, above the bar and those that other code shows."""
-        if self._columns is None:
+        if self._columns is None and not self._in_notebook:
             say(text)
             return
         with self._bar.external_write_mode(file=sys.stdout):
@@ -65,6 +71,8 @@ class Bar:
     def close(self) -> None:
         """Take the bar away, and what was typed behind it."""
         is_alone = self._bar.pos == 0
+        if self._in_notebook:
+            self._bar.total = self._bar.n  # tqdm leaves the widget of a loop that did not reach its end
         self._bar.close()
         if self._columns is not None and is_alone:
             sys.stderr.write("\r" + " " * (self._columns - 1) + "\r")
@@ -106,6 +114,25 @@ def _columns() -> int | None:
         return os.get_terminal_size(sys.stderr.fileno()).columns or 80 if sys.stderr.isatty() else None
     except (OSError, ValueError):  # standard error was replaced by an object that is no file
         return None
+
+
+def _in_notebook() -> bool:
+    """Whether this process is the kernel of a notebook."""
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython else None
+    return "IPKernelApp" in getattr(shell, "config", ())
+
+
+def _tqdm(in_notebook: bool) -> Any:
+    """tqdm's bar; in a notebook its widget, where ipywidgets is installed."""
+    if not in_notebook:
+        from tqdm import tqdm
+
+        return tqdm
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that ipywidgets is missing, and that the widget is experimental
+        from tqdm.auto import tqdm as chosen
+    return chosen
 
 
 class _Lines:

@@ -151,7 +151,7 @@ SETTINGS: dict[str, Setting] = {
 
 DEFAULTS: dict[str, Any] = {name: setting.default for name, setting in SETTINGS.items()}
 
-# What a run's settings hold beside what a caller may say, and what stands for it in files that were written before.
+# What a run's settings hold beside what a caller may give, and its default for files that were written before.
 _FACTS: dict[str, Setting] = {
     "fingerprint": Setting(None, _string),
     "rows": Setting(None, _optional(lambda name, value: [_integer(0)(name, each) for each in value])),
@@ -208,12 +208,12 @@ RULES = (
     Rule(
         ("huber_delta",),
         lambda settings: settings["loss"] not in (None, "huber"),
-        "goes with the loss huber, the loss is {loss}",
+        "is for the loss huber, the loss is {loss}",
     ),
     Rule(
         ("label_smoothing", "class_weight"),
         lambda settings: settings["loss"] not in (None, "cross_entropy"),
-        "goes with the loss cross_entropy, the loss is {loss}",
+        "is for the loss cross_entropy, the loss is {loss}",
     ),
     Rule(
         ("lr", "momentum", "weight_decay", "schedule", "warmup"),
@@ -223,7 +223,7 @@ RULES = (
     Rule(
         ("momentum",),
         lambda settings: settings["optimizer"] not in ("sgd", "rmsprop"),
-        "goes with sgd and rmsprop, the optimizer is {optimizer}",
+        "is for sgd and rmsprop, the optimizer is {optimizer}",
     ),
     Rule(
         ("activation", "dropout"),

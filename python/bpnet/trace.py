@@ -41,6 +41,12 @@ class Trace:
         widths = "-".join(str(len(x)) for x in self.x)
         return f"Trace(layers={widths}, e={self.e:.6g})"
 
+    def _repr_html_(self) -> str:
+        """What a notebook shows: a table of s, x and δ of each layer."""
+        from bpnet.html.trace import trace_html
+
+        return trace_html(self.s, self.x, self.delta, self.e)
+
 
 def trace_sample(core: CoreNetwork, x: Any, y: Any, loss: Loss | str | LossFunction) -> Trace:
     """Forward and backward for one sample, every quantity kept; no weight is changed.

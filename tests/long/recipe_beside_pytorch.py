@@ -5,7 +5,7 @@
     python tests/long/recipe_beside_pytorch.py compare OUT
 
 PHOTOGRAPHS is a folder of class folders or a packed file. Each of the first two takes hours and writes its losses
-to OUT/NAME.txt; stopped and started again, it goes on. The last prints by how much the smoothed losses differ.
+to OUT/NAME.txt; stopped and started again, it continues. The last prints by how much the smoothed losses differ.
 """
 
 from __future__ import annotations

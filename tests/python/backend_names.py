@@ -1,4 +1,4 @@
-"""The backends of this build, by what tests want of them."""
+"""The backends of this build, by what tests need of them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Ctrl-C at a counted place: the core asks whether to stop at every opportunity, and SIGINT comes at the n-th."""
+"""Ctrl-C at a counted point: the core asks whether to stop at every opportunity, and SIGINT comes at the n-th."""
 
 from __future__ import annotations
 

@@ -96,6 +96,7 @@ def test_it_is_shown(capsys: pytest.CaptureFixture[str]):
     assert capsys.readouterr().out.splitlines()[-1] == "device cuda:0"
     network("cuda:1", precision="tf32").summary()
     assert capsys.readouterr().out.splitlines()[-1] == "device cuda:1, products in TF32"
+    assert "parameters, device cuda:1, products in TF32<" in network("cuda:1", precision="tf32")._repr_html_()
 
 
 # Copies.
@@ -260,10 +261,10 @@ def in_a_fork(call: Callable[[], Any]) -> tuple[str, Any]:
     here, there = multiprocessing.Pipe()
     child = multiprocessing.get_context("fork").Process(target=_told, args=(there, call))
     child.start()
-    told = here.recv()
+    received = here.recv()
     child.join()
     assert child.exitcode == 0
-    return told
+    return received
 
 
 def test_in_the_child_of_a_fork():
@@ -282,7 +283,7 @@ def test_in_the_child_of_a_fork():
     pickled = pickle.dumps(net)
     assert in_a_fork(lambda: pickle.loads(pickled).device) == ("", "cpu")
     assert in_a_fork(lambda: network().predict(X).shape) == ("", (22, 3))
-    assert net.predict(X).shape == (22, 3), "the parent goes on"
+    assert net.predict(X).shape == (22, 3), "the parent continues"
 
 
 def test_a_fork_before_the_first_use_has_the_gpus():

@@ -74,7 +74,7 @@ def test_the_command_line_says_what_memory_is_missing(files: Path):
     assert done.stderr.startswith("bpnet: not enough memory: cuda: ") and done.stderr.count("\n") == 1
 
 
-# Refused at each place in turn.
+# Refused at each call in turn.
 
 LIBRARY = ctypes.CDLL(os.environ["BPNET_CUDA_LIBRARY"])
 LIBRARY.cuda_on_cpu_calls.restype = ctypes.c_ulonglong
@@ -86,7 +86,7 @@ def calls(function: str) -> int:
 
 
 def refuse(function: str, time: int) -> None:
-    """The function's call after ``time - 1`` more is told that there is no memory."""
+    """The function's call after ``time - 1`` more fails for want of memory."""
     LIBRARY.cuda_on_cpu_fail(f"{function}:{time}:cudaErrorMemoryAllocation".encode())
 
 

@@ -33,7 +33,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def watched(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The library whose kernels end the process where nothing orders two accesses, or nobody wrote what is read. So
+    """The library whose kernels end the process where nothing orders two accesses, or what is read was not written. So
     few blocks are launched that small arrays take several rounds."""
     definitions = ["-DBPNET_RACES=ON", "-DBPNET_MOST_BLOCKS=3", "-DCMAKE_EXPORT_COMPILE_COMMANDS=ON"]
     return build_once(tmp_path_factory, "cuda_on_cpu_watched", *definitions)

@@ -243,7 +243,7 @@ def test_statistics_are_those_before_the_step_that_stops():
 
 
 def test_a_loss_that_is_not_finite_stops_before_its_step():
-    """In the midst of a slice: the run stands where steps that are read one by one stop."""
+    """Within a slice: the run stops where steps that are read one by one stop."""
     x, y, _ = numbers()
     x[13] = np.inf
     ends = []
@@ -260,7 +260,7 @@ def test_a_loss_that_is_not_finite_stops_before_its_step():
 
 
 def test_ctrl_c_between_recorded_steps():
-    """A run that was interrupted goes on to the bits of one that was not."""
+    """A run that was interrupted continues to the bits of one that was not."""
     x, y, weight = numbers()
     whole, stopped = trainer(), trainer()
     data = held(whole, x, y, weight)
@@ -275,11 +275,11 @@ def test_ctrl_c_between_recorded_steps():
 
 def batches(x: np.ndarray, y: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray, int]]:
     """Some samples are bad, all of the second batch, and each batch overwrites the one before."""
-    room = np.empty((BATCH, FEATURES), np.float32)
+    buffer = np.empty((BATCH, FEATURES), np.float32)
     for first in range(0, ROWS, BATCH):
         count = 0 if first == BATCH else BATCH - (first == 3 * BATCH)
-        room[:count] = x[first : first + count]
-        yield room[:count], y[first : first + count], BATCH
+        buffer[:count] = x[first : first + count]
+        yield buffer[:count], y[first : first + count], BATCH
 
 
 def test_batches_of_the_callers(counted: Counted):
@@ -301,7 +301,7 @@ def test_batches_of_the_callers(counted: Counted):
 
 
 def test_a_batch_that_stops_a_run():
-    """The run stands before it, also where others were passed over, with the statistics of before."""
+    """The run is before it, also where others were passed over, with the statistics of before."""
     x, y, _ = numbers()
     x[4 * BATCH] = np.inf
     made, before = normalised(), normalised()

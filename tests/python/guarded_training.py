@@ -227,7 +227,7 @@ def test_gradients_are_checked():
 @ways
 @pytest.mark.parametrize("row", range(0, ROWS, 3))
 def test_a_loss_that_is_not_finite_is_told_with_its_step(name: str, row: int, tmp_path: Path):
-    """Wherever it is in the steps whose sums are not yet read: the run is that before the step, and goes on."""
+    """Wherever it is in the steps whose sums are not yet read: the run is that before the step, and continues."""
     way = WAYS[name]
     step = row // way.batch_size
     kept, straight, tried = way.trainer(REFERENCE), way.trainer(GUARDED), way.trainer(GUARDED)
@@ -249,7 +249,7 @@ def test_a_loss_that_is_not_finite_is_told_with_its_step(name: str, row: int, tm
 
 @batches
 def test_interrupted_at_any_opportunity(name: str, tmp_path: Path):
-    """A slice of steps that Ctrl-C ends leaves the run after one of them, from where it goes on."""
+    """A slice of steps that Ctrl-C ends leaves the run after one of them, from where it continues."""
     bp.set_num_threads(1)
     way = WAYS[name]
     walked = way.trainer(GUARDED)

@@ -45,17 +45,17 @@ def png_that_declares(width: int, height: int) -> bytes:
 
 def add_bad_files(folder: Path) -> dict[str, str]:
     """Every kind of bad file in the first class folder: the path below ``folder``, and what is said of it."""
-    place = folder / CLASSES[0]
-    whole = (place / "000.jpg").read_bytes()
-    (place / "truncated.jpg").write_bytes(whole[: len(whole) // 2])
-    (place / "truncated.png").write_bytes((place / "001.png").read_bytes()[:200])
-    (place / "huge.png").write_bytes(png_that_declares(20_000, 20_000))
-    (place / "large.png").write_bytes(png_that_declares(10_000, 10_000))
-    Image.new("RGB", (1, 1)).save(place / "dot.png")
-    (place / "notes.txt").write_text("no image")
-    (place / "empty.jpg").write_bytes(b"")
-    (place / "dangling.jpg").symlink_to(place / "nowhere.jpg")
-    (place / "gif.jpg").write_bytes(b"GIF89a" + bytes(20))
+    first = folder / CLASSES[0]
+    whole = (first / "000.jpg").read_bytes()
+    (first / "truncated.jpg").write_bytes(whole[: len(whole) // 2])
+    (first / "truncated.png").write_bytes((first / "001.png").read_bytes()[:200])
+    (first / "huge.png").write_bytes(png_that_declares(20_000, 20_000))
+    (first / "large.png").write_bytes(png_that_declares(10_000, 10_000))
+    Image.new("RGB", (1, 1)).save(first / "dot.png")
+    (first / "notes.txt").write_text("no image")
+    (first / "empty.jpg").write_bytes(b"")
+    (first / "dangling.jpg").symlink_to(first / "nowhere.jpg")
+    (first / "gif.jpg").write_bytes(b"GIF89a" + bytes(20))
     reasons = {
         "truncated.jpg": "truncated",
         "truncated.png": "truncated|damaged",
@@ -64,7 +64,7 @@ def add_bad_files(folder: Path) -> dict[str, str]:
         "dot.png": "has 1 x 1 pixels, at least 8 x 8",
         "notes.txt": "no JPEG, PNG, ",
         "empty.jpg": "no JPEG, PNG, ",
-        "dangling.jpg": "no file",
+        "dangling.jpg": "not a readable file",
         "gif.jpg": "no JPEG, PNG, ",
     }
     return {f"{CLASSES[0]}/{name}": reason for name, reason in reasons.items()}

@@ -89,7 +89,7 @@ def test_an_option_that_there_is_not(made: Any):
         made(colour="red")
 
 
-# As PyTorch, torchvision or Keras take it, and the message, where … stands for further options.
+# As PyTorch, torchvision or Keras take it, and the message, where … are further options.
 HABITS: dict[str, tuple[Callable[[], Any], str]] = {
     "Linear": (
         lambda: bp.Linear(784, 128),
@@ -155,12 +155,12 @@ HABITS: dict[str, tuple[Callable[[], Any], str]] = {
     ),
     "the classes' weights": (
         lambda: bp.CrossEntropy([1.0, 2.0]),
-        "cross_entropy: takes no argument by position, the classes' weights go by name: "
+        "cross_entropy: takes no argument by position, the classes' weights are given by name: "
         "CrossEntropy(class_weight=[1, 2, 1])",
     ),
     "patience first": (
         lambda: bp.EarlyStopping(5),
-        "early stopping: monitor is 5, a metric's name is needed, such as 'val_loss'; the other options go by name",
+        "early stopping: monitor is 5, a metric's name is needed, such as 'val_loss'; give the other options by name",
     ),
     "restore_best_weights": (
         lambda: bp.EarlyStopping(restore_best_weights=True),

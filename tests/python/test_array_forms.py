@@ -1,4 +1,4 @@
-"""Any array of numbers works, however it lies in memory, and gives the same bits as the plain one; it is
+"""Any array of numbers works, whatever its layout in memory, and gives the same bits as the plain one; it is
 never written to."""
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import bpnet as bp
 from ctrl_c import HANG
 from test_bad_input import bits
 
-# Small whole numbers are exact in every type.
+# Small integers are exact in every type.
 RNG = np.random.default_rng(0)
 X = RNG.integers(0, 8, (40, 4)).astype(np.float32)
 TARGETS = RNG.integers(-3, 4, (40, 3)).astype(np.float32)

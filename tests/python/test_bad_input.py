@@ -240,7 +240,7 @@ BAD_CLASS_WEIGHTS: dict[str, tuple[Any, tuple[str, ...]]] = {
     "an unknown class": ({3: 1.0}, ("class 3", "0 to 2")),
     "a negative class": ({-1: 1.0}, ("class -1", "0 to 2")),
     "a named class": ({"cat": 1.0}, ("class_weight", "cat")),
-    "a text weight": ({1: "much"}, ("class_weight", "much")),
+    "a string weight": ({1: "much"}, ("class_weight", "much")),
     "a number": (5, ("class_weight", "5")),
     "another word": ("unbalanced", ("class_weight", "unbalanced", "balanced")),
 }

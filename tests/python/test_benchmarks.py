@@ -95,7 +95,7 @@ def made(crew):
 
 
 def once(worker):
-    """Without TURN_SECONDS: one run a turn, so that the log can be told beforehand."""
+    """Without TURN_SECONDS: one run a turn, so that the log is known beforehand."""
     rate = worker.rate
     worker.rate = lambda seconds: rate(0)
 
@@ -151,7 +151,7 @@ def test_two_peers_are_never_awake(company, log):
         workers["b"].ask("run", seconds=0)
 
 
-def test_a_worker_is_bound_and_tells_what_goes_wrong(company, log):
+def test_a_worker_is_bound_and_reports_what_goes_wrong(company, log):
     crew = crew_of(company, "a")
     worker = crew.workers["a"]
     if hasattr(os, "sched_getaffinity"):
@@ -162,14 +162,14 @@ def test_a_worker_is_bound_and_tells_what_goes_wrong(company, log):
         Worker(company, "nobody", "no_such_module", 1, PROCESSORS[:1])
 
 
-def test_a_worker_that_dies_is_told(company, log):
+def test_a_worker_that_dies_is_reported(company, log):
     worker = crew_of(company, "a").workers["a"]
     os.kill(worker.pid, 9)
     with pytest.raises(PeerError, match="a: it ended, with code -9"):
         worker.ask("run", seconds=0)
 
 
-def test_a_worker_that_ends_between_two_looks_is_told(company, log, monkeypatch):
+def test_a_worker_that_ends_between_two_looks_is_reported(company, log, monkeypatch):
     """It is alive when rest() looks and gone when rest() stops it."""
     worker = crew_of(company, "a").workers["a"]
     process = worker._process._process
@@ -247,10 +247,10 @@ def test_the_table_names_the_strongest_peer_first():
 
 
 def test_the_command_is_told_without_the_files_that_it_writes():
-    told = report.circumstances(
+    line = report.circumstances(
         ["--threads", "1", "--json", "rows.json", "--only", "online 2", "--markdown", "x"]
     )
-    assert told.startswith("`python -m benchmarks --threads 1 --only 'online 2'`, ")
+    assert line.startswith("`python -m benchmarks --threads 1 --only 'online 2'`, ")
 
 
 def forms_here(worker, case):

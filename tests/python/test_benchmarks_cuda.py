@@ -42,7 +42,7 @@ on_a_gpu = pytest.mark.skipif(
 )
 built = cuda_on_cpu.built  # the fixture
 
-# Its rates are told by the tests, not measured.
+# Its rates are set by the tests, not measured.
 PEER = """
 from benchmarks.peers import Runner
 

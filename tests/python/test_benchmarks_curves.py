@@ -1,4 +1,4 @@
-"""What the curves are told by: paired statistics, tables of long runs, and the picture of them."""
+"""What compares the curves: paired statistics, tables of long runs, and the picture of them."""
 
 import csv
 import os

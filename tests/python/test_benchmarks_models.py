@@ -62,6 +62,13 @@ def test_every_form_makes_our_step(case, way):
             assert crew.workers["PyTorch"].ask("run", seconds=0)["samples"] == case.samples
 
 
+def test_a_model_of_an_instruction_is_not_measured(monkeypatch, capsys):
+    monkeypatch.setenv("BPNET_BACKEND", "amx_model")
+    with Company() as company:
+        assert list(crew_of(company, "bpnet", "bpnet bf16").workers) == ["bpnet"]
+    assert "amx_model computes: this processor has no instruction" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("case", SMALL, ids=lambda case: case.network)
 def test_ours_runs(case):
     with Company() as company:

@@ -21,10 +21,21 @@ from bpnet import _core
 from bpnet.__main__ import main
 from threading_layers import walk
 
-BACKENDS = ["amx", "avx512_bf16"]
-MODELS = {name: f"{name}_model" for name in BACKENDS}
+INSTRUCTIONS = ["amx", "avx512_bf16"]
+MODELS = {name: f"{name}_model" for name in INSTRUCTIONS}
 
-backends = pytest.mark.parametrize("backend", BACKENDS)
+
+def of_this_processor(names: list[str]) -> list[Any]:
+    """As parameters: those that this processor has not are skipped."""
+    here = bp.backends(precision="bfloat16")
+    return [
+        pytest.param(name, marks=pytest.mark.skipif(name not in here, reason=f"{name} is not here"))
+        for name in names
+    ]
+
+
+instructions = pytest.mark.parametrize("backend", of_this_processor(INSTRUCTIONS))
+backends = pytest.mark.parametrize("backend", of_this_processor([*INSTRUCTIONS, *MODELS.values()]))
 
 
 def rounded(x: np.ndarray) -> np.ndarray:
@@ -79,7 +90,7 @@ LINEAR = [
 ]
 
 
-@backends
+@instructions
 @pytest.mark.parametrize(("batch", "inputs", "outputs"), LINEAR)
 def test_a_linear_layer_by_instruction_and_model(backend: str, batch: int, inputs: int, outputs: int):
     x, grad = drawn((batch, inputs)), drawn((batch, outputs), 1)
@@ -109,37 +120,48 @@ def test_a_linear_layer_by_the_oracle(backend: str, batch: int, inputs: int, out
 
 
 CONVOLUTIONS: dict[str, tuple[tuple[int, int, int, int], dict[str, Any]]] = {
-    "plain": ((3, 3, 7, 8), {"out_channels": 5, "kernel_size": 3, "padding": 1}),
+    "plain": ((3, 18, 7, 8), {"out_channels": 5, "kernel_size": 3, "padding": 1}),
     "wide": ((2, 34, 13, 13), {"out_channels": 40, "kernel_size": 3, "padding": 1}),
     "pointwise": ((2, 34, 6, 5), {"out_channels": 33, "kernel_size": 1}),
     "stride 4": ((2, 3, 23, 19), {"out_channels": 8, "kernel_size": 11, "stride": 4}),
     "stride 2 of 1": ((2, 16, 8, 8), {"out_channels": 20, "kernel_size": 1, "stride": 2}),
     "groups": ((1, 4, 9, 9), {"out_channels": 6, "kernel_size": 3, "stride": 2, "padding": 1, "groups": 2}),
-    "dilated": ((1, 5, 14, 15), {"out_channels": 7, "kernel_size": 3, "dilation": (2, 4), "padding": 4}),
+    "dilated": ((1, 19, 14, 15), {"out_channels": 7, "kernel_size": 3, "dilation": (2, 4), "padding": 4}),
     "stride and dilation": (
         (2, 4, 16, 17),
-        {"out_channels": 6, "kernel_size": 5, "stride": (4, 3), "dilation": 2, "padding": 4},
+        {"out_channels": 27, "kernel_size": 5, "stride": (4, 3), "dilation": 2, "padding": 4},
     ),
     "stride as dilation": (
-        (1, 8, 11, 13),
+        (1, 16, 11, 13),
         {"out_channels": 8, "kernel_size": 3, "stride": 2, "dilation": 2, "padding": 2},
     ),
-    "stride over inputs": ((1, 3, 7, 7), {"out_channels": 4, "kernel_size": 2, "stride": 3}),
-    "kernel as input": ((2, 6, 5, 4), {"out_channels": 9, "kernel_size": (5, 4)}),
-    "many positions": ((3, 2, 58, 57), {"out_channels": 5, "kernel_size": 5, "padding": 2}),
+    "stride over inputs": ((1, 17, 7, 7), {"out_channels": 4, "kernel_size": 2, "stride": 3}),
+    "kernel as input": ((2, 16, 5, 4), {"out_channels": 9, "kernel_size": (5, 4)}),
+    "many positions": ((3, 2, 58, 57), {"out_channels": 52, "kernel_size": 5, "padding": 2}),
     "long rows": ((2, 130, 6, 6), {"out_channels": 3, "kernel_size": 3, "padding": 1}),
-    "mostly padding": ((2, 3, 4, 3), {"out_channels": 6, "kernel_size": 3, "padding": (4, 1, 0, 5)}),
+    "mostly padding": ((2, 16, 4, 3), {"out_channels": 6, "kernel_size": 3, "padding": (4, 1, 0, 5)}),
+    "few weights of 16 channels": ((2, 16, 5, 6), {"out_channels": 1, "kernel_size": 1}),
+    "2,565 weights of 15 channels": ((2, 15, 6, 7), {"out_channels": 19, "kernel_size": 3}),
 }
 convolutions = pytest.mark.parametrize("name", CONVOLUTIONS)
 
+# Those that stay in float32.
+FEW: dict[str, tuple[tuple[int, int, int, int], dict[str, Any]]] = {
+    "LeNet-5's first": ((20, 1, 28, 28), {"out_channels": 6, "kernel_size": 5, "padding": 2}),
+    "LeNet-5's second": ((20, 6, 14, 14), {"out_channels": 16, "kernel_size": 5}),
+    "stride": ((3, 3, 17, 18), {"out_channels": 32, "kernel_size": 3, "stride": 2}),
+    "2,430 weights of 15 channels": ((2, 15, 6, 7), {"out_channels": 18, "kernel_size": 3}),
+    "depthwise": ((2, 20, 7, 7), {"out_channels": 20, "kernel_size": 3, "groups": 20}),
+}
+
 
 def convolution(name: str, **options: Any) -> tuple[bp.Network, np.ndarray, np.ndarray]:
-    (batch, *shape), arguments = CONVOLUTIONS[name]
+    (batch, *shape), arguments = {**CONVOLUTIONS, **FEW}[name]
     net = network(tuple(shape), [bp.Conv2d(**arguments)], **options)
     return net, drawn((batch, *shape)), drawn((batch, *net.output_shape), 1)
 
 
-@backends
+@instructions
 @convolutions
 def test_a_convolution_by_instruction_and_model(backend: str, name: str):
     results = []
@@ -155,6 +177,8 @@ def test_a_convolution_by_the_oracle(backend: str, name: str):
     """The reference in float64, of factors that are rounded before."""
     net, x, grad = convolution(name, backend=backend)
     found = passed(net, x, grad)
+    full, _, _ = convolution(name, precision="full")
+    assert passed(full, x, grad)["y"].tobytes() != found["y"].tobytes()
     other, _, _ = convolution(name, precision=None, backend="reference", dtype="float64")
     state = net.state_dict()
     sizes, sums = {}, {}
@@ -169,7 +193,17 @@ def test_a_convolution_by_the_oracle(backend: str, name: str):
         assert (np.abs(found[key] - sums[key]) <= bound).all(), key
 
 
-@pytest.mark.parametrize("backend", [*BACKENDS, *MODELS.values()])
+@backends
+@pytest.mark.parametrize("name", FEW)
+def test_few_channels_stay_in_float32(backend: str, name: str):
+    results = []
+    for options in ({"backend": backend}, {"precision": "full"}):
+        net, x, grad = convolution(name, **options)
+        results.append(passed(net, x, grad))
+    assert_same_bits(*results)
+
+
+@backends
 def test_small_integers_are_exact(backend: str):
     """They are bfloat16 themselves, and their sums float32."""
     numbers = np.random.default_rng(2)
@@ -209,7 +243,7 @@ def odd_numbers(shape: tuple[int, ...], seed: int) -> np.ndarray:
     return x
 
 
-@backends
+@instructions
 def test_odd_numbers(backend: str):
     """Where a NaN comes out it is a NaN in both; its bits are not looked at."""
     x, grad = odd_numbers((60, 40), 1), odd_numbers((60, 35), 2)
@@ -227,7 +261,7 @@ def test_odd_numbers(backend: str):
     assert np.isnan(results[0]["y"]).any() and np.isfinite(results[0]["y"]).any()
 
 
-@pytest.mark.parametrize("backend", [*BACKENDS, *MODELS.values()])
+@backends
 def test_denormals(backend: str):
     """A denormal factor counts as 0, also one that would be rounded to the least normal number; a sum is flushed
     to 0 where it is below the normal numbers after rounding."""
@@ -298,28 +332,40 @@ def bits(net: bp.Network) -> bytes:
     return b"".join(array.tobytes() for array in net.state_dict().values())
 
 
-@pytest.mark.parametrize(("make", "data"), [(mlp, points), (convnet, photographs)], ids=["mlp", "convnet"])
+networks = pytest.mark.parametrize(
+    ("make", "data"), [(mlp, points), (convnet, photographs)], ids=["mlp", "convnet"]
+)
+
+
+@instructions
+@networks
+def test_training_by_instruction_and_model(backend: str, make: Any, data: Any):
+    nets = [make(backend=name) for name in (backend, MODELS[backend])]
+    for net in nets:
+        fitted(net, data(), 2)
+    assert bits(nets[0]) == bits(nets[1])
+
+
+@networks
 def test_training(make: Any, data: Any):
-    """It learns, as float32 does, and its bits are those of the model, and not float32's."""
-    found = {}
-    for backend in BACKENDS:
-        nets = [make(backend=name) for name in (backend, MODELS[backend])]
-        for net in nets:
-            fitted(net, data(), 2)
-        assert bits(nets[0]) == bits(nets[1])
-        found[backend] = bits(nets[0])
-    assert found["amx"] != found["avx512_bf16"]
+    """It learns, as float32 does, with other bits."""
     losses = []
-    for options in ({}, {"precision": "full"}):
-        net = make(**options)
-        trainer = fitted(net, data(), 25)
+    for precision in ("bfloat16", "full"):
+        trainer = fitted(make(precision=precision), data(), 25)
         losses.append(trainer.history["loss"])
     assert losses[0] != losses[1]
     for loss in losses:
         assert loss[-1] < 0.3 * loss[0]
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+def test_the_instructions_round_differently():
+    nets = [mlp(backend=name) for name in MODELS.values()]
+    for net in nets:
+        fitted(net, points(), 1)
+    assert bits(nets[0]) != bits(nets[1])
+
+
+@backends
 def test_the_same_bits_for_every_number_of_threads(backend: str):
     results = set()
     for _ in walk():
@@ -346,11 +392,54 @@ def test_a_step_allocates_nothing():
 
 def test_the_best_backend_of_the_processor():
     listed = bp.backends(precision="bfloat16")
-    assert sorted(listed) == sorted([*BACKENDS, *MODELS.values()])
+    assert listed[-2:] == list(MODELS.values())
+    assert listed == [name for name in [*INSTRUCTIONS, *MODELS.values()] if name in listed]
     assert mlp().backend == listed[0] and mlp().precision == "bfloat16"
-    assert listed.index("amx") < listed.index("amx_model")
     assert not set(listed) & set(bp.backends())
     assert mlp(precision=None).backend == bp.Network(20, [bp.Linear(4)]).backend in bp.backends()
+
+
+@pytest.mark.parametrize("backend", INSTRUCTIONS)
+def test_an_instruction_that_the_processor_has_not(backend: str):
+    if backend in bp.backends(precision="bfloat16"):
+        pytest.skip(f"{backend} is here")
+    with pytest.raises(
+        bp.DeviceError,
+        match=rf"^backend: '{backend}' is not one of those .*; '{backend}_model' computes the same bits, slowly$",
+    ):
+        mlp(backend=backend)
+
+
+# Run first by a process of its own: the system call arch_prctl(ARCH_REQ_XCOMP_PERM, …) alone gives EPERM.
+WITHOUT_PERMISSION = """
+import ctypes, struct
+libc = ctypes.CDLL(None)
+load, equal, give, allow, refuse = 0x20, 0x15, 0x06, 0x7FFF0000, 0x50001
+steps = [(load, 0, 0, 0), (equal, 0, 3, 158), (load, 0, 0, 16), (equal, 0, 1, 0x1023), (give, 0, 0, refuse)]
+steps.append((give, 0, 0, allow))
+code = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *step) for step in steps))
+program = ctypes.create_string_buffer(struct.pack("HP", len(steps), ctypes.addressof(code)))
+assert libc.prctl(38, 1, 0, 0, 0) == 0  # PR_SET_NO_NEW_PRIVS
+assert libc.prctl(22, 2, program, 0, 0) == 0  # PR_SET_SECCOMP, by a filter
+"""
+
+
+@pytest.mark.skipif("amx" not in bp.backends(precision="bfloat16"), reason="amx is not here")
+@pytest.mark.skipif(sys.platform != "linux", reason="Linux asks for permission")
+def test_amx_without_the_system_s_permission():
+    code = """
+import bpnet as bp
+print(*bp.backends(precision="bfloat16"))
+try:
+    bp.Network(2, [bp.Linear(1)], precision="bfloat16", backend="amx")
+except bp.DeviceError as error:
+    print(error)
+"""
+    said = subprocess.run(
+        [sys.executable, "-c", WITHOUT_PERMISSION + code], capture_output=True, text=True, check=True
+    ).stdout.splitlines()
+    assert "amx" not in said[0].split() and "amx_model" in said[0].split()
+    assert said[1].endswith("; 'amx_model' computes the same bits, slowly")
 
 
 def test_products_alone_are_in_bfloat16():
@@ -380,9 +469,9 @@ def test_what_is_refused():
         mlp(backend="reference")
     with pytest.raises(
         ValueError,
-        match=r"^backend: 'amx' multiplies in bfloat16, precision is 'full'; give precision 'bfloat16'",
+        match=r"^backend: 'amx_model' multiplies in bfloat16, precision is 'full'; give precision 'bfloat16'",
     ):
-        mlp(backend="amx", precision="full")
+        mlp(backend="amx_model", precision="full")
     with pytest.raises(ValueError, match=r"^precision: 'bf16' is unknown; .*; did you mean 'bfloat16'\?$"):
         mlp(precision="bf16")
 
@@ -397,7 +486,7 @@ def test_files_keep_the_precision(tmp_path: Path):
     assert loaded.forward(x).tobytes() == net.forward(x).tobytes()
     full = bp.load(path, precision="full")
     assert full.precision == "full" and full.forward(x).tobytes() != net.forward(x).tobytes()
-    assert bp.load(path, backend="avx512_bf16").backend == "avx512_bf16"
+    assert bp.load(path, backend="avx512_bf16_model").backend == "avx512_bf16_model"
     with pytest.raises(ValueError, match="^precision: 'bfloat16' is computed by the backends"):
         bp.load(path, backend="reference")
     with pytest.raises(ValueError, match="^precision: 'bfloat16' is for the processor, device is 'cuda'"):
@@ -432,9 +521,9 @@ def test_a_run_goes_on_bit_by_bit(tmp_path: Path, precision: str | None):
 
 
 def test_copies_are_in_bfloat16():
-    net = mlp(backend="avx512_bf16")
+    net = mlp(backend="avx512_bf16_model")
     for other in (copy.deepcopy(net), pickle.loads(pickle.dumps(net))):
-        assert (other.precision, other.backend) == ("bfloat16", "avx512_bf16")
+        assert (other.precision, other.backend) == ("bfloat16", "avx512_bf16_model")
         assert other.forward(points()[0]).tobytes() == net.forward(points()[0]).tobytes()
 
 
@@ -464,7 +553,7 @@ def test_the_commands(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
 
 
 @pytest.mark.parametrize(
-    ("asked", "bfloat16", "full"), [("avx512_bf16", "avx512_bf16", None), ("baseline", None, "baseline")]
+    ("asked", "bfloat16", "full"), [("amx_model", "amx_model", None), ("baseline", None, "baseline")]
 )
 def test_the_environments_backend_is_for_its_precision(asked: str, bfloat16: str | None, full: str | None):
     code = "import bpnet as bp; print(*(bp.Network(2, [bp.Linear(1)], precision=p).backend for p in ('bfloat16', 'full')))"

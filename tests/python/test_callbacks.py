@@ -29,7 +29,7 @@ def test_functions_as_callbacks():
 
 
 class Diary(bp.Callback):
-    """Writes down what it is told."""
+    """Records its calls."""
 
     def __init__(self) -> None:
         self.lines: list[str] = []
@@ -73,7 +73,7 @@ class Batches(bp.Callback):
 @pytest.mark.parametrize("way", ["arrays", "batches"])
 def test_on_batch_end_is_called_after_every_update(way: str):
     """To the same bits as without it; the loss is the epoch's so far."""
-    told, straight = small(), small()
+    observed, straight = small(), small()
     batches = Batches()
     options: dict[str, Any] = {"loss": "mse", "optimizer": bp.Adam(), "epochs": 2, "verbose": 0}
     data: tuple[Any, ...] = (SMALL_X, SMALL_Y)
@@ -81,9 +81,9 @@ def test_on_batch_end_is_called_after_every_update(way: str):
         options["batch_size"] = 7
     else:
         data = ([(SMALL_X[i : i + 7], SMALL_Y[i : i + 7]) for i in range(0, 30, 7)],)
-    history = told.fit(*data, callbacks=[batches], **options)
+    history = observed.fit(*data, callbacks=[batches], **options)
     assert straight.fit(*data, **options)["loss"] == history["loss"]
-    assert bits(told) == bits(straight)
+    assert bits(observed) == bits(straight)
     assert [seen[:2] for seen in batches.seen] == [(b, 5 * e + b) for e in range(2) for b in range(1, 6)]
     assert [batches.seen[4][2], batches.seen[9][2]] == history["loss"]
     assert len({loss for *_, loss in batches.seen}) == 10

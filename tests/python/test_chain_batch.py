@@ -138,7 +138,7 @@ def test_the_kernel_is_taken():
         assert taken == (widths in WIDTHS), widths
 
 
-# What a GPU's kernel takes in one launch, in several slices, by several blocks, and without room for the weights.
+# What a GPU's kernel takes in one launch, in several slices, by several blocks, and without space for the weights.
 @pytest.mark.parametrize(
     "widths, batch", [((290, 70, 64, 9), 64), ((784, 32, 10), 200), ((1000, 20, 3), 33)], ids=str
 )

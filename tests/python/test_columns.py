@@ -101,9 +101,9 @@ def test_the_target_is_written_as_the_columns_beside_it():
 @pytest.mark.parametrize("fields", [["1 234", "5"], ["1\u00a0234"], ["1'234"]])
 def test_thousands_that_are_not_recognised_are_asked_for(fields: list[str]):
     mark = "'" if "'" in fields[0] else " "
-    refused({"x": fields}, "line 2", f"thousands separator {mark!r}", "say --thousands ")
+    refused({"x": fields}, "line 2", f"thousands separator {mark!r}", "give --thousands ")
     assert tuple(decide({"x": fields}, thousands=mark)["x"].format) == (".", mark)
-    refused({"x": [f"{fields[0]},5"]}, "say --decimal , and --thousands ")
+    refused({"x": [f"{fields[0]},5"]}, "give --decimal , and --thousands ")
 
 
 def test_numbers_in_another_way_than_was_said():
@@ -285,7 +285,7 @@ def test_names_that_there_are_not_are_refused_with_those_that_are_meant():
     columns = {"income, yearly": OTHER, "colour": ["red", "blue"]}
     for option in ("drop", "numeric", "categorical"):
         refused(columns, "no column 'color'", "did you mean 'colour'?", **{option: ["color"]})
-    for names in (["income, yearly"], ["income", "yearly"]):  # as a shell hands on 'income, yearly'
+    for names in (["income, yearly"], ["income", "yearly"]):  # as a shell passes 'income, yearly' on
         assert decide(columns, drop=names)["income, yearly"].kind == "left out"
     assert [found.kind for found in decide(columns, drop=["colour", "income", "yearly"]).values()] == [
         "left out"

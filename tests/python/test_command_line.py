@@ -122,7 +122,7 @@ def test_a_classifier_on_a_table(tmp_path: Path, data: Path, good: Callable[...,
     exponentials = np.exp(scores - scores.max(axis=1, keepdims=True))
     assert abs(exponentials / exponentials.sum(axis=1, keepdims=True) - chances).max() < 1e-5
 
-    told = "\n".join(good("info", model))
+    printed = "\n".join(good("info", model))
     for text in (
         "column weight: a number",
         "one of blue, green, red",
@@ -130,7 +130,7 @@ def test_a_classifier_on_a_table(tmp_path: Path, data: Path, good: Callable[...,
         "40 epochs",
         "float32",
     ):
-        assert text in told
+        assert text in printed
 
 
 def test_only_the_training_rows_are_measured(tmp_path: Path, data: Path, good: Callable[..., list[str]]):
@@ -157,8 +157,8 @@ def test_a_regression_on_a_table(tmp_path: Path, data: Path, good: Callable[...,
     price = np.array(read_csv(data).column("price"), float)
     error = np.sqrt(((predicted - price) ** 2).mean())
     assert error < 0.2 * price.std(), "in the column's own units"
-    told = good("evaluate", model, data)[-1]
-    assert float(told.rpartition(" ")[2]) == pytest.approx(error, rel=1e-3)
+    printed = good("evaluate", model, data)[-1]
+    assert float(printed.rpartition(" ")[2]) == pytest.approx(error, rel=1e-3)
     assert "kind" not in (bp.load_model(model).network.preprocessing or {})["columns"]
 
 
@@ -348,7 +348,7 @@ def test_a_file_of_decimal_commas_for_a_model_of_points(
         (tmp_path / f"{name}.csv").write_text("\n".join(lines))
     points, commas, model = tmp_path / "points.csv", tmp_path / "commas.csv", tmp_path / "m"
     good("train", points, "--target", "kind", "--epochs", 2, "--quiet", "--save", model)
-    assert bpnet("predict", model, commas)[2].rstrip().endswith("say --decimal ,")
+    assert bpnet("predict", model, commas)[2].rstrip().endswith("give --decimal ,")
     for command in ("predict", "evaluate"):
         assert good(command, model, commas, "--decimal", ",") == good(command, model, points)
 
@@ -410,9 +410,9 @@ def test_ctrl_c_before_the_checkpoint(
 
     monkeypatch.setattr(Checkpoint, "on_epoch_end", interrupted)
     status, out, _ = bpnet("train", data, *CLASSES, "--epochs", 9, "--save", path)
-    told = re.match(r"stopped after epoch (\d+): ", out.splitlines()[-1])
-    assert status == 130 and told
-    assert int(told[1]) == bp.Trainer.load(path).epochs
+    printed = re.match(r"stopped after epoch (\d+): ", out.splitlines()[-1])
+    assert status == 130 and printed
+    assert int(printed[1]) == bp.Trainer.load(path).epochs
 
 
 @POSIX

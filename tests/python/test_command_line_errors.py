@@ -21,7 +21,7 @@ Make = Callable[[Path], tuple[Any, ...]]
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with data and models of every kind."""
     from bpnet.__main__ import main
 
@@ -91,30 +91,39 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def train(*more: Any, data: str = "data.csv", base: tuple[str, ...] = CLASSES) -> Make:
-    return lambda place: ("train", place / data, *base, "--epochs", 1, *more)
+    return lambda folder: ("train", folder / data, *base, "--epochs", 1, *more)
 
 
 def arrays(data: str, *more: Any) -> Make:
-    return lambda place: ("train", place / data, "--epochs", 1, "--quiet", *more)
+    return lambda folder: ("train", folder / data, "--epochs", 1, "--quiet", *more)
 
 
 def saved(*parts: str) -> Make:
     """train … --save to a path below the folder"""
-    return lambda place: train("--save", place.joinpath(*parts))(place)
+    return lambda folder: train("--save", folder.joinpath(*parts))(folder)
 
 
 def use(command: str, model: str, data: str | None = "data.csv", *more: Any) -> Make:
-    return lambda place: (command, place / model, *([] if data is None else [place / data]), *more)
+    return lambda folder: (command, folder / model, *([] if data is None else [folder / data]), *more)
 
 
 def resume(model: str, *more: Any, data: str = "data.csv") -> Make:
-    return lambda place: ("train", place / data, "--resume", place / model, "--epochs", 3, "--quiet", *more)
+    return lambda folder: (
+        "train",
+        folder / data,
+        "--resume",
+        folder / model,
+        "--epochs",
+        3,
+        "--quiet",
+        *more,
+    )
 
 
 ERRORS: dict[str, tuple[Make, tuple[str, ...]]] = {
-    "nothing": (lambda place: (), ("help",)),
-    "unknown command": (lambda place: ("learn",), ("learn", "train")),
-    "no data": (lambda place: ("train",), ("DATA",)),
+    "nothing": (lambda folder: (), ("help",)),
+    "unknown command": (lambda folder: ("learn",), ("learn", "train")),
+    "no data": (lambda folder: ("train",), ("DATA",)),
     "unknown option": (train("--magic"), ("--magic",)),
     "layers of text": (train("--layers", "wide"), ("--layers", "wide", "64,64")),
     "layers of zero": (train("--layers", "8,0"), ("--layers", "8,0")),
@@ -251,10 +260,10 @@ ERRORS: dict[str, tuple[Make, tuple[str, ...]]] = {
 
 
 @pytest.mark.parametrize("name", ERRORS)
-def test_one_line_and_status_2(place: Path, bpnet: Run, name: str):  # noqa: F811
+def test_one_line_and_status_2(folder: Path, bpnet: Run, name: str):  # noqa: F811
     make, fragments = ERRORS[name]
-    before = {path.name: path.stat().st_mtime_ns for path in place.iterdir()}
-    status, out, err = bpnet(*make(place))
+    before = {path.name: path.stat().st_mtime_ns for path in folder.iterdir()}
+    status, out, err = bpnet(*make(folder))
     assert status == 2, out
     assert err.endswith("\n") and err.count("\n") == 1, err
     assert err.startswith("bpnet: ") and "Traceback" not in err
@@ -268,7 +277,7 @@ def test_one_line_and_status_2(place: Path, bpnet: Run, name: str):  # noqa: F81
         assert wrong not in err, err
     for fragment in fragments:
         assert fragment in err, err
-    assert {path.name: path.stat().st_mtime_ns for path in place.iterdir()} == before, "no file was touched"
+    assert {path.name: path.stat().st_mtime_ns for path in folder.iterdir()} == before, "no file was touched"
 
 
 def test_a_loss_that_becomes_nan_says_what_was_kept(tmp_path: Path, bpnet: Run):  # noqa: F811
@@ -286,9 +295,9 @@ def test_a_loss_that_becomes_nan_says_what_was_kept(tmp_path: Path, bpnet: Run):
 
 
 @pytest.mark.parametrize("backend", ["reference", "abacus", ""])
-def test_the_environments_backend(place: Path, backend: str):
+def test_the_environments_backend(folder: Path, backend: str):
     running = process(
-        "predict", place / "kind", place / "data.csv", env={**os.environ, "BPNET_BACKEND": backend}
+        "predict", folder / "kind", folder / "data.csv", env={**os.environ, "BPNET_BACKEND": backend}
     )
     out, err = running.communicate(timeout=HANG)
     if backend == "abacus":
@@ -300,13 +309,13 @@ def test_the_environments_backend(place: Path, backend: str):
 
 @POSIX
 @pytest.mark.parametrize("command", ["predict", "info", "train"])
-def test_a_full_disk_behind_the_output(place: Path, command: str):
+def test_a_full_disk_behind_the_output(folder: Path, command: str):
     if not os.path.exists("/dev/full"):
         pytest.skip("there is no /dev/full here")
     arguments = {
-        "predict": (place / "kind", place / "data.csv"),
-        "info": (place / "kind",),
-        "train": (place / "data.csv", *CLASSES, "--epochs", 1),
+        "predict": (folder / "kind", folder / "data.csv"),
+        "info": (folder / "kind",),
+        "train": (folder / "data.csv", *CLASSES, "--epochs", 1),
     }[command]
     with open("/dev/full", "w") as full:
         running = process(command, *arguments, stdout=full)
@@ -315,9 +324,9 @@ def test_a_full_disk_behind_the_output(place: Path, command: str):
     assert err.startswith("bpnet: ") and "No space left" in err
 
 
-def test_a_traceback_for_those_who_ask(place: Path):
+def test_a_traceback_for_those_who_ask(folder: Path):
     done = subprocess.run(
-        [sys.executable, "-m", "bpnet", "info", str(place / "nowhere")],
+        [sys.executable, "-m", "bpnet", "info", str(folder / "nowhere")],
         env={**os.environ, "BPNET_TRACEBACK": "1"},
         capture_output=True,
         text=True,

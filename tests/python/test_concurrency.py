@@ -1,5 +1,5 @@
 """Threads and processes beside each other: whoever touches a network waits for its turn, a daemon thread does not
-end the process, and a forked child is told what it cannot use. (More in test_copies_and_company.py.)"""
+end the process, and a forked child gets an error for what it cannot use. (More in test_copies_and_threads.py.)"""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import pytest
 
 import bpnet as bp
 from ctrl_c import HANG
-from test_copies_and_company import LABELS, X, network, together
+from test_copies_and_threads import LABELS, X, network, together
 from threading_layers import ASKED, LAYERS
 
 
@@ -126,7 +126,7 @@ net.predict(X)  # here nothing is lost
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
 @layers
 def test_a_fork_while_another_thread_holds_the_network(layer: str, threads: str, tmp_path: Path):
-    """The child is told so, whatever it does with it; what it makes or loads anew is its own."""
+    """The child gets an error, whatever it does with it; what it makes or loads anew is its own."""
     done = python(FORKING, threads, str(tmp_path / "model"), layer=layer)
     assert (done.returncode, done.stdout) == (0, "[1]\n"), done.stderr
 
@@ -288,7 +288,7 @@ in_child(lambda: fit(net))
 in_child(lambda: fit(copy.deepcopy(net)))
 done.set()
 thread.join()
-fit(net, lambda epoch, metrics: in_child(lambda: fit(net)))  # there the fit around the callback goes on
+fit(net, lambda epoch, metrics: in_child(lambda: fit(net)))  # there the fit around the callback continues
 in_child(lambda: fit(net))
 """
 

@@ -1,4 +1,4 @@
-"""Convolution equals a plain loop to the last bit on small whole numbers, where every order of additions is exact."""
+"""Convolution equals a plain loop to the last bit on small integers, where every order of additions is exact."""
 
 from __future__ import annotations
 
@@ -155,6 +155,12 @@ EDGES = [
     Setting(2, 530, (7, 6), 20, (1, 1), (2, 2)),
     Setting(40, 16, (7, 7), 20, (3, 3), padding=(1, 1, 1, 1)),  # positions in parts, whose sums are added
     Setting(60, 3, (6, 5), 17, (3, 3), padding=(1, 1, 1, 1)),
+    # The same position of several images is in one tile, and of the images that are left over, with another.
+    Setting(12, 16, (3, 3), 24, (3, 3), padding=(1, 1, 1, 1)),
+    Setting(17, 36, (5, 4), 40, (5, 5), padding=(2, 2, 2, 2), groups=2),
+    Setting(26, 20, (7, 9), 33, (3, 2), (2, 3), (2, 1, 0, 4), (1, 2)),
+    Setting(19, 16, (1, 2), 17, (3, 3), padding=(4, 4, 4, 4)),  # most positions see nothing
+    Setting(2, 16, (33, 34), 20, (3, 3), padding=(1, 1, 1, 1)),  # a map too large for that
 ]
 
 

@@ -1,4 +1,4 @@
-"""What _core is handed is checked where memory depends on it, whoever calls: each misuse is an exception, in a
+"""What _core is given is checked where memory depends on it, whoever calls: each misuse is an exception, in a
 process of its own, for it may not be."""
 
 from __future__ import annotations

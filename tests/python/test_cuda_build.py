@@ -32,7 +32,7 @@ def toolkit(*definitions: str) -> tuple[bool, str]:
 
 
 class Fake:
-    """Folders that look like CUDA: an nvcc that only tells its version, and empty files."""
+    """Folders that look like CUDA: an nvcc that only prints its version, and empty files."""
 
     def __init__(self, folder: Path, version: str) -> None:
         self.folder = folder

@@ -352,13 +352,13 @@ def test_a_run_is_not_resumed_with_another_loss(tmp_path: Path):
     bp.Trainer(chain(), "mse", "sgd").save(tmp_path / "own")
     trained = "load: the run was trained with the custom loss 'squares', whose function no file holds; "
     wrong: list[tuple[str, Any, str]] = [
-        ("run", None, trained + "hand it in as loss"),
-        ("run", entropy, trained + "'entropy' was handed in"),
+        ("run", None, trained + "pass it as loss"),
+        ("run", entropy, trained + "'entropy' was passed"),
         ("run", "mse", "load: loss is MSE(), which the run's file holds; it is for a custom loss alone"),
         (
             "own",
             squares,
-            "load: the run was trained with mse, the custom loss 'squares' was handed in; leave it out",
+            "load: the run was trained with mse, the custom loss 'squares' was passed; leave it out",
         ),
     ]
     for name, loss, message in wrong:

@@ -225,7 +225,7 @@ def test_equal_where_all_options_are(cls: type[Described]):
     assert made(cls) == made(cls) and hash(made(cls)) == hash(made(cls)) and made(cls) is not made(cls)
     different = [made(cls), *others(cls)]
     for index, one in enumerate(different):
-        assert [one == other for other in different] == [index == place for place in range(len(different))]
+        assert [one == other for other in different] == [index == at for at in range(len(different))]
     assert made(cls) != object() and made(cls) is not None
 
 

@@ -148,7 +148,7 @@ OPTIMIZERS = {
     "sgd": lambda: bp.SGD(0.1),
     "momentum": lambda: bp.SGD(0.05, momentum=0.9, weight_decay=1e-3, schedule=bp.StepLR(2, 0.5)),
     "warm-up": lambda: bp.SGD(0.1, schedule=bp.LinearWarmup(12, after=bp.CosineAnnealingLR(6))),
-    # A threshold that no epoch passes: with patience 1 the rate falls after the third, amid the wait.
+    # A threshold that no epoch passes: with patience 1 the rate falls after the third, during the wait.
     "adam": lambda: bp.Adam(0.01, schedule=bp.ReduceLROnPlateau(factor=0.5, patience=0, threshold=0.9)),
     "patient": lambda: bp.Adam(0.01, schedule=bp.ReduceLROnPlateau(factor=0.5, patience=1, threshold=0.9)),
     "adamw": lambda: bp.AdamW(0.01, schedule=bp.ExponentialLR(0.9)),
@@ -249,19 +249,19 @@ def test_early_stopping_goes_on_exactly(saved_after: int, checkpoint_first: bool
         undone = history.undone or {}
         return history.get("val_loss", []) + undone.get("val_loss", [])
 
-    whole, heard = trainer(), callbacks()
-    history = whole.fit(x[:15], y[:15], epochs=40, callbacks=heard, **options)
+    whole, observers = trainer(), callbacks()
+    history = whole.fit(x[:15], y[:15], epochs=40, callbacks=observers, **options)
     best = int(np.argmin(every(history))) + 1
     assert len(history["epoch"]) == best and len(every(history)) == best + 4 < 40, "it stopped early"
-    assert whole.epochs == stopping(heard).best_epoch == best
+    assert whole.epochs == stopping(observers).best_epoch == best
     assert 2 <= best < 8, "both before and after it a run is saved below"
 
     trainer().fit(x[:15], y[:15], epochs=saved_after, callbacks=callbacks(), **options)
-    resumed, heard = bp.Trainer.load(tmp_path / "run"), callbacks()
+    resumed, observers = bp.Trainer.load(tmp_path / "run"), callbacks()
     assert resumed.epochs == saved_after
-    rest = resumed.fit(x[:15], y[:15], epochs=40 - saved_after, callbacks=heard, **options)
+    rest = resumed.fit(x[:15], y[:15], epochs=40 - saved_after, callbacks=observers, **options)
     assert every(rest) == every(history)[saved_after:], "it stopped at the same epoch"
-    assert stopping(heard).best_epoch == best
+    assert stopping(observers).best_epoch == best
     assert run_bits(resumed.network, resumed) == run_bits(whole.network, whole)
 
 

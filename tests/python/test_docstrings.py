@@ -1,31 +1,20 @@
-"""What docstrings say is so: their parameters, attributes and errors exist, their examples run; and nothing public is
-without one."""
+"""What docstrings say is so: their parameters, attributes and errors exist; and nothing public is without one.
+test_documentation.py runs their examples."""
 
 from __future__ import annotations
 
 import builtins
-import doctest
 import importlib
 import inspect
-import pkgutil
 import re
 from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
 import pytest
 
 import bpnet as bp
 from bpnet.data.images.decode import BadImage
-
-
-def modules() -> list[str]:
-    """bpnet and all below it that has no underscore in its name."""
-    found = pkgutil.walk_packages(bp.__path__, "bpnet.")
-    return [
-        "bpnet",
-        *(each.name for each in found if not any(p.startswith("_") for p in each.name.split("."))),
-    ]
+from documentation import documented_modules
 
 
 def public(module: Any) -> Iterator[tuple[str, Any]]:
@@ -44,7 +33,7 @@ def public(module: Any) -> Iterator[tuple[str, Any]]:
                 yield f"{name}.{member}", value
 
 
-@pytest.mark.parametrize("name", modules())
+@pytest.mark.parametrize("name", documented_modules())
 def test_everything_public_has_a_docstring(name: str):
     module = importlib.import_module(name)
     assert module.__doc__, name
@@ -68,7 +57,9 @@ def entries(thing: Any, section: str) -> list[str]:
 
 def described(section: str) -> list[tuple[str, Any]]:
     things = [
-        (f"{name}.{what}", it) for name in modules() for what, it in public(importlib.import_module(name))
+        (f"{name}.{what}", it)
+        for name in documented_modules()
+        for what, it in public(importlib.import_module(name))
     ]
     return [(what, thing) for what, thing in things if entries(thing, section)]
 
@@ -98,20 +89,3 @@ def test_its_errors_exist(thing: Any):
     for name in entries(thing, "Raises"):
         error = getattr(builtins, name, None) or getattr(bp, name, None) or {"BadImage": BadImage}.get(name)
         assert isinstance(error, type) and issubclass(error, BaseException), name
-
-
-class Shown(doctest.OutputChecker):
-    """What an example prints is compared where the docstring shows it."""
-
-    def check_output(self, want: str, got: str, optionflags: int) -> bool:
-        return not want or super().check_output(want, got, optionflags)
-
-
-@pytest.mark.parametrize("module", ["bpnet", "bpnet.layers.base", "bpnet.layers.nested", "bpnet.lecture"])
-def test_its_examples_run(module: str):
-    given = {"bp": bp, "X": np.zeros((20, 784)), "y": np.arange(20) % 10}
-    runner = doctest.DocTestRunner(Shown())
-    for each in doctest.DocTestFinder().find(importlib.import_module(module), extraglobs=given):
-        runner.run(each)
-    results = runner.summarize()
-    assert results.attempted > 0 and results.failed == 0

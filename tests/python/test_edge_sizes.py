@@ -1,4 +1,4 @@
-"""Softmax, losses, activations and masks at sizes where a backend goes about them otherwise: one row or column, very
+"""Softmax, losses, activations and masks at sizes where a backend computes them otherwise: one row or column, very
 wide rows, very many of them; and numbers that are none."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Model files and run files: what is saved comes back bit for bit, and a file that lies is refused."""
+"""Model files and run files: what is saved comes back bit for bit, and a damaged file is refused."""
 
 from __future__ import annotations
 
@@ -361,8 +361,8 @@ def test_an_architecture_whose_size_overflows(tmp_path: Path, model: Path, pairs
     net = json.loads(head["__metadata__"]["bpnet.network"])
     pair = [{"type": "Linear", "out_features": size, "bias": False} for size in (width, 1)]
     head["__metadata__"]["bpnet.network"] = json.dumps(net | {"input_shape": [1], "layers": pair * pairs})
-    write(tmp_path / "lie", head, data)
-    command = [sys.executable, "-c", CRASHER, str(tmp_path / "lie")]
+    write(tmp_path / "malformed", head, data)
+    command = [sys.executable, "-c", CRASHER, str(tmp_path / "malformed")]
     done = subprocess.run(command, capture_output=True, text=True, timeout=HANG)
     assert (done.returncode, done.stdout.strip()) == (0, "refused"), done.stderr
 

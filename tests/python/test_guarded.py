@@ -20,7 +20,7 @@ from builds import run
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(sys.platform != "linux", reason="pages are protected, and signals told, as on Linux"),
+    pytest.mark.skipif(sys.platform != "linux", reason="pages are protected, and signals named, as on Linux"),
 ]
 HERE = Path(__file__).parent
 
@@ -28,11 +28,11 @@ HERE = Path(__file__).parent
 CONTRACTS = [
     *("test_layers_contract", "test_graph", "test_losses", "test_optimizers", "test_normalization"),
     *("test_pooling", "test_convolution", "test_sgd_forms", "test_python_api", "test_plain_reference"),
-    *("test_copies_and_company", "test_nothing_lost", "test_clipping", "test_frozen", "test_upto"),
+    *("test_copies_and_threads", "test_stopped_training", "test_clipping", "test_frozen", "test_upto"),
     "test_custom_loss",
 ]
 # Tests that take the default.
-WHOLE = ["test_golden_files", "test_backprop", "test_nothing_lost", "test_reducer"]
+WHOLE = ["test_golden_files", "test_backprop", "test_stopped_training", "test_reducer"]
 
 
 class Built(NamedTuple):

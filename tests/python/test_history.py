@@ -74,7 +74,7 @@ def test_an_epoch_that_is_run_again_replaces_what_was_undone(tmp_path: Path):
 
 
 def test_a_run_put_back_has_its_late_columns_of_the_right_epochs():
-    """Validation began with the third epoch, and the run goes back to the fourth."""
+    """Validation began with the third epoch, and the run is restored to the fourth."""
     net = network()
     net.fit(X, LABELS, **OPTIONS)
     stop = bp.EarlyStopping("val_loss", patience=1, min_delta=1e9)

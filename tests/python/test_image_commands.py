@@ -78,7 +78,10 @@ def test_a_run_is_kept_where_no_file_was_named(
     assert good(*begin) == ["saved alexnet.safetensors"]
     kept = (tmp_path / "alexnet.safetensors").read_bytes()
     status, _, err = bpnet(*begin)
-    assert status == 2 and "alexnet.safetensors is there already; --resume alexnet.safetensors goes on" in err
+    assert (
+        status == 2
+        and "alexnet.safetensors is there already; --resume alexnet.safetensors continues it" in err
+    )
     assert (tmp_path / "alexnet.safetensors").read_bytes() == kept
     good("alexnet", "train", train, "--resume", "alexnet.safetensors", "--epochs", 4, "--quiet")
     assert bp.Trainer.load("alexnet.safetensors").epochs == 4
@@ -197,7 +200,9 @@ def test_the_rule_of_the_biases_needs_no_quotes(good, train: Path, model: Path, 
 
 
 @POSIX
-@pytest.mark.parametrize("place", ["first batch", "amid a batch", "between batches", "an epoch's last batch"])
+@pytest.mark.parametrize(
+    "moment", ["first batch", "within a batch", "between batches", "an epoch's last batch"]
+)
 def test_ctrl_c_amid_an_epoch(
     bpnet: Run,  # noqa: F811
     good,  # noqa: F811
@@ -205,18 +210,20 @@ def test_ctrl_c_amid_an_epoch(
     model: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-    place: str,
+    moment: str,
 ):
     """Four batches an epoch; stopped in the third of three epochs, resumed to the bits of a whole run."""
     good("alexnet", "train", train, *options(model), "--save", tmp_path / "whole", "--quiet")
-    batch = 8 + {"first batch": 1, "amid a batch": 2, "between batches": 3, "an epoch's last batch": 4}[place]
+    batch = (
+        8 + {"first batch": 1, "within a batch": 2, "between batches": 3, "an epoch's last batch": 4}[moment]
+    )
     calls, show = itertools.count(1), Progress.show
     run = bp._core.TrainerF32.run_batches
 
     def shown(self: Progress, text: str) -> None:
         """Between a batch's step and what follows."""
         show(self, text)
-        if next(calls) == batch and place != "amid a batch":
+        if next(calls) == batch and moment != "within a batch":
             press()
 
     def stepped(*arguments: Any) -> bool:
@@ -226,13 +233,13 @@ def test_ctrl_c_amid_an_epoch(
         assert interrupted(lambda: run(*arguments), 5)
         raise KeyboardInterrupt
 
-    if place == "amid a batch":
+    if moment == "within a batch":
         monkeypatch.setattr(bp._core.TrainerF32, "run_batches", stepped)
     else:
         monkeypatch.setattr(Progress, "show", shown)
     status, out, _ = bpnet("alexnet", "train", train, *options(model), "--save", tmp_path / "run", "--quiet")
     assert status == 130
-    done = batch - 8 - (place == "amid a batch")
+    done = batch - 8 - (moment == "within a batch")
     photographs = min(5 * done, 18)
     assert out.splitlines()[-1] == (
         f"stopped in epoch 3 after {photographs} photographs: {tmp_path / 'run'} holds the run, resume it from there"

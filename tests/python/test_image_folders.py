@@ -97,7 +97,7 @@ def test_exif_turns_a_picture_upright(tmp_path: Path, orientation: int):
 
     exif = Image.Exif()
     exif[0x0112] = orientation
-    path = save(tmp_path / "turned.png", Image.fromarray(picture(0, 0, (SIZE, SIZE))), exif=exif)
+    path = save(tmp_path / "rotated.png", Image.fromarray(picture(0, 0, (SIZE, SIZE))), exif=exif)
     with Image.open(path) as image:
         wanted = np.asarray(ImageOps.exif_transpose(image))
     assert decode(path, SIZE).tobytes() == wanted.tobytes()
@@ -128,7 +128,7 @@ def test_bad_files_are_named_and_passed_over(folder: Path):
         assert re.search(reason, said[name], re.IGNORECASE), f"{name}: {said[name]}"
     before = len(source.problems)
     everything(source)
-    assert len(source.problems) == before  # each is told once
+    assert len(source.problems) == before  # each is reported once
     source.statistics()
     assert len(source) == 24 and sorted(everything(source)) == sorted(good)
 
@@ -160,7 +160,7 @@ def test_a_pipe_is_not_waited_for(folder: Path):
     os.mkfifo(folder / "red" / "pipe.jpg")
     source = ImageFolder(folder, SIZE)
     assert len(everything(source)) == 24
-    assert "no file" in source.problems[0].reason
+    assert "not a readable file" in source.problems[0].reason
 
 
 def test_pillows_limit_is_respected(folder: Path, monkeypatch: pytest.MonkeyPatch):

@@ -96,7 +96,7 @@ def test_the_bits_do_not_depend_on_the_threads(train: Path, test: Path):
 def test_a_stopped_run_goes_on_to_the_same_bits(
     train: Path, test: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, steps: int, packed: bool
 ):
-    """Four batches an epoch: stopped at an epoch's beginning, amid it, before its last batch."""
+    """Four batches an epoch: stopped at an epoch's beginning, within it, before its last batch."""
     add_bad_files(train)
     whole = recipe(train, test)
     path = tmp_path / "run.safetensors"

@@ -1,5 +1,5 @@
-"""Ctrl-C at every place where the core can be interrupted: the call is undone to the last byte, and begins anew
-to the same bits. The places are counted (ctrl_c.py), so nothing here depends on how fast the machine is."""
+"""Ctrl-C at every point where the core can be interrupted: the call is undone to the last byte, and begins anew
+to the same bits. The points are counted (ctrl_c.py), so nothing here depends on how fast the machine is."""
 
 from __future__ import annotations
 
@@ -200,7 +200,7 @@ def some(count: int, most: int = 120) -> list[int]:
 @cases
 @threads
 def test_a_fit_goes_back_to_an_epochs_end(name: str, layer: str, threads: int):
-    """And goes on from there to the bits of a run that was not interrupted."""
+    """And continues from there to the bits of a run that was not interrupted."""
     case = CASES[name]
     straight = [case.trainer() for _ in range(3)]
     for epochs, trainer in enumerate(straight):

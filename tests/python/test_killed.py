@@ -53,12 +53,12 @@ def child(prepare):
             os._exit(1)
     return pid
 
-def check(place):
+def check(moment):
     "Whether the file is the new one; it must be that or the old one."
     found = path.read_bytes()
-    assert found in (old, new), place
+    assert found in (old, new), moment
     save(path)
-    assert path.read_bytes() == new, place
+    assert path.read_bytes() == new, moment
     for each in path.parent.iterdir():
         if each != path:
             each.unlink()

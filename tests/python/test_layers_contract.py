@@ -137,7 +137,7 @@ def check_against_reference(stack: Stack, backend: str, dtype: str, sizes: list)
 @dtypes
 @pytest.mark.parametrize("backend", bp.backends())
 def test_any_address_will_do(stack: Stack, backend: str, dtype: str):
-    """One element past a multiple of 64 bytes is computed on as it lies; one byte past it is copied first."""
+    """One element past a multiple of 64 bytes is computed on where it is; one byte past it is copied first."""
     for features, out, batch in SOME[::4]:
         batch = max(batch, stack.case.least_batch)
         net = stack.network(features, out, dtype, backend)
@@ -265,4 +265,4 @@ def test_dropout_scaled_at_test(backend: str):
     out = net.forward(x, training=True)
     assert np.array_equal(out, np.where(out == 0, 0, x))
     assert abs((out > 0).mean() - 0.7) <= 5 * math.sqrt(0.3 * 0.7 / x.size)
-    assert np.array_equal(net.backward(x), out), "the gradient goes through the same mask"
+    assert np.array_equal(net.backward(x), out), "the gradient passes the same mask"

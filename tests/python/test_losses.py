@@ -79,7 +79,7 @@ def loss_and_delta(
 
 
 def plain_loss(reference: plain.Loss, logits, y, sample_weight=None) -> float:
-    """Through a layer that hands its input on."""
+    """Through a layer that returns its input."""
     width = len(logits[0])
     w = [None, [[0.0] * width, *(plain.one_hot(i, width) for i in range(width))]]
     return plain.batch(w, [None, plain.identity], reference, logits, y, sample_weight).e

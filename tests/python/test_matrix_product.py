@@ -1,4 +1,4 @@
-"""The three products of a Linear layer on small whole numbers, where every order of additions is exact, over sizes
+"""The three products of a Linear layer on small integers, where every order of additions is exact, over sizes
 that meet each path of the blocked product: ragged tiles, several passes over the depth, packed or not."""
 
 from __future__ import annotations
@@ -24,6 +24,9 @@ SIZES = [  # (samples, in, out)
     (3001, 33, 19),  # few weights, many samples: their gradient is computed in parts
     (20, 4200, 33),  # wider than one band of packed columns
     (2400, 13, 530),  # more rows than one band of packed rows
+    (5, 1030, 1037),  # few rows by large weights, which are packed a band at a time; forward by another way
+    (70, 1030, 1037),
+    (150, 4200, 257),  # two blocks of bands
 ]
 
 

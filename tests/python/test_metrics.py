@@ -288,5 +288,5 @@ def test_rows_that_are_not_finite_are_named_as_they_were_given():
 def test_a_single_sample_and_batches_cannot_be_split():
     with pytest.raises(ValueError, match="^fit: X has 1 sample, validation_split needs at least 2"):
         network().fit(X[:1], VALUES[:1], loss="mse", validation_split=0.5, verbose=0)
-    with pytest.raises(ValueError, match="^fit: X gives batches, which validation_split cannot part"):
+    with pytest.raises(ValueError, match="^fit: X gives batches, which validation_split cannot split"):
         network().fit([(X, VALUES)], loss="mse", validation_split=0.5, verbose=0)

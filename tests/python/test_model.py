@@ -26,7 +26,7 @@ KINDS = ['large "XL"', "mid-size, say", "small"]
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A table, and models of its classes, of its prices and of numbers alone."""
     folder = tmp_path_factory.mktemp("models")
     data = write_table(folder / "data.csv")
@@ -41,9 +41,9 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def rows(place: Path) -> Rows:
+def rows(folder: Path) -> Rows:
     """The table's columns, numbers as numbers."""
-    with open(place / "data.csv", encoding="utf-8", newline="") as file:
+    with open(folder / "data.csv", encoding="utf-8", newline="") as file:
         read = list(csv.DictReader(file))
     return {
         name: [row[name] if name in ("colour", "kind") else float(row[name]) for row in read]
@@ -101,32 +101,32 @@ FORMS: dict[str, Callable[[Rows], Any]] = {
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_every_form_of_rows_has_the_same_answers(place: Path, rows: Rows, form: str):
-    model = bp.load_model(place / "kind")
+def test_every_form_of_rows_has_the_same_answers(folder: Path, rows: Rows, form: str):
+    model = bp.load_model(folder / "kind")
     scores = expected_scores(model, rows)
     held = FORMS[form](rows)
     assert model.predict(held).tolist() == [KINDS[index] for index in scores.argmax(axis=1)]
     exponentials = np.exp(scores - scores.max(axis=1, keepdims=True).astype(np.float64))
     wanted = exponentials / exponentials.sum(axis=1, keepdims=True)
     assert np.abs(model.predict_proba(held) - wanted).max() <= 1e-6
-    values = bp.load_model(place / "price").predict(held)
+    values = bp.load_model(folder / "price").predict(held)
     assert values.shape == (120,) and values.dtype == np.float64
     error = np.sqrt(((values - rows["price"]) ** 2).mean())
     assert error < 0.2 * np.std(rows["price"]), "in the target's unit"
 
 
-def test_the_command_and_python_answer_alike(place: Path, rows: Rows, capsys: pytest.CaptureFixture[str]):
+def test_the_command_and_python_answer_alike(folder: Path, rows: Rows, capsys: pytest.CaptureFixture[str]):
     for name in ("kind", "price"):
         capsys.readouterr()
-        assert main(["predict", str(place / name), str(place / "data.csv")]) == 0
+        assert main(["predict", str(folder / name), str(folder / "data.csv")]) == 0
         printed = [row[0] for row in csv.reader(io.StringIO(capsys.readouterr().out))][1:]
-        answers = bp.load_model(place / name).predict(place / "data.csv")
+        answers = bp.load_model(folder / name).predict(folder / "data.csv")
         assert printed == [f"{each:.9g}" if name == "price" else each for each in answers]
-        assert answers.tolist() == bp.load_model(place / name).predict(rows).tolist()
+        assert answers.tolist() == bp.load_model(folder / name).predict(rows).tolist()
 
 
-def test_columns_come_by_name(place: Path, rows: Rows):
-    model = bp.load_model(place / "kind")
+def test_columns_come_by_name(folder: Path, rows: Rows):
+    model = bp.load_model(folder / "kind")
     answers = model.predict(rows).tolist()
     needed = {name: rows[name] for name in reversed(COLUMNS)}
     assert model.predict({"another": ["?"] * 120, **needed}).tolist() == answers
@@ -140,9 +140,9 @@ def test_columns_come_by_name(place: Path, rows: Rows):
         assert "kind" in str(caught.value), "the columns that there are"
 
 
-def test_arrays(place: Path, rows: Rows):
+def test_arrays(folder: Path, rows: Rows):
     """Where all columns are numbers, an array has them in the model's order."""
-    numbers = bp.load_model(place / "numbers")
+    numbers = bp.load_model(folder / "numbers")
     X = np.stack([rows["weight"], rows["height"]], axis=1)
     assert numbers.predict(X).tolist() == numbers.predict(rows).tolist()
     assert numbers.predict(X.tolist()).tolist() == numbers.predict(rows).tolist()
@@ -153,7 +153,7 @@ def test_arrays(place: Path, rows: Rows):
         ):
             numbers.predict(wrong)
     with pytest.raises(ValueError, match="weight, height, colour, of which some are categories"):
-        bp.load_model(place / "kind").predict(np.ones((3, 3)))
+        bp.load_model(folder / "kind").predict(np.ones((3, 3)))
 
 
 @pytest.mark.parametrize(
@@ -165,25 +165,25 @@ def test_arrays(place: Path, rows: Rows):
         np.array([1.0, 2.0]),
     ],
 )
-def test_a_row_by_itself_is_refused(place: Path, row: Any):
-    model = bp.load_model(place / "numbers")
+def test_a_row_by_itself_is_refused(folder: Path, row: Any):
+    model = bp.load_model(folder / "numbers")
     for call in (model.predict, model.evaluate):
         with pytest.raises(ValueError, match=r"a single row; give a list of one, \[row\]"):
             call(row)
     assert model.predict([row]).shape == (1,)
 
 
-def test_a_series_is_a_row_by_itself(place: Path, rows: Rows):
+def test_a_series_is_a_row_by_itself(folder: Path, rows: Rows):
     frame = as_pandas(rows)
-    model = bp.load_model(place / "numbers")
+    model = bp.load_model(folder / "numbers")
     with pytest.raises(ValueError, match="a single row"):
         model.predict(frame.iloc[0])
     assert model.predict(frame.iloc[:1])[0] == pytest.approx(model.predict(frame)[0], rel=1e-6)
 
 
-def test_no_probabilities_of_numbers(place: Path, rows: Rows):
+def test_no_probabilities_of_numbers(folder: Path, rows: Rows):
     with pytest.raises(ValueError, match="gives numbers, not classes"):
-        bp.load_model(place / "price").predict_proba(rows)
+        bp.load_model(folder / "price").predict_proba(rows)
     model = bp.train_model(rows, "kind", drop=["price"], loss="mse", epochs=1, verbose=0)
     assert set(model.predict(rows)) <= set(KINDS)
     with pytest.raises(ValueError, match="not trained with a cross-entropy"):
@@ -254,19 +254,19 @@ def test_dropped_rows_of_the_command(tmp_path: Path, capsys: pytest.CaptureFixtu
 
 
 def test_the_answers_beside_a_kept_target_have_a_name_of_their_own(
-    place: Path, capsys: pytest.CaptureFixture[str]
+    folder: Path, capsys: pytest.CaptureFixture[str]
 ):
     capsys.readouterr()
-    assert main(["predict", str(place / "kind"), str(place / "data.csv"), "--keep", "kind"]) == 0
+    assert main(["predict", str(folder / "kind"), str(folder / "data.csv"), "--keep", "kind"]) == 0
     assert capsys.readouterr().out.splitlines()[0] == "kind,prediction"
 
 
 # How good it is.
 
 
-def test_evaluate_of_classes(place: Path, rows: Rows):
-    model = bp.load_model(place / "kind")
-    found = model.evaluate(place / "data.csv")
+def test_evaluate_of_classes(folder: Path, rows: Rows):
+    model = bp.load_model(folder / "kind")
+    found = model.evaluate(folder / "data.csv")
     answers = model.predict(rows).tolist()
     pairs = list(zip(rows["kind"], answers))
     confusion = [[pairs.count((right, answer)) for answer in KINDS] for right in KINDS]
@@ -287,15 +287,15 @@ def test_evaluate_of_classes(place: Path, rows: Rows):
     assert model.evaluate(renamed, target="class")["accuracy"] == found["accuracy"]
 
 
-def test_a_class_that_is_absent(place: Path, rows: Rows):
-    model = bp.load_model(place / "kind")
+def test_a_class_that_is_absent(folder: Path, rows: Rows):
+    model = bp.load_model(folder / "kind")
     small = [index for index, kind in enumerate(rows["kind"]) if kind == "small"]
     found = model.evaluate({name: [values[index] for index in small] for name, values in rows.items()})
     assert np.isnan(found["recall"]['large "XL"']) and not np.isnan(found["recall"]["small"])
 
 
-def test_evaluate_of_numbers(place: Path, rows: Rows):
-    model = bp.load_model(place / "price")
+def test_evaluate_of_numbers(folder: Path, rows: Rows):
+    model = bp.load_model(folder / "price")
     found = model.evaluate(rows)
     price, answers = np.array(rows["price"]), model.predict(rows)
     assert found["rmse"] == pytest.approx(np.sqrt(((answers - price) ** 2).mean()), rel=1e-5)
@@ -305,24 +305,24 @@ def test_evaluate_of_numbers(place: Path, rows: Rows):
     assert set(found) == {"loss", "count", "rmse", "mae", "r2"}
 
 
-def test_evaluate_needs_answers(place: Path, rows: Rows):
-    model = bp.load_model(place / "kind")
+def test_evaluate_needs_answers(folder: Path, rows: Rows):
+    model = bp.load_model(folder / "kind")
     with pytest.raises(ValueError, match="'kind'"):
         model.evaluate({name: rows[name] for name in COLUMNS})
-    with pytest.raises(ValueError, match="y goes with rows in memory"):
-        model.evaluate(place / "data.csv", rows["kind"])
+    with pytest.raises(ValueError, match="y is for rows in memory"):
+        model.evaluate(folder / "data.csv", rows["kind"])
     with pytest.raises(ValueError, match="'purple'"):
         model.evaluate({**rows, "kind": ["purple"] * 120})
-    model.network.save(place / "no run")
+    model.network.save(folder / "no run")
     with pytest.raises(ValueError, match="holds no run; give the loss"):
-        bp.load_model(place / "no run").evaluate(rows)
-    found = bp.load_model(place / "no run").evaluate(rows, loss="cross_entropy")
+        bp.load_model(folder / "no run").evaluate(rows)
+    found = bp.load_model(folder / "no run").evaluate(rows, loss="cross_entropy")
     assert found["accuracy"] == model.evaluate(rows)["accuracy"]
 
 
-def test_the_held_out_rows(place: Path, rows: Rows):
-    model = bp.load_model(place / "kind")
-    found = model.evaluate(place / "data.csv", part="validation")
+def test_the_held_out_rows(folder: Path, rows: Rows):
+    model = bp.load_model(folder / "kind")
+    found = model.evaluate(folder / "data.csv", part="validation")
     assert found["count"] == 24 and model.trainer is not None
     assert found["accuracy"] == pytest.approx(model.trainer.history["val_accuracy"][-1])
     with pytest.raises(ValueError, match="not the data"):
@@ -342,35 +342,35 @@ def test_a_network_of_classes_without_their_names_is_measured_itself(tmp_path: P
         model.evaluate(X, y, loss="binary_cross_entropy_with_logits")
 
 
-def test_there_are_two_parts(place: Path, rows: Rows):
+def test_there_are_two_parts(folder: Path, rows: Rows):
     with pytest.raises(ValueError, match="part is 'test', one of all, validation"):
-        bp.load_model(place / "kind").evaluate(rows, part="test")
+        bp.load_model(folder / "kind").evaluate(rows, part="test")
 
 
-def test_rows_written_otherwise(place: Path, rows: Rows, tmp_path: Path):
+def test_rows_written_otherwise(folder: Path, rows: Rows, tmp_path: Path):
     """With decimal commas, semicolons and another encoding, which the options name."""
-    lines = (place / "data.csv").read_text(encoding="utf-8").replace(",", ";").replace(".", ",")
+    lines = (folder / "data.csv").read_text(encoding="utf-8").replace(",", ";").replace(".", ",")
     (tmp_path / "commas.csv").write_text(
         lines.replace("mid-size; say", "mid-size, say"), encoding="utf-16-le"
     )
-    model, price = bp.load_model(place / "kind"), bp.load_model(place / "price")
+    model, price = bp.load_model(folder / "kind"), bp.load_model(folder / "price")
     written = {"encoding": "utf-16-le", "delimiter": ";", "decimal": ","}
     data = tmp_path / "commas.csv"
     assert model.predict(data, **written).tolist() == model.predict(rows).tolist()
     assert np.array_equal(model.predict_proba(data, **written), model.predict_proba(rows))
-    assert price.evaluate(data, **written) == price.evaluate(place / "data.csv")
-    with pytest.raises(ValueError, match="say decimal=','"):
+    assert price.evaluate(data, **written) == price.evaluate(folder / "data.csv")
+    with pytest.raises(ValueError, match="give decimal=','"):
         model.predict(data, encoding="utf-16-le")
     with pytest.raises(ValueError, match="decimal is for tables"):
-        bp.load_model(place / "numbers").predict(np.ones((2, 2)), decimal=",")
+        bp.load_model(folder / "numbers").predict(np.ones((2, 2)), decimal=",")
 
 
 # The model itself.
 
 
-def test_copies_and_files(place: Path, rows: Rows, tmp_path: Path):
+def test_copies_and_files(folder: Path, rows: Rows, tmp_path: Path):
     for name in ("kind", "price"):
-        model = bp.load_model(place / name)
+        model = bp.load_model(folder / name)
         model.save(tmp_path / name)
         answers = model.predict(rows).tolist()
         for other in (
@@ -381,29 +381,29 @@ def test_copies_and_files(place: Path, rows: Rows, tmp_path: Path):
             assert other.predict(rows).tolist() == answers
             assert repr(other) == repr(model) and other.network is not model.network
             other.save(tmp_path / "again")
-            one, two = tensors(tmp_path / "again"), tensors(place / name)
+            one, two = tensors(tmp_path / "again"), tensors(folder / name)
             assert {key: each.tobytes() for key, each in one.items()} == {
                 key: each.tobytes() for key, each in two.items()
             }
 
 
-def test_a_copy_goes_on_as_its_model_would(place: Path, rows: Rows, tmp_path: Path):
-    pickle.loads(pickle.dumps(bp.load_model(place / "kind"))).save(tmp_path / "copy")
+def test_a_copy_continues_as_its_model_would(folder: Path, rows: Rows, tmp_path: Path):
+    pickle.loads(pickle.dumps(bp.load_model(folder / "kind"))).save(tmp_path / "copy")
     goes_on = [
-        bp.train_model(place / "data.csv", resume=path, save=tmp_path / f"{index}", epochs=22, verbose=0)
-        for index, path in enumerate((place / "kind", tmp_path / "copy"))
+        bp.train_model(folder / "data.csv", resume=path, save=tmp_path / f"{index}", epochs=22, verbose=0)
+        for index, path in enumerate((folder / "kind", tmp_path / "copy"))
     ]
     weights = [model.network.state_dict()["0.weight"].tobytes() for model in goes_on]
     assert weights[0] == weights[1]
 
 
-def test_what_a_model_says_of_itself(place: Path, capsys: pytest.CaptureFixture[str]):
-    model = bp.load_model(place / "kind")
+def test_what_a_model_says_of_itself(folder: Path, capsys: pytest.CaptureFixture[str]):
+    model = bp.load_model(folder / "kind")
     assert repr(model) == (
         '<Model of weight, height, colour for kind: classes large "XL", mid-size, say, small, 20 epochs>'
     )
     model.summary()
-    told = capsys.readouterr().out
+    printed = capsys.readouterr().out
     for text in (
         "0 Linear",
         "column weight: a number",
@@ -414,7 +414,7 @@ def test_what_a_model_says_of_itself(place: Path, capsys: pytest.CaptureFixture[
         "loss: cross_entropy",
         "20 epochs",
     ):
-        assert text in told
+        assert text in printed
     network = model.network
     assert "trained on weight, height, colour for kind" in repr(network)
     network.summary()
@@ -446,8 +446,8 @@ print(only.message)
 """
 
 
-def test_load_says_once_what_the_network_takes(place: Path, tmp_path: Path):
-    command = [sys.executable, "-c", WARN, str(place / "kind"), str(tmp_path / "plain")]
+def test_load_says_once_what_the_network_takes(folder: Path, tmp_path: Path):
+    command = [sys.executable, "-c", WARN, str(folder / "kind"), str(tmp_path / "plain")]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     for text in ("weight, height, colour for kind", "encoded rows", "bpnet.load_model"):
@@ -456,7 +456,7 @@ def test_load_says_once_what_the_network_takes(place: Path, tmp_path: Path):
 
 # Settings that a file claims.
 
-LIES: dict[str, Any] = {
+WRONG: dict[str, Any] = {
     "epochs of text": {"epochs": "many"},
     "negative epochs": {"epochs": -1},
     "a fraction beyond 1": {"validation": 7.0},
@@ -470,42 +470,42 @@ LIES: dict[str, Any] = {
 }
 
 
-@pytest.mark.parametrize("lie", LIES)
-def test_settings_that_lie(place: Path, rows: Rows, tmp_path: Path, lie: str):
-    trainer = bp.Trainer.load(place / "kind")
-    trainer.notes["command"] = trainer.notes["command"] | LIES[lie]
+@pytest.mark.parametrize("wrong", WRONG)
+def test_settings_that_are_wrong(folder: Path, rows: Rows, tmp_path: Path, wrong: str):
+    trainer = bp.Trainer.load(folder / "kind")
+    trainer.notes["command"] = trainer.notes["command"] | WRONG[wrong]
     trainer.save(tmp_path / "m")
     model = bp.load_model(tmp_path / "m")
     assert len(model.predict(rows)) == 120, "the network and the preprocessing are whole"
     calls: list[Callable[[], object]] = [
         lambda: model.settings,
-        lambda: model.evaluate(place / "data.csv", part="validation"),
-        lambda: bp.train_model(place / "data.csv", resume=tmp_path / "m", verbose=0),
+        lambda: model.evaluate(folder / "data.csv", part="validation"),
+        lambda: bp.train_model(folder / "data.csv", resume=tmp_path / "m", verbose=0),
     ]
     for call in calls:
         with pytest.raises(
             bp.FileFormatError, match="the settings of the run in .* cannot be read"
         ) as caught:
             call()
-        assert next(iter(LIES[lie])) in str(caught.value)
+        assert next(iter(WRONG[wrong])) in str(caught.value)
 
 
 @pytest.mark.parametrize("notes", [{}, {"command": "fit.py"}, {"command": {"mine": 1}}])
-def test_notes_of_someone_else(place: Path, rows: Rows, tmp_path: Path, notes: dict[str, Any]):
-    trainer = bp.Trainer.load(place / "kind")
+def test_notes_of_someone_else(folder: Path, rows: Rows, tmp_path: Path, notes: dict[str, Any]):
+    trainer = bp.Trainer.load(folder / "kind")
     trainer.notes = notes
     trainer.save(tmp_path / "m")
     model = bp.load_model(tmp_path / "m")
     assert model.settings is None and len(model.predict(rows)) == 120
     model.summary()
     with pytest.raises(ValueError, match="does not say how its data was split"):
-        model.evaluate(place / "data.csv", part="validation")
+        model.evaluate(folder / "data.csv", part="validation")
     with pytest.raises(ValueError, match="was not written by this command"):
-        bp.train_model(place / "data.csv", resume=tmp_path / "m", verbose=0)
+        bp.train_model(folder / "data.csv", resume=tmp_path / "m", verbose=0)
 
 
-def test_settings_of_an_older_file_have_their_defaults(place: Path):
-    trainer = bp.Trainer.load(place / "kind")
+def test_settings_of_an_older_file_have_their_defaults(folder: Path):
+    trainer = bp.Trainer.load(folder / "kind")
     for name in ("task", "numeric", "missing", "rows", "class_weight"):
         del trainer.notes["command"][name]
     settings = bp.Model(trainer.network, trainer).settings

@@ -326,7 +326,7 @@ def in_file(levels: int) -> list[Any]:
 
 LINEAR = {"type": "Linear", "out_features": 4}
 TANH = {"type": "Tanh"}
-LIES: dict[str, Any] = {
+MALFORMED: dict[str, Any] = {
     "nested 17 deep": in_file(17),
     "nested 200 deep": in_file(200),
     "a Sequential of nothing": [{"type": "Sequential"}],
@@ -371,12 +371,12 @@ LIES: dict[str, Any] = {
 }
 
 
-@pytest.mark.parametrize("lie", LIES)
-def test_lying_files(tmp_path: Path, lie: str):
+@pytest.mark.parametrize("kind", MALFORMED)
+def test_malformed_files(tmp_path: Path, kind: str):
     bp.Network(4, [bp.Linear(4)]).save(tmp_path / "net")
     head, data = opened(tmp_path / "net")
     about = json.loads(head["__metadata__"]["bpnet.network"])
-    head["__metadata__"]["bpnet.network"] = json.dumps(about | {"layers": LIES[lie]})
+    head["__metadata__"]["bpnet.network"] = json.dumps(about | {"layers": MALFORMED[kind]})
     write(tmp_path / "net", head, data)
     refused(tmp_path / "net")
 

@@ -29,12 +29,12 @@ SETTINGS = [
 
 
 def window(at: int, size: int, begin: int, end: int) -> range:
-    """The places from at − ⌊size/2⌋ to at + ⌊(size−1)/2⌋ that lie in begin … end−1."""
+    """The positions from at − ⌊size/2⌋ to at + ⌊(size−1)/2⌋ that are in begin … end−1."""
     return range(max(begin, at - size // 2), min(end, at + (size - 1) // 2 + 1))
 
 
-def neighbours(options: dict, place: tuple[int, int, int]) -> Iterator[tuple[int, int, int]]:
-    c, y, x = place
+def neighbours(options: dict, position: tuple[int, int, int]) -> Iterator[tuple[int, int, int]]:
+    c, y, x = position
     size = options["size"]
     if options["within_map"]:
         for row in window(y, size, 0, SHAPE[1]):
@@ -208,7 +208,7 @@ def test_momentum_may_be_none_in_a_file(tmp_path: Path):
 
 @backends
 def test_channels_of_a_line_between_layers_that_do_not_care(backend: str):
-    """(channels, length) is turned for BatchNorm and back, within a Residual too."""
+    """(channels, length) is transposed for BatchNorm and back, within a Residual too."""
     body = [bp.Tanh(), bp.BatchNorm1d(), bp.ReLU(), bp.BatchNorm1d(affine=False)]
     net = bp.Network(
         (3, 4), [bp.Residual(body), bp.Flatten(), bp.Linear(2)], dtype="float64", backend=backend

@@ -98,7 +98,7 @@ def test_the_bits_do_not_depend_on_the_number_of_threads():
 
 @pytest.mark.parametrize("rule", ["momentum", "adam"])
 def test_a_call_ends_soon(rule: str):
-    """No blocks have to be whole: who waits to be heard waits for a sample of a large network."""
+    """No blocks have to be whole: Ctrl-C waits for a sample of a large network."""
     net = bp.Network((2048,), [bp.Linear(2048), bp.Tanh(), bp.Linear(2)], seed=0)
     trainer = bp.Trainer(net, "mse", RULES[rule])
     x, y = np.zeros((64, 2048), np.float32), np.zeros((64, 2), np.float32)

@@ -96,9 +96,48 @@ def test_ten_steps(optimizer: bp.optimizers.Optimizer, update: Update, backend: 
     assert trainer.steps == STEPS
 
 
+BIASES_FREE = [
+    (bp.SGD(0.1, momentum=0.9, weight_decay=0.3, bias_decay=False), lambda decay: sgd(0.1, 0.9, decay)),
+    (
+        bp.Adam(0.05, (0.8, 0.95), 1e-3, 0.3, bias_decay=False),
+        lambda decay: adam(0.05, (0.8, 0.95), 1e-3, decay, False),
+    ),
+    (
+        bp.AdamW(0.05, (0.8, 0.95), 1e-3, 0.3, bias_decay=False),
+        lambda decay: adam(0.05, (0.8, 0.95), 1e-3, decay, True),
+    ),
+    (
+        bp.RMSprop(0.05, 0.9, 1e-3, 0.3, 0.5, bias_decay=False),
+        lambda decay: rmsprop(0.05, 0.9, 1e-3, decay, 0.5),
+    ),
+]
+
+
+@pytest.mark.parametrize("optimizer, update", BIASES_FREE, ids=[repr(each) for each, _ in BIASES_FREE])
+@pytest.mark.parametrize("batch_size", [1, 20])
+def test_biases_may_be_left_out_of_the_decay(
+    optimizer: bp.optimizers.Optimizer, update: Callable[[float], Update], batch_size: int
+):
+    _, x, y = regression()
+    net = bp.Network(7, [bp.Linear(5)], dtype="float64")
+    weight, bias = (net.state_dict()[f"0.{name}"].copy() for name in ("weight", "bias"))
+    memory: dict = {}
+    trainer = bp.Trainer(net, "squared_error", optimizer)
+    trainer.fit(x, y, epochs=2, batch_size=batch_size, shuffle=False, verbose=0)
+    for t, first in enumerate([*range(0, 20, batch_size)] * 2):
+        rows = slice(first, first + batch_size)
+        delta = 2 * (x[rows] @ weight.T + bias - y[rows]) / batch_size
+        for values, gradient, decay in ((weight, delta.T @ x[rows], 0.3), (bias, delta.sum(axis=0), 0.0)):
+            for place, g in np.ndenumerate(gradient):
+                kept = memory.setdefault((decay, place), {})
+                values[place] = update(decay)(values[place], g, t + 1, kept)
+    for name, wanted in (("0.weight", weight), ("0.bias", bias)):
+        np.testing.assert_allclose(net.state_dict()[name], wanted, rtol=1e-9)
+
+
 @cases
 def test_backends_agree_in_float32(optimizer: bp.optimizers.Optimizer, update: Update):
-    """On more weights than one thread takes at a time, and not a whole number of vectors. The absolute
+    """On more weights than one thread takes at a time, and not a multiple of a vector. The absolute
     error of far targets has a gradient of single products, the same bits in every backend, and two steps
     are few: g / √v makes much of a rounding where g + λw nearly vanishes."""
     numbers = np.random.default_rng(0)

@@ -28,7 +28,7 @@ Make = Callable[[Path], tuple[Any, ...]]
 
 
 @pytest.fixture
-def place(tmp_path: Path, good: Good) -> Path:  # noqa: F811
+def folder(tmp_path: Path, good: Good) -> Path:  # noqa: F811
     """A folder with a table, two models of it, photographs, a model of them and what is no plain file."""
     pytest.importorskip("PIL")
     data = write_table(tmp_path / "data.csv", rows=20)
@@ -50,21 +50,21 @@ def place(tmp_path: Path, good: Good) -> Path:  # noqa: F811
 
 
 def train(*more: str) -> Make:
-    return lambda place: ("train", place / "data.csv", *CLASSES, "--epochs", 1, *_below(place, more))
+    return lambda folder: ("train", folder / "data.csv", *CLASSES, "--epochs", 1, *_below(folder, more))
 
 
 def alexnet(*more: str) -> Make:
     options = ("--network", "@tiny", "--size", "16", "--batch-size", "3", "--epochs", "1", "--quiet")
-    return lambda place: ("alexnet", "train", place / "photos", *_below(place, (*options, *more)))
+    return lambda folder: ("alexnet", "train", folder / "photos", *_below(folder, (*options, *more)))
 
 
 def command(*arguments: str) -> Make:
-    return lambda place: _below(place, arguments)
+    return lambda folder: _below(folder, arguments)
 
 
-def _below(place: Path, arguments: tuple[str, ...]) -> tuple[Any, ...]:
+def _below(folder: Path, arguments: tuple[str, ...]) -> tuple[Any, ...]:
     """Arguments that begin with @ are names in the folder."""
-    return tuple(f"{place}/{each[1:]}" if each.startswith("@") else each for each in arguments)
+    return tuple(f"{folder}/{each[1:]}" if each.startswith("@") else each for each in arguments)
 
 
 REFUSED: dict[str, tuple[Make, str]] = {
@@ -158,23 +158,23 @@ def state(folder: Path) -> dict[str, Any]:
 
 
 @POSIX
-def test_what_is_refused_touches_nothing(place: Path, bpnet: Run):  # noqa: F811
+def test_what_is_refused_touches_nothing(folder: Path, bpnet: Run):  # noqa: F811
     """One folder for all cases: it is made once, and every case leaves it as it was."""
-    before = state(place)
+    before = state(folder)
     for name, (make, text) in REFUSED.items():
-        status, out, err = bpnet(*make(place))
+        status, out, err = bpnet(*make(folder))
         assert status == 2 and err.count("\n") == 1 and text in err, (name, out, err)
-        assert state(place) == before, name
+        assert state(folder) == before, name
 
 
-def test_an_output_may_be_replaced_that_is_one(place: Path, good: Good):  # noqa: F811
+def test_an_output_may_be_replaced_that_is_one(folder: Path, good: Good):  # noqa: F811
     """A CSV, a picture, a packed file, as often as one likes."""
     pytest.importorskip("matplotlib")
     for _ in range(2):
-        good("predict", place / "model", place / "data.csv", "--output", place / "out.csv")
-        good("predict", place / "alex", place / "photos", "--output", place / "out.csv")
-        good("train", place / "data.csv", *CLASSES, "--epochs", 1, "--plot", place / "p.png")
-        good("alexnet", "pack", place / "photos", place / "packed", "--size", 16, "--quiet")
+        good("predict", folder / "model", folder / "data.csv", "--output", folder / "out.csv")
+        good("predict", folder / "alex", folder / "photos", "--output", folder / "out.csv")
+        good("train", folder / "data.csv", *CLASSES, "--epochs", 1, "--plot", folder / "p.png")
+        good("alexnet", "pack", folder / "photos", folder / "packed", "--size", 16, "--quiet")
 
 
 # Words that no console has.
@@ -238,38 +238,38 @@ def test_bytes_are_escaped():
 
 
 @POSIX
-def test_names_that_are_not_utf_8(place: Path, tmp_path: Path):
+def test_names_that_are_not_utf_8(folder: Path, tmp_path: Path):
     """Of class folders, of photographs, of files that are none, and of everything that is written."""
     for source, target in (("red", b"r\xe9d"), ("green/000.jpg", b"green/th\xe9.jpg")):
         try:
-            os.rename(place / "photos" / source, os.fsencode(place / "photos") + b"/" + target)
+            os.rename(folder / "photos" / source, os.fsencode(folder / "photos") + b"/" + target)
         except OSError:
             pytest.skip("this file system has names of UTF-8 only")
-    (place / "photos" / "green" / os.fsdecode(b"broken\xe9.png")).write_bytes(b"x")
-    run, packed, output = (place / os.fsdecode(name) for name in (b"run\xe9", b"packed\xe9", b"out\xe9.csv"))
-    options = ("--network", place / "tiny", "--size", 16, "--batch-size", 3, "--epochs", 1)
+    (folder / "photos" / "green" / os.fsdecode(b"broken\xe9.png")).write_bytes(b"x")
+    run, packed, output = (folder / os.fsdecode(name) for name in (b"run\xe9", b"packed\xe9", b"out\xe9.csv"))
+    options = ("--network", folder / "tiny", "--size", 16, "--batch-size", 3, "--epochs", 1)
     commands: list[tuple[Any, ...]] = [
-        ("alexnet", "train", place / "photos", *options, "--save", run),
-        ("alexnet", "train", place / "photos", "--resume", run, "--epochs", 2),
-        ("alexnet", "test", run, place / "photos"),
-        ("alexnet", "pack", place / "photos", packed, "--size", 16),
-        ("alexnet", "train", packed, "--resume", run, "--epochs", 3, "--test", place / "photos"),
+        ("alexnet", "train", folder / "photos", *options, "--save", run),
+        ("alexnet", "train", folder / "photos", "--resume", run, "--epochs", 2),
+        ("alexnet", "test", run, folder / "photos"),
+        ("alexnet", "pack", folder / "photos", packed, "--size", 16),
+        ("alexnet", "train", packed, "--resume", run, "--epochs", 3, "--test", folder / "photos"),
         ("info", run),
-        ("predict", run, place / "photos"),
-        ("predict", run, place / "photos", "--output", output),
+        ("predict", run, folder / "photos"),
+        ("predict", run, folder / "photos", "--output", output),
     ]
-    told = {}
+    outputs = {}
     environment = {**os.environ, "PYTHONIOENCODING": "utf-8:strict"}
     for arguments in commands:
         running = process(*arguments, env=environment)
         out, err = running.communicate(timeout=HANG)
         assert running.returncode == 0, (arguments, err)
-        told[arguments[:2]] = out + err
-        if arguments[-1] == place / "photos" and arguments[0] == "predict":
+        outputs[arguments[:2]] = out + err
+        if arguments[-1] == folder / "photos" and arguments[0] == "predict":
             printed = out
-    assert r"broken\xe9.png" in told["alexnet", "train"] + told["alexnet", "pack"]
-    assert rf"saved {place}/run\xe9" in told["alexnet", "train"]
-    assert "classes: blue, green, r\\xe9d" in told["info", run]
+    assert r"broken\xe9.png" in outputs["alexnet", "train"] + outputs["alexnet", "pack"]
+    assert rf"saved {folder}/run\xe9" in outputs["alexnet", "train"]
+    assert "classes: blue, green, r\\xe9d" in outputs["info", run]
     lines = output.read_text(encoding="utf-8").splitlines()
     assert len(lines) == 7 and any(r"th\xe9.jpg" in line for line in lines)
     assert printed.splitlines() == lines
@@ -285,17 +285,17 @@ def test_names_that_are_not_utf_8(place: Path, tmp_path: Path):
 @pytest.mark.parametrize(
     "name", ["train", "alexnet train", "alexnet pack", "alexnet test", "predict", "evaluate", "info"]
 )
-def test_a_reader_that_left(place: Path, name: str, streams: str):
-    """Training goes on and saves; what prints ends, without a word."""
-    alexnet_options = ("--network", place / "tiny", "--size", 16, "--batch-size", 3, "--epochs", 2)
+def test_a_reader_that_left(folder: Path, name: str, streams: str):
+    """Training continues and saves; what prints ends, without a word."""
+    alexnet_options = ("--network", folder / "tiny", "--size", 16, "--batch-size", 3, "--epochs", 2)
     arguments: dict[str, tuple[Any, ...]] = {
-        "train": (place / "data.csv", *CLASSES[:-1], "--epochs", 3, "--save", place / "new"),
-        "alexnet train": (place / "photos", *alexnet_options, "--save", place / "new"),
-        "alexnet pack": (place / "photos", place / "new", "--size", 16),
-        "alexnet test": (place / "alex", place / "photos"),
-        "predict": (place / "model", place / "data.csv"),
-        "evaluate": (place / "model", place / "data.csv"),
-        "info": (place / "model",),
+        "train": (folder / "data.csv", *CLASSES[:-1], "--epochs", 3, "--save", folder / "new"),
+        "alexnet train": (folder / "photos", *alexnet_options, "--save", folder / "new"),
+        "alexnet pack": (folder / "photos", folder / "new", "--size", 16),
+        "alexnet test": (folder / "alex", folder / "photos"),
+        "predict": (folder / "model", folder / "data.csv"),
+        "evaluate": (folder / "model", folder / "data.csv"),
+        "info": (folder / "model",),
     }
     read, write = os.pipe()
     os.close(read)
@@ -308,16 +308,16 @@ def test_a_reader_that_left(place: Path, name: str, streams: str):
         "Traceback" not in err and "Exception ignored" not in err and "Broken pipe" not in err
     ), err
     if name in ("train", "alexnet train"):
-        assert bp.Trainer.load(place / "new").epochs == (3 if name == "train" else 2)
+        assert bp.Trainer.load(folder / "new").epochs == (3 if name == "train" else 2)
     if name == "alexnet pack":
-        assert len(bp.data.PackedImages(place / "new")) == 6
+        assert len(bp.data.PackedImages(folder / "new")) == 6
 
 
 @POSIX
-def test_an_error_that_nobody_reads(place: Path):
+def test_an_error_that_nobody_reads(folder: Path):
     read, write = os.pipe()
     os.close(read)
-    running = process("predict", place / "model", place / "nowhere.csv", stdout=write, stderr=write)
+    running = process("predict", folder / "model", folder / "nowhere.csv", stdout=write, stderr=write)
     os.close(write)
     running.communicate(timeout=HANG)
     assert running.returncode == 2
@@ -325,13 +325,13 @@ def test_an_error_that_nobody_reads(place: Path):
 
 @pytest.mark.parametrize("fails", ["in the middle", "at the end"])
 def test_predictions_are_written_whole_or_not_at_all(
-    place: Path,
+    folder: Path,
     bpnet: Run,  # noqa: F811
     monkeypatch: pytest.MonkeyPatch,
     fails: str,
 ):
-    output = place / "out.csv"
-    command = ("predict", place / "model", place / "data.csv", "--output", output)
+    output = folder / "out.csv"
+    command = ("predict", folder / "model", folder / "data.csv", "--output", output)
     assert bpnet(*command)[0] == 0
     before = output.read_bytes()
     wanted = before if fails == "at the end" else None
@@ -348,36 +348,36 @@ def test_predictions_are_written_whole_or_not_at_all(
     status, out, err = bpnet(*command)
     assert status == 2 and "No space left" in err and str(output) in err and "wrote" not in out
     assert (output.read_bytes() if output.exists() else None) == wanted
-    assert not [path for path in place.iterdir() if ".tmp-" in path.name]
+    assert not [path for path in folder.iterdir() if ".tmp-" in path.name]
 
 
 # Columns that are kept.
 
 
-def test_keep(place: Path, good: Good, bpnet: Run):  # noqa: F811
-    rows = list(csv.DictReader(io.StringIO((place / "data.csv").read_text())))
+def test_keep(folder: Path, good: Good, bpnet: Run):  # noqa: F811
+    rows = list(csv.DictReader(io.StringIO((folder / "data.csv").read_text())))
     names = [name for name in rows[0]]
-    renamed = place / "renamed.csv"
+    renamed = folder / "renamed.csv"
     with open(renamed, "w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow([*names, "id, of the shop"])
         writer.writerows([[*row.values(), f"n{index}"] for index, row in enumerate(rows)])
-    plain = good("predict", place / "model", renamed)
-    kept = good("predict", place / "model", renamed, "--keep", 'colour,"id, of the shop"')
+    plain = good("predict", folder / "model", renamed)
+    kept = good("predict", folder / "model", renamed, "--keep", 'colour,"id, of the shop"')
     table = list(csv.reader(kept))
     assert table[0] == ["colour", "id, of the shop", "kind"]
     assert [row[:2] for row in table[1:]] == [[row["colour"], f"n{index}"] for index, row in enumerate(rows)]
     assert [row[2] for row in table] == [next(csv.reader([line]))[0] for line in plain]
     with_p = list(
-        csv.reader(good("predict", place / "model", renamed, "--keep", "colour", "--probabilities"))
+        csv.reader(good("predict", folder / "model", renamed, "--keep", "colour", "--probabilities"))
     )
     assert with_p[0][:2] == ["colour", "kind"] and len(with_p[0]) == 5
-    status, _, err = bpnet("predict", place / "model", renamed, "--keep", "age")
+    status, _, err = bpnet("predict", folder / "model", renamed, "--keep", "age")
     assert status == 2 and "'age'" in err
-    status, _, err = bpnet("predict", place / "alex", place / "photos", "--keep", "id")
+    status, _, err = bpnet("predict", folder / "alex", folder / "photos", "--keep", "id")
     assert status == 2 and "--keep is for tables" in err
     X = np.ones((4, 3))
-    np.savez(place / "a.npz", X=X, y=[0, 1, 0, 1])
-    good("train", place / "a.npz", "--epochs", 1, "--quiet", "--save", place / "a")
-    status, _, err = bpnet("predict", place / "a", place / "a.npz", "--keep", "id")
+    np.savez(folder / "a.npz", X=X, y=[0, 1, 0, 1])
+    good("train", folder / "a.npz", "--epochs", 1, "--quiet", "--save", folder / "a")
+    status, _, err = bpnet("predict", folder / "a", folder / "a.npz", "--keep", "id")
     assert status == 2 and "--keep is for tables" in err

@@ -82,16 +82,16 @@ def test_every_flipped_byte_but_a_pixel_is_found(packed: Path):
     data = packed.read_bytes()
     pixels = range(HEADER, HEADER + 24 * SIZE * SIZE * 3)
     text_end = len(data[:HEADER].rstrip())
-    places = [*range(0, text_end, 3), *range(pixels.stop, len(data), 97)]
-    for place in places:
-        packed.write_bytes(data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :])
+    offsets = [*range(0, text_end, 3), *range(pixels.stop, len(data), 97)]
+    for offset in offsets:
+        packed.write_bytes(data[:offset] + bytes([data[offset] ^ 1]) + data[offset + 1 :])
         with pytest.raises(bp.FileFormatError, match=re.escape(str(packed))):
             PackedImages(packed)
 
 
-def flip(path: Path, place: int) -> None:
+def flip(path: Path, offset: int) -> None:
     data = bytearray(path.read_bytes())
-    data[place] ^= 4
+    data[offset] ^= 4
     path.write_bytes(data)
 
 
@@ -119,11 +119,11 @@ def as_format_1(path: Path) -> None:
     begin, end = header.pop("checksums")["data_offsets"]
     for name, entry in header.items():
         if name != "__metadata__" and entry["data_offsets"][0] >= end:
-            entry["data_offsets"] = [place - (end - begin) for place in entry["data_offsets"]]
+            entry["data_offsets"] = [offset - (end - begin) for offset in entry["data_offsets"]]
     header["__metadata__"]["bpnet.images"] = "1"
     text = json.dumps(header).ljust(HEADER - 8).encode()
     path.write_bytes(data[:8] + text + data[HEADER : HEADER + begin] + data[HEADER + end :])
-    lie(path, lambda header: None)
+    rewrite(path, lambda header: None)
 
 
 def test_a_file_without_checksums_is_read_as_it_is(packed: Path):
@@ -135,7 +135,7 @@ def test_a_file_without_checksums_is_read_as_it_is(packed: Path):
     assert got.images.tobytes() == whole.images.tobytes() and got.fingerprint() == whole.fingerprint()
 
 
-def lie(path: Path, change: Callable[[dict], None]) -> None:
+def rewrite(path: Path, change: Callable[[dict], None]) -> None:
     """Change the header, with a checksum that is right."""
     data = path.read_bytes()
     header = json.loads(data[8:HEADER])
@@ -171,14 +171,14 @@ LIES: dict[str, Callable[[dict], None]] = {
 
 @pytest.mark.parametrize("change", LIES.values(), ids=LIES)
 def test_lies_are_refused(packed: Path, change: Callable[[dict], None]):
-    lie(packed, change)
+    rewrite(packed, change)
     with pytest.raises(bp.FileFormatError, match=str(packed)):
         PackedImages(packed)
 
 
 def test_the_truth_told_anew_is_taken(packed: Path):
     """So that the test above fails for what it says."""
-    lie(packed, lambda header: None)
+    rewrite(packed, lambda header: None)
     assert len(PackedImages(packed)) == 24
 
 

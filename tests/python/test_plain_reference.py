@@ -101,7 +101,7 @@ def problems(draw, kind: str, max_width: int = 64, max_batch: int = 8) -> Proble
 
 
 def near_kink(problem: Problem, w: list) -> bool:
-    """Whether a sum or a difference lies so near a kink that rounding may choose the side."""
+    """Whether a sum or a difference is so near a kink that rounding may choose the side."""
     for x0, y in zip(problem.xs, problem.ys):
         s, x = plain.forward(w, problem.thetas, x0)
         for theta, sums in zip(problem.thetas[1:], s[1:]):

@@ -1,4 +1,4 @@
-"""Pictures of what was measured: the numbers that stand in them, what they refuse, and that a notebook shows them."""
+"""Pictures of what was measured: the numbers in them, what they refuse, and that a notebook shows them."""
 
 from __future__ import annotations
 
@@ -81,6 +81,13 @@ def test_a_notebook_shows_it(name: str):
         assert len(picture.convert("RGB").getcolors(1 << 24)) > 5
 
 
+def test_a_notebook_shows_it_in_one_form():
+    """A notebook shows each form that it is given; matplotlib's own figure offers HTML."""
+    figure = draw("plot_history")
+    forms = [name for name in dir(figure) if name.startswith(("_repr_", "_ipython_display_"))]
+    assert [name for name in forms if getattr(figure, name)() is not None] == ["_repr_png_"]
+
+
 @pytest.mark.parametrize("name", EVERY)
 def test_it_is_written(tmp_path: Path, name: str):
     assert isinstance(draw(name, tmp_path / "picture.svg"), Figure)
@@ -129,9 +136,15 @@ import sys
 import bpnet as bp
 bp.plots.plot_filters(bp.Network((1, 4, 4), [bp.Conv2d(2, 3)]))._repr_png_()
 print("matplotlib.pyplot" in sys.modules)
+import matplotlib
+matplotlib.use("agg")
+from matplotlib import pyplot
+mine = pyplot.figure()
+bp.plots.plot_filters(bp.Network((1, 4, 4), [bp.Conv2d(2, 3)]))._repr_png_()
+print(pyplot.get_fignums(), pyplot.gcf() is mine)
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "False"
+    assert done.stdout.split("\n")[:2] == ["False", "[1] True"]
 
 
 def test_matplotlib_is_imported_by_the_first_picture():

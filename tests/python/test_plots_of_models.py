@@ -1,4 +1,4 @@
-"""Pictures of models: decision boundaries, loss surfaces and drawn networks, and the numbers that stand in them."""
+"""Pictures of models: decision boundaries, loss surfaces and drawn networks, and the numbers in them."""
 
 from __future__ import annotations
 
@@ -213,7 +213,7 @@ class Frame:
 
 
 def test_columns_of_a_frame():
-    """The model is handed a frame of the same columns, in their order."""
+    """The model is given a frame of the same columns, in their order."""
     seen = Seen()
     frame = Frame({"b": X[:, 1], "colour": ["red", "red", "blue", "red"], "a": X[:, 0], "c": [1.0, 2, 3, 6]})
     options = {"features": ("a", "b"), "outputs": "logits", "resolution": 3}

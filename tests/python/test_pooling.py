@@ -18,8 +18,8 @@ Pair = tuple[int, int]
 
 def starts(size: int, reach: int, stride: int, padding: int, ceil_mode: bool) -> list[int]:
     """Where windows begin, in the map's own coordinates."""
-    room = (size + 2 * padding - reach) / stride
-    count = (math.ceil(room) if ceil_mode else math.floor(room)) + 1
+    space = (size + 2 * padding - reach) / stride
+    count = (math.ceil(space) if ceil_mode else math.floor(space)) + 1
     return [
         o * stride - padding for o in range(count) if o == 0 or not ceil_mode or o * stride < size + padding
     ]
@@ -70,7 +70,7 @@ DILATED = [random_dilated_window(np.random.default_rng(seed)) for seed in range(
 @dtypes
 @backends
 def test_max_pool_equals_a_plain_loop(backend: str, dtype: str):
-    """On few whole numbers, so that most windows have several largest inputs."""
+    """On few integers, so that most windows have several largest inputs."""
     for shape, kernel, stride, padding, ceil_mode, dilation in [*((*w, (1, 1)) for w in WINDOWS), *DILATED]:
         rng = np.random.default_rng(0)
         layer = bp.MaxPool2d(kernel, stride, padding, dilation, ceil_mode=ceil_mode)
@@ -158,7 +158,7 @@ def test_adaptive_average_pool_equals_a_plain_loop(backend: str):
             y[:, :, oy, ox] = x[:, :, rows, columns].mean(axis=(2, 3))
         assert abs(net.forward(x, training=True) - y).max() <= 1e-15
         grad = net.backward(np.ones_like(y))
-        assert abs(grad.sum() - y.size) <= 1e-12 * y.size, "every output hands down the whole of its gradient"
+        assert abs(grad.sum() - y.size) <= 1e-12 * y.size, "every output propagates the whole of its gradient"
 
 
 @backends

@@ -192,7 +192,7 @@ def test_words_that_mean_no_value_are_kept_in_the_model(tmp_path: Path):
 
 
 def test_categories_come_from_the_training_rows(tmp_path: Path):
-    """A category of held out rows only: they are trained on. The parts are the same when a run goes on."""
+    """A category of held out rows only: they are trained on. The parts are the same when a run continues."""
     colours = [*COLOUR]
     for row in HELD_OUT[:3]:
         colours[int(row)] = "mauve"
@@ -261,7 +261,7 @@ def test_the_order_of_classes_is_the_same_in_every_process(tmp_path: Path):
         f"p = prepare(open_source({str(path)!r}), {{'target': 'code', 'validation': 0.2, 'seed': 0}});"
         "print(p.preprocessing.classes, p.y.tolist())"
     )
-    told = {
+    messages = {
         subprocess.run(
             [sys.executable, "-c", script],
             env={**os.environ, "PYTHONHASHSEED": seed},
@@ -271,7 +271,7 @@ def test_the_order_of_classes_is_the_same_in_every_process(tmp_path: Path):
         ).stdout
         for seed in ("0", "1", "2")
     }
-    assert len(told) == 1 and "['01', '1', '1.0', '2']" in told.pop()
+    assert len(messages) == 1 and "['01', '1', '1.0', '2']" in messages.pop()
 
 
 def test_classes_are_strings_as_they_are_written(tmp_path: Path):
@@ -426,7 +426,7 @@ def test_another_way_of_writing_is_refused_until_it_is_said(tmp_path: Path):
         "'1,5'",
         "decimal mark '.'",
         "decimal mark ','",
-        "say --decimal ,",
+        "give --decimal ,",
     ):
         assert words in str(caught.value)
     said = opened(tmp_path, columns, "new.csv", decimal=",")

@@ -213,7 +213,7 @@ def test_columns_of_other_sizes():
 
 
 def test_wide_and_long_tables():
-    """More fields than are looked up at once; rows keep their places."""
+    """More fields than are looked up at once; rows keep their order."""
     for columns, rows in ((3000, 400), (3, 400_000)):
         table = [{"name": f"c{i}", "categories": []} for i in range(columns)]
         table[-1] = {"name": "last", "categories": ["a", "b"]}
@@ -344,8 +344,8 @@ LIES: dict[str, tuple[dict[str, Any], str]] = {
     "a target's mean": ({"target_mean": "nan"}, "a target_mean is nan"),
     "a target's scale": ({"target_scale": 0}, "a target_scale is 0"),
     "missing words that are numbers": ({"missing_words": [1]}, "missing_words: a string expected"),
-    "a logit of three": ({"output": "logit", "classes": ["a", "b", "c"]}, "a logit tells two classes apart"),
-    "a logit of none": ({"output": "logit"}, "a logit tells two classes apart, there are 0"),
+    "a logit of three": ({"output": "logit", "classes": ["a", "b", "c"]}, "a logit is for two classes"),
+    "a logit of none": ({"output": "logit"}, "a logit is for two classes, there are 0"),
     "image a list": ({"image": [1]}, "image: "),
     "image empty": ({"image": {}}, "image: "),
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -175,3 +176,67 @@ def test_a_log_has_whole_lines(capsys: pytest.CaptureFixture[str]):
     out, err = capsys.readouterr()
     assert out == "a line\n"
     assert "\r" not in err and err.endswith(f"]{os.linesep}") and err.startswith("testing: ")
+
+
+# A kernel of notebooks as tqdm and bpnet recognise it, and as much of ipywidgets as tqdm uses.
+KERNEL = """
+import sys
+import warnings
+from types import ModuleType, SimpleNamespace
+shell = SimpleNamespace(config={"IPKernelApp": {}})
+shown = []
+def module(name, **members):
+    sys.modules[name] = found = ModuleType(name)
+    vars(found).update(members)
+module("IPython", get_ipython=lambda: shell)
+module("IPython.display", display=shown.append)
+module("ipykernel.zmqshell")
+class Widget:
+    def __init__(self, **options):
+        self.layout, self.style, self.bar_style, self.is_closed = SimpleNamespace(), SimpleNamespace(), "", False
+        vars(self).update(options)
+    def close(self):
+        self.is_closed = True
+"""
+WITH_WIDGETS = KERNEL + 'module("ipywidgets", HTML=Widget, FloatProgress=Widget, HBox=Widget)\n'
+WITHOUT_WIDGETS = KERNEL + 'sys.modules["ipywidgets"] = None\n'
+A_NOTEBOOKS_BAR = """
+from bpnet.progress_bar import new_bar
+with warnings.catch_warnings(record=True) as caught:
+    warnings.simplefilter("always")
+    bar = new_bar(1, 10, " samples", "epoch 1")
+    bar.update(3)
+    bar.note("loss 0.5")
+    bar.say("a line")
+    bar.close()
+print([str(warning.message) for warning in caught])
+print([(widget.is_closed, widget.children[1].value, widget.children[1].bar_style) for widget in shown])
+"""
+
+
+def in_a_kernel(code: str) -> tuple[str, str]:
+    """What the code writes on standard output and standard error."""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr.decode()
+    return done.stdout.decode().replace(os.linesep, "\n"), done.stderr.decode()
+
+
+def test_a_notebook_has_a_widget_which_is_taken_away():
+    out, err = in_a_kernel(WITH_WIDGETS + A_NOTEBOOKS_BAR)
+    assert out == "a line\n[]\n[(True, 3, '')]\n", "closed at 3 of 10, which tqdm would leave, in red"
+    assert err == ""
+
+
+def test_a_notebook_without_ipywidgets_has_a_bar_of_letters_and_no_warning():
+    out, err = in_a_kernel(WITHOUT_WIDGETS + A_NOTEBOOKS_BAR)
+    assert drawn(out) and "samples/s" in out
+    assert [line for line in screen(out.replace("\n", "\r\n"), 200) if line] == ["a line", "[]", "[]"]
+    assert err == ""
+
+
+@pytest.mark.parametrize("shell", ["None", "SimpleNamespace(config={})"])
+def test_other_shells_have_the_plain_bar(shell: str):
+    """IPython on a terminal, or imported by a script. What the widget needs is not even imported."""
+    code = KERNEL + f"shell = {shell}\n" + A_NOTEBOOKS_BAR + "print('tqdm.auto' in sys.modules)\n"
+    out, err = in_a_kernel(code)
+    assert out == "a line\n[]\n[]\nFalse\n" and err.startswith("epoch 1:   0%|")

@@ -36,6 +36,7 @@ LAYERS = [
     "evaluation",
     "machine",
     "summary",
+    "html",
     "trace",
     "network",
     "models",

@@ -144,7 +144,7 @@ OPTIMIZERS = [bp.SGD(0.1), bp.SGD(0.05, momentum=0.9, weight_decay=1e-3), bp.Ada
 @pytest.mark.parametrize("cut", [12, 5])
 @pytest.mark.parametrize("weighted", [False, True])
 def test_two_halves_take_the_steps_of_the_whole(optimizer: bp.SGD, cut: int, weighted: bool):
-    """With masks: they depend on a row's place in the whole batch."""
+    """With masks: they depend on a row's index in the whole batch."""
     loss = bp.CrossEntropy(class_weight=[1.0, 2.0, 0.5]) if weighted else bp.CrossEntropy()
     whole = network(IMAGE_LAYERS, (2, 6, 6))
     trainer = bp.Trainer(whole, loss, optimizer)

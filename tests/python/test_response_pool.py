@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import bpnet as bp
-from backend_names import OTHERS
+from backend_names import FAST, OTHERS
 
 dtypes = pytest.mark.parametrize("dtype", ["float32", "float64"])
 backends = pytest.mark.parametrize("backend", bp.backends())
@@ -196,3 +196,21 @@ def test_local_response_beside_channels_of_zeros(backend: str, dtype: str):
         for value, wanted in pairs:
             assert np.isfinite(wanted).all()
             assert abs(value - wanted).max() <= 32 * np.finfo(dtype).eps * abs(wanted).max(), channels
+
+
+@pytest.mark.parametrize("backend", FAST)
+def test_the_map_between_takes_no_memory(backend: str):
+    """The reference has no kernel for both layers together."""
+    n, shape = 32, (16, 64, 64)
+    layers = [
+        bp.Conv2d(16, 1),
+        bp.LocalResponseNorm(5),
+        bp.MaxPool2d(3, stride=2),
+        bp.Flatten(),
+        bp.Linear(2),
+    ]
+    joined, apart = (
+        bp.Network(shape, layers, backend=name).training_memory(n) for name in (backend, "reference")
+    )
+    between = 4 * n * 16 * 64 * 64
+    assert apart - joined > between

@@ -17,7 +17,7 @@ import bpnet as bp
 from bpnet.data import pack_images
 from ctrl_c import HANG
 from photographs import write_folder
-from test_copies_and_company import together
+from test_copies_and_threads import together
 
 POSIX = pytest.mark.skipif(os.name != "posix", reason="links, modes and pipes are POSIX's")
 

@@ -141,7 +141,7 @@ def test_the_online_kernel_knows_the_rules(
 
 
 def test_backends_agree_in_float32():
-    """On more weights than one thread takes at a time, and not a whole number of vectors."""
+    """On more weights than one thread takes at a time, and not a multiple of a vector."""
     numbers = np.random.default_rng(0)
     x, y = numbers.normal(size=(1, 203)), numbers.choice([-100.0, 100.0], (1, 203))
     nets = [bp.Network(203, [bp.Linear(203)], backend=backend) for backend in bp.backends()]

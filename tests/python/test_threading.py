@@ -300,7 +300,7 @@ def test_every_build_of_the_layers(build: Build, tmp_path: Path):
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="looks for libarcher as Linux has it")
 def test_no_data_race_in_any_layer(build: Build, tmp_path: Path):
-    """With Clang, whose OpenMP tells the sanitizer of its barriers by libarcher."""
+    """With Clang, whose OpenMP reports its barriers to the sanitizer by libarcher."""
     clang = find("clang++")
     if not clang:
         pytest.skip("there is no clang++ here")

@@ -129,8 +129,8 @@ def test_what_is_printed(tmp_path: Path, data: Path, bpnet: Run, capsys: pytest.
     model = bp.train_model(data, "kind", drop=["price"], layers=(8,), epochs=2, verbose=2)
     out = capsys.readouterr().out
     command = ("train", data, "--target", "kind", "--drop", "price", "--layers", 8, "--epochs", 2)
-    status, told, _ = bpnet(*command)
-    assert status == 0 and told == out
+    status, printed, _ = bpnet(*command)
+    assert status == 0 and printed == out
     for line in (
         "weight: number, 120 distinct values in 120 rows",
         "colour: categories, 3 distinct values in 120 rows",
@@ -229,12 +229,12 @@ USELESS: dict[str, tuple[dict[str, Any], str, str]] = {
     "huber_delta of mse": (
         {"loss": "mse", "huber_delta": 5.0},
         "prices",
-        "goes with the loss huber, the loss is mse",
+        "is for the loss huber, the loss is mse",
     ),
     "huber_delta of what is guessed": ({"huber_delta": 5.0}, "prices", "the loss is mse"),
-    "label_smoothing of mse": ({"label_smoothing": 0.5}, "prices", "goes with the loss cross_entropy"),
-    "class_weight of mse": ({"class_weight": "balanced"}, "prices", "goes with the loss cross_entropy"),
-    "momentum of adam": ({"momentum": 0.9}, "kinds", "goes with sgd and rmsprop, the optimizer is adam"),
+    "label_smoothing of mse": ({"label_smoothing": 0.5}, "prices", "is for the loss cross_entropy"),
+    "class_weight of mse": ({"class_weight": "balanced"}, "prices", "is for the loss cross_entropy"),
+    "momentum of adam": ({"momentum": 0.9}, "kinds", "is for sgd and rmsprop, the optimizer is adam"),
     "activation without layers": ({"layers": [], "activation": "relu"}, "kinds", "there are none"),
     "dropout without layers": ({"layers": [], "dropout": 0.5}, "kinds", "there are none"),
     "target of arrays": ({"target": "kind"}, "arrays", "is for tables"),
@@ -413,14 +413,14 @@ def test_a_training_can_be_repeated(tmp_path: Path, data: Path, bpnet: Run):  # 
         assert bpnet(*command)[0] == 0
     bp.train_model(data, resume=path, epochs=3, verbose=0)
     with pytest.raises(
-        ValueError, match="holds a run of 3 epochs, this one has 2; resume=.* goes on with it, overwrite=True"
+        ValueError, match="holds a run of 3 epochs, this one has 2; resume=.* continues it, overwrite=True"
     ):
         begun(path, data, layers=(64, 64))
     status, _, err = bpnet(*command)
     assert (
         status == 2
         and "a run of 3 epochs" in err
-        and f"--resume {path} goes on with it, --overwrite replaces" in err
+        and f"--resume {path} continues it, --overwrite replaces" in err
     )
     assert bp.Trainer.load(path).epochs == 3
     assert bpnet(*command, "--overwrite")[0] == 0

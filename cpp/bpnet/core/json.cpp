@@ -106,7 +106,7 @@ std::size_t utf8_end(std::string_view text) {
     for (std::size_t i = 1; i < length; ++i) {
       if ((byte(at + i) & 0xC0) != 0x80) return at;
     }
-    // Overlong forms, the halves of surrogate pairs, and what lies beyond Unicode.
+    // Overlong forms, the halves of surrogate pairs, and what is beyond Unicode.
     const unsigned char second = byte(at + 1);
     if ((first == 0xE0 && second < 0xA0) || (first == 0xED && second > 0x9F) ||
         (first == 0xF0 && second < 0x90) || (first == 0xF4 && second > 0x8F)) {

@@ -70,9 +70,9 @@ ImageView ImageAugmenter::drawn_view(std::uint64_t seed, std::uint64_t epoch, st
   const std::uint64_t first = sample << 32;
   ImageView view = centre_view();
   if (options_.random_crop) {
-    const std::uint64_t places = statistics_.size - options_.crop + 1;
-    view.top = random_below(key, first | kTop, places);
-    view.left = random_below(key, first | kLeft, places);
+    const std::uint64_t offsets = statistics_.size - options_.crop + 1;
+    view.top = random_below(key, first | kTop, offsets);
+    view.left = random_below(key, first | kLeft, offsets);
   }
   if (options_.flip) view.flip = random_below(key, first | kFlip, 2) != 0;
   if (options_.lighting == 0) return view;

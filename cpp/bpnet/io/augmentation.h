@@ -1,5 +1,5 @@
 // Photographs become a network's input: the mean image is subtracted and a window cut out; in training
-// the window's place, its mirror image and the light are drawn (Krizhevsky, Sutskever, Hinton 2012,
+// the window's position, its mirror image and the light are drawn (Krizhevsky, Sutskever, Hinton 2012,
 // section 4.1). Every number drawn depends on seed, epoch and sample alone.
 #pragma once
 
@@ -29,7 +29,7 @@ struct Augmentation {
   bool flip = true;         // every other time, on average
   double lighting = 0.1;    // σ of the α_i; 0: none
   Lighting lighting_by = Lighting::kEigenvalues;
-  // The mean's own middle is subtracted wherever the window lies, and not flipped, as the code of 2012 does.
+  // The mean's own middle is subtracted wherever the window is, and not flipped, as the code of 2012 does.
   bool centre_mean = false;
 };
 

@@ -101,7 +101,7 @@ class Copies {
   std::vector<Copy> copies_;
 };
 
-// An architecture that a file lies about is the file's fault, whatever the layer complains of.
+// A wrong architecture in a file is the file's fault, whatever the layer reports.
 template <class Action>
 auto blame_file(const Action& action) {
   try {
@@ -232,12 +232,12 @@ static Loss loss_of_run(const Json& run, const CustomLoss* custom) {
   const auto* named = std::get_if<CustomLoss>(&loss);
   if (!named && custom) {
     fail<ValueError>("load: the run was trained with ", loss_name(loss), ", the custom loss '", custom->name,
-                     "' was handed in; leave it out");
+                     "' was passed; leave it out");
   }
   if (named && (!custom || custom->name != named->name)) {
     fail<ValueError>("load: the run was trained with the custom loss '", named->name,
                      "', whose function no file holds; ",
-                     custom ? "'" + custom->name + "' was handed in" : "hand it in as loss");
+                     custom ? "'" + custom->name + "' was passed" : "pass it as loss");
   }
   return named ? Loss(*custom) : loss;
 }

@@ -48,7 +48,7 @@ void remove_if_unlocked(const std::filesystem::path& path) {
 
 }  // namespace
 
-// A file system without locks keeps the file all the same: there nobody removes what was abandoned.
+// On a file system without locks abandoned files are not removed.
 std::intptr_t create_locked(const std::filesystem::path& path, Readers readers) {
   const mode_t mode = readers == Readers::kOwner ? 0600 : 0666;
   const int descriptor = open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);

@@ -20,7 +20,7 @@ void check_length(const char* name, const std::vector<double>& values, std::size
   }
 }
 
-// `what` of the names stands twice among them.
+// `what` of the names occurs twice among them.
 void check_distinct(const std::string& what, std::vector<std::string_view> names) {
   std::sort(names.begin(), names.end());
   const auto twice = std::adjacent_find(names.begin(), names.end());
@@ -134,7 +134,7 @@ void Preprocessing::check() const {
   if (image && !columns.empty())
     fail<ValueError>("preprocessing: there are columns and photographs, one is needed");
   if (output == OutputKind::kLogit && classes.size() != 2) {
-    fail<ShapeError>("preprocessing: a logit tells two classes apart, there are ", classes.size());
+    fail<ShapeError>("preprocessing: a logit is for two classes, there are ", classes.size());
   }
 }
 

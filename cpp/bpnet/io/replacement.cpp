@@ -67,7 +67,7 @@ Replacement::Replacement(std::string operation, const std::string& path)
   if (!target_.has_filename()) refuse(target_.empty() ? ENOENT : EISDIR);
   const fs::path folder = target_.parent_path();
   remove_abandoned(folder.empty() ? fs::path(".") : folder, prefix_of(target_));
-  // The mode of an old file comes in commit(): until then nobody reads what that one may hide.
+  // The old file's mode is set in commit(): until then others cannot read what that one may hide.
   create(fs::exists(status) ? Readers::kOwner : Readers::kUsual);
 }
 

@@ -1,7 +1,7 @@
-// A file that takes another's place in one step: it is written under a temporary name beside the target,
+// A file that replaces another in one step: it is written under a temporary name beside the target,
 // flushed to the disk and renamed. Whatever ends the process, the target is the old file or the new one.
 //
-// The temporary file is locked as long as its writer lives. One that nobody holds was left by a process that
+// The temporary file is locked as long as its writer runs. One that is not locked was left by a process that
 // was killed, and the next replacement of the same target removes it.
 #pragma once
 

@@ -10,8 +10,7 @@
 namespace bpnet {
 
 struct Backend {
-  const char*
-      name;  // "reference", "baseline", "avx2", "avx512", "cuda", "amx" …; "guarded" in a build for tests
+  const char* name;     // "reference", "avx512", "cuda", "amx" …; "guarded" in a build for tests
   bool (*supported)();  // by this build and this machine
   const Memory& (*memory_of)(int device);
   const Kernels<float>* (*single)();
@@ -21,6 +20,7 @@ struct Backend {
   const Recorder* recorder = nullptr;  // null: every step is run kernel by kernel
   bool bfloat16 = false;  // of the processor: its products are in bfloat16, in float32's otherwise
   bool winograd = false;  // it honours Context::winograd
+  bool model = false;     // of an instruction: the bits that it computes, by plain loops
 
   const Memory& memory() const { return memory_of(device); }
 

@@ -34,33 +34,20 @@ const Backend& best_of_float32() {
 
 bool has_amx() { return has_bfloat16_instructions() && processor_has_amx(); }
 bool has_avx512_bf16() { return has_bfloat16_instructions() && processor_has_avx512_bf16(); }
-bool never() { return false; }
-
-using Bfloat16Table = Kernels<float> (*)(const Kernels<float>& float32);
-
-// The instruction, or its model where the processor has none.
-template <Bfloat16Table instruction, Bfloat16Table model, bool (*has_instruction)()>
-const Kernels<float>* bfloat16_kernels() {
-  static const Kernels<float> table =
-      (has_instruction() ? instruction : model)(best_of_float32().kernels<float>());
-  return &table;
-}
 
 const Kernels<double>* best_kernels_double() { return &best_of_float32().kernels<double>(); }
 
-constexpr Backend bfloat16_backend(const char* name, bool (*in_hardware)(),
-                                   const Kernels<float>* (*single)()) {
-  return {name, in_hardware, the_hosts, single, best_kernels_double, 0, false, nullptr, true};
+constexpr Backend bfloat16_backend(const char* name, bool (*supported)(), const Kernels<float>* (*single)(),
+                                   bool model) {
+  return {name, supported, the_hosts, single, best_kernels_double, 0, false, nullptr, true, false, model};
 }
 
-// Here `supported` says whether the processor has the instruction.
 constexpr Backend kBfloat16Backends[] = {
-    bfloat16_backend("amx", has_amx, bfloat16_kernels<amx_kernels, amx_model_kernels, has_amx>),
-    bfloat16_backend("avx512_bf16", has_avx512_bf16,
-                     bfloat16_kernels<avx512_bf16_kernels, avx512_bf16_model_kernels, has_avx512_bf16>),
-    bfloat16_backend("amx_model", never, bfloat16_kernels<amx_kernels, amx_model_kernels, never>),
-    bfloat16_backend("avx512_bf16_model", never,
-                     bfloat16_kernels<avx512_bf16_kernels, avx512_bf16_model_kernels, never>),
+    // best first
+    bfloat16_backend("amx", has_amx, amx_kernels, false),
+    bfloat16_backend("avx512_bf16", has_avx512_bf16, avx512_bf16_kernels, false),
+    bfloat16_backend("amx_model", always, amx_model_kernels, true),
+    bfloat16_backend("avx512_bf16_model", always, avx512_bf16_model_kernels, true),
 };
 
 const Backend* bfloat16_called(const std::string& name) {
@@ -120,8 +107,13 @@ const Backend& backend_called(const std::string& name) {
 // The same with products in bfloat16; a BPNET_BACKEND that is none of these is for others.
 const Backend& bfloat16_backend_called(const std::string& name) {
   const std::string& asked = name.empty() ? backend_of_environment() : name;
-  if (const Backend* const found = bfloat16_called(asked)) return *found;
   const std::vector<std::string> there = backends(Precision::kBfloat16);
+  if (const Backend* const found = bfloat16_called(asked)) {
+    if (found->supported()) return *found;
+    fail<DeviceError>(
+        "backend: '", asked, "' is not one of those that run on this processor: ", listed(there),
+        name.empty() ? " (BPNET_BACKEND)" : "", "; '", asked, "_model' computes the same bits, slowly");
+  }
   if (name.empty()) return *bfloat16_called(there.front());
   fail<ValueError>("precision: 'bfloat16' is computed by the backends ", listed(there), ", the backend is '",
                    name, "'; leave backend out, or give precision 'full'");
@@ -129,19 +121,23 @@ const Backend& bfloat16_backend_called(const std::string& name) {
 
 }  // namespace
 
+const Kernels<float>& best_float32_kernels() {
+  static const Kernels<float>& kernels = best_of_float32().kernels<float>();
+  return kernels;
+}
+
 std::vector<std::string> backends(Precision precision) {
   std::vector<std::string> names;
-  if (precision == Precision::kBfloat16) {
-    for (const bool in_hardware : {true, false}) {
-      for (const Backend& backend : kBfloat16Backends) {
-        if (backend.supported() == in_hardware) names.emplace_back(backend.name);
-      }
+  const auto list = [&](const auto& known) {
+    for (const Backend& backend : known) {
+      if (backend.supported()) names.emplace_back(backend.name);
     }
+  };
+  if (precision == Precision::kBfloat16) {
+    list(kBfloat16Backends);
     return names;
   }
-  for (const Backend& backend : kBackends) {
-    if (backend.supported()) names.emplace_back(backend.name);
-  }
+  list(kBackends);
   if (const char* const gpus = listed_cuda_backend()) names.emplace_back(gpus);
   return names;
 }

@@ -10,8 +10,8 @@
 namespace bpnet {
 
 // The backends that run here, best first; "reference" is the last that users have of those for full
-// precision. Those for bfloat16 all run everywhere: first come those whose instruction the processor has, and
-// the others compute the same bits slowly.
+// precision. Of those for bfloat16 "amx_model" and "avx512_bf16_model" run everywhere: they compute slowly
+// what "amx" and "avx512_bf16" do where the processor has the instruction and the system permits it.
 std::vector<std::string> backends(Precision precision = Precision::kFull);
 
 // "cpu", and "cuda:0", "cuda:1" … for each GPU that the driver knows, where bpnet's CUDA library is there.

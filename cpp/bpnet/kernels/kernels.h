@@ -266,8 +266,9 @@ struct OnlineLayer {
   T* bias;                          // (out,), or null
   double weight_rate, bias_rate;    // learning rate times the parameter's multiplier
   double weight_decay, bias_decay;  // the rule's, or 0
-  bool weight_frozen, bias_frozen;  // left as they are, with their slots; plain SGD goes by the rate, 0 then
-  T* weight_slots[2];               // the rule's state, each as long as the parameter; null where it has none
+  bool weight_frozen,
+      bias_frozen;     // left as they are, with their slots; plain SGD sees it by the rate, 0 then
+  T* weight_slots[2];  // the rule's state, each as long as the parameter; null where it has none
   T* bias_slots[2];
 };
 
@@ -311,7 +312,7 @@ struct ChainArgs {
   size_t depth;
   const T* x;        // (rows, in)
   T* output;         // (rows, out)
-  LossArgs<T> loss;  // of rows and output; it is not told where they are, nor where its gradient goes
+  LossArgs<T> loss;  // of rows and output; without their addresses or its gradient's
 };
 
 // The arithmetic of one backend in float or double. No entry is null but the chain's, gather and

@@ -4,9 +4,7 @@
 namespace bpnet {
 
 bool has_bfloat16_instructions() { return false; }
-Kernels<float> amx_kernels(const Kernels<float>& float32) { return amx_model_kernels(float32); }
-Kernels<float> avx512_bf16_kernels(const Kernels<float>& float32) {
-  return avx512_bf16_model_kernels(float32);
-}
+const Kernels<float>* amx_kernels() { return nullptr; }
+const Kernels<float>* avx512_bf16_kernels() { return nullptr; }
 
 }  // namespace bpnet

@@ -15,16 +15,18 @@ const Kernels<double>* avx2_kernels_double();
 const Kernels<float>* avx512_kernels_float();
 const Kernels<double>* avx512_kernels_double();
 
-// A table of float32 with its products in bfloat16: by instructions of the processor, or by their models.
-// Defined in kernels/cpu/bfloat16; where the compiler does not know the instructions kernels/no_bfloat16.cpp
-// has the models in their place.
+// Float32 with its products in bfloat16, by instructions of the processor or by their models. Defined in
+// kernels/cpu/bfloat16; where the compiler does not know the instructions kernels/no_bfloat16.cpp has null.
 bool has_bfloat16_instructions();  // in this build
-Kernels<float> amx_kernels(const Kernels<float>& float32);
-Kernels<float> avx512_bf16_kernels(const Kernels<float>& float32);
-Kernels<float> amx_model_kernels(const Kernels<float>& float32);
-Kernels<float> avx512_bf16_model_kernels(const Kernels<float>& float32);
+const Kernels<float>* amx_kernels();
+const Kernels<float>* avx512_bf16_kernels();
+const Kernels<float>* amx_model_kernels();
+const Kernels<float>* avx512_bf16_model_kernels();
 
-// For tests: the reference kernels on memory that nobody may touch outside a kernel or a copy. Defined in
+// What these have of float32's table. Defined in kernels/dispatch.cpp.
+const Kernels<float>& best_float32_kernels();
+
+// For tests: the reference kernels on memory that is closed outside a kernel or a copy. Defined in
 // kernels/guarded with BPNET_GUARDED, else in kernels/no_guarded.cpp.
 bool has_guarded();
 const Memory& guarded_memory();

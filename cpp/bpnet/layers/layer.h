@@ -14,8 +14,8 @@
 
 namespace bpnet {
 
-// How the (channels, height, width) or (channels, length) activations that go into a layer and come out lie
-// in memory. Their shapes are (C, H, W) either way. Flat activations have one order only.
+// How the (channels, height, width) or (channels, length) activations that a layer reads and writes are
+// stored in memory. Their shapes are (C, H, W) either way. Flat activations have one order only.
 enum class Layout {
   kAny,           // the layer does not care
   kPlain,         // C, H, W: as users see them
@@ -66,16 +66,16 @@ struct BackwardArgs {
   const T* const* x;  // x[i] is null where the layer says that it does not need it, so is y
   const T* y;
   const T* grad_y;   // by the layer's output before the fused activation
-  T* const* grad_x;  // grad_x[i]: overwritten, or added to where adds[i]; null when nobody wants it
+  T* const* grad_x;  // grad_x[i]: overwritten, or added to where adds[i]; null when it is not needed
   const bool* adds;  // false but for a layer that adds_to_grad_x()
   T* const* parameters;
   T* const* grad_parameters;  // overwritten, or added to with `accumulate`
   bool accumulate;
-  bool frozen;  // the layer is: nobody wants the gradients of its parameters
+  bool frozen;  // the layer is: the gradients of its parameters are not needed
   const T* saved;
 };
 
-// `input` is the shape of the first input. A layer with several is made by the plan, which tells it the
+// `input` is the shape of the first input. A layer with several is made by the plan, which gives it the
 // others.
 template <class T>
 class Layer {

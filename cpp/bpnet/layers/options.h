@@ -46,7 +46,7 @@ class Options {
   bool flag(const char* key, bool otherwise);
   std::string choice(const char* key, const std::vector<std::string>& choices);  // the first by default
   Init init(const char* key, Init otherwise);
-  void finish() const;  // throws when a key was given that nobody read
+  void finish() const;  // throws when a key was given that is unknown
 
  private:
   const Json* take(const char* key);

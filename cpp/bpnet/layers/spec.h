@@ -12,7 +12,7 @@ namespace bpnet {
 struct LayerSpec {
   std::string type;                      // "Linear"
   Json options;                          // {"out_features": 128, ...}
-  std::string name = {};                 // stands in for its index in dotted names; empty: it has none
+  std::string name = {};                 // replaces its index in dotted names; empty: it has none
   std::vector<LayerSpec> layers = {};    // what a Sequential, Residual or Parallel holds
   std::vector<LayerSpec> shortcut = {};  // a Residual's other way
   bool trainable = true;                 // false: frozen, with all layers within
@@ -27,7 +27,7 @@ struct LayerSpec {
 LayerSpec sequential(std::vector<LayerSpec> layers);
 
 // y = layers(x) + shortcut(x), the shortcut x itself when it has no layers (He et al. 2016). The layers'
-// names stand right under its own, the shortcut's under "downsample": "layer1.0.conv1.weight",
+// names come directly under its own, the shortcut's under "downsample": "layer1.0.conv1.weight",
 // "layer1.0.downsample.0.weight".
 LayerSpec residual(std::vector<LayerSpec> layers, std::vector<LayerSpec> shortcut = {});
 
@@ -46,7 +46,7 @@ constexpr const char* kShortcutName = "downsample";
 Json describe(const std::vector<LayerSpec>& layers);
 std::vector<LayerSpec> layers_from_json(const Json& description);
 
-// The names of siblings: as given, or the index. Throws when they cannot stand in a dotted name.
+// The names of siblings: as given, or the index. Throws when they cannot be part of a dotted name.
 std::vector<std::string> layer_names(const std::vector<LayerSpec>& layers);
 
 // A file may nest layers this deep, and so may anybody.

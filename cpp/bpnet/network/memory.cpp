@@ -26,9 +26,9 @@ struct Piece {
 
 bool meet(const Piece& a, const Piece& b) { return a.first <= b.last && b.first <= a.last; }
 
-// First fit, the largest first: each piece takes the lowest place that is free for as long as it lives.
+// First fit, the largest first: each piece takes the lowest offset that is free as long as it is needed.
 // Returns the bytes of the whole.
-std::size_t place(std::vector<Piece>& pieces) {
+std::size_t assign_offsets(std::vector<Piece>& pieces) {
   std::vector<std::size_t> order(pieces.size());
   std::iota(order.begin(), order.end(), 0);
   std::stable_sort(order.begin(), order.end(),
@@ -116,7 +116,7 @@ BatchMemory training_memory(const Plan<T>& plan, std::size_t batch) {
 
   BatchMemory memory;
   memory.batch = batch;
-  memory.bytes = place(pieces);
+  memory.bytes = assign_offsets(pieces);
   memory.activations = offsets(pieces, 0, ids);
   memory.gradients = offsets(pieces, ids, ids);
   for (std::size_t id = 0; id < ids; ++id) memory.gradients[id] = memory.gradients[owner[id]];
@@ -145,7 +145,7 @@ BatchMemory inference_memory(const Plan<T>& plan, std::size_t batch) {
 
   BatchMemory memory;
   memory.batch = batch;
-  memory.bytes = place(pieces);
+  memory.bytes = assign_offsets(pieces);
   memory.activations = offsets(pieces, 0, ids);
   memory.saved = offsets(pieces, ids, steps);
   return memory;

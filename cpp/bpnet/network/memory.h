@@ -8,7 +8,7 @@
 
 namespace bpnet {
 
-struct BatchMemory {  // places in bytes from the start of the workspace
+struct BatchMemory {  // offsets in bytes from the start of the workspace
   std::size_t batch = 0;
   std::size_t bytes = 0;                        // of the whole workspace
   std::vector<std::size_t> activations;         // by id; 0, the network's input, is the caller's

@@ -205,8 +205,8 @@ void BasicNetwork<T>::run_steps(const BatchMemory& memory, const T* x, std::size
 // In training mode where there is a step's number.
 template <class T>
 void BasicNetwork<T>::run_steps(const Course& course, const T* x, std::size_t batch, const RandomStep* now) {
-  const auto place = [&](std::size_t offset) { return course.workspace.template at<T>(offset); };
-  const auto input = [&](std::size_t id) { return id == 0 ? x : place(course.memory.activations[id]); };
+  const auto at = [&](std::size_t offset) { return course.workspace.template at<T>(offset); };
+  const auto input = [&](std::size_t id) { return id == 0 ? x : at(course.memory.activations[id]); };
   Interruptible work(interrupted);
   for (std::size_t i = 0; i < course.plan.steps.size(); ++i) {
     work.check();
@@ -221,10 +221,10 @@ void BasicNetwork<T>::run_steps(const Course& course, const T* x, std::size_t ba
                               now,
                               step.activation,
                               inputs_.data(),
-                              place(course.memory.activations[step.output]),
+                              at(course.memory.activations[step.output]),
                               course.parameters.data() + step.first_parameter,
                               course.buffers.data() + step.first_buffer,
-                              place(course.memory.saved[i])};
+                              at(course.memory.saved[i])};
     course.plan.layer_of(step).forward(context_, args);
   }
   work.check();

@@ -31,7 +31,7 @@ struct StepNumber {
   std::uint64_t first_row = 0;       // of the batch among the rows of all batches that make the step together
 };
 
-// What backward goes through.
+// The data of a backward pass.
 template <class T>
 struct RecordedForward {
   const T* x;  // (batch, input), the backend's
@@ -99,7 +99,7 @@ class BasicNetwork {
 
   // As forward, in training mode, kept for backward. x must stay valid until backward. The result is the
   // network's until the next call. Where `stopped` is not null and points to another number than 0, what
-  // undo_forward_training goes back to stays what it was.
+  // undo_forward_training restores is kept.
   const T* forward_training(const T* x, std::size_t batch, const StepNumber& now,
                             const std::uint64_t* stopped = nullptr);
   // The same with the step's number in the backend's memory.
@@ -156,7 +156,7 @@ class BasicNetwork {
     Arena workspace;
     BatchMemory memory;
   };
-  // What a forward pass goes through.
+  // The data of a forward pass.
   struct Course {
     const Plan<T>& plan;
     const std::vector<T*>&parameters, &buffers;

@@ -21,7 +21,7 @@ std::size_t aligned_count(std::size_t count) {
   return align_up(checked_product("network", count, sizeof(T))) / sizeof(T);
 }
 
-// An activation as it stands between two layers: views give one memory several shapes.
+// An activation between two layers: views give one memory several shapes.
 struct Value {
   std::size_t id;
   Shape shape;
@@ -229,13 +229,11 @@ class Builder {
   // A step without parameters from the inputs to a new activation.
   Step& add_step(std::size_t layer, const std::vector<Value>& inputs, const Shape& output) {
     const std::size_t id = plan_.activations.size();
-    Step step{{},        layer,
-              {},        {},
-              id,        kIdentity,
-              kIdentity, false,
-              0,         plan_.parameters.size(),
-              0,         plan_.buffers.size(),
-              0};
+    Step step;
+    step.layer = layer;
+    step.output = id;
+    step.first_parameter = plan_.parameters.size();
+    step.first_buffer = plan_.buffers.size();
     bool trained = false;
     for (const Value& x : inputs) {
       step.inputs.push_back({x.id});
@@ -275,17 +273,17 @@ class Builder {
 
   void add_parameters(const Layer<T>& layer, const Shape& input, const std::string& prefix) {
     for (ParameterSpec& spec : layer.parameters(input)) {
-      place(plan_.parameters, plan_.parameter_size, prefix + spec.name, spec.shape);
+      add_slot(plan_.parameters, plan_.parameter_size, prefix + spec.name, spec.shape);
       if (frozen_) spec.rate = 0;
       plan_.parameter_specs.push_back(std::move(spec));
     }
     for (BufferSpec& spec : layer.buffers(input)) {
-      place(plan_.buffers, plan_.buffer_size, prefix + spec.name, spec.shape);
+      add_slot(plan_.buffers, plan_.buffer_size, prefix + spec.name, spec.shape);
       plan_.buffer_specs.push_back(std::move(spec));
     }
   }
 
-  void place(std::vector<Slot>& slots, std::size_t& size, const std::string& name, const Shape& shape) {
+  void add_slot(std::vector<Slot>& slots, std::size_t& size, const std::string& name, const Shape& shape) {
     slots.push_back({name, shape, size});
     plan_.state_names.push_back(name);
     size = checked_sum("network", size, aligned_count<T>(shape.count()));

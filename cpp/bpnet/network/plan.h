@@ -1,6 +1,6 @@
 // The plan of a network, made once: a graph of steps over activations. Shapes are inferred, nested layers
 // laid out in a row, activations fused into the step before them, conversions put where the order in memory
-// changes, and every parameter, buffer and activation given its place.
+// changes, and every parameter, buffer and activation given its offset.
 #pragma once
 
 #include <memory>
@@ -27,24 +27,25 @@ struct StepInput {
 
 // y = act(layer(inputs))
 struct Step {
-  std::string path;   // "features.0"; empty for a layer that the plan has put in
-  std::size_t layer;  // index into Plan::layers
+  std::string path;       // "features.0"; empty for a layer that the plan has put in
+  std::size_t layer = 0;  // index into Plan::layers
   std::vector<StepInput> inputs;
-  std::vector<Shape>
-      input_shapes;             // as the layer sees them: others than the activations' own after a Flatten
-  std::size_t output;           // id of an activation
-  Activation activation;        // fused into this step, or identity
-  Activation slope;             // whose derivative backward multiplies grad_y by first: the same, or that of
-                                // a step before, where this layer takes_relu_slope()
-  bool frozen;                  // the layer is
-  std::uint32_t number;         // of the layer among the user's: keys its random masks
-  std::size_t first_parameter;  // index into Plan::parameters, and how many
-  std::size_t parameter_count;
-  std::size_t first_buffer;
-  std::size_t buffer_count;
+  // As the layer sees them: others than the activations' own after a Flatten.
+  std::vector<Shape> input_shapes;
+  std::size_t output = 0;                               // id of an activation
+  Activation activation{ActivationKind::kIdentity, 0};  // fused into this step
+  // Whose derivative backward multiplies grad_y by first: the same, or that of a step before, where this
+  // layer takes_relu_slope().
+  Activation slope{ActivationKind::kIdentity, 0};
+  bool frozen = false;              // the layer is
+  std::uint32_t number = 0;         // of the layer among the user's: keys its random masks
+  std::size_t first_parameter = 0;  // index into Plan::parameters, and how many
+  std::size_t parameter_count = 0;
+  std::size_t first_buffer = 0;
+  std::size_t buffer_count = 0;
 };
 
-struct Slot {        // a place in a flat array
+struct Slot {        // a range of a flat array
   std::string name;  // "features.0.weight"
   Shape shape;
   std::size_t offset;  // in elements

@@ -21,13 +21,13 @@ void pick(const U* values, const std::uint64_t* order, std::size_t first, std::s
 }
 
 // Where a batch's arrays are, in bytes from the start of the buffer through which it is sent.
-struct Places {
+struct Offsets {
   std::size_t x, targets, labels, sample_weight, end;
 };
 
 template <class T>
-Places places(const DatasetView<T>& data, std::size_t count) {
-  Places p{};
+Offsets offsets(const DatasetView<T>& data, std::size_t count) {
+  Offsets p{};
   std::size_t next = 0;
   const auto put = [&](bool there, std::size_t row_bytes) {
     const std::size_t at = next;
@@ -77,7 +77,7 @@ std::size_t BatchSource<T>::feed_size(std::size_t batch) const {
   all.outputs = outputs_;
   all.targets = all.sample_weight = &number;
   all.labels = &label;
-  return places(all, batch).end;
+  return offsets(all, batch).end;
 }
 
 template <class T>
@@ -134,26 +134,26 @@ Batch<T> BatchSource<T>::take(const DatasetView<T>& data, const std::uint64_t* o
 template <class T>
 DatasetView<T> BatchSource<T>::send(const DatasetView<T>& data, const std::uint64_t* order, std::size_t first,
                                     std::size_t count) {
-  const Places place = places(data, count);
-  reserve_feed(place.end);
+  const Offsets at = offsets(data, count);
+  reserve_feed(at.end);
   auto* const host = static_cast<unsigned char*>(feed_->fill());
-  copy_rows(data.x, features_ * size_of(data.x_type), order, first, count, host + place.x);
+  copy_rows(data.x, features_ * size_of(data.x_type), order, first, count, host + at.x);
   if (data.targets) {
-    copy_rows(data.targets, outputs_ * sizeof(T), order, first, count, host + place.targets);
+    copy_rows(data.targets, outputs_ * sizeof(T), order, first, count, host + at.targets);
   }
   if (data.labels) {
-    pick(data.labels, order, first, count, reinterpret_cast<std::int64_t*>(host + place.labels));
+    pick(data.labels, order, first, count, reinterpret_cast<std::int64_t*>(host + at.labels));
   }
   if (data.sample_weight) {
-    pick(data.sample_weight, order, first, count, reinterpret_cast<T*>(host + place.sample_weight));
+    pick(data.sample_weight, order, first, count, reinterpret_cast<T*>(host + at.sample_weight));
   }
-  const auto* const there = static_cast<const unsigned char*>(feed_->send(place.end));
+  const auto* const there = static_cast<const unsigned char*>(feed_->send(at.end));
   DatasetView<T> sent = data;
   sent.count = count;
-  sent.x = there + place.x;
-  if (data.targets) sent.targets = reinterpret_cast<const T*>(there + place.targets);
-  if (data.labels) sent.labels = reinterpret_cast<const std::int64_t*>(there + place.labels);
-  if (data.sample_weight) sent.sample_weight = reinterpret_cast<const T*>(there + place.sample_weight);
+  sent.x = there + at.x;
+  if (data.targets) sent.targets = reinterpret_cast<const T*>(there + at.targets);
+  if (data.labels) sent.labels = reinterpret_cast<const std::int64_t*>(there + at.labels);
+  if (data.sample_weight) sent.sample_weight = reinterpret_cast<const T*>(there + at.sample_weight);
   return sent;
 }
 

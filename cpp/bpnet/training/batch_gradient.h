@@ -22,7 +22,7 @@ class BatchGradient {
   // those of all trainers. `now` is in the backend's memory. What it throws leaves a forward pass that the
   // caller undoes.
   void run(const Batch<T>& batch, const RandomStep* now, Tally how);
-  // Whether nobody on the host has a part in it.
+  // Whether the host computes no part of it.
   bool is_all_kernels() const { return !reducer_ && !loss_.is_custom(); }
 
   BatchLoss<T>& loss() { return loss_; }

@@ -13,17 +13,17 @@ ChainBatch<T>::ChainBatch(BasicNetwork<T>& network, const Loss& loss, const Chai
   if (!chain.obstacle.empty() || chain.links.empty() || chain.frozen) return;
   if (std::holds_alternative<CustomLoss>(loss)) return;
   if (!network.kernels().chain_workspace) return;
-  const auto place = [&](T* data, std::size_t parameter) {
+  const auto at = [&](T* data, std::size_t parameter) {
     return data + network.plan().parameters[parameter].offset;
   };
   for (const ChainLink& link : chain.links) {
     ChainLayer<T> layer{link.in, link.out, link.activation, nullptr, nullptr, nullptr, nullptr};
     if (link.parameter) {
-      layer.weight = place(network.parameter_data(), *link.parameter);
-      layer.grad_weight = place(network.gradient_data(), *link.parameter);
+      layer.weight = at(network.parameter_data(), *link.parameter);
+      layer.grad_weight = at(network.gradient_data(), *link.parameter);
       if (link.bias) {
-        layer.bias = place(network.parameter_data(), *link.parameter + 1);
-        layer.grad_bias = place(network.gradient_data(), *link.parameter + 1);
+        layer.bias = at(network.parameter_data(), *link.parameter + 1);
+        layer.grad_bias = at(network.gradient_data(), *link.parameter + 1);
       }
     }
     layers_.push_back(layer);

@@ -22,7 +22,7 @@ class ChainBatch {
   // Takes the memory for batches of up to max_batch; run() within it takes none.
   void reserve(std::size_t max_batch);
 
-  // The loss goes where `loss` says, of loss.rows samples x (rows, input). Overwrites the network's
+  // The loss is written where `loss` says, of loss.rows samples x (rows, input). Overwrites the network's
   // gradients() and leaves the outputs in output(), where `loss` has them; its gradient by them is not
   // wanted.
   void run(const T* x, const LossArgs<T>& loss);

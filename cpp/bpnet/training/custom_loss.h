@@ -32,7 +32,7 @@ struct CustomBatch {
 //
 //   CustomLoss quantile{"quantile", [](const auto& batch) -> double { … }};
 //
-// A run's file keeps the name alone: Trainer::load is handed the loss again.
+// A run's file keeps the name alone: the loss is passed to Trainer::load again.
 struct CustomLoss {
   template <class Function>
   CustomLoss(std::string name_, Function function) : name(std::move(name_)) {

@@ -1,4 +1,4 @@
-// Where a run stands in its epochs, and in which order an epoch visits the samples.
+// The position of a run in its epochs, and in which order an epoch visits the samples.
 #pragma once
 
 #include <cstdint>
@@ -28,7 +28,7 @@ struct EpochResult {
 void begin_epoch(TrainerState& state);
 EpochResult epoch_result(const TrainerState& state, std::size_t samples);
 
-// Throws unless every batch of the epoch that stands at `position`, and of later ones, is large enough for
+// Throws unless every batch of the epoch at `position`, and of later ones, is large enough for
 // the layers to learn from.
 void check_epoch_batches(const LeastBatch& least, std::uint64_t position, std::size_t samples,
                          std::size_t batch_size);

@@ -138,7 +138,7 @@ void check_loss(const Loss& loss, const BasicNetwork<T>& network) {
   if (const auto* custom = std::get_if<CustomLoss>(&loss)) {
     if (custom->of<T>()) return;
     fail<ValueError>("custom loss '", name, "': there is no function of ", dtype_name<T>(),
-                     " for it; give one, and where a run is loaded hand it in again");
+                     " for it; give one, and pass it again where a run is loaded");
   }
   if (network.output_shape().rank() != 1) {
     fail<ShapeError>(name, ": the network's output has shape ", network.output_shape(),

@@ -25,13 +25,18 @@ OnlineLoop<T>::OnlineLoop(BasicNetwork<T>& network, const Loss& loss, const Opti
     : network_(&network),
       loss_kind_(loss_kind(loss)),
       loss_parameter_(loss_parameter(loss)),
-      rule_(update_args(optimizer, {0, true, true})),
       links_(chain.links),
       obstacle_(chain.obstacle),
       order_(network.memory()) {
+  set_optimizer(optimizer);
   if (obstacle_.empty() && links_.empty()) obstacle_ = "it has no such layer";
   takes_ =
       obstacle_.empty() && !chain.frozen && !clipping(optimizer) && !std::holds_alternative<CustomLoss>(loss);
+}
+
+template <class T>
+void OnlineLoop<T>::set_optimizer(const Optimizer& optimizer) {
+  rule_ = update_args(optimizer, {0, true, true});
 }
 
 // Other rules than plain SGD have no blocks, and take several times as long for a weight.

@@ -7,7 +7,7 @@
 
 namespace bpnet {
 
-// A block is a stretch in which nobody who wants to stop is asked, and costs a matrix of its length squared.
+// Within a block the training cannot be interrupted, and a block costs a matrix of its length squared.
 constexpr std::size_t kMostOnlineBlock = 1024;
 
 // The network must outlive it and stay where it is.
@@ -16,9 +16,11 @@ class OnlineLoop {
  public:
   OnlineLoop(BasicNetwork<T>& network, const Loss& loss, const Optimizer& optimizer, const Chain& chain);
 
+  void set_optimizer(const Optimizer& optimizer);  // of the same kind, with other numbers
+
   const std::string& obstacle() const { return obstacle_; }  // why the network is no chain, or empty
   // False: steps of one sample are made layer by layer. The kernel has the losses of LossKind, and updates
-  // every layer at once, by gradients that nobody has clipped.
+  // every layer at once, by gradients that are not clipped.
   bool takes() const { return takes_; }
 
   // How many samples a call takes at most from `position` on, which counts from where blocks begin. Calls end

@@ -49,7 +49,8 @@ Json describe_adam(const AdamKind& adam) {
                       {"beta1", adam.beta1},
                       {"beta2", adam.beta2},
                       {"eps", adam.epsilon},
-                      {"weight_decay", adam.weight_decay}};
+                      {"weight_decay", adam.weight_decay},
+                      {"bias_decay", adam.bias_decay}};
 }
 
 Json describe_options(const Adam& adam) { return describe_adam(adam); }
@@ -69,13 +70,19 @@ Json describe_options(const RmsProp& rms) {
                       {"alpha", rms.alpha},
                       {"eps", rms.epsilon},
                       {"weight_decay", rms.weight_decay},
-                      {"momentum", rms.momentum}};
+                      {"momentum", rms.momentum},
+                      {"bias_decay", rms.bias_decay}};
 }
 
 // Absent in a run file that was written before there was such an option.
 std::optional<double> optional_number(const Json& d, const char* key) {
   const Json* value = d.find(key);
   return value && !value->is_null() ? std::optional(value->number()) : std::nullopt;
+}
+
+bool flag_or_true(const Json& d, const char* key) {
+  const Json* value = d.find(key);
+  return !value || value->boolean();
 }
 
 Sgd sgd_from_json(const Json& d) {
@@ -97,13 +104,25 @@ AdamKind adam_from_json(const Json& d) {
           .beta1 = d["beta1"].number(),
           .beta2 = d["beta2"].number(),
           .epsilon = d["eps"].number(),
-          .weight_decay = d["weight_decay"].number()};
+          .weight_decay = d["weight_decay"].number(),
+          .bias_decay = flag_or_true(d, "bias_decay")};
 }
 
 }  // namespace
 
 double initial_lr(const Optimizer& optimizer) {
   return std::visit([](const auto& each) { return each.lr; }, optimizer);
+}
+
+Optimizer with_rates(Optimizer optimizer, const Rates& rates) {
+  std::visit(
+      [&](auto& each) {
+        each.lr = rates.lr;
+        each.weight_decay = rates.weight_decay;
+        if constexpr (requires { each.epsilon; }) each.epsilon = rates.epsilon;
+      },
+      optimizer);
+  return optimizer;
 }
 
 Clipping clipping(const Optimizer& optimizer) {
@@ -158,9 +177,10 @@ void check_optimizer(const Optimizer& optimizer) {
 
 UpdateRule update_rule(const Optimizer& optimizer, const ParameterSpec& parameter) {
   UpdateRule rule{parameter.rate, true, parameter.decay};
+  if (parameter.name != "bias") return rule;
+  rule.decay = rule.decay && std::visit([](const auto& each) { return each.bias_decay; }, optimizer);
   const auto* sgd = std::get_if<Sgd>(&optimizer);
-  if (!sgd || parameter.name != "bias") return rule;
-  rule.decay = rule.decay && sgd->bias_decay;
+  if (!sgd) return rule;
   rule.scheduled = !sgd->bias_lr;
   rule.rate *= sgd->bias_lr.value_or(sgd->bias_lr_multiplier);
   return rule;
@@ -224,7 +244,8 @@ static Optimizer without_clipping(const Json& d) {
                    .alpha = d["alpha"].number(),
                    .epsilon = d["eps"].number(),
                    .weight_decay = d["weight_decay"].number(),
-                   .momentum = d["momentum"].number()};
+                   .momentum = d["momentum"].number(),
+                   .bias_decay = flag_or_true(d, "bias_decay")};
   }
   fail<ValueError>("optimizer: '", name, "' is not one of sgd, adam, adamw, rmsprop");
 }

@@ -1,4 +1,4 @@
-// The optimizers, with PyTorch's semantics and defaults; formulas stand in kernels.h.
+// The optimizers, with PyTorch's semantics and defaults; formulas are in kernels.h.
 //
 // Each may clip the gradients before its update: every element to −clip_value … clip_value first, as
 // torch.nn.utils.clip_grad_value_ does; then all by min(1, clip_norm / (‖g‖ + 10⁻⁶)), ‖g‖ being the L2 norm
@@ -34,6 +34,7 @@ struct Adam {  // Kingma and Ba 2015; weight_decay is added to the gradient
   double beta1 = 0.9, beta2 = 0.999;
   double epsilon = 1e-8;
   double weight_decay = 0;
+  bool bias_decay = true;
   std::optional<double> clip_value = {}, clip_norm = {};
 };
 struct AdamW {  // Loshchilov and Hutter 2019; weight_decay shrinks the weights themselves
@@ -41,6 +42,7 @@ struct AdamW {  // Loshchilov and Hutter 2019; weight_decay shrinks the weights 
   double beta1 = 0.9, beta2 = 0.999;
   double epsilon = 1e-8;
   double weight_decay = 1e-2;
+  bool bias_decay = true;
   std::optional<double> clip_value = {}, clip_norm = {};
 };
 struct RmsProp {
@@ -49,12 +51,19 @@ struct RmsProp {
   double epsilon = 1e-8;
   double weight_decay = 0;
   double momentum = 0;
+  bool bias_decay = true;
   std::optional<double> clip_value = {}, clip_norm = {};
 };
 
 using Optimizer = std::variant<Sgd, Adam, AdamW, RmsProp>;
 
 double initial_lr(const Optimizer& optimizer);
+// Numbers of the optimizer's that a caller may change between steps.
+struct Rates {
+  double lr, weight_decay;
+  double epsilon;  // SGD has none
+};
+Optimizer with_rates(Optimizer optimizer, const Rates& rates);
 std::vector<std::string> optimizer_slots(const Optimizer& optimizer);  // names of its state arrays
 void check_optimizer(const Optimizer& optimizer);  // throws a ValueError for a number out of range
 

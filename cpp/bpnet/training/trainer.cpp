@@ -155,7 +155,7 @@ void BasicTrainer<T>::run_kernels(const Batch<T>& batch, Tally how) {
 template <class T>
 void BasicTrainer<T>::make_step(const Batch<T>& batch, Tally how) {
   const bool recorded = recorded_.possible() && gradient_.is_all_kernels();
-  if (recorded) {  // what runs without the host asks nobody
+  if (recorded) {  // a step without the host cannot be stopped within
     Interruptible work(network_->interrupted);
     work.check();
   }
@@ -247,6 +247,28 @@ T BasicTrainer<T>::step_unchecked(const T* x, const T* targets, std::size_t batc
 }
 
 template <class T>
+double BasicTrainer<T>::step_rows(const Dataset<T>& dataset, const std::uint64_t* order, std::size_t first,
+                                  std::size_t count) {
+  const DatasetView<T>& data = dataset.view();
+  check_data("step", data, loss_, *network_);
+  if (count == 0) fail<ShapeError>("step: the batch has 0 samples, at least 1 is needed");
+  for (std::size_t i = first; i < first + count; ++i) {
+    if (order[i] >= data.count)
+      fail<ShapeError>("step: row ", order[i], " of data with ", data.count, " rows");
+  }
+  reserve_steps(count);
+  open_slice(0);
+  try {
+    make_step(source_.gather({data, order, nullptr, nullptr}, first, count), Tally::kUnchecked);
+  } catch (...) {
+    abandon_slice();
+    throw;
+  }
+  network_->forget_recorded();
+  return commit_slice().batch_loss;
+}
+
+template <class T>
 bool BasicTrainer<T>::learns_from(const EpochBatch<T>& batch) const {
   if (batch.count > 0) check_answers({batch.x, nullptr, batch.labels, nullptr, batch.count});
   if (batch.count == 0 && gradient_.reducer()) {
@@ -335,8 +357,8 @@ bool BasicTrainer<T>::run(const Dataset<T>& dataset, const RunOptions& options) 
   check_online_block("training", options.online_block);
   check_batches(data.count, options.batch_size);
   if (state_.position > data.count) {
-    fail<ShapeError>("training: the run stands after ", state_.position,
-                     " samples of an epoch, the data has ", data.count, "; give the data it was begun with");
+    fail<ShapeError>("training: the run is after ", state_.position, " samples of an epoch, the data has ",
+                     data.count, "; give the data it was begun with");
   }
   if (state_.position == data.count) {
     fail<ValueError>("training: all ", data.count, " samples of this epoch were visited; call end_epoch()");
@@ -428,6 +450,16 @@ template <class T>
 double BasicTrainer<T>::lr() const {
   return initial_lr(optimizer_) *
          schedule_factor(options_.schedule, state_.schedule, state_.epoch, state_.step);
+}
+
+template <class T>
+void BasicTrainer<T>::set_rates(const Rates& rates) {
+  Optimizer changed = with_rates(optimizer_, rates);
+  check_optimizer(changed);
+  optimizer_ = std::move(changed);
+  update_.set_optimizer(optimizer_);
+  online_.set_optimizer(optimizer_);
+  recorded_.clear();
 }
 
 template <class T>

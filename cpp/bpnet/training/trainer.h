@@ -66,11 +66,15 @@ class BasicTrainer {
   // run() asks too; a caller with batches of its own does so before the first of them is made.
   void check_batches(std::size_t samples, std::size_t batch_size) const;
 
+  // One step on `count` samples of the order from `first` on, rows of the data, made as step_unchecked makes
+  // it: the update counts whatever the loss. Takes memory where so many samples were not reserved.
+  double step_rows(const Dataset<T>& data, const std::uint64_t* order, std::size_t first, std::size_t count);
+
   // Steps through the current epoch until its end or until options.seconds have passed; true at the
   // end. The data must be finite. batch_size 1 on a chain of linear layers and activations runs the online
   // kernel, unless gradients are clipped, a layer is frozen or the loss is a CustomLoss. A NumericError names
   // the step whose loss was not finite. Once an epoch has ended a ValueError asks for end_epoch(); a
-  // ShapeError says that the run stands beyond the data's end. After a NumericError the run stands before the
+  // ShapeError says that the run is beyond the data's end. After a NumericError the run is before the
   // step whose loss was not finite.
   bool run(const Dataset<T>& data, const RunOptions& options);
 
@@ -89,11 +93,14 @@ class BasicTrainer {
   // Steps outside run() add to the epoch's sums too; your own loop begins an epoch with this.
   void begin_epoch() { bpnet::begin_epoch(state_); }
 
-  // Ends the epoch: its result, with the schedule told the watched loss (the epoch's own by default).
+  // Ends the epoch: its result, with the schedule given the watched loss (the epoch's by default).
   EpochResult epoch_result(std::size_t samples) const { return bpnet::epoch_result(state_, samples); }
   void end_epoch(double watched_loss);
 
   double lr() const;
+  // The optimizer's numbers for the steps that follow; the schedule's factor multiplies the rate. For a
+  // caller who decides on them from step to step. A device records its steps anew.
+  void set_rates(const Rates& rates);
   bool weights_are_finite();
   TrainerSnapshot<T> snapshot();
   void restore(const TrainerSnapshot<T>& snapshot);  // a ShapeError for that of another network or optimizer

@@ -13,19 +13,17 @@ Update<T>::Update(BasicNetwork<T>& network, const Optimizer& optimizer)
       slots_(network.memory()) {
   const Plan<T>& plan = network.plan();
   slots_.reserve(slot_size() * sizeof(T));
-  UpdateRule last{};
   for (std::size_t i = 0; i < plan.parameters.size(); ++i) {
     const UpdateRule rule = update_rule(optimizer_, plan.parameter_specs[i]);
     const std::size_t begin = plan.parameters[i].offset;
     const std::size_t end =
         i + 1 < plan.parameters.size() ? plan.parameters[i + 1].offset : plan.parameter_size;
-    if (!segments_.empty() && last == rule) {
+    if (!segments_.empty() && segments_.back().rule == rule) {
       segments_.back().count = end - segments_.back().offset;
     } else {
-      segments_.push_back({begin, end - begin, args_of(i), {}});
+      segments_.push_back({begin, end - begin, rule, args_of(i), {}});
       set_slots(begin, segments_.back().slots);
     }
-    last = rule;
   }
   if (!clipping_) return;
   std::size_t longest = 0;
@@ -36,6 +34,12 @@ Update<T>::Update(BasicNetwork<T>& network, const Optimizer& optimizer)
     longest = std::max(longest, slot.shape.count());
   }
   network.reserve_scratch(network.kernels().clip_workspace(longest));
+}
+
+template <class T>
+void Update<T>::set_optimizer(const Optimizer& optimizer) {
+  optimizer_ = optimizer;
+  for (Segment& segment : segments_) segment.args = update_args(optimizer_, segment.rule);
 }
 
 template <class T>

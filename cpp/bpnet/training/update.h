@@ -19,6 +19,8 @@ class Update {
 
   // What an update at the schedule's learning rate needs; `step` counts from 1.
   UpdateStep at(double lr, std::uint64_t step) const { return update_step(optimizer_, lr, step); }
+  // Another optimizer's numbers from the next update on; it is of the same kind, with the same slots.
+  void set_optimizer(const Optimizer& optimizer);
   // One update of all weights. Nothing is done where `sums` say so, which are in the backend's memory like
   // `now`. Gradients that are to be clipped are so afterwards.
   void apply(const UpdateStep* now, Tally how, Sums* sums);
@@ -36,6 +38,7 @@ class Update {
 
   struct Segment {  // neighbours in the flat arrays that are updated alike
     std::size_t offset, count;
+    UpdateRule rule;
     UpdateArgs args;
     T* slots[2];
   };

@@ -28,7 +28,7 @@ def add_parser(commands: Commands) -> None:
         description="AlexNet and its recipe of 2012, on folders of class folders of photographs.",
     )
     actions = parser.add_subparsers(dest="action", required=True, metavar="train|test|pack")
-    train = actions.add_parser("train", help="train, or go on with a run")
+    train = actions.add_parser("train", help="train, or continue a run")
     train.add_argument("folder", metavar="FOLDER", help="of class folders, or a packed file")
     _add_training(train)
     test = actions.add_parser("test", help="top-1 and top-5 on ten views of each photograph")

@@ -27,7 +27,7 @@ _SCHEDULES = (
     "plateau[:FACTOR[:PATIENCE]]"
 )
 
-# argparse's arguments of each setting; the default stands behind the help.
+# argparse's arguments of each setting; the default follows the help.
 _OPTIONS: dict[str, dict[str, Any]] = {
     "target": {"metavar": "NAME", "help": "the table's column to learn"},
     "task": {"choices": TASKS, "help": "guessed from the target unless said"},

@@ -46,7 +46,7 @@ class ColumnDecision:
         rows: how many rows there are.
         is_target: whether it is what the model learns.
         missing: (rows,) bool, where it has no value.
-        treatment: what stands for a missing value.
+        treatment: what replaces a missing value.
         warnings: what is odd about it.
     """
 
@@ -234,7 +234,7 @@ def _leave_out(found: ColumnDecision, reason: str) -> ColumnDecision:
 
 
 def _number_format(fields: Fields, found: ColumnDecision, options: _Options) -> NumberFormat | None:
-    """How the numbers are written, None for a column that holds none; an error where it cannot be told."""
+    """How the numbers are written, None for a column that holds none; an error where it cannot be recognised."""
     if not fields.is_text:
         return FORMATS[0]
     formats = FORMATS if options.format is None else (options.format,)
@@ -256,7 +256,9 @@ def _number_format(fields: Fields, found: ColumnDecision, options: _Options) -> 
 
 
 def _written_otherwise(fields: Fields, other: NumberFormat, said: NumberFormat | None) -> ValueError:
-    ways = f"not as {option('decimal')} and {option('thousands')} say" if said else f"say {other.arguments()}"
+    ways = (
+        f"not as {option('decimal')} and {option('thousands')} say" if said else f"give {other.arguments()}"
+    )
     return ValueError(
         f"{fields.where()}: column {fields.name!r} is {fields.first!r}, its numbers are written with "
         f"{other.words()}, {ways}"
@@ -267,7 +269,7 @@ def _ambiguous(fields: Fields, one: NumberFormat, other: NumberFormat) -> ValueE
     field = fields.first_read_differently(one, other)
     readings = " or ".join(f"{fields.number(field, each):g} ({each.arguments()})" for each in (one, other))
     return ValueError(
-        f"{fields.where(field)}: column {fields.name!r} is {field!r}, which may be {readings}; say which"
+        f"{fields.where(field)}: column {fields.name!r} is {field!r}, which may be {readings}; give one of them"
     )
 
 

@@ -60,7 +60,7 @@ def read_csv(
     Raises:
         OSError: the file cannot be read.
         ValueError: no header or rows, a row of another length (with its line), two columns of one name,
-            bytes that are not of the encoding, a delimiter that cannot be told.
+            bytes that are not of the encoding, a delimiter that cannot be recognised.
     """
     name = os.fsdecode(path)
     if delimiter is not None and (len(delimiter) != 1 or delimiter in '"\r\n'):
@@ -110,15 +110,15 @@ def _text(name: str, data: bytes, encoding: str | None) -> str:
             else f"{option('encoding', 'latin-1')} (or cp1252, utf-16)"
         )
         raise ValueError(
-            f"{name}, line {line}: not a {encoding or 'UTF-8'} text: byte {offset} is 0x{data[offset]:02x}; "
-            f"say {asked}"
+            f"{name}, line {line}: not valid {encoding or 'UTF-8'}: byte {offset} is 0x{data[offset]:02x}; "
+            f"give {asked}"
         ) from None
     except UnicodeError as error:
-        raise ValueError(f"{name}: not a {encoding or codec} text: {error}") from None
+        raise ValueError(f"{name}: not valid {encoding or codec}: {error}") from None
     if "\0" in text:
         line = len(text[: text.index("\0")].splitlines()) or 1
         raise ValueError(
-            f"{name}, line {line}: a NUL character; is the text UTF-16? then say {option('encoding', 'utf-16')}"
+            f"{name}, line {line}: a NUL character; is the text UTF-16? then give {option('encoding', 'utf-16')}"
         )
     return text
 
@@ -142,7 +142,7 @@ def _delimiter(name: str, text: str) -> str:
     fitting.sort(key=lambda each: -counts[each])
     if len(fitting) > 1 and counts[fitting[0]] == counts[fitting[1]]:
         raise ValueError(
-            f"{name}, line 1: {fitting[0]!r} or {fitting[1]!r} may separate the fields; say which with {option('delimiter')}"
+            f"{name}, line 1: {fitting[0]!r} or {fitting[1]!r} may separate the fields; name it with {option('delimiter')}"
         )
     return fitting[0]
 

@@ -60,7 +60,7 @@ class TableColumns:
         row = int(found.missing.argmax())
         field = self._table.columns[found.index][row]
         shown = "empty" if field == "" else repr(field) if isinstance(field, str) else "NaN"
-        ways = f"fill it in, say {option('missing', 'mean')} (or median, most-frequent, drop, category), or "
+        ways = f"fill it in, give {option('missing', 'mean')} (or median, most-frequent, drop, category), or "
         ways += option("drop", [found.name])
         if found.kind == CATEGORIES and field and isinstance(field, str):
             ways += f"; {option('categorical', [found.name])} makes {shown} a category"
@@ -161,7 +161,7 @@ def _names(column: Column, missing: np.ndarray, categories: bool, as_category: b
 
 
 def _fill(values: np.ndarray, missing: str) -> float:
-    """What stands for a missing number: the mean, the median, or the most frequent (the smallest of equals)."""
+    """What replaces a missing number: the mean, the median, or the most frequent (the smallest of equals)."""
     if missing == "median":
         return float(np.median(values))
     if missing == "most-frequent":
@@ -252,6 +252,6 @@ def _other_format(preprocessing: Preprocessing, columns: Sequence[Column]) -> st
         if form != own:
             return (
                 f"; the model reads column {column['name']!r} with {own.words()}, here it is written with "
-                f"{form.words()}: say {form.arguments()}"
+                f"{form.words()}: give {form.arguments()}"
             )
     return ""

@@ -189,7 +189,7 @@ def _decoded(name: str, value: bytes) -> str:
     try:
         return value.decode("utf-8")
     except UnicodeDecodeError:
-        raise ValueError(f"column {name!r}: {value!r} is not a UTF-8 text") from None
+        raise ValueError(f"column {name!r}: {value!r} is not valid UTF-8") from None
 
 
 def _objects(name: str, values: Sequence[Any]) -> Column:

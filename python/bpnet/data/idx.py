@@ -43,7 +43,7 @@ def read_idx_pair(
     """X (N, rows, columns) and y (N,) of an images file and its labels file.
 
     Labels that are integers are int64, others keep their dtype. Without ``labels`` the file beside the images
-    is taken, as published: ``train-images-idx3-ubyte.gz`` goes with ``train-labels-idx1-ubyte.gz`` (either may
+    is taken, as published: ``train-images-idx3-ubyte.gz`` belongs to ``train-labels-idx1-ubyte.gz`` (either may
     be gzipped or not).
     """
     if labels is None:
@@ -59,7 +59,7 @@ def read_idx_pair(
 
 
 def labels_beside(images: str) -> str | None:
-    """The labels file that goes with an images file, or None where there is none."""
+    """The labels file that belongs to an images file, or None where there is none."""
     folder, name = os.path.split(images)
     parts = _NAME.fullmatch(name)
     if parts is None or parts["kind"] != "images":
@@ -102,6 +102,6 @@ def find_idx(folder: str, start: str, kind: str) -> str | None:
         one, two = read_idx(found[0]), read_idx(other)
         if one.dtype != two.dtype or not np.array_equal(one, two):
             raise ValueError(
-                f"{folder}: {found[0]} and {other} may be meant and are not the same; leave one of them there"
+                f"{folder}: {found[0]} and {other} are both possible and differ; leave one of them there"
             )
     return found[0] if found else None

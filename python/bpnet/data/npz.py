@@ -137,7 +137,7 @@ def check_targets(where: str, name: str, y: np.ndarray, samples: tuple[str, np.n
         try:
             y = np.char.decode(y, "utf-8")
         except UnicodeDecodeError as error:
-            raise ValueError(f"{where}: {name} holds bytes that are not a UTF-8 text: {error}") from None
+            raise ValueError(f"{where}: {name} holds bytes that are not valid UTF-8: {error}") from None
     if y.dtype.kind == "b" and y.ndim == 1:
         y = np.array(to_column(name, y))
     if y.dtype.kind not in "fiubU":

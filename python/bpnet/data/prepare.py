@@ -83,7 +83,7 @@ def prepare(source: Source, config: Mapping[str, Any], known: Preprocessing | No
         config: target, task, loss, drop, numeric, categorical, missing ("error", "mean", "median",
             "most-frequent", "drop" or "category"), missing_values, unknown ("error" or "ignore"), decimal,
             thousands, standardise, validation, seed, dtype.
-        known: the preprocessing of a run that goes on.
+        known: the preprocessing of a run that continues.
 
     Raises:
         ValueError: the data cannot be trained on; with the line and the column, where it is a table.

@@ -146,14 +146,14 @@ class Preprocessing:
             columns: for each of ``self.columns`` its N fields: strings as a file writes them, or an array of
                 numbers (NaN: missing; in a column of categories 3.0 is the category "3").
             dtype: the network's, in which every number must be finite.
-            where: tells an error's place from its row.
+            where: gives an error's location from its row.
 
         Returns:
             (N, features) float64, and (N,) bool: False for a row that gets no answer, because a value is
             missing and its column's ``missing`` is "drop".
 
         Raises:
-            ValueError: with the row's place and the column's name.
+            ValueError: with the row's location and the column's name.
         """
         with _rows_named(where):
             return _core.encode_columns(self._json(), columns, np.dtype(dtype).name)
@@ -167,7 +167,7 @@ class Preprocessing:
         """(X − mean) / scale for X (N, …), in float64.
 
         Raises:
-            ValueError: a number is not finite in the network's dtype; with the row's place.
+            ValueError: a number is not finite in the network's dtype; with the row's location.
         """
         with _rows_named(where):
             return _core.standardise(self._json(), _rows(X), np.dtype(dtype).name).reshape(X.shape)
@@ -212,7 +212,7 @@ def _rows(array: np.ndarray) -> np.ndarray:
 
 @contextlib.contextmanager
 def _rows_named(where: Callable[[int], str]) -> Iterator[None]:
-    """An error of the core that begins with "row N: " begins with the row's place instead."""
+    """An error of the core that begins with "row N: " begins with the row's location instead."""
     try:
         yield
     except ValueError as error:

@@ -110,13 +110,13 @@ def open_source(
     thousands: str | None = None,
     need_y: bool = True,
 ) -> Source:
-    """Read what the path names (the format is told by its name, or by its first bytes), or take rows.
+    """Read what the path names (the format is recognised by its name, or by its first bytes), or take rows.
 
     Args:
         data: a path, or rows: a DataFrame, a list of dicts, a dict of columns, an array, a pair (X, y).
         labels: the file of labels of an IDX file.
         encoding, delimiter: of a CSV file.
-        decimal, thousands: how the numbers of a table are written, where it cannot be told from them.
+        decimal, thousands: how the numbers of a table are written, where it cannot be recognised from them.
         need_y: False where targets are not needed; a file of labels is then not read.
 
     Raises:

@@ -24,7 +24,7 @@ class Layer(Described):
     Layers with parameters, BatchNorm's and those that hold others take ``trainable=False``, which freezes them with
     all layers within: their parameters stay as they are, neither updated nor decayed, and have no gradient;
     backward ends at the first layer that is not frozen. A frozen BatchNorm normalises by its running statistics
-    in training too, and these stay, as Keras's; dropout goes on. It is a part of the architecture in the model file.
+    in training too, and these stay, as Keras's; dropout stays on. It is a part of the architecture in the model file.
     """
 
     name: str | None = None
@@ -41,7 +41,7 @@ class Layer(Described):
         super()._set(**{name: _one_form(self.operation, name, value) for name, value in options.items()})
 
     def named(self: _L, name: str) -> _L:
-        """The same layer with a name, which stands in for its index in the names of its parameters.
+        """The same layer with a name, which replaces its index in the names of its parameters.
 
         >>> bp.Network(2, [bp.Linear(1).named("fc")]).state_dict().keys()
         dict_keys(['fc.weight', 'fc.bias'])

@@ -175,7 +175,7 @@ def _draw_classes(
         raise ValueError(f"{operation}: there are {len(names)} classes, the model has outputs of {count}")
     if count > _MOST_CLASSES:
         raise ValueError(
-            f"{operation}: there are {count} classes, at most {_MOST_CLASSES} have colours of their own"
+            f"{operation}: there are {count} classes, at most {_MOST_CLASSES} have distinct colours"
         )
     indices = class_indices(operation, "y", labels_of(operation, "y", y), names)
     if count == 2:

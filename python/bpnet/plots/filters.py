@@ -33,7 +33,7 @@ def plot_filters(
 
     Args:
         weight: (out, channels, rows, columns), or a network.
-        layer: the name of the network's convolution, as it stands before ``.weight`` in ``state_dict()``:
+        layer: the name of the network's convolution, which is followed by ``.weight`` in ``state_dict()``:
             ``"features.0"``. The first convolution by default.
         rgb: whether three channels are red, green and blue. By default they are, unless the layer of a network is
             not its first convolution.
@@ -107,7 +107,7 @@ def _title(shown: tuple[int, ...], all_of_them: tuple[int, ...], rgb: bool) -> s
 
 
 def _across(count: int) -> int:
-    """How many pictures of ``count`` stand in a row: half as many again as rows."""
+    """How many pictures of ``count`` are in a row: half as many again as rows."""
     return max(1, round(np.sqrt(1.5 * count)))
 
 

@@ -7,13 +7,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bpnet.metrics import measured_names
 from bpnet.plots.figure import PathLike, check_path, new_figure, written
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-# What a history holds beside metrics.
-_NO_METRICS = ("epoch", "lr", "seconds")
 
 
 def plot_history(history: Mapping[str, Sequence[float]], *, path: PathLike | None = None) -> Figure:
@@ -39,7 +37,7 @@ def plot_history(history: Mapping[str, Sequence[float]], *, path: PathLike | Non
             raise ValueError(
                 f"plot_history: {name!r} holds {len(values)} numbers, 'epoch' holds {len(epochs)}"
             )
-    names = list(dict.fromkeys(name.removeprefix("val_") for name in history if name not in _NO_METRICS))
+    names = measured_names(history)
     if not names:
         raise ValueError(f"plot_history: the history holds {', '.join(history)}, and no metric")
     figure = new_figure(5 * len(names), 4)

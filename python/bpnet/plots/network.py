@@ -181,7 +181,7 @@ def _draw_edges(
 
 
 def _written_at(starts: int, ends: int) -> np.ndarray:
-    """(starts · ends,), the part of each edge's length where its weight stands. Edges are furthest apart beside the
+    """(starts · ends,), the part of each edge's length where its weight is written. Edges are furthest apart beside the
     side with more units; those to the same unit there have their weights at different distances from it."""
     if starts >= ends:
         return np.tile(np.linspace(*_WRITTEN_AT, ends), starts)

@@ -94,9 +94,9 @@ def alexnet(
     Args:
         train, test: a folder of class folders, a file that :func:`bpnet.data.pack_images` wrote, or an open one.
         packed: pack the training folder into this file first, unless it is there already.
-        network: one of your own, float32, for inputs (3, crop, crop); else
+        network: your own, float32, for inputs (3, crop, crop); else
             ``bpnet.models.alexnet(classes, variant)``.
-        optimizer: one of your own, in place of lr, momentum, weight_decay, biases and patience.
+        optimizer: your own, instead of lr, momentum, weight_decay, biases and patience.
         variant: of the network; ``"krizhevsky"`` also subtracts the mean and draws the light as his code does.
         epochs: in all, those before a resume too (90).
         biases: ``"as-weights"`` (or ``"as weights"``), ``"krizhevsky"`` (a constant rate of 0.02, no decay) or
@@ -105,14 +105,14 @@ def alexnet(
         augmentation: random windows, flips and light by default; ``Augmentation.off()`` for none.
         size: photographs are resized to this shortest side (256).
         save: the run's file, written after each epoch and on Ctrl-C.
-        resume: a run's file to go on with, bit-exactly, amid an epoch too; it is ``save`` as well unless
-            that is given. The run goes on as it was begun; only ``epochs`` may change.
+        resume: a run's file to go on with, bit-exactly, within an epoch too; it is ``save`` as well unless
+            that is given. The run continues as it was begun; only ``epochs`` may change.
         overwrite: let ``save`` replace a file that is there, with its hours of work.
         plot: a folder for ``curves.png`` and ``filters.png`` (matplotlib, the extra ``plots``).
         on_error: ``"raise"`` makes the first bad file an error; else they are passed over, and listed by the
             sources' ``problems``.
         device, backend, precision, winograd: as :class:`bpnet.Network` takes them, and :func:`bpnet.load` where a
-            run goes on; a network of your own has its own.
+            run continues; your own network has its own.
         on_epoch_end: called with (epoch, metrics) after each epoch; True ends the training.
 
     Returns:
@@ -121,7 +121,7 @@ def alexnet(
     Raises:
         OSError, ValueError: data that is not there, or does not fit.
         NumericError: a loss that is not finite; the file keeps the last epoch's end.
-        KeyboardInterrupt: after Ctrl-C; the file then holds the run as it stands, amid an epoch too.
+        KeyboardInterrupt: after Ctrl-C; the file then holds the run, within an epoch too.
     """
     said = {
         "variant": variant,
@@ -210,7 +210,7 @@ def _check_files(
             f"alexnet: {option('overwrite')} is for {option('save')}, which replaces no other file"
         )
     if path is not None and os.path.exists(path) and not in_place and not overwrite:
-        goes_on = f"{option('resume', os.fspath(path))} goes on with it, " if holds_model(path) else ""
+        goes_on = f"{option('resume', os.fspath(path))} continues it, " if holds_model(path) else ""
         raise ValueError(
             f"alexnet: {os.fspath(path)} is there already; {goes_on}{option('overwrite', True)} replaces it"
         )
@@ -233,7 +233,9 @@ def _check_company(
         raise ValueError("alexnet: the run to resume has its network and optimizer; give neither")
     in_optimizer = [name for name in ("lr", "momentum", "weight_decay", "biases", "patience") if name in said]
     if optimizer is not None and in_optimizer:
-        raise ValueError(f"alexnet: an optimizer is given and {in_optimizer[0]} too; say it to the optimizer")
+        raise ValueError(
+            f"alexnet: an optimizer is given and {in_optimizer[0]} too; give it to the optimizer"
+        )
     if network is not None and "variant" in said:
         raise ValueError("alexnet: a network is given and variant too; leave one out")
     elsewhere = [name for name, value in where.items() if value not in ("cpu", None)]
@@ -270,7 +272,7 @@ def _known_settings(path: Any, trainer: Trainer, said: Mapping[str, Any]) -> dic
             settings[name] = value
         elif value != settings[name]:
             raise ValueError(
-                f"alexnet: {option(name)} is {value} but the run was begun with {settings[name]}; a run goes on as it was"
+                f"alexnet: {option(name)} is {value} but the run was begun with {settings[name]}; a run continues as it was"
             )
     return settings
 

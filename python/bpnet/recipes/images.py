@@ -76,8 +76,8 @@ class _Drawing(Callback):
 
 
 class ImageRun:
-    """Trains on photographs. The state after every step is that of the trainer: where it stands in the epoch,
-    and all numbers drawn, follow from seed, epoch and position, so that a saved run goes on bit-exactly.
+    """Trains on photographs. The state after every step is that of the trainer: its position in the epoch,
+    and all numbers drawn, follow from seed, epoch and position, so that a saved run continues bit-exactly.
 
     Args:
         trainer: of a float32 network for (3, crop, crop), with a cross-entropy.
@@ -129,7 +129,7 @@ class ImageRun:
         """Train until there are ``epochs`` epochs in all.
 
         Raises:
-            KeyboardInterrupt: after Ctrl-C, with the run saved as it stands within the epoch.
+            KeyboardInterrupt: after Ctrl-C, with the run saved within the epoch.
             NumericError: the loss or the weights are not finite; the file keeps the last epoch's end.
         """
         return alone("training", self.network._claims, lambda: self._train(epochs))

@@ -1,4 +1,4 @@
-"""Whether a run may take the place of a file that is there."""
+"""Whether a run may replace a file that is there."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def check_replaced(path: str | os.PathLike[str], settings: Mapping[str, Any]) ->
         raise ValueError(f"train: {shown} holds a model that was not trained by this command; {replaces}")
     lost = _lost(trainer, kept, settings)
     if lost:
-        goes_on = f"{option('resume', shown)} goes on with it"
+        goes_on = f"{option('resume', shown)} continues it"
         raise ValueError(f"train: {shown} holds a run {lost}; {goes_on}, {replaces}")
 
 

@@ -37,7 +37,7 @@ from bpnet.training.progress import metrics_text
 
 Path = str | os.PathLike[str]
 
-# What a run that goes on may be told anew.
+# What may be given again where a run continues.
 _OF_ONE_CALL = ("epochs", "labels")
 
 
@@ -106,7 +106,7 @@ def train_model(
         delimiter: of a CSV's fields (comma, semicolon or tab, whichever its header has).
         decimal, thousands: how a table's numbers are written (recognised by the whole column).
         missing: what a missing value is (``"error"``): ``"mean"``, ``"median"`` or ``"most-frequent"`` of the
-            training rows stands for it, ``"drop"`` leaves its row out, ``"category"`` makes it a category.
+            training rows replaces it, ``"drop"`` leaves its row out, ``"category"`` makes it a category.
         missing_values: more fields that say "no value" (than empty, NA, n/a, null and others; see bpnet.data).
         unknown: what a category is that training did not have (``"error"``); ``"ignore"`` makes it none of them.
         standardise: numbers to mean 0 and deviation 1 (True).
@@ -136,7 +136,7 @@ def train_model(
         plot: a picture of the curves, in a format that matplotlib writes (none).
         callbacks: bpnet callbacks, or functions called with (epoch, metrics) after each epoch (none).
         device, backend, precision, winograd: as :class:`bpnet.Network` takes them (the processor, by its best
-            backend), and :func:`bpnet.load` where a run goes on.
+            backend), and :func:`bpnet.load` where a run continues.
         verbose: 0 nothing, 1 a progress bar and lines, 2 lines only.
 
     Raises:
@@ -247,7 +247,9 @@ class TabularRun:
         trainer = Trainer.load(path, **where)
         settings = kept_settings(path, trainer.notes)
         if settings is None:
-            raise ValueError(f"train: {path} was not written by this command; go on with bpnet.Trainer.load")
+            raise ValueError(
+                f"train: {path} was not written by this command; continue it with bpnet.Trainer.load"
+            )
         _take_up(settings, said, trainer)
         trainer.notes[KEPT_AS] = settings
         _check_cosine(settings, trainer)
@@ -384,7 +386,7 @@ def _check_unknown(said: Mapping[str, Any], preprocessing: Preprocessing) -> Non
 
 
 def _take_up(settings: dict[str, Any], said: Mapping[str, Any], trainer: Trainer) -> None:
-    """What a resumed run is told anew; anything else must be what it was begun with."""
+    """What a resumed run is given again; anything else must be what it was begun with."""
     for name, value in checked(_plain(said)).items():
         if name in _OF_ONE_CALL:
             settings[name] = value
@@ -393,7 +395,7 @@ def _take_up(settings: dict[str, Any], said: Mapping[str, Any], trainer: Trainer
         elif value != settings[name]:
             begun = "without it" if settings[name] in (None, []) else f"with {settings[name]}"
             raise ValueError(
-                f"train: {option(name)} is {said[name]} but the run was begun {begun}; a run goes on as it was"
+                f"train: {option(name)} is {said[name]} but the run was begun {begun}; a run continues as it was"
             )
 
 

@@ -66,7 +66,7 @@ def loss_of(settings: Mapping[str, Any], classes: list[str], y: np.ndarray) -> L
 
 
 def _by_index(weight: Mapping[str, float], classes: list[str]) -> dict[int, float]:
-    index = {name: place for place, name in enumerate(classes)}
+    index = {name: index for index, name in enumerate(classes)}
     for name in weight:
         if name not in index:
             raise ValueError(

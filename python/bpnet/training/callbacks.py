@@ -45,7 +45,7 @@ class Callback:
         """After the last epoch, when no error ended the training."""
 
     def state(self) -> dict[str, Any]:
-        """What a run file must keep so that a resumed run goes on exactly."""
+        """What a run file must keep so that a resumed run continues exactly."""
         return {}
 
     def load_state(self, state: Mapping[str, Any]) -> None:
@@ -96,7 +96,7 @@ class _Watching(Callback):
         if not isinstance(monitor, str):
             raise TypeError(
                 f"{self.operation}: monitor is {monitor!r}, a metric's name is needed, such as 'val_loss'; "
-                "the other options go by name"
+                "give the other options by name"
             )
         self.monitor = monitor
         self._sign = -1.0 if _grows(self.operation, monitor, mode) else 1.0
@@ -229,7 +229,7 @@ class EarlyStopping(_Watching):
 
 
 class Checkpoint(_Watching):
-    """Save the run to ``path`` after each epoch, so that Trainer.load goes on from there.
+    """Save the run to ``path`` after each epoch, so that Trainer.load continues from there.
 
     Args:
         path: the run file; it is replaced whole, never left half written.

@@ -89,7 +89,7 @@ def _check_batches(
     if sample_weight is not None:
         raise ValueError("fit: X gives batches; give weights as each batch's third item, not sample_weight")
     if split:
-        raise ValueError("fit: X gives batches, which validation_split cannot part; give validation_data")
+        raise ValueError("fit: X gives batches, which validation_split cannot split; give validation_data")
     if metrics and held_out is None:
         raise ValueError(
             "fit: X gives batches, and metrics are of the validation data alone then; give validation_data"

@@ -1,4 +1,4 @@
-"""Network.fit: a run that goes on, or a new one, and why."""
+"""Network.fit: a run that continues, or a new one, and why."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ class History(dict[str, list[float]]):
     asked for. Of an epoch that did not measure a metric it is NaN.
 
     The last numbers are those of the network as it is. Where early stopping has put it back to an earlier epoch, the
-    epochs after that stand in ``undone``.
+    epochs after that are in ``undone``.
 
     Attributes:
         best_epoch: the epoch that early stopping found best, or None.
@@ -60,6 +60,12 @@ class History(dict[str, list[float]]):
             for values in self.values():
                 del values[kept:]
             return removed
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: a picture of each metric by epoch."""
+        from bpnet.html.history import history_html
+
+        return history_html(self.columns(), self.best_epoch, self.undone)
 
     def plot(self, path: str | os.PathLike[str] | None = None) -> Figure:
         """The curves as a figure (matplotlib, the extra ``plots``), which a notebook shows, written to ``path`` if

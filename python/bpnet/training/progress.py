@@ -4,23 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from bpnet.metrics import measured_names, value_text
 from bpnet.progress_bar import new_bar
 
 
 def metrics_text(metrics: Mapping[str, float]) -> str:
     """``loss 0.312, accuracy 91.2 %, validation loss 0.335, accuracy 90.8 %``"""
-    own = [name for name in metrics if not name.startswith("val_") and name not in ("epoch", "lr", "seconds")]
-    parts = [_part(name, metrics[name]) for name in own]
-    held_out = [_part(name[4:], value) for name, value in metrics.items() if name.startswith("val_")]
+    names = measured_names(metrics)
+    own = [f"{name} {value_text(name, metrics[name])}" for name in names if name in metrics]
+    held_out = [
+        f"{name} {value_text(name, metrics['val_' + name])}" for name in names if "val_" + name in metrics
+    ]
     if held_out:
-        parts.append("validation " + held_out[0])
-    return ", ".join(parts + held_out[1:])
-
-
-def _part(name: str, value: float) -> str:
-    if name.endswith("accuracy"):
-        return f"{name} {value:.1%}".replace("%", " %")
-    return f"{name} {value:.4f}"
+        held_out[0] = "validation " + held_out[0]
+    return ", ".join(own + held_out)
 
 
 class Progress:

@@ -76,7 +76,7 @@ class ArraySource(Source):
         self.position = core.state["position"]
         if self.position > len(data):
             raise ValueError(
-                f"fit: the run stands after {self.position} samples of an epoch, the data has {len(data)}; "
+                f"fit: the run stopped after {self.position} samples of an epoch, the data has {len(data)}; "
                 "give the data it was begun with"
             )
         core.check_batches(len(data), batch_size)

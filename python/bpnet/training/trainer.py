@@ -255,7 +255,7 @@ class Trainer:
 
         To go on as the run would have, fit with the same data, batch_size, shuffle and callbacks, and give the
         same reducer and, of a run that was trained with a :class:`bpnet.CustomLoss`, the same ``loss``: no file holds
-        functions. A run goes on on any device, whichever it was saved on: bit-exactly on the same, with the rounding of
+        functions. A run continues on any device, whichever it was saved on: bit-exactly on the same, with the rounding of
         the other there.
 
         Args:

@@ -74,7 +74,7 @@ struct Rows {
   }
 };
 
-// A chain in one kernel, and one that goes layer by layer.
+// A chain in one kernel, and one layer by layer.
 std::vector<bpnet::Network> networks() {
   using namespace bpnet;
   std::vector<Network> all;
@@ -170,8 +170,7 @@ void an_epoch_has_an_end(const Rows& rows) {
   expect<bpnet::ValueError>([&] { trainer.run(ten, {.batch_size = 5}); }, "call end_epoch()",
                             "run after the epoch's end");
   expect<bpnet::ShapeError>([&] { trainer.run(nine, {.batch_size = 5}); },
-                            "the run stands after 10 samples of an epoch, the data has 9",
-                            "run beyond the data");
+                            "the run is after 10 samples of an epoch, the data has 9", "run beyond the data");
   trainer.end_epoch(0);
   check(trainer.run(nine, {.batch_size = 5}) && trainer.state().epoch == 1, "run: no second epoch");
 }
@@ -311,7 +310,7 @@ void refused_memory(const Rows& rows, const std::string& folder) {
   fs::remove_all(within);
 }
 
-// The work goes on with the threads that there are. The first of all: later none need be started.
+// The work continues with the threads that there are. The first of all: later none need be started.
 void refused_threads(const Rows& rows) {
   using namespace bpnet;
   const int before = num_threads();

@@ -108,7 +108,7 @@ void train_and_save(const std::string& folder) {
   check(outputs(network, data) == outputs(again, data), "save and load: the outputs have other bits");
   check(weights(network) == weights(again), "save and load: the weights have other bits");
 
-  // A run saved amid an epoch, its trainer and network thrown away, goes on as if nothing had happened.
+  // A run saved within an epoch, its trainer and network thrown away, goes on as if nothing had happened.
   const std::string run = folder + "/consumer_run.safetensors";
   bpnet::Network other = small_network();
   {
@@ -418,7 +418,7 @@ void expect_message(const std::string& message, const std::string& expected) {
         "the message is '" + message + "', one with '" + expected + "' was expected");
 }
 
-// The question comes by the clock, in whose place each opportunity is decided here.
+// The clock decides when to ask; here each opportunity is decided instead.
 void work_is_interrupted() {
   const Data data(256, 16, 3);
   bpnet::Network network = small_network();

@@ -102,13 +102,13 @@ struct Exchange {
 
 struct Member {
   Exchange& exchange;
-  int place;
+  int rank;
   std::size_t begin;
   std::vector<double> copy = {};
 
   void sum(double* values, std::size_t count) {
     copy.assign(values, values + count);
-    exchange.brought[place] = copy.data();
+    exchange.brought[rank] = copy.data();
     exchange.meet.arrive_and_wait();
     for (std::size_t i = 0; i < count; ++i) values[i] = exchange.brought[0][i] + exchange.brought[1][i];
     exchange.meet.arrive_and_wait();
@@ -126,10 +126,10 @@ void halves_take_the_steps_of_the_whole(std::size_t cut) {
   bpnet::TrainerF64 trainer(whole, bpnet::CrossEntropy{}, bpnet::Adam{0.01});
   for (int i = 0; i < 5; ++i) trainer.step(d.x.data(), d.labels.data(), kRows);
   Exchange exchange;
-  const auto run = [&](int place) {
-    Member member{exchange, place, place ? cut : 0};
-    bpnet::TrainerF64 part(parts[place], bpnet::CrossEntropy{}, bpnet::Adam{0.01});
-    const std::size_t begin = place ? cut : 0, rows = place ? kRows - cut : cut;
+  const auto run = [&](int rank) {
+    Member member{exchange, rank, rank ? cut : 0};
+    bpnet::TrainerF64 part(parts[rank], bpnet::CrossEntropy{}, bpnet::Adam{0.01});
+    const std::size_t begin = rank ? cut : 0, rows = rank ? kRows - cut : cut;
     part.set_reducer({&Member::number, &Member::gradient, &member, &Member::first_row});
     for (int i = 0; i < 5; ++i) {
       part.step(d.x.data() + begin * kFeatures, d.labels.data() + begin, rows);

@@ -27,8 +27,8 @@ bool is_even(const WindowAxis& axis) {
 }
 
 // Of (outer, channels last) in the layout.
-size_t place(Layout layout, size_t outer, size_t position, size_t positions, size_t channel,
-             size_t channels) {
+size_t offset_of(Layout layout, size_t outer, size_t position, size_t positions, size_t channel,
+                 size_t channels) {
   return layout == Layout::kChannelsLast ? (outer * positions + position) * channels + channel
                                          : (outer * channels + channel) * positions + position;
 }
@@ -46,9 +46,9 @@ void each_product(const ConvolutionSizes& s, Layout layout, const Function& func
       if (iy >= h.in || ix >= v.in) continue;
       for (size_t c = 0; c < s.out_channels; ++c) {
         for (size_t j = 0; j < in; ++j) {
-          function(place(layout, image, iy * v.in + ix, h.in * v.in, c / out * in + j, s.channels),
-                   place(layout, c, t, h.kernel * v.kernel, j, in),
-                   place(layout, image, o % (h.out * v.out), h.out * v.out, c, s.out_channels));
+          function(offset_of(layout, image, iy * v.in + ix, h.in * v.in, c / out * in + j, s.channels),
+                   offset_of(layout, c, t, h.kernel * v.kernel, j, in),
+                   offset_of(layout, image, o % (h.out * v.out), h.out * v.out, c, s.out_channels));
         }
       }
     }

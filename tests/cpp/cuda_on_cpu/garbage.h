@@ -1,4 +1,4 @@
-// What memory holds that nobody has written, and what stands around arrays.
+// The bytes of memory that is not written yet, and the bytes around arrays.
 #pragma once
 
 #include <cstddef>

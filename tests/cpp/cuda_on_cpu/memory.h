@@ -31,7 +31,7 @@ Where where(const void* array, std::size_t bytes);
 
 void check_canaries(int device);  // dies where a kernel wrote beside an array; the memory is open
 
-// "; the address is 12 bytes beyond the end of …" for an address that nobody may read.
+// "; the address is 12 bytes beyond the end of …" for an address that may not be read.
 const char* describe(const void* address, char* text, std::size_t size);
 
 }  // namespace cuda_on_cpu

@@ -116,7 +116,8 @@ bool is_written(const Byte& byte) {
   return byte.write.phase != kNever.phase && !(is_shared(byte) && byte.write.phase < first_of_block);
 }
 
-// Some of a struct's bytes are nobody's, so that a read is of what nobody wrote where all its bytes are.
+// Some of a struct's bytes are padding, so a read is of unwritten memory only where none of its bytes was
+// written.
 void check_written(const Byte* bytes, std::size_t count, const unsigned char* at) {
   if (std::any_of(bytes, bytes + count, is_written)) return;
   die("byte %td of %s is read and was never written\n  by %s", at - find(at)->begin,

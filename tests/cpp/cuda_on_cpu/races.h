@@ -1,5 +1,5 @@
 // Two threads of a launch that touch the same byte, at least one to write it, with nothing between them that
-// orders the two; reads of bytes that nobody has written; and any of the host's memory: found where the
+// orders the two; reads of bytes that were not written; and any of the host's memory: found where the
 // kernels are compiled with BPNET_RACES=ON, in whatever order the threads run. races_none.cpp else.
 #pragma once
 
@@ -7,8 +7,8 @@
 
 namespace cuda_on_cpu {
 
-// What threads.cpp tells: this processor's thread begins or ends a launch; a block begins; all threads of the
-// block have met; the lanes of a warp, whose first thread is `first`, have met at
+// What threads.cpp reports: this processor's thread begins or ends a launch; a block begins; all threads of
+// the block have met; the lanes of a warp, whose first thread is `first`, have met at
 // __syncwarp.
 void launch_begins();
 void launch_ends();

@@ -1,4 +1,4 @@
-// What AddressSanitizer has to be told. sanitizer_none.cpp where the library is built without it.
+// What has to be announced to AddressSanitizer. sanitizer_none.cpp where the library is built without it.
 #pragma once
 
 #include <cstddef>

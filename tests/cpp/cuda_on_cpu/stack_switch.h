@@ -1,4 +1,4 @@
-// Code that stops on one stack while code on another goes on.
+// Code that stops on one stack while code on another continues.
 #pragma once
 
 #include <cstddef>
@@ -7,7 +7,7 @@ namespace cuda_on_cpu {
 
 // Where body() begins, on a stack of its own. It never returns.
 void* first_place(void* stack, std::size_t bytes, void (*body)());
-// Stops here, where `*here` says later, and goes on `there`.
+// Stops here, where `*here` says later, and continues `there`.
 void switch_place(void** here, void* there);
 
 }  // namespace cuda_on_cpu

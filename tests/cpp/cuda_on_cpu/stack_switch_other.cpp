@@ -5,13 +5,13 @@
 namespace cuda_on_cpu {
 
 void* first_place(void* stack, std::size_t bytes, void (*body)()) {
-  auto* const place = new ucontext_t;  // as long as the stack: for ever
-  getcontext(place);
-  place->uc_stack.ss_sp = stack;
-  place->uc_stack.ss_size = bytes;
-  place->uc_link = nullptr;
-  makecontext(place, body, 0);
-  return place;
+  auto* const context = new ucontext_t;  // as long as the stack: for ever
+  getcontext(context);
+  context->uc_stack.ss_sp = stack;
+  context->uc_stack.ss_size = bytes;
+  context->uc_link = nullptr;
+  makecontext(context, body, 0);
+  return context;
 }
 
 void switch_place(void** here, void* there) {

@@ -20,7 +20,7 @@ struct Event {
   int device = 0;
   unsigned long long recorded = 0, completed = 0;  // how often
   std::shared_ptr<Capture> capture;                // that it was last recorded in
-  std::vector<std::size_t> nodes;                  // of it, that it stands for
+  std::vector<std::size_t> nodes;                  // of it, that it represents
 };
 
 // One step of a stream.

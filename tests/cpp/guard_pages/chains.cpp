@@ -99,12 +99,12 @@ void train(const bpnet::Where& where, Numbers& n, std::size_t widest, std::size_
 std::size_t sweep_chains(const Extent& extent) {
   Numbers numbers;
   std::size_t count = 0;
-  for (const Place& place : places()) {
-    const bool slow = place.slow;
+  for (const Target& target : targets()) {
+    const bool slow = target.slow;
     for (std::size_t i = 0; i < extent.pick(40, 1500) / (slow ? 5 : 1); ++i, ++count) {
       const std::size_t widest = i % 3 == 0 ? 8 : i % 3 == 1 ? 70 : slow ? 40 : 400;
-      if (i % 4 == 3 && !place.in_float) train<double>(place.where, numbers, widest, slow ? 40 : 300);
-      else train<float>(place.where, numbers, widest, slow ? 40 : 300);
+      if (i % 4 == 3 && !target.in_float) train<double>(target.where, numbers, widest, slow ? 40 : 300);
+      else train<float>(target.where, numbers, widest, slow ? 40 : 300);
     }
   }
   return count;

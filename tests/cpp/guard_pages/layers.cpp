@@ -33,6 +33,7 @@ std::vector<Case> draw(Numbers& n) {
   using namespace bpnet;
   const std::size_t out = 1 + n.below(150), few = 2 * (1 + n.below(12));
   const bpnet::Shape few_channels{1 + n.below(8), 5 + n.below(12), 3 + n.below(40)};
+  const bpnet::Shape channels{16 + n.below(20), 5 + n.below(8), 5 + n.below(8)};
   std::vector<Case> cases{
       {linear(out), flat(n), 300},
       {linear(out, {.bias = false}), flat(n), 300},
@@ -47,6 +48,8 @@ std::vector<Case> draw(Numbers& n) {
       {conv2d(16 * (1 + n.below(3)), {.kernel_size = {5, 3}, .stride = {2, 1}, .padding = 2}), few_channels,
        40},
       {conv2d(few, {.kernel_size = 3, .padding = {0, 2}}), few_channels, 40},
+      {conv2d(few, {.kernel_size = {4, 3}, .stride = {3, 2}, .padding = 1}), channels, 20},
+      {conv2d(few, {.kernel_size = 3, .padding = 2, .dilation = {2, 1}}), channels, 20},
       {max_pool2d(3, {.stride = 2}), map(n), 40},
       {max_pool2d({2, 3}, {.padding = 1, .ceil_mode = true}), map(n), 40},
       {avg_pool2d(2, {.padding = 1}), map(n), 40},
@@ -139,11 +142,11 @@ std::size_t sweep_layers(const Extent& extent) {
   for (const Case& each : cases) missing.erase(each.layer.type);
   for (const std::string& type : missing) bpnet::fail<bpnet::ValueError>("no case of the layer ", type);
   std::size_t count = 0;
-  for (const Place& place : places()) {
+  for (const Target& target : targets()) {
     for (const Case& each : cases) {
-      if (place.slow && each.input.count() * each.most > 20000) continue;  // minutes for the largest
-      run<float>(each, place.where, numbers);
-      if (!place.in_float && (extent.whole || count % 3 == 0)) run<double>(each, place.where, numbers);
+      if (target.slow && each.input.count() * each.most > 20000) continue;  // minutes for the largest
+      run<float>(each, target.where, numbers);
+      if (!target.in_float && (extent.whole || count % 3 == 0)) run<double>(each, target.where, numbers);
       ++count;
     }
   }

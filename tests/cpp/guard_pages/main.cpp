@@ -1,4 +1,4 @@
-// Everything that writes into an arena, in a build where pages that nobody may touch stand around each: a
+// Everything that writes into an arena, in a build with pages around each that fault when touched: a
 // write beyond one ends the process.
 //
 //   sweep layers|chains|workspaces short|whole     prints how much was swept

@@ -50,18 +50,18 @@ class Array {
 std::vector<std::size_t> batches(std::size_t most, Numbers& numbers);
 
 // Every backend, with the precision that it is for.
-struct Place {
+struct Target {
   bpnet::Where where;
   bool slow;      // the reference, and models of instructions
   bool in_float;  // and not in double
 
-  Place(const std::string& backend, bpnet::Precision precision)
+  Target(const std::string& backend, bpnet::Precision precision)
       : where{.backend = backend, .precision = precision},
-        slow(backend == "reference" || backend.find("_model") != std::string::npos),
+        slow(backend == "reference" || bpnet::find_backend(where).model),
         in_float(precision == bpnet::Precision::kBfloat16) {}
 };
-inline std::vector<Place> places() {
-  std::vector<Place> all;
+inline std::vector<Target> targets() {
+  std::vector<Target> all;
   for (const bpnet::Precision precision : {bpnet::Precision::kFull, bpnet::Precision::kBfloat16}) {
     for (const std::string& backend : bpnet::backends(precision)) all.emplace_back(backend, precision);
   }

@@ -52,6 +52,13 @@ void images(const bpnet::Kernels<T>& k, Rising& rising, const Extent& extent) {
           });
         }
       }
+      if (k.response_pool_workspace && side > 1) {
+        const bpnet::WindowAxis pool{side, (side - 2) / 2 + 1, 2, 2, 1, 0};
+        rising.check(text("response and pool", {c, side}), [&](std::size_t n) {
+          return k.response_pool_workspace({n, side, side, c, 1, 5, false, 1e-4, 0.75, 1},
+                                           {n, pool, pool, c});
+        });
+      }
       for (const std::size_t kernel : {1, 3, 5, 11}) {
         for (const std::size_t out : {1, 4, 64, 256}) {
           if (kernel > side + kernel / 2 * 2 || (!extent.whole && (out + c + side) % 3)) continue;
@@ -143,9 +150,9 @@ std::size_t check_table(const bpnet::Where& where, const Extent& extent) {
 
 std::size_t sweep_workspaces(const Extent& extent) {
   std::size_t count = 0;
-  for (const Place& place : places()) {
-    count += check_table<float>(place.where, extent);
-    if (!place.in_float) count += check_table<double>(place.where, extent);
+  for (const Target& target : targets()) {
+    count += check_table<float>(target.where, extent);
+    if (!target.in_float) count += check_table<double>(target.where, extent);
   }
   return count;
 }

@@ -8,8 +8,8 @@ namespace cases {
 
 using Cases = std::map<std::string, void (*)()>;
 
-const Cases& owned();        // arrays of networks and trainers that their interfaces hand out
-const Cases& temporary();    // arrays that live within a call, or that nobody hands out
+const Cases& owned();        // arrays of networks and trainers that their interfaces return
+const Cases& temporary();    // arrays that live within a call, or that no interface returns
 const Cases& host_arrays();  // kernels and copies that are given an array of the host
 
 // Every block of the memory while a convolutional network is trained. Gives their number; fails where one

@@ -1,4 +1,4 @@
-// Arrays that kernels are given and nobody hands out: each is touched right before the kernel runs.
+// Arrays that kernels are given and no interface returns: each is touched right before the kernel runs.
 #include <bpnet/training/order.h>
 
 #include <algorithm>

@@ -143,7 +143,7 @@ struct Result {
   std::uint64_t wrong = 0;
 };
 
-// One over the ulp of a number, by the number's exponent as it stands in its bits; those below the normal
+// One over the ulp of a number, by the exponent in the number's bits; those below the normal
 // numbers have the least normal number's.
 template <class T, class Wide>
 class Ulps {

@@ -34,7 +34,7 @@ Arena& Arena::operator=(Arena&& other) noexcept {
   return *this;
 }
 
-// The old memory goes before the new is first touched: both need not fit at once.
+// The old memory is released before the new is first touched: both need not fit at once.
 void Arena::reserve(std::size_t bytes) {
   if (bytes <= size_) return;
   auto* const fresh = static_cast<unsigned char*>(memory_->allocate(bytes));

@@ -1,5 +1,5 @@
 // A backend's memory: where its arrays are, and how numbers get there and back. Outside kernels/ and this
-// folder nobody dereferences a backend's pointer: reading and writing are copies, which on the host's own
+// folder no code dereferences a backend's pointer: reading and writing are copies, which on the host's own
 // memory may be left out.
 #pragma once
 

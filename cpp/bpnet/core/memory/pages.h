@@ -1,6 +1,6 @@
 // Where arenas get their memory: core/memory/pages.cpp takes it from the free store;
-// core/memory/pages_guarded.cpp, built in its place with BPNET_GUARD_PAGES, puts pages that nobody may touch
-// behind every arena and before it.
+// core/memory/pages_guarded.cpp, built instead of it with BPNET_GUARD_PAGES, puts pages that fault when
+// touched behind every arena and before it.
 #pragma once
 
 #include <cstddef>

@@ -11,8 +11,8 @@ using StopQuestion = std::function<bool()>;
 
 // While one lives, parallel_for on its thread asks `wanted` between its chunks, about ten times a second.
 // Once that said yes, chunks that have not begun are left out, in every parallel_for of the thread until the
-// object goes: what was being computed is garbage, and check() says so. Not for work on what must stay whole.
-// Who makes one calls check() before it goes: the question may have taken the signal.
+// object is destroyed: what was being computed is garbage, and check() says so. Not for work on what must
+// stay whole. Who makes one calls check() before it is destroyed: the question may have taken the signal.
 class Interruptible {
  public:
   explicit Interruptible(const StopQuestion& wanted);  // empty: never asked. It must outlive the object
@@ -33,7 +33,7 @@ class Interruptible {
   bool stopped_;
 };
 
-// For tests, which no clock may decide: in its place `is_time` says at each opportunity, on the thread that
+// For tests, which no clock may decide: instead `is_time` says at each opportunity, on the thread that
 // works, whether the question is asked. Null: the clock again.
 void replace_question_clock(bool (*is_time)()) noexcept;
 

@@ -104,7 +104,7 @@ const ThreadingLayer* openmp_layer() {
   return &layer;
 }
 
-// The runtime knows nothing of a cgroup's quota, so what nobody has set is no more than what it allows.
+// The runtime does not know a cgroup's quota: unless set, the number is no more than the quota allows.
 int openmp_num_threads() {
   const int count = omp_get_max_threads();
   return count == at_load ? std::min(count, allowed_num_threads()) : count;

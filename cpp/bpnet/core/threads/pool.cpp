@@ -32,7 +32,7 @@ void pause() {
 #endif
 }
 
-// ThreadPool::job_: number << 32 | workers within << 16 | places
+// ThreadPool::job_: number << 32 | workers within << 16 | seats
 constexpr std::uint64_t kOnePlace = 1, kOneWithin = 1 << 16;
 constexpr std::uint64_t kMaxPlaces = kOneWithin - 1;
 
@@ -70,11 +70,11 @@ void ThreadPool::run(std::size_t count, Function function, void* argument, int t
   add_workers(threads - 1);
   function_ = function;
   argument_ = argument;
-  const std::uint64_t places =
+  const std::uint64_t seats =
       std::min<std::uint64_t>({static_cast<std::uint64_t>(threads) - 1, count - 1, kMaxPlaces});
-  shares_.deal(count, static_cast<std::size_t>(places) + 1);
+  shares_.deal(count, static_cast<std::size_t>(seats) + 1);
   const std::uint64_t number = number_of(job_.load(std::memory_order_relaxed)) + std::uint64_t{1};
-  job_.store(number << 32 | places);  // before sleepers_ is read: who goes to sleep reads in the other order
+  job_.store(number << 32 | seats);  // before sleepers_ is read: who goes to sleep reads in the other order
   if (sleepers_.load() > 0) {
     {
       std::lock_guard<std::mutex> lock(mutex_);
@@ -98,9 +98,9 @@ void ThreadPool::add_workers(int count) {
   }
 }
 
-void ThreadPool::take_chunks(std::size_t place) {
+void ThreadPool::take_chunks(std::size_t seat) {
   inside = true;
-  shares_.take(place, function_, argument_);
+  shares_.take(seat, function_, argument_);
   inside = false;
 }
 
@@ -113,7 +113,7 @@ void ThreadPool::wait_for_job(std::uint32_t seen) {
   sleepers_.fetch_sub(1);
 }
 
-// Whether there was a place in the job; `seen` becomes its number.
+// Whether there was a seat in the job; `seen` becomes its number.
 bool ThreadPool::join(std::uint32_t& seen) {
   std::uint64_t job = job_.load(std::memory_order_relaxed);
   while (places_of(job) > 0) {
@@ -124,12 +124,12 @@ bool ThreadPool::join(std::uint32_t& seen) {
   return false;
 }
 
-void ThreadPool::work(std::size_t place) {
+void ThreadPool::work(std::size_t seat) {
   std::uint32_t seen = 0;
   while (true) {
     wait_for_job(seen);
     if (!join(seen)) continue;
-    take_chunks(place);
+    take_chunks(seat);
     job_.fetch_sub(kOneWithin, std::memory_order_release);
   }
 }

@@ -23,10 +23,10 @@ class ThreadPool {
 
  private:
   void add_workers(int count);
-  void work(std::size_t place);
+  void work(std::size_t seat);
   void wait_for_job(std::uint32_t seen);
   bool join(std::uint32_t& seen);
-  void take_chunks(std::size_t place);
+  void take_chunks(std::size_t seat);
 
   std::mutex caller_;  // held by the one caller that uses the workers
   int workers_ = 0;    // guarded by caller_

@@ -13,7 +13,7 @@ namespace bpnet {
 class Shares {
  public:
   void deal(std::size_t count, std::size_t threads);  // while no thread takes
-  // Calls function(index, argument) for chunks that nobody has taken, from the share of the thread's own
+  // Calls function(index, argument) for chunks that are not taken, from the share of the thread's own
   // number on, all round, until there is none; returns how many. An Interruptible of this thread is asked
   // between them, and when it says yes nothing is left for the others too.
   std::size_t take(std::size_t thread, void (*function)(std::size_t index, void* argument), void* argument);

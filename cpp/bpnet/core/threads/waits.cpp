@@ -23,7 +23,7 @@ void replace_region_times(void (*replace)(Region&)) noexcept { replacement.store
 void Waits::add(Region region) {
   if (const auto replace = replacement.load(std::memory_order_relaxed)) replace(region);
   if (forgotten_.load() && forgotten_.exchange(false)) lost_ = late_ = 0;
-  if (region.chunks == 0) return;  // nobody knows how long one takes
+  if (region.chunks == 0) return;  // how long one takes is unknown
   const double chunk = region.work / static_cast<double>(region.chunks);
   const double late = std::min(region.wait - kWaitPerChunk * chunk - kWaking, kMostPerRegion);
   if (late > 0) {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "bpnet/kernels/cpu/base/column_sums.h"
+#include "bpnet/kernels/cpu/product/bands.h"
 #include "bpnet/kernels/cpu/product/gemm.h"
 
 namespace {
@@ -15,11 +16,19 @@ size_t linear_workspace(bpnet::LinearSizes s) {
   const size_t forward = gemm_workspace({s.n, s.out, s.in}), swapped = gemm_workspace({s.out, s.n, s.in});
   const size_t input = gemm_workspace({s.n, s.in, s.out}),
                weight = gemm_in_parts_workspace({s.out, s.in, s.n});
-  return larger(larger(larger(forward, swapped), larger(input, weight)), column_sums_bytes(s.n, s.out));
+  const size_t bands = larger(bands_workspace({s.n, s.out, s.in}), bands_workspace({s.n, s.in, s.out}));
+  return larger(larger(larger(forward, swapped), larger(input, weight)),
+                larger(bands, column_sums_bytes(s.n, s.out)));
 }
 
 void linear_forward(bpnet::Context& context, bpnet::LinearSizes s, const real* x, const real* w,
                     const real* bias, bpnet::Activation act, real* y) {
+  // Of fewer rows transposing the weights would cost more than reading them far apart.
+  if (s.n >= kPackRows && runs_in_bands({s.n, s.out, s.in})) {
+    multiply_in_bands(context, {s.n, s.out, s.in}, {x, s.in, 1}, {w, 1, s.in}, {y, s.out, false, false},
+                      {bias, act});
+    return;
+  }
   if (s.n >= kThinBatch) {
     // Of the two operands the one that is loaded as vectors must be transposed, and if that is x, y as well:
     // what costs less is done.
@@ -44,6 +53,11 @@ void linear_forward(bpnet::Context& context, bpnet::LinearSizes s, const real* x
 
 void linear_backward_input(bpnet::Context& context, bpnet::LinearSizes s, const real* grad_y, const real* w,
                            real* grad_x) {
+  if (s.n >= kThinBatch && runs_in_bands({s.n, s.in, s.out})) {
+    multiply_in_bands(context, {s.n, s.in, s.out}, {grad_y, s.out, 1}, {w, s.in, 1},
+                      {grad_x, s.in, false, false}, kNoEpilogue);
+    return;
+  }
   if (s.n >= kThinBatch) {
     gemm(context, {s.n, s.in, s.out}, {grad_y, s.out, 1}, {w, s.in, 1}, {grad_x, s.in, false, false},
          kNoEpilogue);

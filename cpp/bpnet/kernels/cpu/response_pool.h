@@ -9,13 +9,9 @@ namespace {
 
 typedef uint8_t tap_vec __attribute__((vector_size(kLanes)));  // tap numbers of a vector of channels
 
-inline ivec load_taps(const uint8_t* p, size_t count) {
-  tap_vec taps = {};
-  if (count >= kLanes) {
-    __builtin_memcpy(&taps, p, kLanes);
-  } else {
-    for (size_t i = 0; i < count; ++i) taps[i] = p[i];
-  }
+inline ivec load_taps(const uint8_t* p) {
+  tap_vec taps;
+  __builtin_memcpy(&taps, p, kLanes);
   return __builtin_convertvector(taps, ivec);
 }
 inline void store_taps(uint8_t* p, ivec v, size_t count) {
@@ -165,7 +161,7 @@ __attribute__((noinline)) void add_gradients(const bpnet::PoolSizes& pool, size_
     const size_t end = along.count * channels;
     size_t c = 0;
     for (; c + kLanes <= channels; c += kLanes) {
-      ivec most = load_taps(largest + c, kLanes) - first;
+      ivec most = load_taps(largest + c) - first;
       const vec passed = load(grad_y + c);
       for (size_t i = c; i < end; i += channels, most -= 1) {
         store(to + i, load(to + i) + (most == 0 ? passed : vec{}));

@@ -37,11 +37,11 @@ struct Strips {
 };
 
 // Where a thread is: at a column, beside others in the same column on other lines.
-struct Place {
+struct Position {
   unsigned lanes, lines, line;
   size_t column;
 
-  __device__ Place(const Strips& s, size_t strip)
+  __device__ Position(const Strips& s, size_t strip)
       : lanes(1u << s.log2_lanes),
         lines(blockDim.x >> s.log2_lanes),
         line(threadIdx.x >> s.log2_lanes),
@@ -50,7 +50,7 @@ struct Place {
 
 // Σ over the lines of the thread's column, for every one of its threads. `shared` has room for a number of
 // each thread.
-__device__ inline double fold_lines(double value, const Place& at, double* shared) {
+__device__ inline double fold_lines(double value, const Position& at, double* shared) {
   __syncthreads();  // whoever still reads the last fold's
   shared[threadIdx.x] = value;
   for (unsigned half = at.lines / 2; half > 0; half /= 2) {
@@ -85,7 +85,7 @@ size_t batch_norm_workspace(size_t rows, size_t columns) {
 
 // Of the values that the threads of a column have seen, `count` each with that mean and Σ (x − mean)², and
 // together `all`: the mean and Σ (x − mean)².
-__device__ inline Partial merge(double count, double mean, double squares, double all, const Place& at,
+__device__ inline Partial merge(double count, double mean, double squares, double all, const Position& at,
                                 double* shared) {
   const double middle = fold_lines(count * mean, at, shared) / all, distance = mean - middle;
   return {middle, fold_lines(squares + count * distance * distance, at, shared)};
@@ -95,7 +95,7 @@ template <class T>
 __global__ void sum_statistics(Strips s, const T* x, Partial* partials, T* batches) {
   if (blockIdx.x == 0 && threadIdx.x == 0) *batches += 1;
   const size_t part = blockIdx.x / s.count, rows = s.rows_of_part(part);
-  const Place at(s, blockIdx.x % s.count);
+  const Position at(s, blockIdx.x % s.count);
   const T* const from = x + part * s.length * s.columns + at.column;
   double count = 0, mean = 0, squares = 0;
   if (at.column < s.columns && at.line < rows) {
@@ -122,7 +122,7 @@ __device__ void follow(double momentum, double value, T& running) {
 template <class T>
 __global__ void fold_statistics(Strips s, const T* x, const Partial* partials, T* mean, T* variance,
                                 RunningStatistics<T> running) {
-  const Place at(s, blockIdx.x);
+  const Position at(s, blockIdx.x);
   const size_t c = at.column, last = c < s.columns ? s.parts : 0;
   double* const shared = shared_memory<double>();
   double sum = 0, squares = 0;
@@ -160,7 +160,7 @@ void batch_norm_statistics(Context& context, size_t rows, size_t columns, const 
 template <class Body>
 __global__ void each_column_kernel(Strips s, size_t blocks, size_t rows_of_block, Body body) {
   for (size_t block = blockIdx.x; block < blocks; block += gridDim.x) {
-    const Place at(s, block % s.count);
+    const Position at(s, block % s.count);
     if (at.column >= s.columns) continue;
     const auto factors = body.factors(at.column);
     const size_t begin = block / s.count * rows_of_block, end = min(begin + rows_of_block, s.rows);
@@ -208,7 +208,7 @@ void batch_norm_forward(Context& context, const BatchNormArgs<T>& a, T* y) {
 template <class T>
 __global__ void sum_gradients(Strips s, BatchNormArgs<T> a, const T* grad_y, Partial* partials) {
   const size_t part = blockIdx.x / s.count, rows = s.rows_of_part(part);
-  const Place at(s, blockIdx.x % s.count);
+  const Position at(s, blockIdx.x % s.count);
   const bool is_column = at.column < s.columns;
   const double mean = is_column ? double(a.mean[at.column]) : 0.0;
   double sum = 0, product = 0;
@@ -244,7 +244,7 @@ struct NormBackward {
 template <class T>
 __global__ void fold_gradients(Strips s, NormBackward<T> back, const Partial* partials, T* grad_weight,
                                T* grad_bias, bool accumulate) {
-  const Place at(s, blockIdx.x);
+  const Position at(s, blockIdx.x);
   const size_t c = at.column, last = c < s.columns ? s.parts : 0;
   double sum = 0, product = 0;
   for (size_t part = at.line; part < last; part += at.lines) {

@@ -1,4 +1,4 @@
-// No call of the runtime goes unchecked.
+// Every call of the runtime is checked.
 #pragma once
 
 #include <cuda_runtime.h>
@@ -22,7 +22,7 @@ class OutOfMemory : public std::bad_alloc {
 
 // After `need` it says what the GPU has.
 [[noreturn]] inline void refuse_memory(std::string need) {
-  static_cast<void>(cudaGetLastError());  // which the next call would be told again
+  static_cast<void>(cudaGetLastError());  // which the next call would report again
   std::size_t free = 0, total = 0;
   if (cudaMemGetInfo(&free, &total) == cudaSuccess) {
     append_text(need, ", "), append_text(need, free);

@@ -27,8 +27,8 @@ struct ConvolutionPlan;  // how the library makes one
 template <class T>
 const ConvolutionPlan* library_plan(Context&, ConvolutionPass, Layout, const ConvolutionSizes&);
 
-// Bytes of workspace that no plan of these sizes goes beyond; grows with the batch. Elements are of `element`
-// bytes.
+// The most bytes of workspace that a plan of these sizes takes; grows with the batch. Elements are of
+// `element` bytes.
 size_t library_workspace(const ConvolutionSizes&, size_t element, Layout);
 
 // result =, or += with `accumulate`; `workspace` has as many bytes as library_workspace says.

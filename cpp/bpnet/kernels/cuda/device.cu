@@ -96,7 +96,7 @@ uint64_t* Device::answers() {
   return answers_;
 }
 
-// The wait is nobody's turn: other threads begin their work meanwhile.
+// The lock is not held during the wait: other threads begin their work meanwhile.
 void Device::keep_pace() {
   cudaEvent_t oldest;
   {

@@ -54,7 +54,7 @@ class Device {
     CurrentGpu current_;
   };
 
-  // (kAnswers,) in the GPU's memory: what a kernel tells the host. To be used and read within one Turn.
+  // (kAnswers,) in the GPU's memory: what a kernel reports to the host. To be used and read within one Turn.
   static constexpr size_t kAnswers = 512;
   uint64_t* answers();
   // Waits until the work of all but the last few calls of this function is done.

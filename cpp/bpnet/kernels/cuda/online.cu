@@ -298,7 +298,7 @@ class OnlineBlock {
     });
   }
 
-  // As many numbers from `at` on, `step` apart; use(u, before, after) tells what they were and are.
+  // As many numbers from `at` on, `step` apart; use(u, before, after) is given the old and the new values.
   template <unsigned kMost, class Gradient, class Use>
   __device__ static void learn(const Rule& rule, const PlaneRows<T>& rows, size_t at, size_t step,
                                size_t count, const Gradient& gradient, const Use& use) {

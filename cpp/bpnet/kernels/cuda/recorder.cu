@@ -16,7 +16,7 @@ cudaGraph_t end_capture(Device& device) {
   cudaGraph_t graph = nullptr;
   device.set_recording(false);
   if (cudaStreamEndCapture(device.stream(), &graph) == cudaSuccess) return graph;
-  static_cast<void>(cudaGetLastError());  // which the next call would be told again
+  static_cast<void>(cudaGetLastError());  // which the next call would report again
   return nullptr;
 }
 

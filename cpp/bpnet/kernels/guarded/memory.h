@@ -1,4 +1,4 @@
-// Memory in pages of its own that are closed to everybody but while it is open.
+// Memory in separate pages that fault when accessed unless the memory is open.
 #pragma once
 
 #include <cstddef>
@@ -20,7 +20,7 @@ class Open {
 void check_array(const char* kernel, const char* what, const void* array);
 
 // Told of each array that a kernel or a copy is given, before the memory is opened for it: between two
-// kernels. Null: nobody is told.
+// kernels. Null: none is called.
 using Watch = void (*)(const char* kernel, const char* what, const void* array);
 void set_watch(Watch watch);
 

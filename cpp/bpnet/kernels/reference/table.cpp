@@ -1,5 +1,5 @@
 // The reference backend: plain loops with sums in double, written to be read. It is the oracle of
-// every kernel test. Formulas and shapes stand in kernels.h.
+// every kernel test. Formulas and shapes are in kernels.h.
 #include "bpnet/kernels/reference/batch_norm.h"
 #include "bpnet/kernels/reference/clip.h"
 #include "bpnet/kernels/reference/convolution.h"

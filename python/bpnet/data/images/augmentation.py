@@ -58,8 +58,8 @@ class ImageAugmenter:
         statistics: of the training set.
         crop: rows, and columns, of the windows.
         augmentation: how training windows are drawn.
-        centre_mean: subtract the mean image's middle wherever the window lies, not flipped, as the code of
-            2012 does; else what lies under the window.
+        centre_mean: subtract the mean image's middle wherever the window is, not flipped, as the code of
+            2012 does; else what is under the window.
     """
 
     def __init__(

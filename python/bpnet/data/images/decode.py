@@ -44,7 +44,7 @@ def require_pillow() -> Any:
 
 
 def decode(path: str | os.PathLike[str], size: int = 256) -> np.ndarray:
-    """The photograph as (size, size, 3) uint8: turned upright as EXIF says, its shortest side resized
+    """The photograph as (size, size, 3) uint8: rotated upright as EXIF says, its shortest side resized
     to ``size`` (a smaller one is enlarged), the middle square kept.
 
     JPEG, PNG, TIFF, BMP, WebP, GIF and PPM (PBM, PGM), recognised by their contents, whatever the file is called.
@@ -60,7 +60,7 @@ def decode(path: str | os.PathLike[str], size: int = 256) -> np.ndarray:
     """
     Image = require_pillow()
     if not os.path.isfile(path):  # a pipe would be waited for
-        raise BadImage("it is no file that can be read")
+        raise BadImage("it is not a readable file")
     try:
         with open(path, "rb") as file, Image.open(file, formats=FORMATS) as image:
             _check_pixels(image, Image.MAX_IMAGE_PIXELS)
@@ -104,7 +104,7 @@ def _check_sides(image: Any) -> None:
 
 
 def _orientation(image: Any) -> Any:
-    """EXIF's number from 1 to 8, or whatever is there in its place."""
+    """EXIF's number from 1 to 8, or whatever is there instead."""
     if image.format == "TIFF":  # Pillow applies it when it loads the pixels
         return 1
     try:

@@ -44,7 +44,7 @@ class ImageFolder:
     looked into. Names that begin with a dot are left out.
 
     JPEG, PNG, TIFF, BMP, WebP, GIF and PPM files are read, recognised by their contents whatever they are called;
-    of several frames or pages the first. What else lies there is a bad file.
+    of several frames or pages the first. Anything else there is a bad file.
 
     Args:
         path: the folder.

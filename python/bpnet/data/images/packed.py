@@ -218,7 +218,7 @@ def _header(shape: tuple[int, ...], arrays: Mapping[str, np.ndarray]) -> bytes:
 
 
 def _read_header(file: BinaryIO) -> dict[str, tuple[str, tuple[int, ...], int]]:
-    """(dtype, shape, place in the file) of each tensor, with all sizes checked against the file's length,
+    """(dtype, shape, offset in the file) of each tensor, with all sizes checked against the file's length,
     and the checksum."""
     length = os.fstat(file.fileno()).st_size
     head = file.read(_HEADER)
@@ -233,18 +233,18 @@ def _read_header(file: BinaryIO) -> dict[str, tuple[str, tuple[int, ...], int]]:
             f"the packed images have format {version!r}, this bpnet reads formats 1 and {_FORMAT}"
         )
     tensors = {}
-    place = _HEADER
+    offset = _HEADER
     for name, entry in entries.items():
         shape = tuple(entry["shape"])
         if not all(type(size) is int and size >= 0 for size in shape):
             raise _core.FileFormatError(f"{name!r} has shape {shape}")
-        tensors[name] = (entry["dtype"], shape, place)
-        end = place + math.prod(shape) * np.dtype(_DTYPES[entry["dtype"]]).itemsize
-        if entry["data_offsets"] != [place - _HEADER, end - _HEADER]:
+        tensors[name] = (entry["dtype"], shape, offset)
+        end = offset + math.prod(shape) * np.dtype(_DTYPES[entry["dtype"]]).itemsize
+        if entry["data_offsets"] != [offset - _HEADER, end - _HEADER]:
             raise _core.FileFormatError(f"{name!r} of shape {shape} does not span {entry['data_offsets']}")
-        place = end
-    if place != length:
-        raise _core.FileFormatError(f"the file has {length:,} bytes, its header claims {place:,}")
+        offset = end
+    if offset != length:
+        raise _core.FileFormatError(f"the file has {length:,} bytes, its header claims {offset:,}")
     held = {name: dtype for name, (dtype, _, _) in tensors.items()}
     wanted = {name: dtype for name, dtype in _TENSORS.items() if version != "1" or name != "checksums"}
     if list(held.items()) != list(wanted.items()):
@@ -264,8 +264,8 @@ def _check_checksum(file: BinaryIO, text: bytes, stored: str, first: int) -> Non
         raise _core.FileFormatError(f"the checksum is {computed}, not {stored} as in the header")
 
 
-def _read_array(file: BinaryIO, dtype: str, shape: tuple[int, ...], place: int) -> np.ndarray:
-    file.seek(place)
+def _read_array(file: BinaryIO, dtype: str, shape: tuple[int, ...], offset: int) -> np.ndarray:
+    file.seek(offset)
     kind = np.dtype(_DTYPES[dtype])
     return np.frombuffer(file.read(math.prod(shape) * kind.itemsize), kind).reshape(shape)
 

@@ -45,7 +45,7 @@ class ImageStatistics:
 
 
 class StatisticsSum:
-    """Adds photographs up, in whole numbers: their order does not matter."""
+    """Adds photographs up, in integers: their order does not matter."""
 
     def __init__(self, size: int) -> None:
         self.count = 0
@@ -54,7 +54,7 @@ class StatisticsSum:
 
     @staticmethod
     def products(image: np.ndarray) -> np.ndarray:
-        """Σ rgbᵀ rgb over the pixels (3, 3): exact, for sums of whole numbers below 2⁵³ are."""
+        """Σ rgbᵀ rgb over the pixels (3, 3): exact, for sums of integers below 2⁵³ are."""
         pixels = image.reshape(-1, 3).astype(np.float64)
         return (pixels.T @ pixels).astype(np.int64)
 

@@ -48,7 +48,7 @@ const Add sticky("a GPU does not get over some failures", [] {
   allocate<int>(1);
 });
 
-const Add kernel_fails("a kernel that fails is told by the next wait", [] {
+const Add kernel_fails("a kernel that fails is reported by the next wait", [] {
   auto* const number = allocate<int>(1);
   cuda_on_cpu_fail("kernel:2:cudaErrorIllegalAddress");
   for (int i = 0; i < 4; ++i) launch({}, set_number, number, i);

@@ -1,4 +1,4 @@
-// Accesses that nothing orders, and reads of what nobody wrote.
+// Accesses that nothing orders, and reads of what was not written.
 #include <cuda_pipeline_primitives.h>
 
 #include "bpnet/kernels/cuda/block.h"
@@ -122,7 +122,7 @@ const Add mixed("an atomic beside a plain write", kRace, [] {
 });
 
 __global__ void read_array(int* to, const int* from) { *to = *from; }
-const Add array("an array that nobody wrote", kNever, [] {
+const Add array("an array that was not written", kNever, [] {
   launch({}, read_array, allocate<int>(1), allocate<int>(1));
   wait();
 });

@@ -45,8 +45,22 @@ __attribute__((noinline)) void set_scaled(size_t count, real scale, const real* 
   for (; i < count; ++i) y[i] = scale * a[i];
 }
 
-inline void fill_zero(size_t count, real* y) {
-  for (size_t i = 0; i < count; ++i) y[i] = 0;
+// The last vector of these may overlap the one before it.
+__attribute__((noinline)) void copy_row(size_t count, const real* from, real* to) {
+  if (count < kLanes) {
+    for (size_t i = 0; i < count; ++i) to[i] = from[i];
+    return;
+  }
+  for (size_t i = 0; i + kLanes <= count; i += kLanes) store(to + i, load(from + i));
+  store(to + count - kLanes, load(from + count - kLanes));
+}
+__attribute__((noinline)) void fill_zero(size_t count, real* y) {
+  if (count < kLanes) {
+    for (size_t i = 0; i < count; ++i) y[i] = 0;
+    return;
+  }
+  for (size_t i = 0; i + kLanes <= count; i += kLanes) store(y + i, vec{});
+  store(y + count - kLanes, vec{});
 }
 
 }  // namespace

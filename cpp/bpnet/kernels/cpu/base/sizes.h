@@ -5,6 +5,8 @@
 
 namespace {
 
+constexpr size_t kCacheLine = 64;  // bytes
+
 inline size_t smaller(size_t a, size_t b) { return a < b ? a : b; }
 inline size_t larger(size_t a, size_t b) { return a > b ? a : b; }
 inline size_t ceil_divide(size_t a, size_t b) { return (a + b - 1) / b; }

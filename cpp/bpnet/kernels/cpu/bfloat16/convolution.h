@@ -4,8 +4,7 @@
 
 #include "bpnet/kernels/cpu/base/column_sums.h"
 #include "bpnet/kernels/cpu/bfloat16/gemm.h"
-#include "bpnet/kernels/cpu/bfloat16/phases.h"
-#include "bpnet/kernels/cpu/convolution/patches.h"
+#include "bpnet/kernels/cpu/bfloat16/weights.h"
 
 namespace {
 
@@ -112,18 +111,6 @@ inline void convolution_backward_weight(const TileUnit& unit, bpnet::Context& co
   }
   restore_weight(s, memory.weight, grad_w, accumulate);
   if (grad_bias) add_column_sums(context, positions(s), s.out_channels, grad_y, grad_bias, accumulate);
-}
-
-// (tap down, tap along, channel of y, channel of x) for the taps of a phase, from (channel of y, channel of
-// x, tap down, tap along)
-inline void phase_weight(const bpnet::ConvolutionSizes& s, const Phase& down, const Phase& along,
-                         const float* w, float* to) {
-  const size_t out = group_outputs(s), in = group_channels(s), width = s.width.kernel;
-  const size_t window = s.height.kernel * width, taps = along.outputs.taps;
-  run_tasks(down.outputs.taps * taps, out * in < kChunk, [&](size_t index) {
-    const float* const from = w + down.tap(index / taps) * width + along.tap(index % taps);
-    for (size_t i = 0; i < out * in; ++i) to[index * out * in + i] = from[i * window];
-  });
 }
 
 inline void clear_phase(const bpnet::ConvolutionSizes& s, const ImageRows& rows, float* grad_x) {

@@ -18,8 +18,10 @@ struct ProductSizes {
 constexpr size_t kPairLines = 2 * kPanelLines;         // of the panels that are multiplied together
 constexpr size_t kResidentElements = size_t{1} << 23;  // packed at once
 constexpr size_t kResidentLines = 8192;
-constexpr size_t kBlockBytes = size_t{1} << 20;  // of a packed block, half of a second-level cache
+// Of a packed block whose rows are across the lines: long parts of rows, a quarter of a second-level cache.
+constexpr size_t kBlockBytes = size_t{1} << 19;
 constexpr size_t kBlockLines = 512;
+constexpr size_t kAlongLines = 2 * kPairLines;  // of a block whose rows are lines: it stays near while used
 constexpr size_t kMostDepth = 8192;
 constexpr size_t kMostTasks = 64;
 constexpr size_t kSerialWork = size_t{1} << 22;  // multiply-adds that are not worth a second thread
@@ -34,14 +36,15 @@ struct Cut {
   bool serial;
 };
 
-inline Cut cut_of(const ProductSizes& s, size_t most_depth, bool serial) {
+// `across`: the rows of the operand that is packed block by block are across its lines.
+inline Cut cut_of(const ProductSizes& s, size_t most_depth, bool serial, bool across) {
   Cut cut;
-  cut.serial = serial || s.m * s.n * s.k < kSerialWork;
+  cut.serial = serial || round_up(s.fewer(), kPanelLines) * s.more() * s.k < kSerialWork;
   cut.resident = smaller(round_up(s.fewer(), kPairLines), kResidentLines);
   const size_t fits = kResidentElements / cut.resident / kBlockDepth * kBlockDepth;
   const size_t most = smaller(most_depth, fits);
   cut.depth = round_up(ceil_divide(s.k, ceil_divide(s.k, most)), kBlockDepth);
-  cut.block = kStreamElements / cut.depth / kPairLines * kPairLines;
+  cut.block = across ? kStreamElements / cut.depth / kPairLines * kPairLines : kAlongLines;
   cut.block = smaller(larger(cut.block, kPairLines), smaller(kBlockLines, round_up(s.more(), kPairLines)));
   const size_t wanted = cut.serial ? 1 : kMostTasks / 4;
   while (cut.block > kPairLines && ceil_divide(s.more(), cut.block) < wanted) {

@@ -18,6 +18,7 @@ struct Target {
   size_t stride;
   bool accumulate;
   const ImageRows* images = nullptr;  // null: rows are `stride` apart
+  bool transposed = false;            // stored as (n, m), rows of m `stride` apart
 
   float* row(size_t i) const {
     if (!images) return data + i * stride;
@@ -27,10 +28,10 @@ struct Target {
   }
 };
 
-// What is done last to c: row = act(row + bias).
+// What is done last to c as it is stored: row = act(row + bias).
 struct Finish {
   const bpnet::Kernels<float>* base;  // which has the activations
-  const float* bias;                  // (n,) or null
+  const float* bias;                  // of a row's length, or null
   bpnet::Activation activation;
 };
 
@@ -60,34 +61,32 @@ struct BlockPass {
   size_t panel(bool of_a) const { return of_a ? a_panel_elements(k) : b_panel_elements(k); }
 };
 
-// Sums that are not stored as they are: cut off at the edge of c, or in rows of images.
-inline void sums_aside(const Target& c, const TileUnit& unit, TileSums sums, size_t i, size_t j, size_t rows,
-                       size_t columns) {
-  alignas(64) float tile[kPairLines * kPairLines];
-  if (sums.add) {
-    for (size_t y = 0; y < kPairLines; ++y) {
-      const float* const from = y < rows ? c.row(i + y) + j : nullptr;
-      for (size_t x = 0; x < kPairLines; ++x) tile[y * kPairLines + x] = from && x < columns ? from[x] : 0;
+// body(where in c, where in the tile) for every element of c from (i, j) on.
+template <class Body>
+inline void each_element(const Target& c, size_t i, size_t j, size_t rows, size_t columns, float* tile,
+                         const Body& body) {
+  if (c.transposed) {
+    for (size_t x = 0; x < columns; ++x) {
+      float* const column = c.row(j + x) + i;
+      for (size_t y = 0; y < rows; ++y) body(column[y], tile[y * kPairLines + x]);
     }
+    return;
   }
-  sums.c = tile;
-  sums.stride = kPairLines;
-  unit.sums[rows > kPanelLines][columns > kPanelLines](sums);
   for (size_t y = 0; y < rows; ++y) {
-    float* const to = c.row(i + y) + j;
-    for (size_t x = 0; x < columns; ++x) to[x] = tile[y * kPairLines + x];
+    float* const row = c.row(i + y) + j;
+    for (size_t x = 0; x < columns; ++x) body(row[x], tile[y * kPairLines + x]);
   }
 }
 
-// While a pair of resident panels is multiplied the next pair comes from further away, a part at each of the
-// pair's products.
-inline void ask_for_next(const BlockPass& pass, size_t r, size_t s, TileSums& sums) {
-  if (pass.r0 + r + kPairLines >= pass.r1) return;
-  const size_t products = ceil_divide(pass.s1 - pass.s0, kPairLines);
-  const size_t panel = pass.panel(pass.a_resident());
-  sums.soon_lines = ceil_divide(2 * kPanelLines, products);
-  sums.soon = pass.resident + (r + kPairLines) / kPanelLines * panel +
-              s / kPairLines * sums.blocks * sums.soon_lines * kBlockDepth;
+// Sums that are not stored as they are: cut off at the edge of c, in rows of images, or transposed.
+inline void sums_aside(const Target& c, const TileUnit& unit, TileSums sums, size_t i, size_t j, size_t rows,
+                       size_t columns) {
+  alignas(64) float tile[kPairLines * kPairLines] = {};
+  if (sums.add) each_element(c, i, j, rows, columns, tile, [](float& of_c, float& sum) { sum = of_c; });
+  sums.c = tile;
+  sums.stride = kPairLines;
+  unit.sums[rows > kPanelLines][columns > kPanelLines](sums);
+  each_element(c, i, j, rows, columns, tile, [](float& of_c, float& sum) { of_c = sum; });
 }
 
 inline void tile_sums(const BlockPass& pass, size_t r, size_t s) {
@@ -105,11 +104,8 @@ inline void tile_sums(const BlockPass& pass, size_t r, size_t s) {
                    ceil_divide(pass.k, kBlockDepth),
                    nullptr,
                    p.c.stride,
-                   p.c.accumulate || pass.k0 > 0,
-                   nullptr,
-                   0};
-  ask_for_next(pass, r, s, sums);
-  if (p.c.images || rows % kPanelLines != 0 || columns % kPanelLines != 0) {
+                   p.c.accumulate || pass.k0 > 0};
+  if (p.c.images || p.c.transposed || rows % kPanelLines != 0 || columns % kPanelLines != 0) {
     sums_aside(p.c, p.unit, sums, i, j, rows, columns);
     return;
   }
@@ -117,6 +113,7 @@ inline void tile_sums(const BlockPass& pass, size_t r, size_t s) {
   p.unit.sums[rows > kPanelLines][columns > kPanelLines](sums);
 }
 
+// Rows i0 … i1−1 of c as it is stored.
 inline void finish_rows(const Product& p, size_t i0, size_t i1, size_t j0, size_t j1) {
   const Finish& finish = p.finish;
   const bool activates = finish.activation.kind != bpnet::ActivationKind::kIdentity;
@@ -137,7 +134,7 @@ inline void multiply_block(const BlockPass& pass) {
     for (size_t s = 0; s < pass.s1 - pass.s0; s += kPairLines) tile_sums(pass, r, s);
   }
   if (pass.k0 + pass.k < p.size.k) return;
-  if (pass.a_resident()) {
+  if (pass.a_resident() != p.c.transposed) {
     finish_rows(p, pass.r0, pass.r1, pass.s0, pass.s1);
   } else {
     finish_rows(p, pass.s0, pass.s1, pass.r0, pass.r1);
@@ -172,7 +169,7 @@ __attribute__((noinline)) void run_product(const Product& p, Scratch scratch, si
                                            bool serial) {
   const ProductSizes& s = p.size;
   if (s.m == 0 || s.n == 0 || s.k == 0) return;
-  const Cut cut = cut_of(s, most_depth, serial);
+  const Cut cut = cut_of(s, most_depth, serial, (s.m <= s.n ? p.b : p.a).across);
   bfloat16* const resident = scratch.take<bfloat16>(packed_elements(cut.resident, cut.depth));
   bfloat16* const blocks = scratch.take<bfloat16>(cut.tasks * packed_elements(cut.block, cut.depth));
   for (size_t r = 0; r < s.fewer(); r += cut.resident) {

@@ -15,14 +15,21 @@ inline size_t linear_workspace(bpnet::LinearSizes s) {
 inline void linear_forward(const TileUnit& unit, const bpnet::Kernels<float>& base, bpnet::Context& context,
                            bpnet::LinearSizes s, const float* x, const float* w, const float* bias,
                            bpnet::Activation act, float* y) {
-  run_product({unit,
-               {s.n, s.out, s.in},
-               matrix_of(x, s.in, false),
-               matrix_of(w, s.in, false),
-               {y, s.out, false},
-               {&base, bias, act}},
-              {context.scratch}, kMostDepth, false);
+  const Factor samples = matrix_of(x, s.in, false), weights = matrix_of(w, s.in, false);
+  const Finish finish = {&base, bias, act};
+  // Lines of b are transposed in pairs while they are packed; where there are more of the weights,
+  // transposing the result instead costs less. The bits are the same.
+  if (s.n < s.out) {
+    run_product({unit, {s.out, s.n, s.in}, weights, samples, {y, s.out, false, nullptr, true}, finish},
+                {context.scratch}, kMostDepth, false);
+  } else {
+    run_product({unit, {s.n, s.out, s.in}, samples, weights, {y, s.out, false}, finish}, {context.scratch},
+                kMostDepth, false);
+  }
 }
+
+// Rows of the weights are across the lines: a small depth leaves long parts of them to a block.
+constexpr size_t kInputDepth = 512;
 
 inline void linear_backward_input(const TileUnit& unit, bpnet::Context& context, bpnet::LinearSizes s,
                                   const float* grad_y, const float* w, float* grad_x) {
@@ -32,7 +39,7 @@ inline void linear_backward_input(const TileUnit& unit, bpnet::Context& context,
                matrix_of(w, s.in, true),
                {grad_x, s.in, false},
                kNoFinish},
-              {context.scratch}, kMostDepth, false);
+              {context.scratch}, kInputDepth, false);
 }
 
 inline void linear_backward_weight(const TileUnit& unit, bpnet::Context& context, bpnet::LinearSizes s,

@@ -32,8 +32,6 @@ struct TileSums {
   float* c;  // (16 · panels of a, 16 · panels of b), rows `stride` apart
   size_t stride;
   bool add;
-  const bfloat16* soon;  // wanted soon in the second-level cache: so many lines of it for each block
-  size_t soon_lines;
 };
 
 // How the sums are made: one instruction, or its model.

@@ -3,22 +3,33 @@
 
 #include "bpnet/kernels/cpu/bfloat16/convolution.h"
 #include "bpnet/kernels/cpu/bfloat16/linear.h"
+#include "bpnet/kernels/tables.h"
 
 namespace {
 
-// Products by one tile unit. `base` is the same for all tables of a process: that of its best instruction
-// set.
+constexpr size_t kFewChannels = 16, kFewWeights = 2560;
+
+// Which convolutions are made in float32: a tile of 16 × 32 is mostly zeros for them, and float32 has ways of
+// its own that are faster.
+inline bool stays_in_float32(const bpnet::ConvolutionSizes& s) {
+  const bool few = s.channels < kFewChannels && patch_size(s) * s.out_channels < kFewWeights;
+  return is_depthwise(s) || (s.groups == 1 && few);
+}
+
+// Products by one tile unit.
 template <const TileUnit& kUnit>
 struct Products {
   using Table = bpnet::Kernels<float>;
-  static inline const Table* base = nullptr;
+
+  // Of all that is not a product in bfloat16.
+  static const Table& float32() { return bpnet::best_float32_kernels(); }
 
   static size_t workspace(const bpnet::ConvolutionSizes& s) {
-    return is_depthwise(s) ? base->convolution_workspace(s) : convolution_workspace(s);
+    return stays_in_float32(s) ? float32().convolution_workspace(s) : convolution_workspace(s);
   }
   static void forward(bpnet::Context& context, bpnet::LinearSizes s, const float* x, const float* w,
                       const float* bias, bpnet::Activation act, float* y) {
-    linear_forward(kUnit, *base, context, s, x, w, bias, act, y);
+    linear_forward(kUnit, float32(), context, s, x, w, bias, act, y);
   }
   static void backward_input(bpnet::Context& context, bpnet::LinearSizes s, const float* grad_y,
                              const float* w, float* grad_x) {
@@ -30,26 +41,25 @@ struct Products {
   }
   static void forward(bpnet::Context& context, const bpnet::ConvolutionSizes& s, const float* x,
                       const float* w, const float* bias, bpnet::Activation act, float* y) {
-    if (is_depthwise(s)) return base->convolution_forward(context, s, x, w, bias, act, y);
-    convolution_forward(kUnit, *base, context, s, x, w, bias, act, y);
+    if (stays_in_float32(s)) return float32().convolution_forward(context, s, x, w, bias, act, y);
+    convolution_forward(kUnit, float32(), context, s, x, w, bias, act, y);
   }
   static void backward_input(bpnet::Context& context, const bpnet::ConvolutionSizes& s, const float* grad_y,
                              const float* w, float* grad_x) {
-    if (is_depthwise(s)) return base->convolution_backward_input(context, s, grad_y, w, grad_x);
+    if (stays_in_float32(s)) return float32().convolution_backward_input(context, s, grad_y, w, grad_x);
     convolution_backward_input(kUnit, context, s, grad_y, w, grad_x);
   }
   static void backward_weight(bpnet::Context& context, const bpnet::ConvolutionSizes& s, const float* x,
                               const float* grad_y, float* grad_w, float* grad_bias, bool accumulate) {
-    if (is_depthwise(s)) {
-      return base->convolution_backward_weight(context, s, x, grad_y, grad_w, grad_bias, accumulate);
+    if (stays_in_float32(s)) {
+      return float32().convolution_backward_weight(context, s, x, grad_y, grad_w, grad_bias, accumulate);
     }
     convolution_backward_weight(kUnit, context, s, x, grad_y, grad_w, grad_bias, accumulate);
   }
 
   // Layers are run one by one: a chain's kernel would multiply in float32.
-  static Table table(const Table& float32) {
-    base = &float32;
-    Table result = float32;
+  static Table table() {
+    Table result = float32();
     result.linear_workspace = linear_workspace;
     result.linear_forward = forward;
     result.linear_backward_input = backward_input;

@@ -3,12 +3,19 @@
 #include "bpnet/kernels/cpu/bfloat16/table.h"
 #include "bpnet/kernels/cpu/bfloat16/tile_amx.h"
 #include "bpnet/kernels/cpu/bfloat16/tile_dot.h"
-#include "bpnet/kernels/tables.h"
 
 namespace bpnet {
 
 bool has_bfloat16_instructions() { return true; }
-Kernels<float> amx_kernels(const Kernels<float>& float32) { return Products<kAmx>::table(float32); }
-Kernels<float> avx512_bf16_kernels(const Kernels<float>& float32) { return Products<kDot>::table(float32); }
+
+const Kernels<float>* amx_kernels() {
+  static const Kernels<float> table = Products<kAmx>::table();
+  return &table;
+}
+
+const Kernels<float>* avx512_bf16_kernels() {
+  static const Kernels<float> table = Products<kDot>::table();
+  return &table;
+}
 
 }  // namespace bpnet

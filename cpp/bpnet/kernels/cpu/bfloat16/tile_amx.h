@@ -39,9 +39,8 @@ __attribute__((noinline)) void amx_sums(const TileSums& s) {
     if constexpr (kDown) _tile_zero(2);
     if constexpr (kDown && kAlong) _tile_zero(3);
   }
-  const bfloat16 *a = s.a, *b = s.b, *soon = s.soon;
+  const bfloat16 *a = s.a, *b = s.b;
   for (size_t block = 0; block < s.blocks; ++block, a += kBlockDepth, b += kBlockElements) {
-    for (size_t line = 0; line < s.soon_lines; ++line, soon += kBlockDepth) __builtin_prefetch(soon, 0, 2);
     _tile_loadd(6, b, 64);
     _tile_loadd(4, a, a_line);
     _tile_dpbf16ps(0, 4, 6);

@@ -6,7 +6,7 @@
 #include "bpnet/kernels/cpu/base/parts.h"
 #include "bpnet/kernels/cpu/base/rows.h"
 #include "bpnet/kernels/cpu/base/scratch.h"
-#include "bpnet/kernels/cpu/convolution/patches.h"
+#include "bpnet/kernels/cpu/convolution/shapes.h"
 
 namespace {
 
@@ -276,7 +276,7 @@ inline void depthwise_backward_weight(const bpnet::ConvolutionSizes& s, const De
   const Parts parts = depthwise_parts(s);
   run_chunks(s.n * s.height.out, parts.length, [&](size_t begin, size_t end, size_t part) {
     real* const sums = memory.sums + part * weights;
-    clear_run(weights, sums);
+    fill_zero(weights, sums);
     for (size_t r = begin; r < end; ++r) {
       depthwise_weight_row(s, r % s.height.out, x + r / s.height.out * image, grad_y + r * row, sums);
     }

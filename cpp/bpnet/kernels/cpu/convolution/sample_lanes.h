@@ -118,13 +118,13 @@ __attribute__((noinline)) void bring_maps(const bpnet::ConvolutionSizes& s, cons
   for (size_t r = 0; r < rows; ++r, maps += columns * vector) {
     const size_t row = first + r - h.before;  // beyond h.in where it is above the map
     if (row >= h.in) {
-      clear_run(columns * vector, maps);
+      fill_zero(columns * vector, maps);
       continue;
     }
-    clear_run(before * vector, maps);
+    fill_zero(before * vector, maps);
     samples_to_lanes(unit.samples, within * s.channels, x + unit.sample * image + row * w.in * s.channels,
                      image, maps + before * vector);
-    clear_run((columns - before - within) * vector, maps + (before + within) * vector);
+    fill_zero((columns - before - within) * vector, maps + (before + within) * vector);
   }
 }
 
@@ -204,7 +204,7 @@ void lanes_backward_input(bpnet::Context& context, const bpnet::ConvolutionSizes
       }
     }
   }
-  clear_run(s.channels * kLanes, lanes.start);
+  fill_zero(s.channels * kLanes, lanes.start);
   convolve_in_lanes(mirror, lanes, grad_y, {bpnet::ActivationKind::kIdentity, 0}, grad_x);
 }
 

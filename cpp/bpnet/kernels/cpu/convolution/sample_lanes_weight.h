@@ -56,8 +56,8 @@ void lanes_backward_weight(bpnet::Context& context, const bpnet::ConvolutionSize
   each_lane_unit(
       s, work, lanes.parts, [&](const LaneMemory& memory, const LaneUnit& unit, bool first, bool last) {
         if (first) {
-          clear_run(weights * kLanes, memory.sums);
-          clear_run(s.out_channels, memory.result + weights);
+          fill_zero(weights * kLanes, memory.sums);
+          fill_zero(s.out_channels, memory.result + weights);
         }
         bring_maps(s, unit, x, memory.maps);
         for (size_t r = unit.begin; r < unit.end; r += kRowsTogether) {

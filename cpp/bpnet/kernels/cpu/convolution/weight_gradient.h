@@ -141,25 +141,47 @@ inline const char* center_of(const GradientTask& t, size_t position) {
   return reinterpret_cast<const char*>(t.sources + source * t.window.channels);
 }
 
+// The next panel of the outputs' gradients is read ahead by as many of a panel's first tiles as it has lines.
+constexpr size_t kPanelLines = kTileColumns * sizeof(real) / kCacheLine;
+inline bool reads_panels_ahead(const GradientTask& t) {
+  return ceil_divide(t.k1 - t.k0, kTileRows) > 2 * kPanelLines;
+}
+
 inline Ahead sources_ahead(const GradientTask& t, size_t position, size_t depth) {
   const size_t next = position + depth, end = smaller(t.end, next + depth);
   if (next >= end) return {center_of(t, position), 0};
   const char* const at = center_of(t, next);
-  const size_t tiles = ceil_divide(t.k1 - t.k0, kTileRows) * ceil_divide(t.columns, kTileColumns);
-  return {at, smaller(64, ceil_divide(size_t(center_of(t, end - 1) - at), tiles * depth))};
+  const size_t tiles = ceil_divide(t.k1 - t.k0, kTileRows) - (reads_panels_ahead(t) ? kPanelLines : 0);
+  const size_t elements = tiles * ceil_divide(t.columns, kTileColumns) * depth;
+  return {at, smaller(kCacheLine, ceil_divide(size_t(center_of(t, end - 1) - at), elements))};
+}
+
+// Of the panel after the one of columns j … of positions from `position` on.
+inline Ahead panel_ahead(const GradientTask& t, size_t position, size_t depth, size_t j) {
+  const bool last = j + kTileColumns >= t.columns;
+  const real* const next =
+      t.grad_y + (last ? position + depth : position) * t.stride + (last ? 0 : j + kTileColumns);
+  return {reinterpret_cast<const char*>(next), t.stride * sizeof(real)};
 }
 
 // The sums of one panel of outputs, `columns` of them from `j` on.
 inline void multiply_spans(const GradientTask& t, const SpanList& list, const real* panel, size_t depth,
-                           size_t j, bool add, Ahead& ahead) {
+                           size_t j, bool add, Ahead panels, Ahead& sources) {
   const size_t columns = smaller(kTileColumns, t.columns - j);
   TileBuffer buffer;
+  size_t lines = reads_panels_ahead(t) ? kPanelLines : 0;
   for (size_t i = 0; i < list.taps; ++i) {
     const TapSpans& tap = list.tap[i];
     for (size_t row = 0; row < tap.rows;) {
       const SpanTileKind& kind = span_tile_for(tap.rows - row);
+      const Ahead ahead = lines ? panels : sources;
       const SpanTile tile = {list.span + tap.first, tap.count, row, list.stride, panel, ahead.at, ahead.step};
-      ahead.at += ahead.step * depth;
+      if (lines) {
+        panels.at += kCacheLine;
+        --lines;
+      } else {
+        sources.at += sources.step * depth;
+      }
       const TileOutput out = {t.sums + (tap.k + row) * t.columns + j, t.columns, add};
       if (has_tile(kind, columns)) {
         kind.product[columns > kLanes](tile, out);
@@ -194,7 +216,7 @@ __attribute__((noinline)) void multiply_gradient(const GradientTask& t, real* pa
       const size_t columns = smaller(kTileColumns, t.columns - j);
       pack_panel<kTileColumns>(t.grad_y + p * t.stride + j, 1, t.stride, columns, depth, panel);
       if (t.bias) add_panel(panel, depth, columns, t.bias + j, add);
-      multiply_spans(t, list, panel, depth, j, add, ahead);
+      multiply_spans(t, list, panel, depth, j, add, panel_ahead(t, p, depth, j), ahead);
     }
   }
 }

@@ -89,9 +89,9 @@ __attribute__((noinline)) PackedPanels class_panels(const bpnet::ConvolutionSize
   return {group + first * padded_columns(group_channels(s)), depth, part_depth(depth), group_channels(s)};
 }
 
-// Which class of inputs a tap is of, and its place among those of the class.
+// Which class of inputs a tap is of, and its index among those of the class.
 struct ClassTap {
-  size_t of_class, place;
+  size_t of_class, index;
 };
 __attribute__((noinline)) ClassTap class_tap(const bpnet::WindowAxis& a, size_t tap) {
   const size_t shift = a.before / a.stride * a.stride + a.stride;  // a multiple of the stride above `before`
@@ -100,7 +100,7 @@ __attribute__((noinline)) ClassTap class_tap(const bpnet::WindowAxis& a, size_t 
   return {of_class, size_t((ptrdiff_t(tap) - side.tap) / side.tap_step)};
 }
 
-// b[(place of t, o)][c] = w[o][c][t] of one group, in the panels that begin with input `column`.
+// b[(index of t, o)][c] = w[o][c][t] of one group, in the panels that begin with input `column`.
 __attribute__((noinline)) void pack_inputs(const bpnet::ConvolutionSizes& s, const real* w, real* group,
                                            size_t column) {
   const size_t taps = s.height.kernel * s.width.kernel, in = group_channels(s), out = group_outputs(s);
@@ -113,7 +113,7 @@ __attribute__((noinline)) void pack_inputs(const bpnet::ConvolutionSizes& s, con
       const ClassTap down = class_tap(s.height, (t0 + i) / s.width.kernel);
       const ClassTap across = class_tap(s.width, (t0 + i) % s.width.kernel);
       b[i] = class_panels(s, group, down.of_class * s.width.stride + across.of_class);
-      first[i] = (down.place * inputs_side(s.width, across.of_class).taps + across.place) * out;
+      first[i] = (down.index * inputs_side(s.width, across.of_class).taps + across.index) * out;
     }
     for (size_t o = 0; o < out; ++o) {
       real* row[kLanes] = {};

@@ -2,7 +2,8 @@
 // input, the inputs are seen by outputs. Both are windows over sources, so that one product serves both.
 #pragma once
 
-#include "bpnet/kernels/cpu/convolution/patches.h"
+#include "bpnet/kernels/cpu/base/rows.h"
+#include "bpnet/kernels/cpu/convolution/shapes.h"
 
 namespace {
 
@@ -89,38 +90,21 @@ inline Along along(const WindowSide& a, size_t position) {
   return {source, begin, larger(begin, end)};
 }
 
-__attribute__((noinline)) void copy_vectors(size_t count, const real* from, real* to) {
-  if (count < kLanes) {
-    for (size_t i = 0; i < count; ++i) to[i] = from[i];
-    return;
-  }
-  for (size_t i = 0; i + kLanes <= count; i += kLanes) store(to + i, load(from + i));
-  store(to + count - kLanes, load(from + count - kLanes));
-}
-__attribute__((noinline)) void clear_vectors(size_t count, real* to) {
-  if (count < kLanes) {
-    for (size_t i = 0; i < count; ++i) to[i] = 0;
-    return;
-  }
-  for (size_t i = 0; i + kLanes <= count; i += kLanes) store(to + i, vec{});
-  store(to + count - kLanes, vec{});
-}
-
 // Elements begin … end−1 of the (width.taps, seen) of one row of sources.
 __attribute__((noinline)) void gather_taps(const Window& w, const Along& a, const real* row, size_t begin,
                                            size_t end, real* to) {
   const size_t first = larger(begin, smaller(end, a.begin * w.seen));
   const size_t last = larger(first, smaller(end, a.end * w.seen));
-  clear_vectors(first - begin, to);
-  clear_vectors(end - last, to + (last - begin));
+  fill_zero(first - begin, to);
+  fill_zero(end - last, to + (last - begin));
   if (w.seen == w.channels && w.width.from_step == 1) {
-    copy_vectors(last - first, row + a.source * ptrdiff_t(w.channels) + first, to + (first - begin));
+    copy_row(last - first, row + a.source * ptrdiff_t(w.channels) + first, to + (first - begin));
     return;
   }
   for (size_t at = first; at < last;) {
     const size_t tap = at / w.seen, c = at % w.seen, count = smaller(w.seen - c, last - at);
     const ptrdiff_t source = a.source + ptrdiff_t(tap) * w.width.from_step;
-    copy_vectors(count, row + source * ptrdiff_t(w.channels) + c, to + (at - begin));
+    copy_row(count, row + source * ptrdiff_t(w.channels) + c, to + (at - begin));
     at += count;
   }
 }
@@ -152,7 +136,7 @@ __attribute__((noinline)) void gather_row(const Window& w, const real* sources, 
   for (size_t k = k0; k < k1; ++tap, begin = 0) {
     const size_t end = smaller(row, begin + (k1 - k));
     if (tap < down.begin || tap >= down.end) {
-      clear_vectors(end - begin, to + (k - k0));
+      fill_zero(end - begin, to + (k - k0));
     } else {
       const ptrdiff_t source = down.source + ptrdiff_t(tap) * w.height.from_step;
       gather_taps(w, across, image + size_t(source) * line, begin, end, to + (k - k0));

@@ -19,32 +19,33 @@ constexpr size_t kPlainRun = 64;
 // A source outside the map.
 constexpr real kNoSource[kMostDepth] = {};
 
-// A task's rows and columns of the result. Its weights, a part of the depth at a time, stay in the
-// second-level cache; there are sixteen tasks at least, about square, since each reads all its rows' sources
-// and columns' weights.
-struct WindowTask {
+// Into how many tasks the rows and the columns of the result are cut. A task's weights, a part of the depth
+// at a time, stay in the second-level cache; there are sixteen tasks at least, about square, since each reads
+// all its rows' sources and columns' weights.
+struct WindowTasks {
   size_t rows, columns;
 };
 
-inline WindowTask window_task(size_t results, size_t rows, size_t columns, size_t depth) {
-  size_t row_tasks = larger(1, ceil_divide(rows, 32 * kTileRows));
-  size_t column_tasks = larger(1, ceil_divide(columns, kBlockColumns));
-  const auto task = [&] {
-    return WindowTask{round_up(ceil_divide(rows, row_tasks), kTileRows),
-                      round_up(ceil_divide(columns, column_tasks), kTileColumns)};
-  };
-  if (results * rows * columns * depth < kSerialProducts) return task();
-  while (results * row_tasks * column_tasks < 16) {
-    const WindowTask now = task();
-    if (now.rows > 2 * kTileRows && (now.rows >= now.columns || now.columns <= 2 * kTileColumns)) {
-      row_tasks *= 2;
-    } else if (now.columns > kTileColumns) {
-      column_tasks *= 2;
+inline WindowTasks window_tasks(size_t results, size_t rows, size_t columns, size_t depth) {
+  WindowTasks tasks = {larger(1, ceil_divide(rows, 32 * kTileRows)),
+                       larger(1, ceil_divide(columns, kBlockColumns))};
+  if (results * rows * columns * depth < kSerialProducts) return tasks;
+  while (results * tasks.rows * tasks.columns < 16) {
+    const size_t tall = ceil_divide(rows, tasks.rows), wide = ceil_divide(columns, tasks.columns);
+    if (tall > 2 * kTileRows && (tall >= wide || wide <= 2 * kTileColumns)) {
+      tasks.rows *= 2;
+    } else if (wide > kTileColumns) {
+      tasks.columns *= 2;
     } else {
       break;
     }
   }
-  return task();
+  return tasks;
+}
+
+// Where task `index` of `tasks` begins: each has as many tiles as the others, or one more.
+inline size_t task_begin(size_t count, size_t tile, size_t tasks, size_t index) {
+  return smaller(count, ceil_divide(count, tile) * index / tasks * tile);
 }
 
 // What all tasks of a group and class share.
@@ -58,14 +59,15 @@ struct WindowProduct {
   Epilogue epilogue;
 };
 
-// Channels of one tap that a part of the depth has, from the source of tap (0, 0) on.
+// Channels of one tap that a part of the depth has, from the source of tap (0, 0) on: elements first …
+// first+depth−1 of the part.
 struct Run {
   ptrdiff_t down, across, offset;
+  size_t first, depth;
 };
 
 struct Runs {
   size_t count;
-  size_t depth[kMostRuns];
   Run run[kMostRuns];
 };
 
@@ -73,7 +75,7 @@ inline void find_runs(const Window& w, size_t k0, size_t k1, Runs& runs) {
   runs.count = 0;
   if (w.seen < kLeastRun) {  // gathered
     runs.count = k1 > k0;
-    runs.depth[0] = k1 - k0;
+    runs.run[0] = {0, 0, 0, 0, k1 - k0};
     return;
   }
   const size_t longest = is_plain(w) ? kPlainRun : w.seen;
@@ -83,10 +85,45 @@ inline void find_runs(const Window& w, size_t k0, size_t k1, Runs& runs) {
     const ptrdiff_t across = ptrdiff_t(tap % w.width.taps) * w.width.from_step;
     const ptrdiff_t offset =
         (down * ptrdiff_t(w.width.sources) + across) * ptrdiff_t(w.channels) + ptrdiff_t(c);
-    runs.depth[runs.count] = depth;
-    runs.run[runs.count] = {down, across, offset};
+    runs.run[runs.count] = {down, across, offset, k - k0, depth};
     k += depth;
   }
+}
+
+// The order of a result's rows. On small maps the same position of several images follows each other, so that
+// the rows of a tile have the same taps outside the map.
+constexpr size_t kSmallMap = 32 * 32;
+
+inline size_t images_together(const Window& w) {
+  return !is_plain(w) && w.height.count * w.width.count <= kSmallMap ? kTileRows : 1;
+}
+
+struct RowOrder {
+  size_t together;    // images
+  size_t begin, end;  // of those that the position is among
+  Position at;
+};
+
+inline RowOrder row_order(const Window& w, size_t row) {
+  const size_t together = images_together(w), map = w.height.count * w.width.count;
+  const size_t begin = row / (together * map) * together, images = smaller(together, w.n - begin);
+  const size_t rest = row - begin * map, position = rest / images;
+  return {together,
+          begin,
+          begin + images,
+          {begin + rest % images, position / w.width.count, position % w.width.count}};
+}
+
+inline void next_row(const Window& w, RowOrder& order) {
+  Position& at = order.at;
+  if (++at.n < order.end) return;
+  at.n = order.begin;
+  if (++at.x < w.width.count) return;
+  at.x = 0;
+  if (++at.y < w.height.count) return;
+  at.y = 0;
+  at.n = order.begin = order.end;
+  order.end = smaller(w.n, order.begin + order.together);
 }
 
 inline real* result_row(const WindowProduct& p, const Position& at) {
@@ -95,16 +132,40 @@ inline real* result_row(const WindowProduct& p, const Position& at) {
          ((at.n * p.height + h.first + at.y * h.every) * p.width + w.first + at.x * w.every) * p.channels;
 }
 
-// a[run · kTileRows] for the runs of one position.
-inline void point_at_sources(const WindowProduct& p, const Runs& runs, const Position& at, const real** a) {
-  const WindowSide &h = p.window.height, &w = p.window.width;
-  const ptrdiff_t y = ptrdiff_t(at.y * h.step) + h.from, x = ptrdiff_t(at.x * w.step) + w.from;
-  const ptrdiff_t row = ptrdiff_t(at.n * h.sources) + y;
-  const ptrdiff_t first = (row * ptrdiff_t(w.sources) + x) * ptrdiff_t(p.window.channels);
-  for (size_t i = 0; i < runs.count; ++i, a += kTileRows) {
-    const Run& run = runs.run[i];
-    const bool within = size_t(y + run.down) < h.sources && size_t(x + run.across) < w.sources;
-    *a = within ? p.sources + (first + run.offset) : kNoSource;
+// The source of tap (0, 0) of one position.
+struct RowSource {
+  ptrdiff_t y, x, offset;
+};
+inline RowSource row_source(const Window& w, const Position& at) {
+  const ptrdiff_t y = ptrdiff_t(at.y * w.height.step) + w.height.from;
+  const ptrdiff_t x = ptrdiff_t(at.x * w.width.step) + w.width.from;
+  const ptrdiff_t row = ptrdiff_t(at.n * w.height.sources) + y;
+  return {y, x, (row * ptrdiff_t(w.width.sources) + x) * ptrdiff_t(w.channels)};
+}
+
+// Where the runs that some of a tile's rows see begin.
+struct TileRuns {
+  size_t count;
+  const real* a[kMostRuns * kTileRows];  // (count, kTileRows)
+  size_t first[kMostRuns], depth[kMostRuns];
+};
+
+inline void point_at_sources(const WindowProduct& p, const Runs& runs, const RowSource* row, size_t rows,
+                             TileRuns& to) {
+  const size_t height = p.window.height.sources, width = p.window.width.sources;
+  to.count = 0;
+  for (size_t r = 0; r < runs.count; ++r) {
+    const Run& run = runs.run[r];
+    const real** const a = to.a + to.count * kTileRows;
+    size_t within = 0;
+    for (size_t i = 0; i < rows; ++i) {
+      const bool inside = size_t(row[i].y + run.down) < height && size_t(row[i].x + run.across) < width;
+      a[i] = inside ? p.sources + (row[i].offset + run.offset) : kNoSource;
+      within += inside;
+    }
+    if (within == 0) continue;
+    to.first[to.count] = run.first;
+    to.depth[to.count++] = run.depth;
   }
 }
 
@@ -119,9 +180,19 @@ __attribute__((noinline)) void cut_tile(const RowTileKind& kind, RowTile tile, s
   tile.add = tile.relu = false;
   kind.product[columns > kLanes || !kind.product[0]](tile);
   for (size_t i = 0; i < kind.rows; ++i) {
+    const real* const from = row[i] + tile.column;
     real* const to = c[i] + tile.column;
+    if (columns > kLanes) {  // two vectors, of which the second may overlap the first
+      const size_t second = columns - kLanes;
+      vec sum[2] = {load(from), load(from + second)};
+      if (add) sum[0] += load(to), sum[1] += load(to + second);
+      if (relu) sum[0] = sum[0] < 0 ? vec{} : sum[0], sum[1] = sum[1] < 0 ? vec{} : sum[1];
+      store(to, sum[0]);
+      store(to + second, sum[1]);
+      continue;
+    }
     for (size_t j = 0; j < columns; ++j) {
-      const real sum = row[i][tile.column + j] + (add ? to[j] : real(0));
+      const real sum = from[j] + (add ? to[j] : real(0));
       to[j] = relu && sum < 0 ? real(0) : sum;
     }
   }
@@ -136,26 +207,34 @@ struct WindowPart {
   alignas(64) real bias[kBlockColumns];  // of the columns, 0 beyond them
 };
 
-// As many rows of the result from `at` on as `kind` has.
-inline void multiply_rows(const WindowPart& part, const RowTileKind& kind, Position& at) {
+// As many rows of the result from `order` on as `kind` has.
+inline void multiply_rows(const WindowPart& part, const RowTileKind& kind, RowOrder& order) {
   const WindowProduct& p = part.product;
-  const real* a[kMostRuns * kTileRows];
+  TileRuns runs;
+  RowSource row[kTileRows];
   real* c[kTileRows];
-  for (size_t i = 0; i < kind.rows; ++i, advance(p.window, at)) {
-    c[i] = result_row(p, at);
-    if (!part.gathered) {
-      point_at_sources(p, part.runs, at, a + i);
-      continue;
-    }
-    a[i] = part.gathered + i * kMostDepth;
-    gather_row(p.window, p.sources, at, part.k0, part.k1, part.gathered + i * kMostDepth);
+  for (size_t i = 0; i < kind.rows; ++i, next_row(p.window, order)) {
+    c[i] = result_row(p, order.at);
+    row[i] = row_source(p.window, order.at);
+    if (!part.gathered) continue;
+    runs.a[i] = part.gathered + i * kMostDepth;
+    gather_row(p.window, p.sources, order.at, part.k0, part.k1, part.gathered + i * kMostDepth);
   }
   const size_t depth = part.k1 - part.k0;
+  if (part.gathered) {
+    runs.count = part.runs.count;
+    runs.first[0] = 0;
+    runs.depth[0] = depth;
+  } else {
+    point_at_sources(p, part.runs, row, kind.rows, runs);
+  }
   const bool first = part.k0 == 0, last = part.k1 == p.weight.depth;
   const ActivationKind activation = p.epilogue.activation.kind;
   const real* const panels = depth ? panel_row(p.weight, part.k0, part.j0) : nullptr;
   const bool relu = last && activation == ActivationKind::kRelu;
-  RowTile tile = {a, part.runs.depth, part.runs.count, nullptr, c, 0, !first, nullptr, relu, nullptr, 0};
+  RowTile tile = {runs.a, runs.first, runs.depth, runs.count, nullptr, c,
+                  0,      !first,     nullptr,    relu,       nullptr, 0};
+  const Position& at = order.at;
   if (is_plain(p.window) && depth && at.n < p.window.n) {
     const size_t next = (at.n * p.window.height.count + at.y) * p.window.width.count + at.x;
     const size_t tiles = ceil_divide(part.j1 - part.j0, kTileColumns);
@@ -186,15 +265,15 @@ __attribute__((noinline)) void multiply_window(const WindowProduct& p, size_t r0
   alignas(64) real gathered[kTileRows * kMostDepth];
   WindowPart part = {p, 0, 0, j0, j1, {}, p.window.seen < kLeastRun && p.weight.depth ? gathered : nullptr,
                      {}};
-  if (p.epilogue.bias) copy_vectors(j1 - j0, p.epilogue.bias + j0, part.bias);
+  if (p.epilogue.bias) copy_row(j1 - j0, p.epilogue.bias + j0, part.bias);
   do {
     part.k0 = part.k1;
     part.k1 = smaller(p.weight.depth, part.k0 + p.weight.part);
     find_runs(p.window, part.k0, part.k1, part.runs);
-    Position at = position_of(p.window, r0);
+    RowOrder order = row_order(p.window, r0);
     for (size_t r = r0; r < r1;) {
       const RowTileKind& kind = row_tile_for(r1 - r);
-      multiply_rows(part, kind, at);
+      multiply_rows(part, kind, order);
       r += kind.rows;
     }
   } while (part.k1 < p.weight.depth);
@@ -205,16 +284,18 @@ __attribute__((noinline)) void multiply_window(const WindowProduct& p, size_t r0
 template <class ProductOf>
 inline void run_windows(size_t groups, size_t classes, size_t rows, size_t columns, size_t depth,
                         const ProductOf& product_of) {
-  const WindowTask task = window_task(groups * classes, rows, columns, depth);
-  const size_t row_tasks = ceil_divide(rows, task.rows), column_tasks = ceil_divide(columns, task.columns);
+  const WindowTasks tasks = window_tasks(groups * classes, rows, columns, depth);
   const bool serial = groups * classes * rows * columns * depth < kSerialProducts;
-  run_tasks(groups * classes * row_tasks * column_tasks, serial, [&](size_t index) {
+  run_tasks(groups * classes * tasks.rows * tasks.columns, serial, [&](size_t index) {
     // Those of the same columns one after another, since the weights are read again by each.
-    const size_t part = index / row_tasks, r0 = index % row_tasks * task.rows;
-    const WindowProduct product = product_of(part / column_tasks % groups, part / column_tasks / groups);
-    const size_t r1 = smaller(positions(product.window), r0 + task.rows);
-    const size_t j0 = part % column_tasks * task.columns, j1 = smaller(columns, j0 + task.columns);
-    if (r0 < r1) multiply_window(product, r0, r1, j0, j1);
+    const size_t part = index / tasks.rows, row = index % tasks.rows, column = part % tasks.columns;
+    const WindowProduct product = product_of(part / tasks.columns % groups, part / tasks.columns / groups);
+    const size_t count = positions(product.window);
+    const size_t r0 = task_begin(count, kTileRows, tasks.rows, row);
+    const size_t r1 = task_begin(count, kTileRows, tasks.rows, row + 1);
+    const size_t j0 = task_begin(columns, kTileColumns, tasks.columns, column);
+    const size_t j1 = task_begin(columns, kTileColumns, tasks.columns, column + 1);
+    if (r0 < r1 && j0 < j1) multiply_window(product, r0, r1, j0, j1);
   });
 }
 

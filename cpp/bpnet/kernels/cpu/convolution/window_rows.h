@@ -5,8 +5,9 @@
 
 #include "bpnet/kernels/cpu/activation.h"
 #include "bpnet/kernels/cpu/base/parts.h"
+#include "bpnet/kernels/cpu/base/rows.h"
 #include "bpnet/kernels/cpu/base/scratch.h"
-#include "bpnet/kernels/cpu/convolution/patches.h"
+#include "bpnet/kernels/cpu/convolution/shapes.h"
 #include "bpnet/kernels/cpu/convolution/window_tile.h"
 
 namespace {
@@ -56,11 +57,12 @@ __attribute__((noinline)) size_t row_bytes(const bpnet::ConvolutionSizes& s, siz
   return scratch.bytes;
 }
 
-// Enough rows to pay for copying those that two units see, enough units to make a task, and no more, since
-// work can be given up between tasks only.
+// Enough rows to pay for copying those that two units see and for reading the sums of the gradient of the
+// weights, enough units to make a task, and no more, since work can be given up between tasks only.
+constexpr size_t kLeastRows = 4;
 __attribute__((noinline)) RowWork row_work(const bpnet::ConvolutionSizes& s) {
   const size_t row = s.width.out * s.out_channels * patch_size(s);  // multiply-adds
-  const size_t rows = smaller(s.height.out, ceil_divide(kSerialProducts, row));
+  const size_t rows = smaller(s.height.out, larger(kLeastRows, ceil_divide(kSerialProducts, row)));
   const size_t bands = ceil_divide(s.height.out, rows), units = larger(1, kSerialProducts / (rows * row));
   return {rows, bands, units, cut_into_parts(s.n * bands, units, row_bytes(s, rows))};
 }
@@ -123,9 +125,9 @@ __attribute__((noinline)) SeenRows seen_rows(const bpnet::ConvolutionSizes& s, c
     const size_t row = first + r - h.before;
     const bool inside = row < h.in;  // above the map it is beyond h.in as well
     const size_t left = inside ? before * s.channels : line, count = inside ? within * s.channels : 0;
-    clear_run(left, to);
-    if (inside) copy_run(count, image + row * in_row, to + left);
-    clear_run(line - left - count, to + left + count);
+    fill_zero(left, to);
+    if (inside) copy_row(count, image + row * in_row, to + left);
+    fill_zero(line - left - count, to + left + count);
   }
   return {maps, line};
 }
@@ -212,11 +214,12 @@ void rows_forward(bpnet::Context& context, const bpnet::ConvolutionSizes& s, con
 struct RowBlock {
   size_t begin, end, first, count;
 };
-constexpr size_t kRowBlock = 28 << 10;  // bytes: it stays in the first-level cache
+constexpr size_t kRowBlock = 28 << 10;  // bytes of so many `vectors`: they stay in the first-level cache
 
 template <class Body>
-inline void each_row_block(const bpnet::ConvolutionSizes& s, const RowUnit& unit, const Body& body) {
-  const size_t position = s.out_channels * sizeof(real), most = larger(1, kRowBlock / position);
+inline void each_row_block(const bpnet::ConvolutionSizes& s, const RowUnit& unit, size_t vectors,
+                           const Body& body) {
+  const size_t most = kRowBlock / (vectors * sizeof(vec));
   const size_t rows = larger(1, most / s.width.out);
   const size_t columns = ceil_divide(s.width.out, ceil_divide(s.width.out, most));
   for (size_t r = unit.begin; r < unit.end; r += rows) {
@@ -226,7 +229,7 @@ inline void each_row_block(const bpnet::ConvolutionSizes& s, const RowUnit& unit
   }
 }
 
-// The sums of a part += those of a block.
+// The sums of a part += those of a block, as many vectors of outputs after each other as a tile has.
 inline void add_row_block(const bpnet::ConvolutionSizes& s, const RowUnit& unit, const RowBlock& block,
                           const SeenRows& seen, const real* grad_y, const WindowTileKind& kind, real* sums) {
   const bpnet::WindowAxis& h = s.height;
@@ -239,7 +242,9 @@ inline void add_row_block(const bpnet::ConvolutionSizes& s, const RowUnit& unit,
   tile.b_depth = tile.c_row = out;
   tile.b_run = row;
   tile.depth = block.count;
-  for (size_t ky = 0; ky < h.kernel; ++ky) {
+  const size_t vectors = out / kLanes, steps = h.kernel * ceil_divide(vectors, kind.vectors);
+  for (size_t step = 0; step < steps; ++step) {
+    const size_t ky = step % h.kernel, v = step / h.kernel * kind.vectors;
     size_t begin = block.begin, end = block.end;
     while (begin < end && !sees_row(h, begin, ky)) ++begin;
     while (begin < end && !sees_row(h, end - 1, ky)) --end;
@@ -247,9 +252,9 @@ inline void add_row_block(const bpnet::ConvolutionSizes& s, const RowUnit& unit,
     tile.runs = end - begin;
     tile.a = seen.first + ((begin - unit.begin) * h.stride + ky * h.dilation) * seen.line +
              block.first * tile.a_depth;
-    tile.b = grad_y + (unit.image * h.out + begin) * row + block.first * out;
-    tile.c = sums + ky * taps * out;
-    add_tiles(tile, taps, out / kLanes, kOfElements, kind);
+    tile.b = grad_y + (unit.image * h.out + begin) * row + block.first * out + v * kLanes;
+    tile.c = sums + ky * taps * out + v * kLanes;
+    add_tiles(tile, taps, smaller(kind.vectors, vectors - v), kOfElements, kind);
   }
 }
 
@@ -272,9 +277,9 @@ void rows_backward_weight(bpnet::Context& context, const bpnet::ConvolutionSizes
   const size_t out = s.out_channels, weights = patch_size(s) * out;
   const WindowTileKind& kind = window_tile_for(kOfElements, s.width.kernel * s.channels, out / kLanes);
   each_row_unit(s, work, parts, [&](const RowMemory& memory, const RowUnit& unit, bool first) {
-    if (first) clear_run(weights + out, memory.sums);
+    if (first) fill_zero(weights + out, memory.sums);
     const SeenRows seen = seen_rows(s, unit, x, memory.maps);
-    each_row_block(s, unit, [&](const RowBlock& block) {
+    each_row_block(s, unit, kind.vectors, [&](const RowBlock& block) {
       if (grad_bias) add_bias_block(s, unit, block, grad_y, memory.sums + weights);
       add_row_block(s, unit, block, seen, grad_y, kind, memory.sums);
     });

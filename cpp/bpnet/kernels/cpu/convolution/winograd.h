@@ -4,8 +4,9 @@
 #pragma once
 
 #include "bpnet/kernels/cpu/activation.h"
+#include "bpnet/kernels/cpu/base/channels.h"
 #include "bpnet/kernels/cpu/base/scratch.h"
-#include "bpnet/kernels/cpu/convolution/patches.h"
+#include "bpnet/kernels/cpu/convolution/shapes.h"
 #include "bpnet/kernels/cpu/convolution/winograd_transforms.h"
 #include "bpnet/kernels/cpu/product/gemm.h"
 
@@ -118,46 +119,34 @@ __attribute__((noinline)) void winograd_weights(const bpnet::ConvolutionSizes& s
   });
 }
 
-// Where a tile is.
-struct TilePlace {
-  size_t n, y, x;  // its first output
+// The first output of a tile.
+struct TileStart {
+  size_t n, y, x;
 };
-inline TilePlace tile_place(const bpnet::ConvolutionSizes& s, size_t tile) {
+inline TileStart tile_start(const bpnet::ConvolutionSizes& s, size_t tile) {
   const size_t along = tiles_along(s.width), down = tiles_along(s.height);
   return {tile / along / down, tile / along % down * kWinogradOutputs, tile % along * kWinogradOutputs};
-}
-
-// A vector of channels from c on, of which there are `channels`.
-inline vec load_channels(const real* p, size_t c, size_t channels) {
-  return c + kLanes <= channels ? load(p + c) : load_rest(p + c, channels - c);
-}
-inline void store_channels(real* p, vec v, size_t c, size_t channels) {
-  if (c + kLanes <= channels) {
-    store(p + c, v);
-  } else {
-    store_rest(p + c, v, channels - c);
-  }
 }
 
 // Row r of the planes: the tile's inputs, transformed. x is of the first channel of the group.
 __attribute__((noinline)) void transform_input_tile(const bpnet::ConvolutionSizes& s, const real* x,
                                                     const real* zeros, size_t tile, const Planes& to,
                                                     size_t r) {
-  const TilePlace place = tile_place(s, tile);
+  const TileStart at = tile_start(s, tile);
   const bpnet::WindowAxis &h = s.height, &w = s.width;
   const real* from[kWinogradInputs][kWinogradInputs];
   for (size_t i = 0; i < kWinogradInputs; ++i) {
     for (size_t j = 0; j < kWinogradInputs; ++j) {
-      const size_t iy = place.y + i - h.before, ix = place.x + j - w.before;  // wraps where it is negative
+      const size_t iy = at.y + i - h.before, ix = at.x + j - w.before;  // wraps where it is negative
       const bool within = iy < h.in && ix < w.in;
-      from[i][j] = within ? x + ((place.n * h.in + iy) * w.in + ix) * s.channels : zeros;
+      from[i][j] = within ? x + ((at.n * h.in + iy) * w.in + ix) * s.channels : zeros;
     }
   }
   const size_t channels = group_channels(s);
   for (size_t c = 0; c < channels; c += kLanes) {
     real* const row = to.at(0, r) + c;
     transform_tile<TransformInputs>(
-        [&](size_t i, size_t j) { return load_channels(from[i][j], c, channels); },
+        [&](size_t i, size_t j) { return load_channels(from[i][j] + c, channels - c); },
         [&](size_t i, size_t j, vec v) { store(row + (i * kWinogradInputs + j) * to.plane, v); });
   }
 }
@@ -166,34 +155,33 @@ __attribute__((noinline)) void transform_input_tile(const bpnet::ConvolutionSize
 struct TileOutputs {
   size_t rows, columns;
 };
-inline TileOutputs tile_outputs(const bpnet::ConvolutionSizes& s, const TilePlace& place) {
-  return {smaller(kWinogradOutputs, s.height.out - place.y),
-          smaller(kWinogradOutputs, s.width.out - place.x)};
+inline TileOutputs tile_outputs(const bpnet::ConvolutionSizes& s, const TileStart& at) {
+  return {smaller(kWinogradOutputs, s.height.out - at.y), smaller(kWinogradOutputs, s.width.out - at.x)};
 }
 
 // The tile's outputs from row r of the planes; bias and y are of the first output of the group.
 __attribute__((noinline)) void transform_output_tile(const bpnet::ConvolutionSizes& s, const Planes& from,
                                                      size_t r, size_t tile, const real* bias,
                                                      bpnet::Activation act, real* y) {
-  const TilePlace place = tile_place(s, tile);
-  const TileOutputs outputs = tile_outputs(s, place);
+  const TileStart at = tile_start(s, tile);
+  const TileOutputs outputs = tile_outputs(s, at);
   const size_t channels = group_outputs(s), row = s.width.out * s.out_channels;
-  real* const to = y + (place.n * s.height.out + place.y) * row + place.x * s.out_channels;
+  real* const to = y + (at.n * s.height.out + at.y) * row + at.x * s.out_channels;
   for (size_t c = 0; c < channels; c += kLanes) {
     const real* const products = from.at(0, r) + c;
-    const vec start = bias ? load_channels(bias, c, channels) : vec{};
+    const vec start = bias ? load_channels(bias + c, channels - c) : vec{};
     transform_tile<TransformProducts>(
         [&](size_t i, size_t j) { return load(products + (i * kWinogradInputs + j) * from.plane); },
         [&](size_t i, size_t j, vec v) {
           if (i >= outputs.rows || j >= outputs.columns) return;
-          store_channels(to + i * row + j * s.out_channels, v + start, c, channels);
+          store_channels(to + i * row + j * s.out_channels + c, v + start, channels - c);
         });
   }
   if (act.kind == bpnet::ActivationKind::kIdentity) return;
   for (size_t i = 0; i < outputs.rows; ++i) {
     for (size_t j = 0; j < outputs.columns; ++j) {
-      real* const at = to + i * row + j * s.out_channels;
-      activate(act, channels, at, at);
+      real* const position = to + i * row + j * s.out_channels;
+      activate(act, channels, position, position);
     }
   }
 }
@@ -202,10 +190,10 @@ __attribute__((noinline)) void transform_output_tile(const bpnet::ConvolutionSiz
 __attribute__((noinline)) void transform_gradient_tile(const bpnet::ConvolutionSizes& s, const real* grad_y,
                                                        const real* zeros, size_t tile, const Planes& to,
                                                        size_t r) {
-  const TilePlace place = tile_place(s, tile);
-  const TileOutputs outputs = tile_outputs(s, place);
+  const TileStart at = tile_start(s, tile);
+  const TileOutputs outputs = tile_outputs(s, at);
   const size_t channels = group_outputs(s), row = s.width.out * s.out_channels;
-  const real* const first = grad_y + (place.n * s.height.out + place.y) * row + place.x * s.out_channels;
+  const real* const first = grad_y + (at.n * s.height.out + at.y) * row + at.x * s.out_channels;
   const real* from[kWinogradOutputs][kWinogradOutputs];
   for (size_t i = 0; i < kWinogradOutputs; ++i) {
     for (size_t j = 0; j < kWinogradOutputs; ++j) {
@@ -216,7 +204,7 @@ __attribute__((noinline)) void transform_gradient_tile(const bpnet::ConvolutionS
   for (size_t c = 0; c < channels; c += kLanes) {
     real* const here = to.at(0, r) + c;
     transform_tile<TransformGradients>(
-        [&](size_t i, size_t j) { return load_channels(from[i][j], c, channels); },
+        [&](size_t i, size_t j) { return load_channels(from[i][j] + c, channels - c); },
         [&](size_t i, size_t j, vec v) { store(here + (i * kWinogradInputs + j) * to.plane, v); });
   }
 }

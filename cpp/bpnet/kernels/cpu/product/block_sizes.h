@@ -36,6 +36,11 @@ constexpr size_t kPackColumns = 16 * kTileColumns;
 // Elements of b that are multiplied in one pass of k, however long.
 constexpr size_t kThinOperand = (size_t{1} << 17) / sizeof(real);
 
+// A large b is multiplied in bands of its columns, about so many at a time, by so few rows of a at most.
+constexpr size_t kBandRows = 16 * kTileRows;
+constexpr size_t kBandOperand = size_t{1} << 20;
+constexpr size_t kBandTasks = 16;
+
 // A result of so few elements at most is computed in parts of so much of k at least, and so many parts at
 // most.
 constexpr size_t kSplitResult = 64 * 64;

@@ -6,12 +6,13 @@
 
 namespace {
 
-// The depth is cut into runs; in each of them every row of a is dense.
+// Runs of the depth; in each of them every row of a is dense.
 struct RowTile {
   const real* const* a;  // (runs, kTileRows): where a row's run begins
+  const size_t* first;   // (runs,): row of b
   const size_t* depth;   // (runs,)
   size_t runs;
-  const real* b;      // a packed panel, (sum of depth, kTileColumns)
+  const real* b;      // a packed panel, (depth, kTileColumns)
   real* const* c;     // (kTileRows,)
   size_t column;      // of c's rows
   bool add;           // to c
@@ -60,14 +61,12 @@ void row_tile(const RowTile& tile) {
 #pragma GCC unroll 4
     for (size_t v = 0; v < kVectors; ++v) sum[i][v] = t.start ? load(t.start + v * kLanes) : vec{};
   }
-  const real* b = t.b;
   const char* ahead = t.ahead;
   for (size_t run = 0; run < t.runs; ++run) {
     const size_t bytes = t.depth[run] * t.ahead_step;
     for (size_t at = 0; at < bytes; at += 64) __builtin_prefetch(ahead + at, 0, 2);
     ahead += bytes;
-    add_run<kRows, kVectors>(t.a + run * kTileRows, t.depth[run], b, sum);
-    b += t.depth[run] * kTileColumns;
+    add_run<kRows, kVectors>(t.a + run * kTileRows, t.depth[run], t.b + t.first[run] * kTileColumns, sum);
   }
 #pragma GCC unroll 16
   for (size_t i = 0; i < kRows; ++i) {
@@ -97,12 +96,9 @@ inline bool has_tile(const RowTileKind& kind, size_t columns) {
   return columns == kTileColumns || (columns == kLanes && kind.product[0]);
 }
 
-inline const RowTileKind& row_tile_for(size_t rows) {
-  if (rows >= kTileRows) return kRowTileKind<kTileRows>;
-  if (kTileRows > 8 && rows >= 8) return kRowTileKind<8>;
-  if (rows >= 4) return kRowTileKind<4>;
-  if (rows >= 2) return kRowTileKind<2>;
-  return kRowTileKind<1>;
-}
+constexpr RowTileKind kRowTileKinds[] = {kRowTileKind<kTileRows>, kRowTileKind<kMiddleRows>, kRowTileKind<4>,
+                                         kRowTileKind<2>, kRowTileKind<1>};
+
+inline const RowTileKind& row_tile_for(size_t rows) { return kRowTileKinds[kind_for(rows, false)]; }
 
 }  // namespace

@@ -81,12 +81,9 @@ inline bool has_tile(const SpanTileKind& kind, size_t columns) {
   return columns == kTileColumns || (columns == kLanes && kind.product[0]);
 }
 
-inline const SpanTileKind& span_tile_for(size_t rows) {
-  if (rows >= kTileRows && rows != 8) return kSpanTileKind<kTileRows>;
-  if (kTileRows > 8 && rows >= 8) return kSpanTileKind<8>;
-  if (rows >= 4) return kSpanTileKind<4>;
-  if (rows >= 2) return kSpanTileKind<2>;
-  return kSpanTileKind<1>;
-}
+constexpr SpanTileKind kSpanTileKinds[] = {kSpanTileKind<kTileRows>, kSpanTileKind<kMiddleRows>,
+                                           kSpanTileKind<4>, kSpanTileKind<2>, kSpanTileKind<1>};
+
+inline const SpanTileKind& span_tile_for(size_t rows) { return kSpanTileKinds[kind_for(rows, false)]; }
 
 }  // namespace

@@ -81,7 +81,16 @@ void tile_product(const TileInput& in, const TileOutput& out) {
   }
 }
 
-// The tiles there are; a matrix's last rows are cut into the smaller ones.
+// Of every sort of tile there are five kinds, of kTileRows, kMiddleRows, 4, 2 and 1 rows; a matrix's last
+// rows are cut into the smaller ones. A tile of two rows is held up by its few sums: 8 rows are two tiles of
+// 4, not one of 6 and one of 2, unless they are in packed panels of 6.
+constexpr size_t kMiddleRows = kTileRows > 8 ? 8 : 4;
+
+inline size_t kind_for(size_t rows, bool in_panels) {
+  if (rows >= kTileRows && (in_panels || rows != 8)) return 0;
+  return rows >= kMiddleRows ? 1 : rows >= 4 ? 2 : rows >= 2 ? 3 : 4;
+}
+
 struct TileKind {
   size_t rows;
   void (*product[2])(const TileInput&, const TileOutput&);  // by vectors − 1
@@ -90,15 +99,10 @@ struct TileKind {
 template <size_t kRows>
 constexpr TileKind kTileKind = {kRows, {tile_product<kRows, 1>, tile_product<kRows, 2>}};
 
-inline const TileKind& tile_for(size_t rows, bool in_panels) {
-  // A tile of two rows is held up by its few sums: 8 rows are two tiles of 4, not one of 6 and one of 2,
-  // unless they are in packed panels of 6.
-  if (rows >= kTileRows && (in_panels || rows != 8)) return kTileKind<kTileRows>;
-  if (kTileRows > 8 && rows >= 8) return kTileKind<8>;
-  if (rows >= 4) return kTileKind<4>;
-  if (rows >= 2) return kTileKind<2>;
-  return kTileKind<1>;
-}
+constexpr TileKind kTileKinds[] = {kTileKind<kTileRows>, kTileKind<kMiddleRows>, kTileKind<4>, kTileKind<2>,
+                                   kTileKind<1>};
+
+inline const TileKind& tile_for(size_t rows, bool in_panels) { return kTileKinds[kind_for(rows, in_panels)]; }
 
 // A tile that is not stored as it is: cut off at the matrix's edge, or transposed.
 struct TileBuffer {

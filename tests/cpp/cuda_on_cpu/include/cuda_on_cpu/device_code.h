@@ -23,12 +23,12 @@ unsigned lane();
 
 [[noreturn]] void trap();
 
-// What the checker of races is told, where the kernels are compiled for it, of accesses that the compiler
+// Calls to the checker of races, where the kernels are compiled for it, at accesses that the compiler
 // does not see.
 void note_read(const void* from, std::size_t bytes);
 void note_write(const void* to, std::size_t bytes);
 void note_atomic(const void* at, std::size_t bytes);
-void use_host_memory();  // by this launch, which stands for a library
+void use_host_memory();  // by this launch, which replaces a library
 
 template <class T, class Fold>
 T fold_lanes_as(unsigned mask, T value, Fold, Site site) {

@@ -1,4 +1,4 @@
-"""Whatever stops a training, the network holds the last epoch's end, the run goes on from there as if
+"""Whatever stops a training, the network holds the last epoch's end, the run continues from there as if
 nothing had happened, and a file on the disk is the old one or the new one."""
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def network(dtype: str = "float32", dropout: bool = True) -> bp.Network:
 
 
 class Way:
-    """One way to train: by batches, by single samples, from batches of one's own."""
+    """One way to train: by batches, by single samples, from the user's batches."""
 
     def __init__(self, dtype: str, optimizer: Callable[[], Any], batch_size: int | None, dropout: bool):
         self.net = network(dtype, dropout)
@@ -65,13 +65,13 @@ WAYS: dict[str, Callable[[], Way]] = {
     "batches, Adam, float64": lambda: Way("float64", lambda: bp.Adam(1e-2), 7, True),
     "online": lambda: Way("float32", lambda: bp.SGD(lr=0.1), 1, False),
     "online, float64": lambda: Way("float64", lambda: bp.SGD(lr=0.1), 1, False),
-    "batches of one's own": lambda: Way("float32", momentum, None, True),
+    "the user's batches": lambda: Way("float32", momentum, None, True),
 }
 ways = pytest.mark.parametrize("way", WAYS)
 
 
 def spoil_after(way: Way, epoch: int, row: int = 21) -> Callable[..., None]:
-    """A callback that writes NaN into the data, so that the loss becomes NaN amid the next epoch."""
+    """A callback that writes NaN into the data, so that the loss becomes NaN during the next epoch."""
 
     def spoil(at: int, metrics: Any) -> None:
         if at == epoch:

@@ -1,5 +1,5 @@
-"""Model and run files made by a liar: the checksum is right, what it covers is not. Each is refused as a
-FileFormatError, nothing is allocated on its word, and nothing crashes."""
+"""Model and run files whose checksum is right and whose content is not. Each is refused as a FileFormatError;
+nothing is allocated because a file says so, and nothing crashes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from test_bad_input import bits
 from test_files import ZEROS, a_run, opened, refused, seal, tiny, write
 
 Head = dict[str, Any]
-Lie = Callable[[Head, bytes], Any]  # changes the header; may return other data, or a whole header
+Change = Callable[[Head, bytes], Any]  # changes the header; may return other data, or a whole header
 
 
 @pytest.fixture
@@ -34,10 +34,10 @@ def run(tmp_path: Path) -> Path:
     return tmp_path / "run"
 
 
-def tell(path: Path, lie: Lie) -> None:
-    """Write the file anew with the lie in it."""
+def rewrite(path: Path, change: Change) -> None:
+    """Write the file anew, changed."""
     head, data = opened(path)
-    result = lie(head, data)
+    result = change(head, data)
     write(
         path,
         result if isinstance(result, (dict, list)) else head,
@@ -47,36 +47,36 @@ def tell(path: Path, lie: Lie) -> None:
 
 def test_the_writer_of_these_tests_is_understood(model: Path, run: Path):
     for path in (model, run):
-        tell(path, lambda head, data: None)
-    tell(run, of_callback())
+        rewrite(path, lambda head, data: None)
+    rewrite(run, of_callback())
     assert bits(bp.load(model)) == bits(tiny())
     assert bits(bp.Trainer.load(run).network) == bits(a_run().network)
 
 
-def tensor(name: str, **changes: Any) -> Lie:
+def tensor(name: str, **changes: Any) -> Change:
     return lambda head, data: head[name].update(changes)
 
 
-def without(name: str, *keys: str) -> Lie:
-    def lie(head: Head, data: bytes) -> None:
+def without(name: str, *keys: str) -> Change:
+    def change(head: Head, data: bytes) -> None:
         where = head[name] if keys else head
         del where[keys[0] if keys else name]
 
-    return lie
+    return change
 
 
-def metadata(key: str, value: Any) -> Lie:
+def metadata(key: str, value: Any) -> Change:
     return lambda head, data: head["__metadata__"].update({key: value})
 
 
-def network(**changes: Any) -> Lie:
+def network(**changes: Any) -> Change:
     """A change of the architecture."""
 
-    def lie(head: Head, data: bytes) -> None:
+    def change(head: Head, data: bytes) -> None:
         about = json.loads(head["__metadata__"]["bpnet.network"])
         head["__metadata__"]["bpnet.network"] = json.dumps(about | changes)
 
-    return lie
+    return change
 
 
 def hole(head: Head, data: bytes) -> bytes:
@@ -102,7 +102,7 @@ def nested(depth: int) -> str:
 
 
 BIG = 2**40
-LIES: dict[str, Lie] = {
+MALFORMED: dict[str, Change] = {
     "overlap": tensor("2.bias", data_offsets=[0, 8]),
     "overlap by one": lambda h, d: h["0.bias"].update(data_offsets=[20, 32]),
     "hole": hole,
@@ -123,7 +123,7 @@ LIES: dict[str, Lie] = {
     "shape too large": tensor("0.bias", shape=[4]),
     "shape too small": tensor("0.bias", shape=[2]),
     "shape of other rank": tensor("0.bias", shape=[3, 1]),
-    "shape turned": swap_shapes,
+    "shape transposed": swap_shapes,
     "shape negative": tensor("0.bias", shape=[-3]),
     "shape twice negative": tensor("0.weight", shape=[-3, -2]),
     "shape a half": tensor("0.bias", shape=[3.0]),
@@ -195,9 +195,9 @@ LIES: dict[str, Lie] = {
 }
 
 
-@pytest.mark.parametrize("lie", LIES)
-def test_lies_are_refused(model: Path, lie: str):
-    tell(model, LIES[lie])
+@pytest.mark.parametrize("change", MALFORMED)
+def test_malformed_files_are_refused(model: Path, change: str):
+    rewrite(model, MALFORMED[change])
     refused(model)
     refused(model, bp.Trainer.load)
 
@@ -207,25 +207,25 @@ def test_missing_tensors(model: Path):
     for name in tiny().state_dict():
         tiny().save(model)
 
-        def lie(head: Head, data: bytes, name: str = name) -> bytes:
+        def change(head: Head, data: bytes, name: str = name) -> bytes:
             begin, end = head.pop(name)["data_offsets"]
             for key, entry in head.items():
                 if key != "__metadata__" and entry["data_offsets"][0] >= end:
                     entry["data_offsets"] = [at - (end - begin) for at in entry["data_offsets"]]
             return data[:begin] + data[end:]
 
-        tell(model, lie)
+        rewrite(model, change)
         refused(model)
 
 
 def test_tensors_nobody_asked_for(model: Path):
     """Refused, or left alone; the others are read as they are."""
 
-    def lie(head: Head, data: bytes) -> bytes:
+    def change(head: Head, data: bytes) -> bytes:
         head["9.weight"] = {"dtype": "I8", "shape": [5], "data_offsets": [len(data), len(data) + 5]}
         return data + b"extra"
 
-    tell(model, lie)
+    rewrite(model, change)
     with contextlib.suppress(bp.FileFormatError):
         assert bits(bp.load(model)) == bits(tiny())
 
@@ -272,44 +272,44 @@ def test_headers_that_are_no_json(model: Path, name: str):
     refused(model)
 
 
-def of_run(**changes: Any) -> Lie:
-    def lie(head: Head, data: bytes) -> None:
+def of_run(**changes: Any) -> Change:
+    def change(head: Head, data: bytes) -> None:
         about = json.loads(head["__metadata__"]["bpnet.trainer"])
         head["__metadata__"]["bpnet.trainer"] = json.dumps(about | changes)
 
-    return lie
+    return change
 
 
-def of_state(**changes: Any) -> Lie:
-    def lie(head: Head, data: bytes) -> None:
+def of_state(**changes: Any) -> Change:
+    def change(head: Head, data: bytes) -> None:
         about = json.loads(head["__metadata__"]["bpnet.trainer"])
         of_run(state=about["state"] | changes)(head, data)
 
-    return lie
+    return change
 
 
-def of_notes(**changes: Any) -> Lie:
+def of_notes(**changes: Any) -> Change:
     """A change of history, callbacks and notes."""
 
-    def lie(head: Head, data: bytes) -> None:
+    def change(head: Head, data: bytes) -> None:
         kept = json.loads(head["__metadata__"]["bpnet.notes"])
         head["__metadata__"]["bpnet.notes"] = json.dumps(kept | changes)
 
-    return lie
+    return change
 
 
 EARLY_STOPPING = {"best": 0.5, "waited": 0, "best_epoch": 1}
 
 
-def of_callback(**changes: Any) -> Lie:
+def of_callback(**changes: Any) -> Change:
     return of_notes(callbacks=[{"type": "EarlyStopping", "state": EARLY_STOPPING} | changes])
 
 
-def of_early_stopping(**changes: Any) -> Lie:
+def of_early_stopping(**changes: Any) -> Change:
     return of_callback(state=EARLY_STOPPING | changes)
 
 
-RUN_LIES: dict[str, Lie] = {
+MALFORMED_RUNS: dict[str, Change] = {
     "no run": without("__metadata__", "bpnet.trainer"),
     "run no JSON": metadata("bpnet.trainer", "fine"),
     "run a list": metadata("bpnet.trainer", "[]"),
@@ -320,7 +320,7 @@ RUN_LIES: dict[str, Lie] = {
     "notes nested": metadata("bpnet.notes", nested(100_000)),
     "history a number": metadata("bpnet.notes", '{"history": 5}'),
     "history of numbers": metadata("bpnet.notes", '{"history": {"loss": 5}}'),
-    "notes of one's own a list": metadata("bpnet.notes", '{"notes": [1]}'),
+    "the user's notes a list": metadata("bpnet.notes", '{"notes": [1]}'),
     "history of strings": of_notes(history={"epoch": [1, 2], "loss": ["low", "lower"]}),
     "history of booleans": of_notes(history={"epoch": [1, 2], "loss": [True, False]}),
     "history of null": of_notes(history={"epoch": [1, 2], "loss": [0.5, None]}),
@@ -344,7 +344,7 @@ RUN_LIES: dict[str, Lie] = {
     "callbacks a dictionary": metadata("bpnet.notes", '{"callbacks": {}}'),
     "callbacks of numbers": metadata("bpnet.notes", '{"callbacks": [5]}'),
     "momentum renamed": lambda h, d: h.update({"x": h.pop("optimizer.momentum.0.bias")}),
-    "momentum turned": tensor("optimizer.momentum.0.weight", shape=[2, 3]),
+    "momentum transposed": tensor("optimizer.momentum.0.weight", shape=[2, 3]),
     "best renamed": lambda h, d: h.update({"x": h.pop("best.parameters")}),
     "best flat no more": lambda h, d: h["best.slots"].update(shape=[1, *h["best.slots"]["shape"]]),
     "another optimizer": of_run(
@@ -374,9 +374,9 @@ RUN_LIES: dict[str, Lie] = {
 }
 
 
-@pytest.mark.parametrize("lie", RUN_LIES)
-def test_lies_about_a_run_are_refused(run: Path, lie: str):
-    tell(run, RUN_LIES[lie])
+@pytest.mark.parametrize("change", MALFORMED_RUNS)
+def test_malformed_runs_are_refused(run: Path, change: str):
+    rewrite(run, MALFORMED_RUNS[change])
     refused(run, bp.Trainer.load)
 
 

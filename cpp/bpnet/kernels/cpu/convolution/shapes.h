@@ -1,5 +1,6 @@
-// Sizes of a convolution's patches, which hold (kernel height, kernel width, channels of the group): what the
-// window sees at one position.
+// What follows from a convolution's sizes: those of a group, of a patch (kernel height, kernel width,
+// channels of the group), which is what the window sees at one position, the mirrored convolution, the taps
+// within the map.
 #pragma once
 
 #include "bpnet/kernels/cpu/base/chunks.h"
@@ -40,32 +41,6 @@ inline bpnet::WindowAxis mirrored(const bpnet::WindowAxis& a) {
 }
 inline bpnet::ConvolutionSizes mirrored(const bpnet::ConvolutionSizes& s) {
   return {s.n, mirrored(s.height), mirrored(s.width), s.out_channels, s.channels, s.groups};
-}
-
-// Between (out, in/groups, kernel) and (out, kernel, in/groups).
-inline void reorder_weight(const bpnet::ConvolutionSizes& s, const real* w, real* reordered) {
-  const size_t window = s.height.kernel * s.width.kernel, in = group_channels(s), patch = window * in;
-  run_chunks(s.out_channels, rows_per_chunk(patch), [&](size_t begin, size_t end, size_t) {
-    for (size_t c = begin; c < end; ++c) {
-      for (size_t t = 0; t < window; ++t) {
-        for (size_t j = 0; j < in; ++j) reordered[c * patch + t * in + j] = w[c * patch + j * window + t];
-      }
-    }
-  });
-}
-
-inline void restore_weight(const bpnet::ConvolutionSizes& s, const real* reordered, real* w, bool add) {
-  const size_t window = s.height.kernel * s.width.kernel, in = group_channels(s), patch = window * in;
-  run_chunks(s.out_channels, rows_per_chunk(patch), [&](size_t begin, size_t end, size_t) {
-    for (size_t c = begin; c < end; ++c) {
-      for (size_t j = 0; j < in; ++j) {
-        for (size_t t = 0; t < window; ++t) {
-          real& to = w[c * patch + j * window + t];
-          to = reordered[c * patch + t * in + j] + (add ? to : real(0));
-        }
-      }
-    }
-  });
 }
 
 inline void copy_run(size_t count, const real* from, real* to) {

@@ -105,8 +105,8 @@ def test_callbacks_can_be_pickled():
     again = pickle.loads(pickle.dumps(stopping))
     assert again.state() == stopping.state() == {"best": 1.5, "waited": 1, "best_epoch": 7}
     assert (again.patience, again.restore_best) == (3, False)
-    heard = [again.on_epoch_end(None, epoch, {"loss": 1.25}) for epoch in (8, 9)]
-    assert heard == [False, True], "1.25 is no improvement by 0.5, and the third such epoch is the last"
+    stops = [again.on_epoch_end(None, epoch, {"loss": 1.25}) for epoch in (8, 9)]
+    assert stops == [False, True], "1.25 is no improvement by 0.5, and the third such epoch is the last"
     checkpoint = pickle.loads(
         pickle.dumps(bp.Checkpoint("run", every=2, save_best_only=True, monitor="loss"))
     )
@@ -126,7 +126,7 @@ import os, pickle, sys
 import numpy as np
 import bpnet as bp
 sys.path.insert(0, sys.argv[2])
-import test_copies_and_company as t
+import test_copies_and_threads as t
 
 bp.set_num_threads(2)
 if sys.argv[1] != "fresh":
@@ -178,12 +178,12 @@ def test_a_fork_trains_without_hanging(kind: str, layer: str):
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
 def test_a_fork_in_a_callback():
-    """As a data loader's workers are made, amid a training."""
+    """As a data loader's workers are made, during a training."""
     code = """
 import os, sys
 sys.path.insert(0, sys.argv[1])
 import bpnet as bp
-import test_copies_and_company as t
+import test_copies_and_threads as t
 bp.set_num_threads(2)
 codes = []
 
@@ -323,7 +323,7 @@ def test_a_fit_within_a_fit_of_the_same_network_is_refused():
     before = bits(net)
     with pytest.raises(RuntimeError, match="^fit: this network is being trained by another fit"):
         net.fit(X, LABELS, verbose=0, callbacks=[nested])
-    assert bits(net) != before, "the epoch before the callback stands"
+    assert bits(net) != before, "the epoch before the callback is kept"
 
 
 def test_threads_step_one_trainer():

@@ -1,0 +1,139 @@
+"""Estimators of bpnet, scikit-learn and river; ``peer(name)`` is one library's."""
+
+from __future__ import annotations
+
+import itertools
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from benchmarks.estimators import EstimatorCase
+from benchmarks.peers import Runner
+
+
+class Peer:
+    """A library, by the name that benchmarks/estimators.py gives it."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        warnings.simplefilter("ignore")
+        if name == "bpnet":
+            import bpnet.sklearn  # noqa: F401
+        elif "river" in name:
+            import river  # noqa: F401
+        else:
+            import sklearn.neural_network  # noqa: F401
+
+    def read_case(self, fields: dict[str, Any]) -> EstimatorCase:
+        return EstimatorCase(**fields)
+
+    def forms(self, case: EstimatorCase) -> list[str]:
+        return ["BLAS on one thread", "BLAS on all threads"]
+
+    def make(self, case: EstimatorCase, threads: int, form: str) -> Runner:
+        if self.name != "bpnet":
+            import threadpoolctl
+
+            threadpoolctl.threadpool_limits(1 if "one" in form else threads)
+        return Runner(MAKERS[case.kind](self, case))
+
+    def classifier(self, **options: Any) -> Any:
+        if self.name == "bpnet":
+            from bpnet.sklearn import MLPClassifier
+        else:
+            from sklearn.neural_network import MLPClassifier
+        return MLPClassifier(random_state=0, **options)
+
+    def online(self) -> Any:
+        """A classifier for river's streams."""
+        if self.name == "bpnet":
+            from bpnet.river import MLPClassifier
+
+            return MLPClassifier((32,))
+        from river import compat, linear_model, tree
+
+        if self.name == "river, a line":
+            return linear_model.LogisticRegression()
+        if self.name == "river, a tree":
+            return tree.HoeffdingTreeClassifier()
+        from sklearn.neural_network import MLPClassifier as Theirs
+
+        return compat.SKL2RiverClassifier(Theirs((32,), random_state=0), classes=[False, True])
+
+
+peer = Peer
+
+
+def digits() -> tuple[np.ndarray, np.ndarray]:
+    from sklearn.datasets import load_digits
+
+    X, y = load_digits(return_X_y=True)
+    return X / 16, y
+
+
+def fit(of: Peer, case: EstimatorCase) -> Callable[[], None]:
+    """scikit-learn's defaults but for the number of epochs."""
+    rng = np.random.default_rng(0)
+    X, y = rng.random((60_000, 784), dtype=case.dtype), rng.integers(0, 10, 60_000)
+    epochs = case.batch // len(X)
+    return lambda: of.classifier(max_iter=epochs).fit(X, y)
+
+
+def lbfgs(of: Peer, case: EstimatorCase) -> Callable[[], None]:
+    X, y = digits()
+    return lambda: of.classifier(solver="lbfgs", max_iter=case.batch).fit(X, y)
+
+
+def grid(of: Peer, case: EstimatorCase) -> Callable[[], None]:
+    from sklearn.model_selection import GridSearchCV
+
+    X, y = digits()
+    options = {"alpha": [1e-4, 1e-3, 1e-2], "hidden_layer_sizes": [(50,), (100,)]}
+    return lambda: GridSearchCV(of.classifier(max_iter=20), options, cv=3, n_jobs=2, refit=False).fit(X, y)
+
+
+def one_by_one(method: str) -> Callable[[Peer, EstimatorCase], Callable[[], None]]:
+    def make(of: Peer, case: EstimatorCase) -> Callable[[], None]:
+        X, y = digits()
+        model = of.classifier(max_iter=3).fit(X, y)
+        call = getattr(model, method)
+        rows = [(X[i : i + 1], y[i : i + 1]) for i in range(case.batch)]
+
+        def run() -> None:
+            for x, label in rows:
+                call(x, label) if method == "partial_fit" else call(x)
+
+        return run
+
+    return make
+
+
+def stream(of: Peer, case: EstimatorCase) -> Callable[[], None]:
+    from river import datasets, preprocessing
+
+    samples = list(itertools.islice(datasets.Phishing(), case.batch))
+    scaler = preprocessing.StandardScaler()
+    for x, _ in samples:
+        scaler.learn_one(x)
+    scaled = [(scaler.transform_one(x), y) for x, y in samples]
+    model = of.online()
+
+    def run() -> None:
+        for x, y in scaled:
+            model.predict_one(x)
+            model.learn_one(x, y)
+
+    return run
+
+
+MAKERS: dict[str, Callable[[Peer, EstimatorCase], Callable[[], None]]] = {
+    "fit": fit,
+    "lbfgs": lbfgs,
+    "grid": grid,
+    "partial_fit": one_by_one("partial_fit"),
+    "predict": one_by_one("predict"),
+    "predict_proba": one_by_one("predict_proba"),
+    "stream": stream,
+}

@@ -1,0 +1,167 @@
+"""How sizes and activations become a bpnet network, and its parameters scikit-learn's arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from scipy.special import expit
+
+from bpnet import layers as bp_layers
+from bpnet.layers import Dropout, Layer, Linear
+from bpnet.network import Network
+
+# Numbers in one product of NumPy's: of longer ones BLAS makes parts in threads that go on spinning beside bpnet's.
+_PIECE = 8192
+
+_LAYERS: dict[str, type[Layer] | None] = {
+    "identity": None,
+    "logistic": bp_layers.Sigmoid,
+    "tanh": bp_layers.Tanh,
+    "relu": bp_layers.ReLU,
+    "leaky_relu": bp_layers.LeakyReLU,
+    "softplus": bp_layers.Softplus,
+    "gelu": bp_layers.GELU,
+    "silu": bp_layers.SiLU,
+}
+
+
+def hidden_sizes(hidden_layer_sizes: Any) -> list[int]:
+    """The parameter as a list, each of at least 1; ValueError otherwise."""
+    sizes = hidden_layer_sizes if hasattr(hidden_layer_sizes, "__iter__") else [hidden_layer_sizes]
+    sizes = list(sizes)
+    if np.any(np.array(sizes) <= 0):
+        raise ValueError(f"hidden_layer_sizes must be > 0, got {sizes}.")
+    return sizes
+
+
+def activations_of(activation: Any, hidden: int) -> list[Any]:
+    """An activation for each hidden layer."""
+    if not isinstance(activation, (list, tuple)):
+        return [activation] * hidden
+    if len(activation) != hidden:
+        raise ValueError(
+            f"activation has {len(activation)} entries, hidden_layer_sizes has {hidden}; give one for each"
+        )
+    for each in activation:
+        if not isinstance(each, Layer) and each not in _LAYERS:
+            raise ValueError(f"activation holds {each!r}; bpnet layers and {sorted(_LAYERS)} are known")
+    return list(activation)
+
+
+def _layer_of(activation: Any) -> Layer | None:
+    if isinstance(activation, Layer):
+        return activation
+    kind = _LAYERS[activation]
+    return None if kind is None else kind()
+
+
+def make_network(
+    sizes: Sequence[int], activation: Any, dtype: Any, dropout: float, device: str, seed: int
+) -> Network:
+    """Linear layers of these sizes, inputs first, with activations between them; the outputs are logits."""
+    hidden = len(sizes) - 2
+    stack: list[Layer] = []
+    for size, each in zip(sizes[1:-1], activations_of(activation, hidden)):
+        stack.append(Linear(int(size)))
+        layer = _layer_of(each)
+        if layer is not None:
+            stack.append(layer)
+        if dropout:
+            stack.append(Dropout(dropout))
+    stack.append(Linear(int(sizes[-1])))
+    return Network((int(sizes[0]),), stack, seed=seed, dtype=np.dtype(dtype).name, device=device)
+
+
+def glorot_arrays(
+    sizes: Sequence[int], activation: Any, dtype: Any, random: np.random.RandomState
+) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """Weights (in, out) and biases (out,) from U(−r, r), r = √(f / (in + out)), f = 2 for the logistic function and
+    6 otherwise (Glorot and Bengio 2010); drawn in scikit-learn's order."""
+    kinds = activations_of(activation, len(sizes) - 2)
+    coefs, intercepts = [], []
+    for (fan_in, fan_out), kind in zip(pairwise(sizes), [*kinds, kinds[-1] if kinds else activation]):
+        bound = np.sqrt((2.0 if isinstance(kind, str) and kind == "logistic" else 6.0) / (fan_in + fan_out))
+        coefs.append(random.uniform(-bound, bound, (fan_in, fan_out)).astype(dtype, copy=False))
+        intercepts.append(random.uniform(-bound, bound, fan_out).astype(dtype, copy=False))
+    return coefs, intercepts
+
+
+class Weights:
+    """A network's parameters as scikit-learn has them. On the processor they are views: who writes into them writes
+    into the network."""
+
+    def __init__(self, network: Network) -> None:
+        self.network = network
+        self.on_host = network.device == "cpu"
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Take the arrays anew, as a GPU's have to be after a training."""
+        parameters = self.network._core.writable_parameters()
+        self._names = list(parameters)
+        arrays = list(parameters.values())
+        self.coefs = [array.T for array in arrays[::2]]  # (in, out)
+        self.intercepts = arrays[1::2]  # (out,)
+        self._flat = [array.reshape(-1) for array in arrays[::2]]
+        self._pieces = [
+            flat[first : first + _PIECE] for flat in self._flat for first in range(0, flat.size, _PIECE)
+        ]
+
+    def are(self, coefs: Sequence[Any], intercepts: Sequence[Any]) -> bool:
+        """Whether the estimator still has these very arrays."""
+        return (
+            len(coefs) == len(self.coefs)
+            and len(intercepts) == len(self.intercepts)
+            and all(mine is yours for mine, yours in zip(self.coefs, coefs))
+            and all(mine is yours for mine, yours in zip(self.intercepts, intercepts))
+        )
+
+    def fit(self, coefs: Sequence[np.ndarray], dtype: Any) -> bool:
+        """Whether numbers of these shapes can be written into the network, which has this dtype."""
+        shapes = [coef.shape for coef in coefs]
+        return self.network.dtype == dtype and shapes == [coef.shape for coef in self.coefs]
+
+    def write(self, coefs: Sequence[np.ndarray], intercepts: Sequence[np.ndarray]) -> None:
+        """Copy numbers into the network."""
+        if self.on_host:
+            for view, values in zip(self.coefs + self.intercepts, [*coefs, *intercepts]):
+                view[...] = values
+            return
+        arrays = [array for pair in zip((np.asarray(c).T for c in coefs), intercepts) for array in pair]
+        for name, array in zip(self._names, arrays):
+            self.network._core.set_state(name, np.ascontiguousarray(array, dtype=self.network.dtype))
+        self.refresh()
+
+    def copies(self) -> tuple[list[np.ndarray], list[np.ndarray]]:
+        """Arrays that stay as they are, C-contiguous."""
+        if not self.on_host:
+            self.refresh()
+        return (
+            [np.array(each, order="C") for each in self.coefs],
+            [each.copy() for each in self.intercepts],
+        )
+
+    def squared_norm(self) -> float:
+        """Σ w² of all weights, without the biases."""
+        return float(sum([np.dot(piece, piece) for piece in self._pieces]))
+
+    def all_finite(self) -> bool:
+        """Whether no number is NaN or infinite."""
+        return all(np.isfinite(each).all() for each in [*self._flat, *self.intercepts])
+
+
+def activate_outputs(name: str, outputs: np.ndarray) -> np.ndarray:
+    """The output activation of logits (n, outputs), written into them."""
+    if name == "softmax":
+        outputs -= outputs.max(axis=1, keepdims=True)
+        np.exp(outputs, out=outputs)
+        outputs /= outputs.sum(axis=1, keepdims=True)
+        return outputs
+    if name == "logistic":
+        return expit(outputs, out=outputs)
+    if name == "exp":
+        return np.exp(outputs, out=outputs)
+    return outputs

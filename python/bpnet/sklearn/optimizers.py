@@ -1,0 +1,176 @@
+"""The solvers sgd and adam on a bpnet trainer, to scikit-learn's formulas, and any optimizer of bpnet's."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from bpnet.network import Network
+from bpnet.optimizers import SGD, Adam, Optimizer, as_optimizer
+from bpnet.sklearn.losses import TrainingLoss
+from bpnet.training import Trainer
+
+_BELOW_ONE = 1 - 1e-15
+
+
+class BaseSolver:
+    """What an optimizer keeps between steps: its learning rate, and the trainer with its averages.
+
+    A pickle holds the averages; the trainer is made anew when the next step wants it.
+    """
+
+    learning_rate: float
+
+    def __init__(self, optimizer: Optimizer) -> None:
+        self._optimizer = optimizer
+        self._trainer: Trainer | None = None
+        self._kept: dict[str, np.ndarray] | None = None
+
+    def trainer_of(self, network: Network, loss: TrainingLoss) -> Trainer:
+        """The trainer of this network, with the averages so far."""
+        if self._trainer is None or self._trainer.network is not network:
+            slots = self._slots()
+            self._trainer = Trainer(network, loss.loss, self._optimizer)
+            if slots:
+                for name, view in self._trainer._core.writable_slots().items():
+                    view[...] = slots[name]
+            self._kept = None
+            self._begin()
+        return self._trainer
+
+    def _slots(self) -> dict[str, np.ndarray]:
+        if self._trainer is not None and self._trainer.network.device == "cpu":
+            return {name: view.copy() for name, view in self._trainer._core.writable_slots().items()}
+        return self._kept or {}
+
+    def _begin(self) -> None:
+        """A trainer was made: its steps count from 1."""
+
+    def before_step(self, decay: float) -> None:
+        """Tell the core what the step needs: its rates, and the penalty's factor alpha / Σ weight."""
+
+    def end_epoch(self, samples_seen: int, loss: float) -> None:
+        """Change the rate after an epoch."""
+
+    def goes_on(self, message: str, verbose: Any) -> bool:
+        """Whether to go on, with a lower rate, though the training has ceased to improve."""
+        if verbose:
+            print(message + " Stopping.")
+        return False
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_trainer": None, "_kept": self._slots()}
+
+
+class SGDSolver(BaseSolver):
+    """v ← μv − ηg, w ← w + (nesterov ? μv − ηg : v), with the rate η of a schedule.
+
+    bpnet's velocity is −v / η. So it is multiplied by η / η' where the rate becomes η'.
+    """
+
+    def __init__(self, rate: float, schedule: str, momentum: float, nesterov: bool, power_t: float) -> None:
+        momentum = min(float(momentum), _BELOW_ONE)
+        super().__init__(
+            SGD(lr=rate, momentum=momentum, nesterov=bool(nesterov) and momentum > 0, bias_decay=False)
+        )
+        self.learning_rate_init, self.learning_rate = rate, rate
+        self.lr_schedule, self.power_t = schedule, power_t
+        self._told: tuple[float, float] | None = None
+
+    def _begin(self) -> None:
+        self._told = None
+
+    def before_step(self, decay: float) -> None:
+        now = (self.learning_rate, decay)
+        if now != self._told:
+            assert self._trainer is not None
+            self._trainer._core.set_rates(*now, 0.0)
+            self._told = now
+
+    def _set_rate(self, rate: float) -> None:
+        if rate == self.learning_rate:
+            return
+        assert self._trainer is not None
+        for velocity in self._trainer._core.writable_slots().values():
+            if velocity.flags.writeable:
+                velocity *= self.learning_rate / rate
+        self.learning_rate = rate
+
+    def end_epoch(self, samples_seen: int, loss: float) -> None:
+        if self.lr_schedule == "invscaling":
+            self._set_rate(float(self.learning_rate_init) / (samples_seen + 1) ** self.power_t)
+
+    def goes_on(self, message: str, verbose: Any) -> bool:
+        if self.lr_schedule != "adaptive":
+            return super().goes_on(message, verbose)
+        if self.learning_rate <= 1e-6:
+            return super().goes_on(message + " Learning rate too small.", verbose)
+        self._set_rate(self.learning_rate / 5.0)
+        if verbose:
+            print(f"{message} Setting learning rate to {self.learning_rate:f}")
+        return True
+
+
+class AdamSolver(BaseSolver):
+    """w ← w − η √(1 − β₂ᵗ) / (1 − β₁ᵗ) · m / (√v + ε), the form at the end of section 2 of Kingma and Ba 2015.
+
+    bpnet's is η m̂ / (√v̂ + ε'), which is the same for ε' = ε / √(1 − β₂ᵗ).
+    """
+
+    def __init__(self, rate: float, beta_1: float, beta_2: float, epsilon: float) -> None:
+        super().__init__(Adam(lr=rate, betas=(float(beta_1), float(beta_2)), eps=epsilon, bias_decay=False))
+        self.learning_rate_init, self.learning_rate = rate, rate
+        self.beta_1, self.beta_2, self.epsilon = beta_1, beta_2, epsilon
+        self.t = 0
+        self._first = 0  # steps that other trainers have made
+        self._told: tuple[float, float, float] | None = None
+
+    def _begin(self) -> None:
+        self._first, self._told = self.t, None
+
+    def _corrections(self, step: int) -> tuple[float, float]:
+        return 1 - self.beta_1**step, math.sqrt(1 - self.beta_2**step)
+
+    def before_step(self, decay: float) -> None:
+        self.t += 1
+        mean, root = self._corrections(self.t)
+        rate = self.learning_rate_init * root / mean
+        self.learning_rate = rate
+        if self._first:
+            mean, root = self._corrections(self.t - self._first)  # what the core divides by
+        now = (rate * mean / root, decay, self.epsilon / root)
+        if now != self._told:
+            assert self._trainer is not None
+            self._trainer._core.set_rates(*now)
+            self._told = now
+
+
+class OwnSolver(BaseSolver):
+    """An optimizer of bpnet's as it is, with its schedule."""
+
+    def __init__(self, optimizer: Optimizer | str) -> None:
+        super().__init__(as_optimizer("optimizer", optimizer))
+
+    @property
+    def learning_rate(self) -> float:  # type: ignore[override]
+        """The rate of the next step."""
+        return self._optimizer.lr if self._trainer is None else self._trainer.lr
+
+    def end_epoch(self, samples_seen: int, loss: float) -> None:
+        assert self._trainer is not None
+        self._trainer._core.end_epoch(loss)
+
+    def _slots(self) -> dict[str, np.ndarray]:
+        return {}
+
+
+def solver_of(estimator: Any) -> BaseSolver:
+    """The solver of the estimator's parameters."""
+    e = estimator
+    if e.optimizer is not None:
+        return OwnSolver(e.optimizer)
+    if e.solver == "sgd":
+        return SGDSolver(e.learning_rate_init, e.learning_rate, e.momentum, e.nesterovs_momentum, e.power_t)
+    return AdamSolver(e.learning_rate_init, e.beta_1, e.beta_2, e.epsilon)

@@ -1,0 +1,286 @@
+"""What bpnet's estimators can do beyond scikit-learn's."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import bpnet as bp
+
+sklearn = pytest.importorskip("sklearn", minversion="1.6", reason="scikit-learn 1.6 is not installed")
+
+from scipy import sparse  # noqa: E402
+from sklearn.datasets import load_diabetes, load_iris  # noqa: E402
+from sklearn.exceptions import ConvergenceWarning  # noqa: E402
+
+from bpnet.sklearn import MLPClassifier, MLPRegressor  # noqa: E402
+
+QUICK: dict[str, Any] = {
+    "hidden_layer_sizes": (8,),
+    "max_iter": 40,
+    "random_state": 0,
+    "learning_rate_init": 0.02,
+}
+
+
+@pytest.fixture(autouse=True)
+def quiet() -> Iterator[None]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        yield
+
+
+def iris() -> tuple[np.ndarray, np.ndarray]:
+    X, y = load_iris(return_X_y=True)
+    return (X - X.mean(axis=0)) / X.std(axis=0), y
+
+
+def classifier(**options: Any) -> MLPClassifier:
+    return MLPClassifier(**QUICK | options)
+
+
+def test_dropout_is_on_in_training_alone() -> None:
+    X, y = iris()
+    plain, dropped = classifier().fit(X, y), classifier(dropout=0.4).fit(X, y)
+    assert not np.array_equal(plain.coefs_[0], dropped.coefs_[0])
+    np.testing.assert_array_equal(dropped.predict_proba(X), dropped.predict_proba(X))
+    np.testing.assert_array_equal(dropped.coefs_[0], classifier(dropout=0.4).fit(X, y).coefs_[0])
+    assert dropped.score(X, y) > 0.85
+
+
+def test_each_layer_may_have_its_activation() -> None:
+    X, y = iris()
+    given = ["gelu", bp.LeakyReLU(0.2), "silu"]
+    model = classifier(hidden_layer_sizes=(8, 7, 6), activation=given).fit(X, y)
+    assert [type(layer).__name__ for layer in model._weights.network.layers] == [
+        *("Linear", "GELU", "Linear", "LeakyReLU", "Linear", "SiLU", "Linear")
+    ]
+    assert model.score(X, y) > 0.9
+    with pytest.raises(
+        ValueError, match="activation has 1 entries, hidden_layer_sizes has 2; give one for each"
+    ):
+        classifier(hidden_layer_sizes=(3, 3), activation=["tanh"]).fit(X, y)
+    with pytest.raises(ValueError, match="activation holds 'cube'; bpnet layers and"):
+        classifier(activation=["cube"]).fit(X, y)
+
+
+@pytest.mark.parametrize("name", ["leaky_relu", "softplus", "gelu", "silu"])
+def test_bpnets_activations_go_by_name(name: str) -> None:
+    X, y = iris()
+    assert classifier(activation=name, solver="lbfgs").fit(X, y).score(X, y) > 0.9
+
+
+@pytest.mark.parametrize("loss", ["absolute_error", "huber", bp.Huber(delta=0.3)])
+def test_a_regressor_learns_robust_losses(loss: Any) -> None:
+    X, y = load_diabetes(return_X_y=True)
+    y = (y - y.mean()) / y.std()
+    spoiled = y.copy()
+    spoiled[::10] += 30
+    squared, robust = (
+        MLPRegressor(each, **QUICK | {"max_iter": 150}).fit(X * 20, spoiled)
+        for each in ("squared_error", loss)
+    )
+    kept = np.arange(len(y)) % 10 != 0
+    errors = [np.abs(model.predict(X * 20) - y)[kept].mean() for model in (squared, robust)]
+    assert errors[1] < errors[0] / 2
+
+
+@pytest.mark.parametrize(
+    "optimizer",
+    [
+        bp.RMSprop(5e-3),
+        bp.AdamW(5e-3, weight_decay=0.1, bias_decay=False),
+        "adam",
+        bp.SGD(0.1, schedule=bp.StepLR(5)),
+    ],
+)
+def test_any_optimizer_and_schedule_trains(optimizer: Any) -> None:
+    X, y = iris()
+    rates: list[float] = []
+    model = classifier(
+        optimizer=optimizer, callbacks=[lambda epoch, metrics: rates.append(metrics["lr"])], batch_size=20
+    )
+    assert model.fit(X, y).score(X, y) > 0.8
+    scheduled = isinstance(optimizer, bp.SGD)
+    assert (rates[-1] < rates[0]) == scheduled
+    assert len(rates) == model.n_iter_
+
+
+def test_an_own_optimizer_trains_as_bpnets_fit() -> None:
+    X, y = iris()
+    X = X.astype(np.float32)
+    model = classifier(optimizer=bp.SGD(0.1, momentum=0.5), shuffle=False, batch_size=30, max_iter=3).fit(
+        X, y
+    )
+    start = classifier(max_iter=1, learning_rate_init=1e-30, solver="sgd").fit(X, y)
+    net = start._current_weights().network
+    net.fit(
+        X,
+        y,
+        loss="cross_entropy",
+        optimizer=bp.SGD(0.1, momentum=0.5),
+        epochs=3,
+        batch_size=30,
+        shuffle=False,
+        verbose=0,
+    )
+    np.testing.assert_allclose(start.coefs_[0], model.coefs_[0], rtol=1e-5)
+
+
+def test_callbacks_are_told_and_may_stop() -> None:
+    X, y = iris()
+    told: list[tuple[int, dict[str, float]]] = []
+
+    def stop_at_four(epoch: int, metrics: dict[str, float]) -> bool:
+        told.append((epoch, dict(metrics)))
+        return epoch == 4
+
+    model = classifier(callbacks=[stop_at_four], early_stopping=True).fit(X, y)
+    assert model.n_iter_ == 4
+    assert [epoch for epoch, _ in told] == [1, 2, 3, 4]
+    assert set(told[0][1]) == {"epoch", "loss", "lr", "val_score", "val_loss"}
+    assert [metrics["loss"] for _, metrics in told] == model.loss_curve_
+    assert [metrics["val_loss"] for _, metrics in told] == model.validation_loss_curve_
+    assert (
+        classifier(callbacks=[bp.EarlyStopping(monitor="loss", patience=1, min_delta=10.0)]).fit(X, y).n_iter_
+        < 5
+    )
+
+
+def test_the_validation_loss_is_that_of_the_held_out_rows() -> None:
+    X, y = iris()
+    model = classifier(max_iter=1)
+    model.partial_fit(X[:100], y[:100], classes=[0, 1, 2], validation_data=(X[100:], y[100:]))
+    probabilities = model.predict_proba(X[100:])
+    expected = -np.log(probabilities[np.arange(50), y[100:]]).mean()
+    assert model.validation_loss_curve_ == [pytest.approx(expected)]
+    assert model.validation_scores_ == [model.score(X[100:], y[100:])]
+
+
+def test_partial_fit_stops_early_and_goes_back_to_the_best() -> None:
+    X, y = iris()
+    held_out = (X[::3], y[::3])
+    model = classifier(n_iter_no_change=3, learning_rate_init=0.05)
+    calls = 0
+    while calls < 200 and not getattr(model, "should_stop_", False):
+        model.partial_fit(X[1::3], y[1::3], classes=[0, 1, 2], validation_data=held_out)
+        calls += 1
+    assert model.should_stop_
+    assert len(model.validation_scores_) == calls
+    assert (
+        model.restore_best().score(*held_out) == model.best_validation_score_ == max(model.validation_scores_)
+    )
+    with pytest.raises(ValueError, match="validation_data has 1 items; "):
+        model.partial_fit(X, y, validation_data=(X,))
+    with pytest.raises(ValueError, match="restore_best: there are none; fit with early_stopping"):
+        classifier().partial_fit(X, y, classes=[0, 1, 2]).restore_best()
+
+
+def test_class_weights_multiply_sample_weights() -> None:
+    X, y = iris()
+    by_class = classifier(class_weight={0: 1.0, 1: 5.0, 2: 0.5}).fit(X, y)
+    by_sample = classifier().fit(X, y, sample_weight=np.array([1.0, 5.0, 0.5])[y])
+    np.testing.assert_array_equal(by_class.coefs_[0], by_sample.coefs_[0])
+    few = np.r_[0:50, 50:55]
+    rare = [
+        (classifier(class_weight=each, max_iter=8).fit(X[few], y[few]).predict(X[50:100]) == 1).mean()
+        for each in (None, "balanced")
+    ]
+    assert rare[1] > rare[0]
+    with pytest.raises(ValueError, match="class_weight 'balanced' is not supported for partial_fit"):
+        classifier(class_weight="balanced").partial_fit(X, y, classes=[0, 1, 2])
+
+
+@pytest.mark.parametrize("form", [np.asarray, sparse.csr_matrix])
+@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+def test_standardize_is_a_scaler_before_the_network(form: Any, solver: str) -> None:
+    X, y = load_iris(return_X_y=True)
+    X = np.column_stack([X * [1, 10, 100, 1000], np.ones(len(X))])
+    scaled = (X - X.mean(axis=0)) / np.where(X.std(axis=0) > 0, X.std(axis=0), 1)
+    inside = classifier(standardize=True, solver=solver).fit(form(X), y)
+    outside = classifier(solver=solver).fit(scaled, y)
+    np.testing.assert_allclose(inside.predict_proba(form(X)), outside.predict_proba(scaled), atol=1e-6)
+    assert inside.score(form(X), y) > 0.9
+
+
+def test_a_bar_is_shown_when_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
+    X, y = iris()
+    classifier(verbose="bar", max_iter=3).fit(X, y)
+    captured = capsys.readouterr()
+    assert "/3.00" in captured.err and "epochs/s" in captured.err
+    assert captured.out == ""
+
+
+def test_a_device_that_is_not_there_is_refused() -> None:
+    X, y = iris()
+    with pytest.raises((bp.DeviceError, ValueError), match="abacus"):
+        classifier(device="abacus").fit(X, y)
+
+
+FILES: dict[str, Any] = {
+    "plain": {},
+    "layers": {"hidden_layer_sizes": [5, 4], "activation": [bp.LeakyReLU(0.2), "tanh"], "dropout": 0.1},
+    "optimizer": {"optimizer": bp.SGD(0.1, schedule=bp.CosineAnnealingLR(5)), "n_iter_no_change": np.inf},
+    "early": {"early_stopping": True, "class_weight": {0: 1.0, 1: 2.0, 2: 1.0}, "standardize": True},
+}
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_file_gives_the_estimator_back(name: str, tmp_path: Path) -> None:
+    X, y = iris()
+    model = classifier(**FILES[name]).fit(X, y)
+    model.save(tmp_path / "model.bpnet")
+    assert b"sklearn." not in (tmp_path / "model.bpnet").read_bytes()
+    loaded = MLPClassifier.load(tmp_path / "model.bpnet")
+    np.testing.assert_array_equal(loaded.predict_proba(X), model.predict_proba(X))
+    assert loaded.get_params() == model.get_params()
+    assert loaded.loss_curve_ == model.loss_curve_
+    assert (
+        loaded.partial_fit
+        if name != "early"
+        else loaded.best_validation_score_ == model.best_validation_score_
+    )
+    with pytest.raises(
+        ValueError, match="load: the file holds a MLPClassifier, MLPRegressor.load was called"
+    ):
+        MLPRegressor.load(tmp_path / "model.bpnet")
+
+
+@pytest.mark.parametrize(
+    "classes", [["a", "b", "c"], np.array(["x", "y", "z"], dtype=object), [1.0, 2.0, 4.0]]
+)
+def test_a_file_keeps_classes_and_names(classes: Any, tmp_path: Path) -> None:
+    pandas = pytest.importorskip("pandas", reason="pandas is not installed")
+    X, y = iris()
+    table = pandas.DataFrame(X, columns=list("abcd"))
+    model = classifier().fit(table, np.asarray(classes)[y])
+    model.save(tmp_path / "model.bpnet")
+    loaded = MLPClassifier.load(tmp_path / "model.bpnet")
+    predicted = loaded.predict(table)
+    np.testing.assert_array_equal(predicted, model.predict(table))
+    assert predicted.dtype == model.predict(table).dtype
+    assert list(loaded.feature_names_in_) == list("abcd")
+
+
+def test_a_file_of_labels_and_of_a_regressor(tmp_path: Path) -> None:
+    X, y = iris()
+    labels = np.stack([y == 0, y > 0], axis=1).astype(int)
+    for model, target in ((classifier(), labels), (MLPRegressor(**QUICK), y.astype(float))):
+        model.fit(X, target).save(tmp_path / "model.bpnet")
+        np.testing.assert_array_equal(type(model).load(tmp_path / "model.bpnet").predict(X), model.predict(X))
+
+
+def test_what_a_file_cannot_hold_is_named(tmp_path: Path) -> None:
+    X, y = iris()
+    with pytest.raises(ValueError, match="save: this MLPClassifier is not fitted yet; call fit before"):
+        classifier().save(tmp_path / "a")
+    with pytest.raises(ValueError, match="save: random_state is RandomState"):
+        classifier(random_state=np.random.RandomState(0)).fit(X, y).save(tmp_path / "a")
+    bp.Network(2, [bp.Linear(1)]).save(tmp_path / "b")
+    with pytest.raises(bp.FileFormatError, match="load: the file holds no scikit-learn estimator"):
+        MLPClassifier.load(tmp_path / "b")
