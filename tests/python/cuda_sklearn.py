@@ -57,7 +57,9 @@ def test_a_gpu_gives_the_processors_weights(name: str) -> None:
 
 def test_partial_fit_shows_the_weights_after_it() -> None:
     X, y = iris()
-    models = [MLPRegressor((5,), random_state=0, device=device) for device in ("cpu", "cuda")]
+    models = [
+        MLPRegressor(hidden_layer_sizes=(5,), random_state=0, device=device) for device in ("cpu", "cuda")
+    ]
     for first in range(0, 150, 30):
         for model in models:
             model.partial_fit(X[first : first + 30], y[first : first + 30].astype(np.float32))
