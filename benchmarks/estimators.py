@@ -31,8 +31,8 @@ class EstimatorCase(NamedTuple):
 
 
 FITS = (
-    EstimatorCase("MLPClassifier.fit, 60,000 × 784", "fit", "float64", 60_000 * 2),
-    EstimatorCase("MLPClassifier.fit, 60,000 × 784", "fit", "float32", 60_000 * 2),
+    EstimatorCase("MLPClassifier.fit, 60,000 × 784", "fit", "float64", 60_000 * 4),
+    EstimatorCase("MLPClassifier.fit, 60,000 × 784", "fit", "float32", 60_000 * 4),
     EstimatorCase("lbfgs, digits", "lbfgs", "float64", 100),
     EstimatorCase("partial_fit, a sample at a time", "partial_fit", "float64", 200),
     EstimatorCase("predict, a row at a time", "predict", "float64", 500),

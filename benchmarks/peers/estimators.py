@@ -37,7 +37,12 @@ class Peer:
             import threadpoolctl
 
             threadpoolctl.threadpool_limits(1 if "one" in form else threads)
-        return Runner(MAKERS[case.kind](self, case))
+        made = MAKERS[case.kind](self, case)
+
+        def run() -> None:  # a fit gives its estimator, a Runner a number of samples or None
+            made()
+
+        return Runner(run)
 
     def classifier(self, **options: Any) -> Any:
         if self.name == "bpnet":

@@ -49,8 +49,7 @@ def set_fit(fit: Callable[..., History]) -> None:
 
 
 class StateDictKeys(NamedTuple):
-    """What :meth:`Network.load_state_dict` did not load: names of the network's that the state has not, and names of
-    the state's that the network has not."""
+    """The names that :meth:`Network.load_state_dict` missed in the state, and those that the network has not."""
 
     missing_keys: list[str]
     unexpected_keys: list[str]

@@ -305,7 +305,7 @@ def test_a_batch_that_stops_a_run():
     x, y, _ = numbers()
     x[4 * BATCH] = np.inf
     made, before = normalised(), normalised()
-    with pytest.raises(bp.NumericError, match="the loss is -?nan at step 4 "):
+    with pytest.raises(bp.NumericError, match="the loss is nan at step 4 "):
         made._core.run_batches(batches(x, y), 1e30)
     for number, batch in enumerate(batches(x, y)):
         if number < 4:

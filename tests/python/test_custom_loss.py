@@ -257,6 +257,7 @@ FAULTS: dict[str, tuple[Callable[..., Any], type[BaseException], str]] = {
         "gave the loss array",
     ),
     "NaN": (lambda x, y: (float("nan"), x), bp.NumericError, r"the loss is nan at step \d"),
+    "NaN with a sign": (lambda x, y: (-float("nan"), x), bp.NumericError, r"the loss is nan at step \d"),
     "infinite": (lambda x, y: (float("inf"), x), bp.NumericError, r"the loss is inf at step \d"),
     "an infinite gradient": (
         lambda x, y: (1.0, np.where(np.arange(8)[:, None] == 5, np.inf, x)),

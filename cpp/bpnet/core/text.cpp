@@ -1,5 +1,6 @@
 #include "bpnet/core/text.h"
 
+#include <cmath>
 #include <cstdlib>
 #ifdef __APPLE__
 #include <xlocale.h>
@@ -35,6 +36,10 @@ bool has_decimal_characters(std::string_view text) {
 }  // namespace
 
 void append_text(std::string& out, double value) {
+  if (std::isnan(value)) {  // to_chars shows its sign, which means nothing
+    out += "nan";
+    return;
+  }
   char digits[kMostDigits];
   out.append(digits, std::to_chars(digits, digits + kMostDigits, value, std::chars_format::general, 6).ptr);
 }

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import scipy.optimize
 from sklearn.utils.optimize import _check_optimize_result
+from threadpoolctl import threadpool_limits
 
 from bpnet.optimizers import SGD
 from bpnet.sklearn.losses import TrainingLoss
@@ -84,14 +85,16 @@ def fit_lbfgs(estimator: Any, weights: Weights, rows: TrainingRows, loss: Traini
         iterations += 1
         print(f"Iteration {iterations}, loss = {intermediate_result.fun:.8f}")
 
-    result = scipy.optimize.minimize(
-        objective,
-        objective.start(),
-        method="L-BFGS-B",
-        jac=True,
-        callback=report if estimator.verbose else None,
-        options={"maxfun": estimator.max_fun, "maxiter": estimator.max_iter, "gtol": estimator.tol},
-    )
+    # SciPy's vectors are short, and the threads of its BLAS would go on spinning beside bpnet's.
+    with threadpool_limits(limits=1, user_api="blas"):
+        result = scipy.optimize.minimize(
+            objective,
+            objective.start(),
+            method="L-BFGS-B",
+            jac=True,
+            callback=report if estimator.verbose else None,
+            options={"maxfun": estimator.max_fun, "maxiter": estimator.max_iter, "gtol": estimator.tol},
+        )
     objective.write(result.x)
     estimator.n_iter_ = _check_optimize_result("lbfgs", result, estimator.max_iter)
     estimator.loss_ = result.fun

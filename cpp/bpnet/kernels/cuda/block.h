@@ -48,7 +48,7 @@ template <class T, class Fold>
 __device__ T fold_block(T value, Fold fold, T none, T* shared) {
   value = fold_warp(value, fold);
   const unsigned lane = threadIdx.x % kWarp, warp = threadIdx.x / kWarp, warps = blockDim.x / kWarp;
-  __syncthreads();  // whoever still reads the last fold's
+  __syncthreads();  // other threads may still read those of the last fold
   if (lane == 0) shared[warp] = value;
   __syncthreads();
   value = lane < warps ? shared[lane] : none;
