@@ -10,7 +10,7 @@ set(BPNET_COMPILER_ADVICE "Install one:
 or install a wheel, which needs no compiler:
   pip install --only-binary backpropnet backpropnet")
 
-# What CMake looks for; on Windows it asks Visual Studio.
+# The compilers that CMake searches; on Windows it queries Visual Studio.
 get_property(bpnet_languages GLOBAL PROPERTY ENABLED_LANGUAGES)
 if(UNIX AND NOT "CXX" IN_LIST bpnet_languages AND NOT CMAKE_CXX_COMPILER AND NOT CMAKE_TOOLCHAIN_FILE
    AND "$ENV{CXX}" STREQUAL "")

@@ -1,5 +1,5 @@
-# libbpnet_cuda: the GPU's kernels, in a library of its own that is loaded when a network asks for a GPU. Nothing else
-# links CUDA.
+# libbpnet_cuda: the GPU's kernels, in a separate library that is loaded when a network requests a GPU.
+# Nothing else links CUDA.
 option(BPNET_CUDA "Build the kernels for NVIDIA's GPUs" OFF)
 if(NOT BPNET_CUDA)
   return()
@@ -13,14 +13,14 @@ include(${CMAKE_CURRENT_LIST_DIR}/cuda_sources.cmake)
 if(NOT DEFINED CMAKE_CUDA_HOST_COMPILER AND NOT DEFINED ENV{CUDAHOSTCXX})
   set(CMAKE_CUDA_HOST_COMPILER ${CMAKE_CXX_COMPILER})
 endif()
-# CMake links a program to try the compiler; a wheel's libraries are not where nvcc looks.
+# CMake links a program to test the compiler; nvcc does not find a wheel's libraries by itself.
 string(APPEND CMAKE_CUDA_FLAGS " -L${BPNET_CUDA_LIBRARIES}")
 # Code for the A100 and the H100, and PTX that the driver compiles for later ones.
 if(NOT DEFINED CMAKE_CUDA_ARCHITECTURES AND NOT DEFINED ENV{CUDAARCHS})
   set(CMAKE_CUDA_ARCHITECTURES 80-real 90)
 endif()
 enable_language(CUDA)
-set(CMAKE_CUDA20_STANDARD_COMPILE_OPTION -std=c++20)  # which older CMakes do not know of nvcc
+set(CMAKE_CUDA20_STANDARD_COMPILE_OPTION -std=c++20)  # unknown to older CMakes for nvcc
 set(CMAKE_CUDA_STANDARD 20)
 set(CMAKE_CUDA_STANDARD_REQUIRED ON)
 set(CMAKE_CUDA_EXTENSIONS OFF)

@@ -1,6 +1,7 @@
-# Where CUDA is: the toolkit that CMake is told of or finds, or the nvidia-* wheels of the Python that builds. Sets
-# CMAKE_CUDA_COMPILER, BPNET_CUDA_INCLUDES, the folder BPNET_CUDA_LIBRARIES of the runtime, the libraries BPNET_CUDART,
-# BPNET_CUBLASLT and BPNET_CUDNN, and BPNET_CUDA_RPATH, the folders where they are looked for when they are loaded.
+# Locates CUDA: the toolkit that CMake is given or finds, or the nvidia-* wheels of the Python that builds.
+# Sets CMAKE_CUDA_COMPILER, BPNET_CUDA_INCLUDES, the folder BPNET_CUDA_LIBRARIES of the runtime, the libraries
+# BPNET_CUDART, BPNET_CUBLASLT and BPNET_CUDNN, and BPNET_CUDA_RPATH, the folders searched when they are
+# loaded.
 set(BPNET_OLDEST_CUDA 12.4)
 set(BPNET_CUDA_ADVICE "install NVIDIA's CUDA toolkit ${BPNET_OLDEST_CUDA} or newer and cuDNN 9, or the wheels of both: \
 pip install 'cuda-toolkit[nvcc,cudart,cublas]==13.*' nvidia-cudnn-cu13")
@@ -10,7 +11,7 @@ if(NOT Python_SITELIB)
 endif()
 set(BPNET_CUDA_WHEELS "${Python_SITELIB}/nvidia" CACHE PATH "The folder nvidia of NVIDIA's wheels")
 
-# CMake itself knows the environment variable CUDACXX.
+# CMake itself reads the environment variable CUDACXX.
 if(NOT CMAKE_CUDA_COMPILER AND NOT DEFINED ENV{CUDACXX})
   file(GLOB bpnet_wheels LIST_DIRECTORIES true "${BPNET_CUDA_WHEELS}/cu[0-9]*")
   list(SORT bpnet_wheels COMPARE NATURAL ORDER DESCENDING)
@@ -40,7 +41,7 @@ if(bpnet_version VERSION_LESS BPNET_OLDEST_CUDA)
                       "${BPNET_CUDA_ADVICE}")
 endif()
 
-# The toolkit's own folder, then the wheels' (of CUDA 13 on one for all but cuDNN, before that one for each), then
+# The toolkit's folder, then the wheels' (of CUDA 13 on one for all but cuDNN, before that one for each), then
 # the system's. The wheels have no names without a version.
 file(REAL_PATH "${bpnet_nvcc}" bpnet_root)
 cmake_path(GET bpnet_root PARENT_PATH bpnet_root)
@@ -49,7 +50,7 @@ set(bpnet_hints ${bpnet_root} ${bpnet_root}/targets/${CMAKE_SYSTEM_PROCESSOR}-li
     ${BPNET_CUDA_WHEELS}/cu${bpnet_major} ${BPNET_CUDA_WHEELS}/cuda_runtime ${BPNET_CUDA_WHEELS}/cublas
     ${BPNET_CUDA_WHEELS}/cudnn)
 
-function(bpnet_find_cuda library header)  # names of the library's file; the rest is what its package is called
+function(bpnet_find_cuda library header)  # names of the library's file; ARGN: its package
   string(TOUPPER BPNET_${library} variable)
   list(POP_BACK ARGN what)
   find_library(${variable} NAMES ${ARGN} HINTS ${bpnet_hints} PATH_SUFFIXES lib64 lib)

@@ -1,4 +1,4 @@
-# _core, the module that Python's bpnet is built on.
+# _core, the extension module of Python's bpnet.
 if(NOT BPNET_PYTHON)
   return()
 endif()

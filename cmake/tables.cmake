@@ -1,4 +1,5 @@
-# One object per instruction set and element type, from the one text in kernels/cpu; and products in bfloat16.
+# One object per instruction set and element type, from the common source in kernels/cpu; and products in
+# bfloat16.
 set(BPNET_TABLES)
 function(bpnet_compile_as_table name)
   target_link_libraries(${name} PRIVATE bpnet_flags)

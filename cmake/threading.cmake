@@ -1,4 +1,4 @@
-# What runs the chunks: core/threads' layers that are built, and BPNET_WITH_OPENMP, whether OpenMP is among them.
+# The threading layers of core/threads that are built, and BPNET_WITH_OPENMP, whether OpenMP is among them.
 set(BPNET_OPENMP AUTO CACHE STRING "Use OpenMP: AUTO (where the compiler has it), ON or OFF")
 set_property(CACHE BPNET_OPENMP PROPERTY STRINGS AUTO ON OFF)
 set(BPNET_WITH_OPENMP OFF)

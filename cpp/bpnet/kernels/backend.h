@@ -1,4 +1,4 @@
-// What a network runs on: a memory for its arrays, and the arithmetic on them in both types.
+// A backend of a network: a memory for its arrays, and the arithmetic on them in both types.
 #pragma once
 
 #include <string>
@@ -15,12 +15,12 @@ struct Backend {
   const Memory& (*memory_of)(int device);
   const Kernels<float>* (*single)();
   const Kernels<double>* (*twofold)();
-  int device = 0;    // which of several of a kind
+  int device = 0;    // index among several of a kind
   bool gpu = false;  // device is a GPU's number, and float32's products can be made with TF32
   const Recorder* recorder = nullptr;  // null: every step is run kernel by kernel
-  bool bfloat16 = false;  // of the processor: its products are in bfloat16, in float32's otherwise
-  bool winograd = false;  // it honours Context::winograd
-  bool model = false;     // of an instruction: the bits that it computes, by plain loops
+  bool bfloat16 = false;               // of the processor: products are in bfloat16, else in float32
+  bool winograd = false;               // supports Context::winograd
+  bool model = false;                  // emulates an instruction bit by bit, by plain loops
 
   const Memory& memory() const { return memory_of(device); }
 

@@ -15,7 +15,7 @@ namespace {
 constexpr const char kFile[] = "libbpnet_cuda.so";
 constexpr const char kVariable[] = "BPNET_CUDA_LIBRARY";
 
-// The folder of the program or library that this code is linked into, with its slash.
+// The folder of the program or library that this code is linked into, with a trailing slash.
 std::string own_folder() {
   Dl_info info{};
   if (dladdr(reinterpret_cast<const void*>(&own_folder), &info) == 0 || !info.dli_fname) return "";
@@ -23,7 +23,7 @@ std::string own_folder() {
   return path.substr(0, path.rfind('/') + 1);
 }
 
-// Beside this code, else where the system looks for libraries.
+// Beside this code, else on the system's library path.
 void* open_library(std::string& problem) {
   const char* const asked = std::getenv(kVariable);
   const bool named = asked != nullptr && *asked != '\0';

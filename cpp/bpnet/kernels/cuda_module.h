@@ -1,5 +1,5 @@
-// The library that holds the GPU's kernels, libbpnet_cuda: built with BPNET_CUDA, loaded when the first
-// network asks for it, so that nothing else links CUDA. kernels/cuda defines what it exports.
+// The library that holds the GPU's kernels, libbpnet_cuda: built with BPNET_CUDA, loaded when a network first
+// requests a GPU, so that nothing else links CUDA. kernels/cuda defines what it exports.
 #pragma once
 
 #include "bpnet/kernels/backend.h"
@@ -9,8 +9,8 @@ namespace bpnet {
 struct CudaModule {
   const char* version;  // BPNET_VERSION of its build
   const char* backend;  // "cuda", or "cuda-on-cpu" of the one that tests/cpp/cuda_on_cpu builds
-  int (*gpus)();        // that the driver knows; 0 where it does not serve
-  // Opens a GPU; throws a DeviceError that says what the driver said.
+  int (*gpus)();        // number that the driver reports; 0 where it is unusable
+  // Opens a GPU; throws a DeviceError with the driver's message.
   const Backend& (*open)(int gpu);
 };
 
@@ -18,7 +18,7 @@ struct CudaModule {
 using CudaModuleGetter = const CudaModule* (*)();
 constexpr const char kCudaModuleGetter[] = "bpnet_cuda_module";
 
-// Throws a DeviceError where there is no library, which says how to get it, or no such GPU.
+// Throws a DeviceError where there is no library (it says how to get it) or no such GPU.
 const Backend& cuda_backend(int gpu);
 
 // How many GPUs there are; 0 without the library.

@@ -104,7 +104,7 @@ const Backend& backend_called(const std::string& name) {
                     name.empty() ? " (BPNET_BACKEND)" : "");
 }
 
-// The same with products in bfloat16; a BPNET_BACKEND that is none of these is for others.
+// The same with products in bfloat16; a BPNET_BACKEND that is not one of these is ignored here.
 const Backend& bfloat16_backend_called(const std::string& name) {
   const std::string& asked = name.empty() ? backend_of_environment() : name;
   const std::vector<std::string> there = backends(Precision::kBfloat16);

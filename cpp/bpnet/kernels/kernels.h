@@ -5,8 +5,8 @@
 // Pointers need only the alignment of their element. `x` and `y` of an elementwise operation may be
 // the same array.
 //
-// Structs, and the lists of layers in them, are the host's. Every array of T, labels, an order, and what a
-// pointer to a number or to Sums, RandomStep or UpdateStep points to is in the backend's memory.
+// Structs, and the lists of layers in them, are in the host's memory. Every array of T, labels, an order, and
+// the target of a pointer to a number or to Sums, RandomStep or UpdateStep is in the backend's memory.
 //
 // This header is included by the per-ISA objects, so it holds plain structs and no functions.
 #pragma once
@@ -18,16 +18,16 @@
 
 namespace bpnet {
 
-// What float32's products and convolutions are made with.
+// The arithmetic of float32's products and convolutions.
 enum class Precision : int {
   kFull,
   kTf32,  // factors rounded to 10 bits of mantissa, sums in float32: the tensor cores of GPUs from sm_80 on
   kBfloat16,  // factors rounded to 7 bits of mantissa, sums in float32: AMX and AVX-512 of processors
 };
 
-// Scratch memory of one network, taken once and shared by the operations that run one after another. It is
-// taken for the largest batch and used for every smaller one: no *_workspace shrinks as the batch grows, the
-// other sizes being the same.
+// Scratch memory of one network, allocated once and shared by the operations that run one after another. It
+// is allocated for the largest batch and used for every smaller one: no *_workspace shrinks as the batch
+// grows, the other sizes being the same.
 struct Context {
   unsigned char* scratch;  // 64-byte aligned
   size_t scratch_size;     // bytes, at least what the operation's *_workspace said
@@ -57,14 +57,14 @@ struct LinearSizes {
   size_t n, in, out;
 };
 
-// One axis of a window that slides over a map: output o sees the inputs o·stride + t·dilation − before,
-// t = 0 … kernel−1. Those below 0 or from `in` on are padding.
+// One axis of a window that slides over a map: output o reads the inputs o·stride + t·dilation − before, t =
+// 0 … kernel−1. Those below 0 or from `in` on are padding.
 struct WindowAxis {
   size_t in, out, kernel, stride, dilation, before;
 };
 
-// Images are stored channels-last: (n, height, width, channels). Channels are cut into groups, each of which
-// sees only its own inputs.
+// Images are stored channels-last: (n, height, width, channels). Channels are divided into groups, each of
+// which reads only its inputs.
 struct ConvolutionSizes {
   size_t n;
   WindowAxis height, width;
@@ -77,18 +77,18 @@ struct PoolSizes {
   size_t channels;
 };
 
-// What a mean over a window is divided by, and which inputs the window sees.
+// The divisor of a mean over a window, and the window's inputs.
 enum class AverageKind : int {
   kWithPadding,     // the window's size, padding of `before` on either side included
-  kWithoutPadding,  // how many inputs it sees
+  kWithoutPadding,  // the number of its inputs
   kAdaptive,        // the same, of the window from ⌊o in / out⌋ to ⌈(o+1) in / out⌉
 };
 
-// size/2 (rounded down) before the element and (size−1)/2 after it are seen, of which those beyond the group
-// of channels, or the map, are 0.
+// The window covers size/2 (rounded down) elements before the element and (size−1)/2 after it; those beyond
+// the group of channels, or the map, are 0.
 struct LocalResponseSizes {
   size_t n, height, width, channels;
-  size_t groups;    // of channels, each normalised by itself
+  size_t groups;    // of channels, each normalised separately
   size_t size;      // of the window
   bool within_map;  // over size × size positions of one channel, rather than over channels
   double alpha, beta, k;
@@ -134,29 +134,29 @@ enum class LossKind : int {
   kCustom,  // a function of the user's, on the host: no kernel computes it
 };
 
-// What the steps of a slice add up to. The host reads it once a slice, so that a device need not be waited
-// for at every step: once a loss was not finite nothing is counted or updated any more.
+// Sums over the steps of a slice. The host reads it once per slice, so it need not wait for a device at every
+// step: once a loss was not finite nothing more is counted or updated.
 struct Sums {
   double loss;          // Σ weight · loss, each before its update
   double weight;        // Σ weight
-  uint64_t correct;     // samples that are right: see Kernels::judge
+  uint64_t correct;     // correct samples: see Kernels::judge
   uint64_t steps;       // batches, or samples of an online run
   double batch_loss;    // of the last batch
   double batch_weight;  // Σ of its samples' weights
   uint64_t batch_correct;
   uint64_t updates;      // whether the last batch is learned from: its loss is finite and its weight above 0
-  uint64_t stopped;      // 1 from a loss on, or a norm of the gradients, that was not finite,
+  uint64_t stopped;      // 1 after a loss or a norm of the gradients that was not finite,
   double stopping_loss;  // where the loss was this
 };
 
-// What keys the random masks of a step, so that a recorded step can be run again.
+// The key of a step's random masks, so that a recorded step can be replayed.
 struct RandomStep {
   uint64_t seed;
   uint64_t step;
   uint64_t first_row;  // of this batch among the rows of all batches that make the step together
 };
 
-// What an update needs anew at each step.
+// The arguments of an update that change from step to step.
 struct UpdateStep {
   double lr;                        // the schedule's
   double correction1, correction2;  // of Adam: 1 − beta1^t, 1 − beta2^t; t counts from 1
@@ -164,7 +164,8 @@ struct UpdateStep {
 
 enum class DataType : int { kFloat32, kFloat64, kUint8 };
 
-// Rows of a data set, side by side and as T. What the data does not have is null, with where it would be put.
+// Rows of a data set, gathered and as T. Arrays that the data does not have are null, and so are their
+// outputs.
 template <class T>
 struct GatherArgs {
   const void* x;  // (samples, features) of x_type
@@ -181,7 +182,7 @@ struct GatherArgs {
   T* sample_weight_out;
 };
 
-// What weighs a batch's rows. Weight of row r: sample_weight[r] · class_weight[label[r]], 1 where there is
+// The weights of a batch's rows. Weight of row r: sample_weight[r] · class_weight[label[r]], 1 where there is
 // none.
 template <class T>
 struct RowWeights {
@@ -194,7 +195,7 @@ struct RowWeights {
 // How a batch counts in Sums.
 enum class Tally : int {
   kTraining,    // batch_loss is a mean; a loss that is not finite stops
-  kUnchecked,   // likewise, but nothing stops
+  kUnchecked,   // the same, but nothing stops
   kEvaluation,  // batch_loss is a sum
 };
 
@@ -205,12 +206,12 @@ struct LossArgs {
   LossKind kind;
   double parameter;
   size_t rows, columns;
-  const T* output;        // (rows, columns) what the network gave; logits for the cross-entropies
+  const T* output;        // (rows, columns) the network's outputs; logits for the cross-entropies
   const T* target;        // (rows, columns), or null when labels are given
   const int64_t* label;   // (rows,) class indices, or null when targets are given
   const T* class_weight;  // (columns,) or null
   const T* row_scale;     // (rows,)
-  T* grad_output;         // (rows, columns) = d loss / d output; null when not wanted
+  T* grad_output;         // (rows, columns) = d loss / d output; null when not needed
   double* loss;           // (1,) the loss, written
 };
 
@@ -223,7 +224,7 @@ struct Stretch {  // of a flat array
 template <class T>
 struct ClipArgs {
   T* grad;
-  const Stretch* stretches;  // (count,) of grad, the host's: what is clipped, and makes up ‖g‖
+  const Stretch* stretches;  // (count,) in the host's memory: the ranges of grad to clip
   size_t count;
   double value, norm;  // 0: without this one
 };
@@ -246,8 +247,8 @@ struct RmspropArgs {
 
 enum class UpdateKind : int { kSgd, kAdam, kRmsprop };
 
-// An update rule; of the three the one that `kind` names counts. Its learning rate and corrections are the
-// step's: Kernels::update takes them from an UpdateStep.
+// An update rule: the one of the three that `kind` names. Its learning rate and corrections are the step's:
+// Kernels::update takes them from an UpdateStep.
 struct UpdateArgs {
   UpdateKind kind;
   double rate;  // times the schedule's learning rate where `scheduled`; else itself the rate
@@ -267,8 +268,8 @@ struct OnlineLayer {
   double weight_rate, bias_rate;    // learning rate times the parameter's multiplier
   double weight_decay, bias_decay;  // the rule's, or 0
   bool weight_frozen,
-      bias_frozen;     // left as they are, with their slots; plain SGD sees it by the rate, 0 then
-  T* weight_slots[2];  // the rule's state, each as long as the parameter; null where it has none
+      bias_frozen;     // unchanged, with their slots; plain SGD ignores it, since the rate is then 0
+  T* weight_slots[2];  // the rule's state, each as large as the parameter; null where it has none
   T* bias_slots[2];
 };
 
@@ -284,17 +285,17 @@ struct OnlineArgs {
   const T* x;              // (samples, in)
   const T* target;         // (samples, out) or null
   const int64_t* label;    // (samples,) or null
-  const T* sample_weight;  // (samples,) or null; a sample of weight 0 is passed over
+  const T* sample_weight;  // (samples,) or null; a sample of weight 0 is skipped
   const uint64_t* order;   // (count,) which samples, in which order
   size_t count;
   size_t block;       // most samples whose updates of the large layers are made together, by plain SGD: the
                       // same in real arithmetic, faster; 1: one by one, 0: the backend chooses
-  UpdateArgs update;  // its rates, decays and corrections are each parameter's and step's own
+  UpdateArgs update;  // its rates, decays and corrections are replaced by each parameter's and step's
   uint64_t step;      // before the first sample
-  Sums* sums;  // added to; where a loss was not finite the weights before its update stay, then and later
+  Sums* sums;         // added to; once a loss was not finite the weights before its update are kept
 };
 
-// One link of a chain, y = act(W x + b) or without weights y = act(x), in = out, and where its gradients go.
+// One link of a chain, y = act(W x + b) or without weights y = act(x), in = out, and its gradients.
 template <class T>
 struct ChainLayer {
   size_t in, out;
@@ -305,18 +306,17 @@ struct ChainLayer {
   T* grad_bias;     // (out,), or null
 };
 
-// A whole batch through a chain: its outputs, its loss, and the gradients of all parameters.
+// A whole batch of a chain: its outputs, its loss, and the gradients of all parameters.
 template <class T>
 struct ChainArgs {
   const ChainLayer<T>* layers;
   size_t depth;
   const T* x;        // (rows, in)
   T* output;         // (rows, out)
-  LossArgs<T> loss;  // of rows and output; without their addresses or its gradient's
+  LossArgs<T> loss;  // of rows and output; without their addresses and the gradient's
 };
 
-// The arithmetic of one backend in float or double. No entry is null but the chain's, gather and
-// response_pool_….
+// The arithmetic of one backend in float or double. Only the chain's, gather and response_pool_… may be null.
 template <class T>
 struct Kernels {
   // Bytes of Context::scratch that the three linear operations need for these sizes.
@@ -351,7 +351,7 @@ struct Kernels {
   void (*max_pool_backward)(Context&, const PoolSizes&, const T* x, const T* y, const T* grad_y, T* grad_x);
   // y = Σ x over the window / divisor
   void (*average_pool_forward)(Context&, const PoolSizes&, AverageKind, const T* x, T* y);
-  // grad_x = Σ grad_y / divisor over the windows that see it
+  // grad_x = Σ grad_y / divisor over the windows that include it
   void (*average_pool_backward)(Context&, const PoolSizes&, AverageKind, const T* grad_y, T* grad_x);
 
   // s_i = k + alpha / m · Σ_j x_j² over the window of i of m = size or size² elements;  y = x s^−beta
@@ -362,7 +362,7 @@ struct Kernels {
   void (*local_response_backward)(Context&, const LocalResponseSizes&, const T* x, const T* grad_y,
                                   T* grad_x);
 
-  // Local response of channels and a max pool of it in one, whose windows have at most 255 taps and no
+  // Local response over channels fused with a max pool of it, whose windows have at most 255 taps and no
   // dilation; `largest` (n, o, c) is the number of the tap that gave y, counted row by row. All three are
   // null in a backend without such a kernel.
   size_t (*response_pool_workspace)(const LocalResponseSizes&, const PoolSizes&);
@@ -410,7 +410,7 @@ struct Kernels {
   // y (n, columns, rows): y_icr = x_irc of x (n, rows, columns); x and y are two arrays
   void (*transpose)(Context&, size_t n, size_t rows, size_t columns, const T* x, T* y);
 
-  // Each *_out_r = what it is of, at order_r. Null in a backend whose memory is the host's.
+  // Each *_out_r = its source's row order_r. Null in a backend whose memory is the host's.
   void (*gather)(Context&, const GatherArgs<T>&);
 
   // *sum = Σ_r the row's weight
@@ -420,11 +420,11 @@ struct Kernels {
 
   size_t (*loss_workspace)(size_t rows, size_t columns);
   void (*loss)(Context&, const LossArgs<T>&);
-  // batch_correct, and from batch_loss and batch_weight whether the batch is learned from. A row is right
-  // where the largest output is the labelled (or likeliest) class; of the binary cross-entropy where every
-  // output is on its target's side of 0; of other losses never.
+  // batch_correct, and from batch_loss and batch_weight whether the batch is learned from. A row is correct
+  // where the largest output is the labelled (or likeliest) class; for the binary cross-entropy where every
+  // output is on its target's side of 0; for other losses never.
   void (*judge)(Context&, const LossArgs<T>&, Tally, Sums*);
-  // The batch that was judged counts, unless its loss or an earlier one has stopped.
+  // Counts the judged batch, unless its loss or an earlier one has stopped training.
   void (*tally)(Context&, Tally, Sums*);
 
   // PyTorch's update rules. `slots` are the rule's state: velocity, which may be null when momentum is 0; m,
@@ -445,7 +445,7 @@ struct Kernels {
   // Index of the first element that is NaN or infinite, or count when all are finite.
   size_t (*first_not_finite)(Context&, size_t count, const T* x);
 
-  // 0: this chain's layers are better run one by one. The answer is that for every batch, or for none; it
+  // 0: this chain's layers are better run one by one, which holds for every batch or for none; otherwise it
   // grows with the batch. Both are null in a backend without such a kernel.
   size_t (*chain_workspace)(const ChainArgs<T>&);
   void (*chain_gradients)(Context&, const ChainArgs<T>&);

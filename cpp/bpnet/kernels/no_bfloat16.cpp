@@ -1,4 +1,4 @@
-// Where the compiler does not know the instructions for bfloat16, or the processor is not an x86-64.
+// Where the compiler does not support the instructions for bfloat16, or the processor is not an x86-64.
 #include "bpnet/kernels/tables.h"
 
 namespace bpnet {

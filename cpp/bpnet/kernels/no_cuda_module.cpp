@@ -4,7 +4,7 @@
 namespace bpnet {
 
 const Backend& cuda_backend(int) {
-  fail<DeviceError>("device: 'cuda' is not there on this system; bpnet's CUDA library is for Linux");
+  fail<DeviceError>("device: 'cuda' is not available on this system; bpnet's CUDA library is for Linux");
 }
 
 int cuda_gpus() { return 0; }

@@ -1,4 +1,4 @@
-// Steps that a device makes again by itself, without the host's calls of each kernel.
+// Steps that a device replays without a call of the host for each kernel.
 #pragma once
 
 #include "bpnet/kernels/kernels.h"
@@ -6,11 +6,11 @@
 namespace bpnet {
 
 struct Recorder {
-  // What work(argument) begins on the device is recorded and not done. Within it nothing may take memory,
-  // wait for the device, or copy from the host or to it. Null where the device could not record it; what work
-  // throws for another reason comes out. Either way the device is as before.
+  // Records the operations that work(argument) starts on the device, without executing them. It must not
+  // allocate memory, wait for the device, or copy from the host or to it. Null where the device could not
+  // record it; other exceptions of work are passed on. Either way the device is as before.
   void* (*record)(const Context&, void (*work)(const void* argument), const void* argument);
-  void (*replay)(const Context&, void* recording);  // it is done, after all that was begun before
+  void (*replay)(const Context&, void* recording);  // executed after all earlier operations
   void (*release)(void* recording) noexcept;
 };
 

@@ -29,8 +29,8 @@ bool was_refused() { return came.load(); }
 #ifndef SANITIZED
 #ifdef __GLIBC__
 
-// glibc's own functions go by these names too, so a program may put its own in front of them. operator new
-// calls malloc.
+// glibc also exports its functions under these names, so a program may replace them. operator new calls
+// malloc.
 extern "C" {
 void* __libc_malloc(std::size_t bytes);
 void* __libc_calloc(std::size_t count, std::size_t bytes);

@@ -1,11 +1,11 @@
 #pragma once
 
-// How often the program has taken memory so far, by malloc and its like where glibc is, by operator new
-// elsewhere; stays 0 under a sanitizer, which brings its own.
+// How often the program has allocated memory so far, by malloc and related functions with glibc, by operator
+// new elsewhere; 0 under a sanitizer, which replaces these functions.
 long allocations();
 
-// Refuses one allocation, `after` others from now, or none for a negative number; false where the program's
-// allocations are not its own to refuse (under a sanitizer, or without glibc).
+// Makes one allocation fail, `after` others from now, or none for a negative number; false where the program
+// cannot replace the allocator (under a sanitizer, or without glibc).
 bool refuse_allocation(long after);
 bool was_refused();  // since then
 

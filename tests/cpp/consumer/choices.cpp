@@ -1,5 +1,5 @@
-// What an engineer may choose for a training: a loss of their own, gradients that are clipped, layers that
-// are frozen; and what an inner layer gives. Prints "ok" and returns 0, or what failed and 1.
+// Options of a training: a custom loss, clipped gradients, frozen layers; and the outputs of inner layers.
+// Prints "ok" and returns 0, or what failed and 1.
 //
 // Usage: choices [folder for its files]
 #include <bpnet/bpnet.h>

@@ -1,6 +1,5 @@
-// What the headers promise where something is wrong: a batch beyond the reserve, another's snapshot, a run
-// that fits only in part, memory that is refused. Prints "ok" and returns 0, or each promise that did not
-// hold and 1.
+// What the headers promise about errors: a batch beyond the reserve, another network's snapshot, a run that
+// fits only in part, a failed allocation. Prints "ok" and returns 0, or each promise that did not hold and 1.
 //
 // Usage: contracts [folder for its files]
 #include <bpnet/bpnet.h>
@@ -187,7 +186,7 @@ void snapshots_of_others(const Rows& rows) {
   check(numbers_of(all[0]) == before && small.state().step == 1, "another's snapshot: something changed");
 }
 
-// Restored and loaded statistics stay, whatever an interrupted backward would undo.
+// Restored and loaded statistics are kept, whatever an interrupted backward would undo.
 void restored_statistics_stay(const Rows& rows, const std::string& folder) {
   const std::string path = folder + "/contracts_run.safetensors";
   bpnet::Network network = std::move(networks()[1]);
@@ -226,7 +225,7 @@ void a_run_that_fits_in_part(const std::string& folder) {
   expect<FileFormatError>([&] { Trainer::load(narrow, path); }, "'2.weight'", "a run of another network");
   check(numbers_of(narrow) == before, "a run of another network: something was overwritten");
 
-  // What Python keeps in the run stays there when a C++ program goes on with it.
+  // Python's notes in the run are kept when a C++ program continues it.
   Network again({4}, {linear(5), bpnet::tanh(), linear(3)}, {.seed = 3});
   Trainer on = Trainer::load(again, path);
   on.save(path);
@@ -248,8 +247,8 @@ std::string bytes_of(const std::string& path) {
   return {std::istreambuf_iterator<char>(file), {}};
 }
 
-// action() with each of its allocations refused in turn, until there are no more; it may throw bad_alloc, or
-// say that the system has no memory. Checks that there were `least`.
+// action() with each of its allocations failing in turn, until there are no more; it may throw bad_alloc, or
+// report that the system has no memory. Checks that there were `least`.
 void refuse_each(const std::string& what, long least, const std::function<void()>& action,
                  const std::function<void(bool thrown)>& afterwards) {
   for (long k = 0; k < 100000; ++k) {
@@ -310,7 +309,7 @@ void refused_memory(const Rows& rows, const std::string& folder) {
   fs::remove_all(within);
 }
 
-// The work continues with the threads that there are. The first of all: later none need be started.
+// The work continues with the existing threads. This test runs first: later none need be started.
 void refused_threads(const Rows& rows) {
   using namespace bpnet;
   const int before = num_threads();
@@ -332,8 +331,8 @@ void refused_threads(const Rows& rows) {
   set_num_threads(before);
 }
 
-// A reservation that is refused leaves the one before. What it took until then it keeps, so that each is one
-// of a new network.
+// A failed reservation leaves the one before, but keeps what it allocated until then; so each one uses a new
+// network.
 void refused_reservations(const Rows& rows) {
   using namespace bpnet;
   struct Reserved {

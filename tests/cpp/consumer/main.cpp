@@ -1,6 +1,6 @@
-// An application that uses bpnet as a stranger's would, and checks what the headers promise: training,
-// files, a resumed run, steps that take no memory, the same bits for every number of threads, and errors
-// that are exceptions. Prints "ok" and returns 0, or prints each check that failed and returns 1.
+// An independent application of bpnet, which checks what the headers promise: training, files, a resumed run,
+// steps that allocate no memory, the same bits for every number of threads, and errors that are exceptions.
+// Prints "ok" and returns 0, or prints each check that failed and returns 1.
 //
 // Usage: consumer [folder for its files]
 #include <bpnet/bpnet.h>
@@ -35,7 +35,7 @@ struct Data {
   std::size_t count, features;
 
   Data(std::size_t count_, std::size_t features_, std::size_t classes) : count(count_), features(features_) {
-    std::mt19937 generator(7);  // whose numbers are the same in every standard library
+    std::mt19937 generator(7);  // the same numbers in every standard library
     const auto draw = [&] { return static_cast<float>(generator()) * 0x1p-31f - 1; };
     std::vector<float> direction(classes * features);
     for (float& value : direction) value = draw();
@@ -108,7 +108,7 @@ void train_and_save(const std::string& folder) {
   check(outputs(network, data) == outputs(again, data), "save and load: the outputs have other bits");
   check(weights(network) == weights(again), "save and load: the weights have other bits");
 
-  // A run saved within an epoch, its trainer and network thrown away, goes on as if nothing had happened.
+  // A run saved within an epoch, with its trainer and network destroyed, continues to the same bits.
   const std::string run = folder + "/consumer_run.safetensors";
   bpnet::Network other = small_network();
   {
@@ -187,7 +187,7 @@ void photographs_become_windows() {
   const std::uint64_t row = 1;
   std::vector<float> windows(10 * 3 * crop * crop);
   augmenter.ten_view_batch({images.data(), &row, 1}, windows.data());
-  const std::size_t last = (size * size - 1) * 3;  // the pixel at the bottom right, in the fourth view
+  const std::size_t last = (size * size - 1) * 3;  // the bottom right pixel, in the fourth view
   for (std::size_t c = 0; c < 3; ++c) {
     const float wanted = float(images[size * size * 3 + last + c]) - kept.image->statistics.mean[last + c];
     check(windows[(3 * 3 + c + 1) * crop * crop - 1] == wanted, "a window is not photograph less mean image");
@@ -216,7 +216,7 @@ void image_layers(const std::string& folder) {
   std::remove(model.c_str());
 }
 
-// One value a channel: step says so, step_unchecked must not end the process.
+// One value per channel: step reports it, step_unchecked must not end the process.
 void a_batch_that_cannot_be_learnt_from() {
   bpnet::Network network({4}, {bpnet::linear(3), bpnet::batch_norm1d(), bpnet::linear(2)}, {.seed = 0});
   bpnet::Trainer trainer(network, bpnet::CrossEntropy{}, kMomentum);
@@ -270,7 +270,7 @@ void check_online_takes_no_memory(const Data& data) {
   const bpnet::Sgd plain{.lr = 0.001};
   bpnet::Trainer trainer(network, bpnet::CrossEntropy{}, plain),
       drawing(network, bpnet::CrossEntropy{}, plain);
-  // Bytes are converted to float on the way.
+  // Bytes are converted to float.
   const std::vector<std::uint8_t> bytes(data.x.size(), 1);
   bpnet::DatasetView<float> converted = data.view(10);
   converted.x = bytes.data();
@@ -321,7 +321,7 @@ void steps_take_no_memory() {
   check_steps_take_no_memory("image layers", images, data, kMomentum);
   const Data wide_data(256, 200, 10);
   check_online_takes_no_memory(wide_data);
-  // Wide enough that the work is shared out, by threads that are not there yet.
+  // Wide enough that the work is divided among threads, which do not exist yet.
   bpnet::set_num_threads(4);
   for (const bpnet::Threading layer : layers()) {
     bpnet::set_threading(layer);
@@ -331,7 +331,7 @@ void steps_take_no_memory() {
   bpnet::set_threading(bpnet::Threading::automatic);
 }
 
-// On one thread, that is.
+// That is, on one thread.
 void steps_make_no_system_call() {
   const int before = bpnet::num_threads();
   bpnet::set_num_threads(1);
@@ -348,7 +348,7 @@ void steps_make_no_system_call() {
   bpnet::set_num_threads(before);
 }
 
-// Wide enough that the work is shared out.
+// Wide enough that the work is divided among threads.
 std::vector<float> train_wide(const Data& data) {
   bpnet::Network network({200}, {bpnet::linear(300), bpnet::gelu(), bpnet::dropout(0.2), bpnet::linear(10)});
   bpnet::Trainer trainer(network, bpnet::CrossEntropy{}, bpnet::Adam{});
@@ -384,7 +384,7 @@ void same_bits_for_every_thread_count() {
   bpnet::set_num_threads(before);
 }
 
-// While the rate warms up every draw has its own, however the calls are cut.
+// While the rate warms up every draw has a separate rate, however the calls are divided.
 void draws_follow_the_warm_up() {
   const Data data(50, 6, 3);
   std::vector<float> results[2];
@@ -418,7 +418,7 @@ void expect_message(const std::string& message, const std::string& expected) {
         "the message is '" + message + "', one with '" + expected + "' was expected");
 }
 
-// The clock decides when to ask; here each opportunity is decided instead.
+// The clock decides when to check; here each check is counted instead.
 void work_is_interrupted() {
   const Data data(256, 16, 3);
   bpnet::Network network = small_network();

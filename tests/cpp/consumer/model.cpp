@@ -2,7 +2,7 @@
 //
 //   model FOLDER       checks what the headers promise, with files in FOLDER: prints "ok" and returns 0, or
 //                      prints each check that failed and returns 1
-//   model FILE ROWS    answers the rows of a model file. Fields end with U+001F, rows with U+001E. One
+//   model FILE ROWS    predicts the rows of a model file. Fields end with U+001F, rows with U+001E. One
 //                      line for each row, then one for each row that has an answer, computed as one batch:
 //                      "dropped", "class INDEX NAME PROBABILITY…" or "values VALUE…", floats in hexadecimal.
 #include <bpnet/bpnet.h>
@@ -157,7 +157,7 @@ class Random {
   std::mt19937 generator_{11};
 };
 
-// What is a number is finite, in every format; for the sanitizers.
+// Whatever parses as a number is finite, in every format; for the sanitizers.
 void any_text_is_parsed() {
   Random random;
   const bpnet::MissingWords missing;
@@ -173,7 +173,7 @@ void any_text_is_parsed() {
   }
 }
 
-// A damaged description is refused by an error of bpnet's, or encodes rows.
+// A damaged description is refused by a bpnet::Error, or encodes rows.
 void damaged_descriptions() {
   Random random;
   const std::string whole = flowers().describe().dump();

@@ -1,5 +1,5 @@
-// Steps that several trainers make together, as an application with its own reduction does. Prints "ok" and
-// returns 0, or what failed and 1.
+// Steps that several trainers make together, by the application's reduction. Prints "ok" and returns 0, or
+// what failed and 1.
 #include <bpnet/bpnet.h>
 
 #include <barrier>
@@ -53,7 +53,7 @@ std::vector<double> weights(bpnet::NetworkF64& net) {
   return all;
 }
 
-// Writes down what is called, and whether the first layer's gradient has been made by then.
+// Records the calls, and whether the first layer's gradient has been computed by then.
 struct Log {
   const double* first_gradient;
   double untouched;

@@ -1,6 +1,5 @@
-// An application with parallel regions of its own, in which it uses bpnet: every call gives the bits that it
-// gives outside, and OpenMP's number of threads reaches bpnet. Prints "ok" and returns 0, or prints what
-// failed.
+// An application that uses bpnet within its parallel regions: every call gives the same bits as outside, and
+// OpenMP's number of threads is used by bpnet. Prints "ok" and returns 0, or prints what failed.
 #include <bpnet/bpnet.h>
 #include <omp.h>
 
@@ -30,7 +29,7 @@ struct Rows {
   }
 };
 
-// The outputs after some steps of a network wide enough that its work is shared out.
+// The outputs after some steps of a network wide enough that its work is divided among threads.
 std::vector<float> trained(const Rows& rows, std::uint64_t seed) {
   bpnet::Network network({kFeatures}, {bpnet::linear(300), bpnet::gelu(), bpnet::linear(kClasses)},
                          {.seed = seed});

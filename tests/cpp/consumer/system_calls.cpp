@@ -10,7 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-// Strict mode allows read, write and this exit, which is not the one of the C library.
+// Strict mode allows read, write and this exit, which is not the C library's.
 static void leave(int status) { syscall(SYS_exit, status); }
 
 SystemCalls system_calls_of(const std::function<void()>& work) {

@@ -4,5 +4,5 @@
 
 enum class SystemCalls { kNone, kSome, kCannotTell };
 
-// Does the work in a child process that the kernel ends at its first system call. Only Linux can tell.
+// Runs the work in a child process that the kernel ends at its first system call. Linux only.
 SystemCalls system_calls_of(const std::function<void()>& work);

@@ -1,5 +1,5 @@
 // What the compiler calls before each read and write of the kernels, with -fsanitize=thread.
-// ThreadSanitizer's own library is not linked.
+// ThreadSanitizer's library is not linked.
 #include <cstddef>
 #include <cstdint>
 
@@ -30,7 +30,7 @@ HIDDEN void __tsan_func_entry(void*) {}
 HIDDEN void __tsan_func_exit() {}
 HIDDEN void __tsan_vptr_update(void**, void*) {}
 HIDDEN void __tsan_vptr_read(void**) {}
-// The host's code: atomic variables, and whether a static one is there already.
+// The host's code: atomic variables, and guards of static ones.
 HIDDEN std::uint8_t __tsan_atomic8_load(const volatile std::uint8_t* at, int order) {
   return __atomic_load_n(at, order);
 }

@@ -1,4 +1,4 @@
-// Every choice that a GPU makes by itself: BPNET_CUDA_ON_CPU_SEED says which.
+// The choices that a GPU is free to make, seeded by BPNET_CUDA_ON_CPU_SEED.
 #pragma once
 
 #include <cstdint>

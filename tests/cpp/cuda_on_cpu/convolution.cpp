@@ -1,5 +1,5 @@
-// What cuDNN is on a GPU: one thread and plain loops. Depthwise convolutions, and those of 5 channels, it has
-// no form for.
+// The stand-in for cuDNN: one thread and plain loops. It does not support depthwise convolutions and those of
+// 5 channels.
 #include <cstring>
 #include <vector>
 
@@ -26,7 +26,7 @@ bool is_even(const WindowAxis& axis) {
   return in >= extent && (in - extent) / axis.stride + 1 == axis.out;
 }
 
-// Of (outer, channels last) in the layout.
+// The index of (outer, channels last) in the layout.
 size_t offset_of(Layout layout, size_t outer, size_t position, size_t positions, size_t channel,
                  size_t channels) {
   return layout == Layout::kChannelsLast ? (outer * positions + position) * channels + channel
@@ -63,7 +63,7 @@ void convolution_loops(ConvolutionPlan p, const T* a, const T* b, T* result, uns
   const size_t x = s.n * s.height.in * s.width.in * s.channels,
                y = s.n * s.height.out * s.width.out * s.out_channels;
   const size_t w = s.out_channels * (s.channels / s.groups) * s.height.kernel * s.width.kernel;
-  std::memset(workspace, 0xFF, library_workspace(s, sizeof(T), p.layout));  // which is the library's
+  std::memset(workspace, 0xFF, library_workspace(s, sizeof(T), p.layout));  // which the library may overwrite
   std::vector<double> sums(p.pass == ConvolutionPass::kForward ? y
                            : p.pass == ConvolutionPass::kInput ? x
                                                                : w);

@@ -1,4 +1,4 @@
-// What a GPU leaves undefined ends the process here.
+// Behaviour that is undefined on a GPU ends the process here.
 #pragma once
 
 namespace cuda_on_cpu {

@@ -13,7 +13,7 @@ cudaError_t failures[kMostDevices] = {};
 
 int capability() { return static_cast<int>(setting("BPNET_CUDA_ON_CPU_CAPABILITY", 80)); }
 
-constexpr int kMultiprocessors = 4;  // few, so that small arrays are more than one wave of blocks
+constexpr int kMultiprocessors = 4;  // few, so that small arrays need more than one wave of blocks
 
 cudaError_t attribute(int* value, cudaDeviceAttr which) {
   switch (which) {

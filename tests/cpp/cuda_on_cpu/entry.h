@@ -1,5 +1,5 @@
-// What every function of the runtime does first: one caller at a time, counted, made to fail where a test
-// asks for it, refused after a failure that a GPU does not get over.
+// The entry of every function of the runtime: one caller at a time, counted, failing where a test injects it,
+// refused after an error that a GPU does not recover from.
 #pragma once
 
 #include <cuda_runtime.h>
@@ -10,14 +10,14 @@ namespace cuda_on_cpu {
 
 std::recursive_mutex& runtime_mutex();
 
-// What to answer without doing anything, else cudaSuccess. Counts the call.
+// The error to return without doing anything, else cudaSuccess. Counts the call.
 cudaError_t begin_call(const char* name, bool despite_failure);
-cudaError_t end_call(cudaError_t result);  // keeps it for cudaGetLastError
+cudaError_t end_call(cudaError_t result);  // stores it for cudaGetLastError
 cudaError_t last_error(bool reset);
-// Counts a kernel that is to run; whether it does.
+// Counts a kernel launch; false if it is to fail.
 bool begin_kernel(int device);
 
-// With `despite_failure` also where the current GPU has failed for good.
+// With `despite_failure` also where the current GPU has failed permanently.
 template <class Body>
 cudaError_t call(const char* name, const Body& body, bool despite_failure = false) {
   const std::lock_guard<std::recursive_mutex> lock(runtime_mutex());

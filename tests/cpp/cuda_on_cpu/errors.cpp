@@ -11,7 +11,7 @@ struct Error {
   cudaError_t error;
   const char *name, *text;
 };
-// As CUDA says them.
+// CUDA's texts.
 constexpr Error kErrors[] = {
     {cudaSuccess, "cudaSuccess", "no error"},
     {cudaErrorInvalidValue, "cudaErrorInvalidValue", "invalid argument"},

@@ -5,6 +5,6 @@
 
 namespace cuda_on_cpu {
 
-cudaError_t error_named(const char* name);  // dies where none is called so
+cudaError_t error_named(const char* name);  // ends the process for an unknown name
 
 }  // namespace cuda_on_cpu

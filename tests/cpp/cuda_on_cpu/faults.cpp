@@ -10,7 +10,7 @@ namespace {
 
 struct sigaction before;
 
-// Returns to the instruction, which fails again, then as it would have without this.
+// Returns to the instruction, which fails again, then without this handler.
 void say(int, siginfo_t* info, void*) {
   char text[256];
   sigaction(SIGSEGV, &before, nullptr);

@@ -1,4 +1,4 @@
-// While one lives, a read or write that ends the process first says which thread of which kernel made it.
+// While one exists, a fault first reports which thread of which kernel caused it.
 #pragma once
 
 #include <csignal>

@@ -1,4 +1,4 @@
-// A thread of a kernel that waits keeps its stack; another fiber then runs the others.
+// A waiting thread of a kernel keeps its stack; another fiber then runs the others.
 #pragma once
 
 #include <cstddef>
@@ -7,8 +7,8 @@ namespace cuda_on_cpu {
 
 class Fiber {
  public:
-  Fiber() = default;               // the stack that the processor's thread is on
-  explicit Fiber(void (*body)());  // body() never returns; nor is the fiber ever destroyed
+  Fiber() = default;               // the stack of the processor's thread
+  explicit Fiber(void (*body)());  // body() never returns, and the fiber is never destroyed
   Fiber(const Fiber&) = delete;
   Fiber& operator=(const Fiber&) = delete;
 

@@ -24,7 +24,7 @@ void fill_canary(void* memory, std::size_t bytes) {
 
 std::size_t first_changed(const void* memory, std::size_t bytes) {
   const auto* const at = static_cast<const unsigned char*>(memory);
-  // Bytes that equal those two before them are the canary's if the first two are.
+  // Bytes that equal the bytes two before them are the canary's if the first two are.
   if (bytes > 2 && at[0] == canary_at(at) && at[1] == canary_at(at + 1) &&
       std::memcmp(at, at + 2, bytes - 2) == 0) {
     return bytes;

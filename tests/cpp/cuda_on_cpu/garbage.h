@@ -1,4 +1,4 @@
-// The bytes of memory that is not written yet, and the bytes around arrays.
+// The contents of unwritten memory, and of the bytes around arrays.
 #pragma once
 
 #include <cstddef>

@@ -16,12 +16,12 @@ struct CUgraphExec_st {
 namespace cuda_on_cpu {
 namespace {
 
-std::set<std::shared_ptr<Capture>>& captures() {  // that have begun and not ended
+std::set<std::shared_ptr<Capture>>& captures() {  // captures in progress
   static auto& all = *new std::set<std::shared_ptr<Capture>>;
   return all;
 }
 
-// The streams that take part leave.
+// Removes the streams that take part.
 void end(const std::shared_ptr<Capture>& capture) {
   captures().erase(capture);
   for (CUstream_st* stream : capture->streams) {
@@ -32,7 +32,7 @@ void end(const std::shared_ptr<Capture>& capture) {
 }
 
 cudaError_t begin_capture(cudaStream_t handle, cudaStreamCaptureMode mode) {
-  CUstream_st* const stream = handle ? find_stream(handle) : nullptr;  // CUDA's own stream cannot be captured
+  CUstream_st* const stream = handle ? find_stream(handle) : nullptr;  // the default one cannot be captured
   if (!stream) return handle ? cudaErrorInvalidResourceHandle : cudaErrorStreamCaptureUnsupported;
   if (stream->capture) return cudaErrorIllegalState;
   auto capture = std::make_shared<Capture>();
@@ -75,7 +75,7 @@ cudaError_t end_capture(cudaStream_t handle, cudaGraph_t* graph) {
   return cudaSuccess;
 }
 
-// In an order of chance that the dependences allow.
+// In a random order that the dependences allow.
 std::vector<std::size_t> order_of(const std::vector<Node>& nodes) {
   std::vector<std::size_t> missing(nodes.size()), able, order;
   std::vector<std::vector<std::size_t>> then(nodes.size());

@@ -20,15 +20,15 @@ struct Node {
 struct Capture {
   std::vector<Node> nodes;
   CUstream_st* origin = nullptr;
-  std::set<CUstream_st*> streams;  // that take part
+  std::set<CUstream_st*> streams;  // taking part
   cudaStreamCaptureMode mode = cudaStreamCaptureModeGlobal;
   std::thread::id thread;
   bool invalid = false;
 };
 
-// For what CUDA calls potentially unsafe: invalidates the captures that forbid it to this thread.
+// For calls that CUDA names potentially unsafe: invalidates the captures that forbid them to this thread.
 cudaError_t refuse_in_capture();
-// For what waits for the stream.
+// For calls that wait for the stream.
 cudaError_t refuse_wait(CUstream_st& stream);
 
 cudaError_t capture_work(CUstream_st& stream, Work work);

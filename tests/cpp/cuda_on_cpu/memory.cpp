@@ -23,7 +23,7 @@ struct Array {
   int device;  // or kPinnedDevice
 };
 
-std::map<const unsigned char*, Array>& arrays() {  // by where they begin
+std::map<const unsigned char*, Array>& arrays() {  // by start address
   static auto& all = *new std::map<const unsigned char*, Array>;
   return all;
 }
@@ -42,7 +42,7 @@ void set_protection(int device, int protection) {
   }
 }
 
-// The array that begins last before or at the address.
+// The last array that begins at or before the address.
 const Array* array_before(const void* address) {
   auto after = arrays().upper_bound(static_cast<const unsigned char*>(address));
   return after == arrays().begin() ? nullptr : &(--after)->second;

@@ -1,11 +1,11 @@
-// The GPUs' memory: pages that the host cannot touch.
+// The GPUs' memory: pages that the host cannot access.
 #pragma once
 
 #include <cuda_runtime.h>
 
 namespace cuda_on_cpu {
 
-// While one lives, a GPU's memory can be read and written.
+// While one exists, a GPU's memory can be read and written.
 class Open {
  public:
   explicit Open(int device);
@@ -17,7 +17,7 @@ class Open {
   int device_;
 };
 
-// Where an array is.
+// The location of an array.
 struct Where {
   enum Kind {
     kHost,
@@ -29,7 +29,7 @@ struct Where {
 };
 Where where(const void* array, std::size_t bytes);
 
-void check_canaries(int device);  // dies where a kernel wrote beside an array; the memory is open
+void check_canaries(int device);  // dies of a write outside an array; the memory is open
 
 // "; the address is 12 bytes beyond the end of …" for an address that may not be read.
 const char* describe(const void* address, char* text, std::size_t size);

@@ -1,4 +1,4 @@
-// What is put on a stream: launches, copies, and the host's own functions.
+// The operations of a stream: launches, copies, and functions of the host.
 
 #include <cstring>
 #include <map>
@@ -18,7 +18,7 @@
 namespace cuda_on_cpu {
 namespace {
 
-std::map<const void*, int>& shared_limits() {  // of the kernels that asked for one
+std::map<const void*, int>& shared_limits() {  // of the kernels that requested one
   static auto& all = *new std::map<const void*, int>;
   return all;
 }
@@ -66,7 +66,7 @@ void write(void* to, const void* from, std::size_t bytes) {  // to the GPU's mem
   array_written(to, bytes);
 }
 
-// The host may change the array once this has returned, unless it is pinned.
+// The host may change the array after this has returned, unless it is pinned.
 cudaError_t copy_to_device(CUstream_st& stream, void* to, const void* from, std::size_t bytes, bool pinned) {
   if (pinned) {
     return add_work(stream, {[=] {
@@ -126,7 +126,7 @@ cudaError_t set(CUstream_st& stream, void* to, int value, std::size_t bytes) {
                   }});
 }
 
-// On the current GPU's own stream, and waited for.
+// On the current GPU's default stream, and waits for it.
 template <class Body>
 cudaError_t at_once(const Body& body) {
   CUstream_st* const stream = find_stream(nullptr);

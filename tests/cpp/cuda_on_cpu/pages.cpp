@@ -54,7 +54,7 @@ Pages take_pages(std::size_t bytes) {
 void give_pages(const Pages& pages) {
   static std::deque<Pages>& kept = *new std::deque<Pages>;
   permit(pages.first, pages.open_bytes);
-  // A new mapping over the old one gives its memory back.
+  // A new mapping over the old one frees its memory.
   if (mmap(pages.first, pages.open_bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED,
            -1, 0) == MAP_FAILED) {
     die("mmap: %s", std::strerror(errno));

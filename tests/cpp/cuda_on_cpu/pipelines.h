@@ -1,8 +1,8 @@
-// The copies that threads begun and have not waited for.
+// The copies that threads have started and not waited for.
 #pragma once
 
 namespace cuda_on_cpu {
 
-void finish_copies(unsigned thread);  // of the block, which ends
+void finish_copies(unsigned thread);  // of the block, which is ending
 
 }  // namespace cuda_on_cpu

@@ -1,5 +1,5 @@
-// What cuBLASLt is on a GPU: one thread and plain loops. A depth that is a multiple of 7 it has no form for,
-// and of 5 none with an epilogue.
+// The stand-in for cuBLASLt: one thread and plain loops. It does not support a depth that is a multiple of 7,
+// nor an epilogue with a multiple of 5.
 #include "bpnet/kernels/cuda/product.h"
 
 #include "bpnet/kernels/cuda/launch.h"
@@ -8,7 +8,7 @@
 namespace bpnet::cuda {
 namespace {
 
-// What was done before, and may be recorded.
+// The products computed before, which may be recorded.
 struct Products final : Library {
   Plans<ProductKey, bool> done;
 };

@@ -14,7 +14,7 @@
 #include "shared_memory.h"
 #include "threads.h"
 
-// This program's or library's first and last byte, by the linker.
+// This program's or library's first and last byte, set by the linker.
 extern "C" __attribute__((visibility("hidden"))) const unsigned char __ehdr_start, _end;
 
 namespace cuda_on_cpu {
@@ -22,15 +22,15 @@ namespace {
 
 constexpr unsigned kLanes = 32, kMostThreads = 1024;
 
-// Who touched a byte, and when. A phase is what the threads of a block do between two meetings of them all;
-// every block of every launch has phases of its own. Within a phase a lane counts the meetings of its warp.
+// Which thread accessed a byte, and when. A phase is the code between two barriers of a block; phases are
+// numbered over all blocks of all launches. Within a phase a lane counts the synchronisations of its warp.
 struct Touch {
   std::uint64_t phase : 36, thread : 10, atomic : 1, meetings : 17;
 };
 constexpr Touch kNever{0, 0, 0, 0}, kHost{1, 0, 0, 0};
 
 struct Byte {
-  Touch write, read, other_read;  // the last; of the reads two by different threads
+  Touch write, read, other_read;  // the last ones; of the reads two by different threads
 };
 
 // The bytes of an array or of the shared memory.
@@ -46,7 +46,7 @@ Shadow make_shadow(const void* begin, std::size_t count) {
   void* const bytes = mmap(nullptr, count * sizeof(Byte), PROT_READ | PROT_WRITE,
                            MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (bytes == MAP_FAILED) die("there is no memory to watch an array of %zu bytes", count);
-  return {static_cast<const unsigned char*>(begin), count, static_cast<Byte*>(bytes)};  // all never touched
+  return {static_cast<const unsigned char*>(begin), count, static_cast<Byte*>(bytes)};  // none accessed yet
 }
 
 std::map<const unsigned char*, Shadow>& shadows() {
@@ -56,11 +56,11 @@ std::map<const unsigned char*, Shadow>& shadows() {
 Shadow shared, last;  // found
 
 std::uint64_t phase = 2, first_of_launch = 2, first_of_block = 2;
-bool host_too = false;                // the launch may touch the host's memory
-thread_local bool in_launch = false;  // others run the host's code meanwhile
+bool host_too = false;                // the launch may access the host's memory
+thread_local bool in_launch = false;  // other threads run the host's code
 
-// The meetings of a warp in this phase: met[lane][other] is how many of the other's are known to have come
-// before.
+// The synchronisations of a warp in this phase: met[lane][other] is how many of the other's are known to
+// precede.
 struct Meetings {
   std::uint64_t phase = 0;
   std::array<std::array<unsigned, kLanes>, kLanes> met;
@@ -93,9 +93,9 @@ Touch now(bool atomic) {
 bool is_shared(const Byte& byte) { return &byte >= shared.bytes && &byte < shared.bytes + shared.count; }
 
 bool ordered(const Touch& before, const Touch& current, bool in_shared) {
-  if (before.phase < first_of_launch) return true;      // by the stream
-  if (before.phase < first_of_block) return in_shared;  // another block, with shared memory of its own
-  if (before.phase < phase || before.thread == current.thread) return true;  // by a meeting of the block
+  if (before.phase < first_of_launch) return true;      // ordered by the stream
+  if (before.phase < first_of_block) return in_shared;  // another block, which has separate shared memory
+  if (before.phase < phase || before.thread == current.thread) return true;  // by a barrier
   const unsigned warp = current.thread / kLanes;
   if (before.thread / kLanes != warp) return false;
   return meetings_of(warp).met[current.thread % kLanes][before.thread % kLanes] > before.meetings;
@@ -141,7 +141,7 @@ void write_byte(Byte& byte, const Touch& current, const unsigned char* at) {
   byte.write = current;
 }
 
-// A thread's own variables, the kernel's arguments, and constants.
+// A thread's variables, the kernel's arguments, and constants.
 bool is_kernels(const unsigned char* at) {
   constexpr std::ptrdiff_t kStack = 256 * 1024;
   const auto* const here = static_cast<const unsigned char*>(__builtin_frame_address(0));
@@ -163,7 +163,7 @@ void touch(const void* address, std::size_t size, Access access) {
   const Touch current = now(access == Access::kAtomic);
   Byte* const bytes = shadow->bytes + (at - shadow->begin);
   const auto room = static_cast<std::size_t>(shadow->begin + shadow->count - at);
-  const std::size_t count = std::min(size, room);  // what is beyond the end dies of that
+  const std::size_t count = std::min(size, room);  // an access beyond the end faults by itself
   if (access != Access::kWrite) check_written(bytes, count, at);
   for (std::size_t i = 0; i < count; ++i) {
     (access == Access::kRead ? read_byte : write_byte)(bytes[i], current, at + i);

@@ -5,7 +5,7 @@
 
 namespace cuda_on_cpu {
 
-// The number that the variable holds, or `otherwise` where it is not set. Dies where it holds something else.
+// The number in the variable, or `otherwise` where it is not set. Ends the process for other values.
 std::uint64_t setting(const char* variable, std::uint64_t otherwise);
 
 }  // namespace cuda_on_cpu

@@ -8,7 +8,7 @@
 #include "sanitizer.h"
 #include "threads.h"
 
-// [a closed page][the memory …, canary][closed pages]. Device code declares the memory as
+// [inaccessible page][the memory …, canary][inaccessible pages]. Device code declares the memory as
 // bpnet::cuda::bpnet_shared.
 namespace {
 constexpr std::size_t kPage = 4096, kBody = (cuda_on_cpu::kMostShared + kPage - 1) / kPage * kPage;
@@ -31,12 +31,12 @@ std::size_t size = 0;
 
 std::size_t canary_bytes() { return whole_pages(size) - size; }
 
-// Who walks through all global variables at the end of the process, as LeakSanitizer does, reads these too.
+// LeakSanitizer reads all global variables at the end of the process, these too.
 struct Reopening {
   ~Reopening() { protect(cuda_on_cpu_shared_area, sizeof cuda_on_cpu_shared_area, PROT_READ | PROT_WRITE); }
 } const at_the_end;
 
-// Closes what is beyond.
+// Makes the pages beyond inaccessible.
 void open_pages(std::size_t bytes) {
   static std::size_t open = sizeof cuda_on_cpu_shared_area;
   if (open == bytes) return;

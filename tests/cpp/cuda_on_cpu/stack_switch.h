@@ -1,13 +1,13 @@
-// Code that stops on one stack while code on another continues.
+// Switches between stacks.
 #pragma once
 
 #include <cstddef>
 
 namespace cuda_on_cpu {
 
-// Where body() begins, on a stack of its own. It never returns.
+// The entry of body() on a new stack. It never returns.
 void* first_place(void* stack, std::size_t bytes, void (*body)());
-// Stops here, where `*here` says later, and continues `there`.
+// Stores the current context in `*here` and continues `there`.
 void switch_place(void** here, void* there);
 
 }  // namespace cuda_on_cpu

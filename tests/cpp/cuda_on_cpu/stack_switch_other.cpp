@@ -5,7 +5,7 @@
 namespace cuda_on_cpu {
 
 void* first_place(void* stack, std::size_t bytes, void (*body)()) {
-  auto* const context = new ucontext_t;  // as long as the stack: for ever
+  auto* const context = new ucontext_t;  // never freed, as the stack
   getcontext(context);
   context->uc_stack.ss_sp = stack;
   context->uc_stack.ss_size = bytes;

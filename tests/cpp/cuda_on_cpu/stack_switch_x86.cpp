@@ -1,5 +1,5 @@
-// The registers that the x86-64 System V calling convention leaves to the called function. ucontext asks the
-// kernel for the signal mask at each switch, which takes fifty times as long.
+// Saves the registers that the x86-64 System V calling convention requires a function to preserve. ucontext
+// asks the kernel for the signal mask at each switch, which takes fifty times as long.
 #include <cstdint>
 
 #include "stack_switch.h"

@@ -36,7 +36,7 @@ bool can_run(const CUstream_st& stream) {
   return !step.waits || step.event->completed >= step.version;
 }
 
-// Steps that were asked for, in an order of chance that streams and events allow.
+// Queued steps, in a random order that streams and events allow.
 class Progress {
  public:
   ~Progress() { close(); }
@@ -118,7 +118,7 @@ bool device_is_done(int device) {
 cudaError_t create(cudaStream_t* stream, unsigned flags) {
   if (device_count() == 0) return cudaErrorNoDevice;
   if (flags != cudaStreamNonBlocking)
-    return cudaErrorNotSupported;  // the order that CUDA's own stream imposes
+    return cudaErrorNotSupported;  // the order that CUDA's default stream imposes
   *stream = new CUstream_st;
   (*stream)->device = current_device();
   streams().insert(*stream);

@@ -1,4 +1,4 @@
-// Streams: what the host asks for waits until the host waits for it.
+// Streams: operations are executed when the host waits for them.
 #pragma once
 
 #include <cuda_runtime.h>
@@ -19,15 +19,15 @@ struct Capture;
 struct Event {
   int device = 0;
   unsigned long long recorded = 0, completed = 0;  // how often
-  std::shared_ptr<Capture> capture;                // that it was last recorded in
-  std::vector<std::size_t> nodes;                  // of it, that it represents
+  std::shared_ptr<Capture> capture;                // in which it was last recorded
+  std::vector<std::size_t> nodes;                  // of the capture, represented by the event
 };
 
 // One step of a stream.
 struct Step {
   Work work;
-  std::shared_ptr<Event> event;    // that it records or waits for
-  unsigned long long version = 0;  // which record of it
+  std::shared_ptr<Event> event;    // recorded or waited for
+  unsigned long long version = 0;  // which recording of it
   bool waits = false;
 };
 
@@ -41,13 +41,13 @@ struct CUstream_st {
   int device = 0;
   bool destroyed = false;
   std::deque<cuda_on_cpu::Step> steps;
-  std::shared_ptr<cuda_on_cpu::Capture> capture;  // that it takes part in
-  std::vector<std::size_t> last_nodes;            // of it, that what comes next depends on
+  std::shared_ptr<cuda_on_cpu::Capture> capture;  // in progress
+  std::vector<std::size_t> last_nodes;            // of the capture, on which the next node depends
 };
 
 namespace cuda_on_cpu {
 
-// The stream, or for a null one the current GPU's own; null where there is none.
+// The stream, or for a null one the current GPU's default stream; null where there is none.
 CUstream_st* find_stream(cudaStream_t);
 
 // Puts the work on the stream, or into the graph that captures it.

@@ -23,7 +23,7 @@ constexpr unsigned kLanes = 32, kMostThreads = 1024;
 
 using Fold = std::uint64_t (*)(std::uint64_t, std::uint64_t);
 
-// What a thread waits for, and with what.
+// What a thread waits for, and its arguments.
 struct Wait {
   enum Kind { kNothing, kBlock, kWarp, kShuffle, kFold } kind = kNothing;
   Site site{};
@@ -34,7 +34,7 @@ struct Wait {
 };
 
 struct Thread {
-  Fiber* fiber = nullptr;  // that it stopped on
+  Fiber* fiber = nullptr;  // on which it stopped
   Wait wait;
 };
 
@@ -43,15 +43,15 @@ struct Warp {
   unsigned waiting = 0;  // lanes that wait for others of the warp
 };
 
-// The block that runs. Launches are serialised, so there is one.
+// The running block. Launches are serialised, so there is one.
 struct Block {
   const Launch* launch = nullptr;
   unsigned count = 0;  // of threads
   std::array<Thread, kMostThreads> threads;
   std::array<Warp, kMostThreads / kLanes> warps;
-  std::array<unsigned short, kMostThreads> ready;  // those that could go on, in any order
+  std::array<unsigned short, kMostThreads> ready;  // those that can continue, in any order
   unsigned ready_count = 0;
-  unsigned ended = 0, at_block = 0, given = 0;  // threads that ended, wait for the block, gave it true
+  unsigned ended = 0, at_block = 0, given = 0;  // threads that ended, wait for the block, passed true
   Site site{};                                  // where they wait for the block
   unsigned running = 0;
 };
@@ -137,7 +137,7 @@ std::string waiting_name(unsigned thread) {
 
 void run_threads();
 
-// Lets another thread run until this one may go on.
+// Lets another thread run until this one can continue.
 void stop() {
   const unsigned self = block.running;
   const unsigned next = take_ready();
@@ -165,7 +165,7 @@ bool same_call(const Wait& a, const Wait& b) {
 }
 
 void finish_warp_call(unsigned first, unsigned lanes) {
-  // Shuffles and votes order no reads and writes.
+  // Shuffles and votes do not order reads and writes.
   if (block.threads[first + unsigned(__builtin_ctz(lanes))].wait.kind == Wait::kWarp) lanes_met(first, lanes);
   for (unsigned rest = lanes; rest; rest &= rest - 1) {
     Wait& wait = block.threads[first + unsigned(__builtin_ctz(rest))].wait;
@@ -192,7 +192,7 @@ void finish_warp_call(unsigned first, unsigned lanes) {
   }
 }
 
-// Lets the lanes that wait with `thread` go on if all are there.
+// Lets the lanes that wait with `thread` continue if all have arrived.
 void try_warp(unsigned thread) {
   const unsigned first = thread / kLanes * kLanes;
   Warp& warp = block.warps[thread / kLanes];
@@ -248,7 +248,7 @@ void begin_block() {
   block_begins();
 }
 
-// What a fiber does: runs thread after thread, on the same stack while none waits.
+// The loop of a fiber: runs thread after thread, on the same stack while none waits.
 void run_threads() {
   for (;;) {
     set_running(block.running);

@@ -1,4 +1,4 @@
-// A launch: its blocks one after another, the threads of a block in an order of chance, each until it waits.
+// A launch: its blocks one after another, the threads of a block in a random order, each until it waits.
 #pragma once
 
 #include <string>
@@ -16,7 +16,7 @@ struct Launch {
 void run(const Launch& launch);
 
 const Kernel& running_kernel();
-unsigned running_index();  // of the thread that runs, in its block
+unsigned running_index();  // of the running thread, in its block
 
 // "thread (1, 0, 0) of block (7, 0, 0) of …", or "" while no kernel runs.
 std::string running_thread();

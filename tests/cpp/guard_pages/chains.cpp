@@ -1,5 +1,5 @@
-// Whole trainings: chains in the kernels that take a batch or an epoch at once, layer by layer where they do
-// not, every loss and optimizer, evaluation between the steps.
+// Whole trainings: chains in the kernels for a batch or an epoch, layer by layer where these do not apply,
+// every loss and optimizer, evaluation between the steps.
 #include <algorithm>
 
 #include "sweep.h"

@@ -1,5 +1,5 @@
-// Every layer: predictions, and steps forward and back, in batches that rise, fall and come in no order. A
-// network of one layer has the scratch that this layer asked for and no more.
+// Every layer: predictions, and steps forward and back, with growing, shrinking and random batch sizes. A
+// network of one layer has exactly the scratch that this layer requested.
 #include <bpnet/layers/path.h>
 
 #include <algorithm>
@@ -28,7 +28,7 @@ bpnet::Shape filtered_map(Numbers& n, std::size_t groups = 1) {
   return {groups * (32 + n.below(40)), 6 + n.below(9), 6 + n.below(9)};
 }
 
-// One of each kind with sizes of its own; called again it gives others.
+// One of each kind with random sizes; another call gives other sizes.
 std::vector<Case> draw(Numbers& n) {
   using namespace bpnet;
   const std::size_t out = 1 + n.below(150), few = 2 * (1 + n.below(12));
@@ -83,7 +83,7 @@ std::vector<Case> draw(Numbers& n) {
   return cases;
 }
 
-// Sizes at which scratch once was too small for fewer samples than it was taken for.
+// Sizes where scratch was too small for fewer samples than it was reserved for.
 std::vector<Case> known() {
   using namespace bpnet;
   return {{local_response_norm(5, {.within_map = true}), {48, 55, 55}, 16},
@@ -99,7 +99,7 @@ void run(const Case& it, bpnet::Where where, Numbers& numbers) {
   }
   const bpnet::NetworkOptions options{.seed = 1, .where = where};
   const std::size_t in = it.input.count();
-  {  // predictions alone, whose pieces are of other sizes
+  {  // predictions alone, whose blocks have other sizes
     bpnet::BasicNetwork<T> network(it.input, {it.layer}, options);
     const std::size_t rows = it.most + it.most / 2 + 3, out = network.output_shape().count();
     Array<T> x(rows * in, numbers), y(rows * out, numbers);

@@ -2,7 +2,7 @@
 // write beyond one ends the process.
 //
 //   sweep layers|chains|workspaces short|whole     prints how much was swept
-//   sweep overrun BYTES                            shows that the pages are there: it must not come back
+//   sweep overrun BYTES                            shows that the pages exist: it must not return
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>

@@ -1,4 +1,4 @@
-// What the parts of the sweep share. Arrays that a caller would own are arenas too.
+// Shared by the parts of the sweep. Arrays that a caller would own are arenas too.
 #pragma once
 
 #include <bpnet/bpnet.h>
@@ -10,7 +10,7 @@
 
 namespace sweep {
 
-// How much is swept.
+// The extent of the sweep.
 struct Extent {
   bool whole;  // or the short form
 
@@ -26,10 +26,10 @@ class Numbers {
   }
 
  private:
-  std::mt19937 generator_{5};  // whose numbers are the same in every standard library
+  std::mt19937 generator_{5};  // the same numbers in every standard library
 };
 
-// An array of exactly `count` numbers between −1 and 1, behind which nobody may touch.
+// An array of exactly `count` numbers between −1 and 1, followed by an inaccessible page.
 template <class T>
 class Array {
  public:
@@ -46,10 +46,10 @@ class Array {
   T* first_;
 };
 
-// Batches within `most`: rising, falling, then in no order.
+// Batch sizes up to `most`: ascending, descending, then random.
 std::vector<std::size_t> batches(std::size_t most, Numbers& numbers);
 
-// Every backend, with the precision that it is for.
+// Every backend, with its precision.
 struct Target {
   bpnet::Where where;
   bool slow;      // the reference, and models of instructions
@@ -68,7 +68,7 @@ inline std::vector<Target> targets() {
   return all;
 }
 
-// Each gives the number of networks, chains or sizes that it went through.
+// Each returns the number of networks, chains or sizes that it tested.
 std::size_t sweep_layers(const Extent& extent);
 std::size_t sweep_chains(const Extent& extent);
 std::size_t sweep_workspaces(const Extent& extent);

@@ -1,4 +1,4 @@
-// No *_workspace of any table shrinks as the batch grows: what is taken for the largest serves every smaller
+// No *_workspace of any table shrinks as the batch grows: scratch for the largest suffices for every smaller
 // one.
 #include <bpnet/training/chain_batch.h>
 
@@ -96,7 +96,7 @@ void chains(const bpnet::Kernels<T>& k, Rising& rising) {
   }
 }
 
-// An online kernel's scratch is taken for each call's own samples; more of them never need less.
+// An online kernel's scratch is requested for each call's samples; more of them never need less.
 template <class T>
 void online(const bpnet::Kernels<T>& k, Rising& rising) {
   T number{};

@@ -1,4 +1,4 @@
-// A kernel or a copy is given an array of the host: it ends the process, with a message that names both.
+// A kernel or a copy gets an array in the host's memory: it ends the process, with a message that names both.
 #include "cases.h"
 #include "models.h"
 
@@ -151,7 +151,7 @@ void copy_to_backend() {
 }  // namespace
 
 const Cases& host_arrays() {
-  // Named as the message is to name them: KERNEL, ARRAY.
+  // Named as in the message: KERNEL, ARRAY.
   static const Cases cases{{"linear_forward, argument 2", forward_training},
                            {"linear_forward, argument 2: infer", infer},
                            {"within, to", infer_output},

@@ -1,5 +1,5 @@
-// A memory that is a backend's own: between two kernels the host dies where it touches an array, and a kernel
-// ends the process where it is given an array of the host.
+// A backend's memory: between two kernels an access of the host to an array ends the process, and so does a
+// kernel that gets an array in the host's memory.
 //
 //   guarded list arrays|host          names of cases, a line each
 //   guarded read|write CASE           it must not come back

@@ -1,5 +1,5 @@
-// The networks and data of the cases, on the guarded backend and, where a case needs to know what should be
-// there, on the reference.
+// The networks and data of the cases, on the guarded backend and, where a case needs the expected numbers, on
+// the reference.
 #pragma once
 
 #include <bpnet/bpnet.h>

@@ -1,5 +1,5 @@
-// After a step on both backends, an array of the guarded network has the reference's numbers, and dies by the
-// host's touch.
+// After a step on both backends, an array of the guarded network has the reference's numbers, and an access
+// of the host to it ends the process.
 #include <algorithm>
 
 #include "cases.h"
@@ -22,7 +22,7 @@ struct Trained {
   Trainer trainer;
 };
 
-// `where` says where an array is, and how long.
+// `where` gives an array's address and length.
 template <class Where>
 [[noreturn]] void compare(const Where& where) {
   Trained expected(kReference), guarded(kGuarded);
@@ -49,7 +49,7 @@ void gradients() {
 void buffers() {
   compare([](Trained& t) { return view(t.network.buffer_data(), t.network.plan().buffer_size); });
 }
-void state_tensor() {  // what a checkpoint, load() and the bindings read and write
+void state_tensor() {  // read and written by checkpoints, load() and the bindings
   compare([](Trained& t) { return named(t.network.state(), "0.weight"); });
 }
 void state_buffer() {
@@ -80,7 +80,7 @@ void restored() {
   });
 }
 
-// Steps of the host's own.
+// Steps by the host.
 const float* forward(Trained& t) {
   const float* x = t.network.stage(t.samples.x.data(), kBatch);
   return t.network.forward_training(x, kBatch, {kSeed, 1, 0});
@@ -124,7 +124,7 @@ void scratch() {
   });
 }
 
-// What a reducer is given during the step.
+// The arguments of a reducer during the step.
 std::vector<float> first_gradient;
 
 void reduced_gradient() {

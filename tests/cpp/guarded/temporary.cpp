@@ -1,4 +1,5 @@
-// Arrays that kernels are given and no interface returns: each is touched right before the kernel runs.
+// Arrays that are passed to kernels and that no interface returns: each is accessed right before the kernel
+// runs.
 #include <bpnet/training/order.h>
 
 #include <algorithm>
@@ -43,7 +44,7 @@ void train_images() {
   trainer.run(bpnet::Dataset<float>(samples.labelled()), {.batch_size = kBatch, .shuffle = false});
 }
 
-// Data that is in the backend's memory, as a whole and in its own type.
+// Data that is in the backend's memory, as a whole and in its type.
 
 void resident_x() {
   const Samples<float> s(5);
@@ -56,7 +57,7 @@ void resident_order() {
   train(s.targeted(), bpnet::Mse{}, true);
 }
 
-// Data that is too large for it, a batch at a time.
+// Data that is too large for that, a batch at a time.
 
 void sent_x() {
   const Samples<float> s(5);
@@ -115,7 +116,7 @@ void update_flag() {
   const Samples<float> s(5);
   train(s.labelled(), kLabelled, false);
 }
-void grad_of_loss() {  // what the loss has written is what the last layer's backward reads
+void grad_of_loss() {  // written by the loss, read by the last layer's backward
   const Samples<float> s(5);
   bpnet::Network network = dense<float>(kReference);
   std::vector<float> gradient(kBatch * kOutputs);
@@ -134,7 +135,7 @@ void grad_of_loss() {  // what the loss has written is what the last layer's bac
   train(s.targeted(), bpnet::Mse{}, false);
 }
 
-// What a step needs as parameters.
+// The parameters of a step.
 
 void update_step() {
   touch_given("update", "argument 2", std::vector<bpnet::UpdateStep>{bpnet::update_step(kAdam, 0.125, 2)}, 2);
@@ -167,7 +168,7 @@ void clipping_flag() {
   clipping.step(s.x.data(), s.labels.data(), kBatch, s.weight.data());
 }
 
-// What a custom loss has written is what backward reads; it is shown a copy of the outputs.
+// Backward reads the gradient of a custom loss, which gets a copy of the outputs.
 double half_of_squares(const bpnet::CustomBatch<float>& batch) {
   double loss = 0;
   for (std::size_t i = 0; i < batch.rows * kOutputs; ++i) {
@@ -283,7 +284,7 @@ void check_gradients_x() {
   touch_given("linear_forward", "argument 2", Samples<double>(5).x);
   check_gradients();
 }
-void check_gradients_weight() {  // its first weight, which is moved for the first difference
+void check_gradients_weight() {  // its first weight, which is changed for the first difference
   const double first = *dense<double>(kReference).parameter_data();
   touch_given("linear_forward", "argument 3",
               std::vector<double>{first + 6e-6 * std::max(1.0, std::fabs(first))}, 3);

@@ -14,7 +14,7 @@ Way way = Way::kRead;
 
 namespace {
 
-// What touch_given waits for.
+// The array that touch_given waits for.
 struct Wanted {
   std::string kernel, what;
   std::vector<unsigned char> expected;

@@ -1,4 +1,4 @@
-// What the host does with an array of the backend between two kernels.
+// Accesses of the host to an array of the backend between two kernels.
 #pragma once
 
 #include <cstddef>
@@ -9,7 +9,7 @@ namespace cases {
 enum class Way { kRead, kWrite, kCopy };
 extern Way way;
 
-// Reads or writes the array's first byte, which is to end the process; or reads it by a copy, and ends the
+// Reads or writes the array's first byte, which should end the process; or reads it by a copy, and ends the
 // process with 0 where `count` bytes are those of `expected`.
 [[noreturn]] void touch(const void* array, const void* expected, std::size_t bytes);
 
@@ -18,7 +18,7 @@ template <class U>
   touch(array, expected.data(), expected.size() * sizeof(U));
 }
 
-// The array that a kernel is given the n-th time under this name is touched, before the kernel runs.
+// The n-th array that a kernel gets under this name is accessed before the kernel runs.
 void touch_given(const char* kernel, const char* what, std::vector<unsigned char> expected, int n = 1,
                  std::size_t offset = 0);
 

@@ -41,8 +41,7 @@ bool each_once(std::size_t count) {
   return seen == std::vector<int>(count, 1);
 }
 
-// Each chunk waits until as many threads as there can be have one: with one thread fewer it would wait for
-// ever.
+// Each chunk waits until all threads have one: with one thread fewer it would wait for ever.
 std::size_t threads_at_once(std::size_t threads) {
   std::mutex mutex;
   std::set<std::thread::id> found;
@@ -76,7 +75,7 @@ void check_simultaneous(const std::string& name) {
   check(right == 200, name + ": calls from four threads at once");
 }
 
-// Asked at the caller's first chunk, for which the others wait: those that are left are left out.
+// Interrupted at the caller's first chunk, for which the others wait: the remaining chunks are skipped.
 void check_interrupted(const std::string& name) {
   bpnet::replace_question_clock([] { return true; });
   std::atomic<bool> asked{false};
@@ -88,7 +87,7 @@ void check_interrupted(const std::string& name) {
     while (!asked && std::this_thread::get_id() != caller) std::this_thread::yield();
     ++done;
   });
-  check(work.stopped() && done < 100000, name + ": chunks that are left are left out");
+  check(work.stopped() && done < 100000, name + ": the remaining chunks are skipped");
   const std::size_t before = done;
   parallel(10, [&](std::size_t) { ++done; });
   check(done == before, name + ": nothing is begun after that");
@@ -132,7 +131,7 @@ constexpr Region kQuiet{.work = 50e-6, .wait = 5e-6, .chunks = 6},
     kLate{.work = 50e-6, .wait = 8e-3, .chunks = 6};
 constexpr Region kStopped{.work = 50e-6, .wait = 3600, .chunks = 6};  // for an hour
 
-// After how many regions the waits are too long, or −1.
+// The number of regions after which the waits are too long, or −1.
 int too_long_after(Waits& waits, int count, const std::function<Region(int)>& region) {
   for (int i = 0; i < count; ++i) {
     waits.add(region(i));

@@ -7,7 +7,7 @@
 #include "bpnet/core/threads/parallel.h"
 
 void check(bool holds, const std::string& what);
-int finish();  // prints "ok" and gives 0, or 1 where a check failed
+int finish();  // prints "ok" and returns 0, or 1 where a check failed
 
 // The message of the Kind that the call throws.
 template <class Kind>
@@ -20,7 +20,7 @@ std::string message_of(const std::function<void()>& call) {
   return "nothing was thrown";
 }
 
-// Every chunk is worked on once, also nested, from several threads at once, and by `threads` threads exactly.
+// Every chunk is executed once, also nested, from several threads at once, and by `threads` threads exactly.
 void check_layer(bpnet::Threading layer);
 void check_names();
 void check_waits();

@@ -1,4 +1,4 @@
-// The build with all layers, in an application that has parallel regions of its own.
+// The build with all layers, in an application that has parallel regions too.
 #include <omp.h>
 
 #include <vector>
@@ -13,7 +13,7 @@ namespace {
 
 void add_one(std::size_t index, void* seen) { ++(*static_cast<std::vector<int>*>(seen))[index]; }
 
-// bpnet's chunks run on the thread of the region that calls.
+// bpnet's chunks run on the calling thread of the region.
 void check_within_regions(Threading layer) {
   set_threading(layer);
   constexpr int kCallers = 4;

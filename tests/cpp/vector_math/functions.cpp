@@ -1,5 +1,5 @@
 // The vector functions of one instruction set and type, compiled with the flags of its kernel table: see
-// bpnet_add_tables in the checkout's CMakeLists.txt. GETTER names the function that gives them.
+// bpnet_add_tables in the checkout's CMakeLists.txt. GETTER names the function that returns them.
 #include "functions.h"
 
 #include "bpnet/kernels/cpu/activation_math.h"

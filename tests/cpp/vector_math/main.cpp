@@ -71,8 +71,8 @@ Wide limited(Wide x) {
   return x != x ? x : std::clamp(x, Wide(-20000), Wide(20000));
 }
 
-// A sum of two terms of either sign: in ulp of the larger one. The second is `factor` times something that
-// may be below the normal numbers.
+// A sum of two terms of either sign: in ulp of the larger one. The second is `factor` times a number that may
+// be below the normal numbers.
 template <class Wide>
 Wanted<Wide> sum_of(Wide a, Wide b, Wide factor, Wide scale) {
   using T = std::conditional_t<sizeof(Wide) == 8, float, double>;
@@ -83,7 +83,7 @@ Wanted<Wide> sum_of(Wide a, Wide b, Wide factor, Wide scale) {
 template <class Wide>
 struct Reference {
   const char* name;
-  Wide least, most;  // where the function is meant for
+  Wide least, most;  // domain of the function
   Wanted<Wide> (*wanted)(Wide);
 };
 

@@ -33,7 +33,7 @@ void activate(bpnet::Activation act, size_t count, const real* x, real* y) {
   }
 }
 
-// grad_x = grad_y · θ'. x may be null for the kinds that read y alone.
+// grad_x = grad_y · θ'. x may be null for the kinds that read only y.
 void activate_backward(bpnet::Activation act, size_t count, const real* x, const real* y, const real* grad_y,
                        real* grad_x) {
   const real parameter = real(act.parameter);

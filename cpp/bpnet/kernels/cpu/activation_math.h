@@ -1,6 +1,6 @@
-// Activations over a vector that are more than one function of vector_math.h, and their slopes. Largest
-// errors: softplus 3 ulp; slopes 8 ulp of the larger of their two terms; with Φ by its tanh approximation 4
-// ulp times 1 + |2v|, for v is rounded before exp sees it.
+// Activations over a vector that are more than one function of vector_math.h, and their derivatives. Largest
+// errors: softplus 3 ulp; derivatives 8 ulp of the larger of their two terms; with Φ by its tanh
+// approximation 4 ulp times 1 + |2v|, since v is rounded before exp.
 #pragma once
 
 #include "bpnet/kernels/cpu/base/vector_math.h"
@@ -12,8 +12,8 @@ inline vec softplus(vec x, real beta) {
   return (x > 0 ? x : vec{}) + log1p_of(exp_of(-absolute(beta * x))) / beta;
 }
 
-// In the slopes below s meets a factor that is 0 at infinity: it is limited, far beyond where that factor has
-// become 0, so that no ∞ · 0 arises.
+// In the derivatives below s is multiplied by a factor that is 0 at infinity: s is clamped, far beyond where
+// that factor has become 0, to avoid ∞ · 0.
 
 // Φ(s) + s φ(s)
 inline vec gelu_slope(vec s) {

@@ -1,4 +1,4 @@
-// Batch normalisation. Sums over the batch are made in double, a part of the rows at a time.
+// Batch normalisation. Sums over the batch are computed in double, a part of the rows at a time.
 #pragma once
 
 #include "bpnet/kernels/cpu/base/parts.h"
@@ -31,8 +31,8 @@ size_t batch_norm_workspace(size_t rows, size_t columns) {
   return scratch.bytes;
 }
 
-// sums (2, columns) = Σ over the rows of what add_row(row, both sums) adds; folded in order into the first
-// part.
+// sums (2, columns) = Σ over the rows, by add_row(row, both sums); parts are folded in order into the first
+// one.
 template <class AddRow>
 inline void sum_over_rows(size_t rows, size_t columns, double* sums, const AddRow& add_row) {
   const Parts parts = norm_parts(rows, columns);
@@ -74,7 +74,7 @@ void batch_norm_statistics(bpnet::Context& context, size_t rows, size_t columns,
   }
 }
 
-// 1 / √(variance + ε). Not inlined, as follow: the loops over columns need not be many instructions.
+// 1 / √(variance + ε). Not inlined, as those that follow, to keep the loops over columns small.
 __attribute__((noinline)) double inverse_deviation(const bpnet::BatchNormArgs<real>& a, size_t c) {
   return 1 / sqrt_of(double(a.variance[c]) + a.epsilon);
 }

@@ -11,7 +11,7 @@ using Clip = bpnet::ClipArgs<real>;
 
 // Σ g² in double
 __attribute__((noinline)) double sum_of_squares(size_t count, const real* g) {
-  constexpr size_t kSums = 8;  // added to by turns, so that none waits for the one before
+  constexpr size_t kSums = 8;  // added to in turn, so that none waits for the previous addition
   double sums[kSums] = {};
   size_t i = 0;
   for (; i + kSums <= count; i += kSums) {
@@ -24,12 +24,12 @@ __attribute__((noinline)) double sum_of_squares(size_t count, const real* g) {
 }
 
 __attribute__((noinline)) void clamp(size_t count, real most, real* g) {
-  for (size_t i = 0; i < count; ++i) g[i] = g[i] > most ? most : g[i] < -most ? -most : g[i];  // NaN stays
+  for (size_t i = 0; i < count; ++i) g[i] = g[i] > most ? most : g[i] < -most ? -most : g[i];  // NaN is kept
 }
 
 size_t clip_workspace(size_t longest) { return ceil_divide(longest, kChunk) * sizeof(double); }
 
-// Clips the elements of one stretch by value; its Σ g² where the norm is wanted.
+// Clips the elements of one range by value; returns its Σ g² where the norm is needed.
 __attribute__((noinline)) double clip_by_value(const Clip& a, real* grad, size_t count, double* partial) {
   run_chunks(count, kChunk, [&](size_t begin, size_t end, size_t index) {
     if (a.value > 0) clamp(end - begin, real(a.value), grad + begin);

@@ -63,7 +63,7 @@ inline size_t first_not_finite_of(size_t begin, size_t end, const real* x) {
 }
 
 size_t first_not_finite(bpnet::Context&, size_t count, const real* x) {
-  int found = 0;  // that there is one is found in parallel, which is the first then in order
+  int found = 0;  // whether there is one is found in parallel, which is the first serially
   run_chunks(count, kChunk, [&](size_t begin, size_t end, size_t) {
     if (first_not_finite_of(begin, end, x) < end) __atomic_store_n(&found, 1, __ATOMIC_RELAXED);
   });

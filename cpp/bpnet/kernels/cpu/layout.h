@@ -26,7 +26,7 @@ void transpose_columns(size_t rows, size_t begin, size_t end, const real* x, siz
   }
 }
 
-// A task is about kChunk elements: several rows, or a part of one.
+// A task is about kChunk elements: several rows, or part of one.
 void copy_columns(bpnet::Context&, const bpnet::ColumnSizes& s, const real* x, real* y, bool accumulate) {
   const size_t width = smaller(s.columns, kChunk), height = rows_per_chunk(width);
   const size_t across = ceil_divide(s.columns, width);

@@ -6,7 +6,7 @@
 
 namespace {
 
-// Fewer samples than this are done row by row: packing the weights would cost more than it saves.
+// Fewer samples than this are computed row by row: packing the weights would cost more than it saves.
 constexpr size_t kThinBatch = 4;
 
 // Rows of the weights in one task of a thin batch.
@@ -23,15 +23,15 @@ size_t linear_workspace(bpnet::LinearSizes s) {
 
 void linear_forward(bpnet::Context& context, bpnet::LinearSizes s, const real* x, const real* w,
                     const real* bias, bpnet::Activation act, real* y) {
-  // Of fewer rows transposing the weights would cost more than reading them far apart.
+  // With fewer rows transposing the weights would cost more than reading them with a stride.
   if (s.n >= kPackRows && runs_in_bands({s.n, s.out, s.in})) {
     multiply_in_bands(context, {s.n, s.out, s.in}, {x, s.in, 1}, {w, 1, s.in}, {y, s.out, false, false},
                       {bias, act});
     return;
   }
   if (s.n >= kThinBatch) {
-    // Of the two operands the one that is loaded as vectors must be transposed, and if that is x, y as well:
-    // what costs less is done.
+    // The operand that is loaded as vectors must be transposed, and if that is x, y as well: the cheaper one
+    // is chosen.
     const size_t passes = ceil_divide(s.in, pass_depth({s.out, s.n, s.in}));
     if (s.in * s.out < s.n * (s.in + 2 * s.out * passes)) {
       gemm(context, {s.n, s.out, s.in}, {x, s.in, 1}, {w, 1, s.in}, {y, s.out, false, false}, {bias, act});

@@ -10,7 +10,7 @@
 
 namespace {
 
-// How many elements before and after one its window sees; exchanged, how many see it.
+// How many elements before and after one its window covers; exchanged, how many windows cover it.
 struct Reach {
   size_t before, after;
 };
@@ -18,9 +18,9 @@ inline Reach response_reach(const bpnet::LocalResponseSizes& s, size_t count) {
   return {smaller(s.size / 2, count - 1), smaller((s.size - 1) / 2, count - 1)};
 }
 
-// Some lines, one after another, each a group of channels of a position, with zeros between them as far as a
-// window reaches: a window is a sum of shifted vectors. Few lines, so that reading the next ones does not
-// wait for the arithmetic of these.
+// Some lines, one after another, each a group of channels of a position, with zeros between them as wide as a
+// window reaches: a sum over a window is a sum of shifted vectors. There are few lines, so that reading the
+// next ones does not wait for the arithmetic of these.
 struct ResponseBlock {
   size_t lines;           // at most
   size_t margin, stride;  // elements between two lines, and from one line to the next
@@ -29,7 +29,7 @@ struct ResponseBlock {
   size_t at(size_t line) const { return margin + line * stride; }
 };
 
-constexpr size_t kResponseBlock = 256;  // elements that a block is about
+constexpr size_t kResponseBlock = 256;  // about so many elements in a block
 
 inline ResponseBlock response_block(Scratch& scratch, const bpnet::LocalResponseSizes& s) {
   const size_t group = s.channels / s.groups;
@@ -48,7 +48,7 @@ inline void clear_margins(const ResponseBlock& block) {
   }
 }
 
-// Calls body(line, c, count): vector c of a line, count of whose lanes are channels or more.
+// Calls body(line, c, count): vector c of a line, of which `count` lanes or more are channels.
 template <class Body>
 inline void each_vector(size_t lines, size_t group, const Body& body) {
   for (size_t line = 0; line < lines; ++line) {
@@ -109,7 +109,7 @@ __attribute__((noinline)) void gradient_of_lines(const bpnet::LocalResponseSizes
     const ResponsePower at = power_of_scale<kUsual>(s, k + factor * sum);
     store(block.powers + here, at.power);
     const vec direct = load_channels(grad_y + i, count) * at.power;
-    // Beyond the group a scale may be 0, and its powers infinite.
+    // Outside the group a scale may be 0, and its powers infinite.
     store(block.ratios + here, first_lanes(direct * (load_channels(x + i, count) * at.inverse), count));
   });
   each_vector(lines, group, [&](size_t line, size_t c, size_t count) {
@@ -120,7 +120,7 @@ __attribute__((noinline)) void gradient_of_lines(const bpnet::LocalResponseSizes
   });
 }
 
-// Channels that are done together within a map: a cache line of floats.
+// Channels that are computed together within a map: a cache line of floats.
 constexpr size_t kMapChannels = 16;
 
 inline size_t map_positions(const bpnet::LocalResponseSizes& s) { return s.height * s.width; }
@@ -242,8 +242,8 @@ size_t local_response_workspace(const bpnet::LocalResponseSizes& s) {
   return plan.parts.most * plan.bytes;
 }
 
-// Calls of_map(part, memory), or of_lines(block, how many, index of the first one's first channel), for
-// everything there is.
+// Calls of_map(part, memory), or of_lines(block, lines, index of the first line's first channel), for the
+// whole batch.
 template <class OfMap, class OfLines>
 inline void each_response(bpnet::Context& context, const bpnet::LocalResponseSizes& s, const OfMap& of_map,
                           const OfLines& of_lines) {

@@ -11,8 +11,8 @@ namespace {
 using bpnet::LossKind;
 using Loss = bpnet::LossArgs<real>;
 
-// Sums of one row are taken in double: a loss is a diagnostic that people compare across runs.
-template <class Term>  // term(x, y, &derivative) gives the value
+// Sums of one row are computed in double: a loss is compared across runs.
+template <class Term>  // term(x, y, &derivative) returns the value
 inline double elementwise_row(const Loss& a, size_t row, real scale, const Term& term) {
   const real* x = a.output + row * a.columns;
   const real* y = a.target + row * a.columns;
@@ -35,7 +35,7 @@ inline double cross_entropy_row(const Loss& a, size_t row, real scale) {
   const real exp_sum =
       grad ? exponentials(a.columns, x, largest, grad) : exponential_sum(a.columns, x, largest);
   const real log_sum = log_of(exp_sum);
-  if (a.label && smoothing == 0) {  // q is 0 but at the label
+  if (a.label && smoothing == 0) {  // q is 0 except at the label
     const size_t c = size_t(a.label[row]);
     const real weight = a.class_weight ? a.class_weight[c] : real(1);
     if (grad) {

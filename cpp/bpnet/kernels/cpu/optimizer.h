@@ -6,8 +6,8 @@
 
 namespace {
 
-// Serially. Factors are copied out of the arguments, which a store might change as far as the compiler knows:
-// it would not take several elements at a time.
+// Serially. Factors are copied out of the arguments: otherwise the compiler assumes that a store might change
+// them, and does not vectorise.
 __attribute__((noinline)) void sgd_of(const bpnet::SgdArgs& a, size_t count, real* w, const real* grad,
                                       real* velocity) {
   const real rate = real(a.lr), momentum = real(a.momentum), decay = real(a.weight_decay);
@@ -82,7 +82,7 @@ void update_by_rule(const bpnet::UpdateArgs& rule, size_t first, size_t count, c
   }
 }
 
-// The rule with another rate and decay.
+// The same rule with another rate and decay.
 inline bpnet::UpdateArgs rule_of(bpnet::UpdateArgs rule, double rate, double decay) {
   rule.sgd.lr = rule.adam.lr = rule.rmsprop.lr = rate;
   rule.sgd.weight_decay = rule.adam.weight_decay = rule.rmsprop.weight_decay = decay;

@@ -1,4 +1,4 @@
-// Pooling over channels-last maps: every channel is a lane, so that all windows run over whole vectors.
+// Pooling over channels-last maps: every channel is a lane, so all windows are processed in whole vectors.
 #pragma once
 
 #include "bpnet/kernels/cpu/base/channels.h"
@@ -11,8 +11,8 @@ namespace {
 
 using bpnet::AverageKind;
 
-// The inputs begin, begin + dilation … of a window along one axis, `count` of them, and how many with the
-// padding that counts.
+// The inputs begin, begin + dilation … of a window along one axis, `count` of them, and their number
+// including the padding that counts.
 struct PoolRange {
   size_t begin, count, padded;
 };
@@ -25,7 +25,7 @@ inline PoolRange pool_range(const bpnet::WindowAxis& axis, AverageKind kind, siz
   const size_t first = o * axis.stride;  // in the padded map
   const size_t missed = first < axis.before ? ceil_divide(axis.before - first, axis.dilation) : 0;
   const size_t begin = first + missed * axis.dilation - axis.before, most = axis.kernel - missed;
-  const bool whole = begin + (most - 1) * axis.dilation < axis.in;  // most are, and need no division
+  const bool whole = begin + (most - 1) * axis.dilation < axis.in;  // true of most, which need no division
   const size_t count = whole ? most : ceil_divide(axis.in - begin, axis.dilation);
   if (kind != AverageKind::kWithPadding) return {begin, count, count};
   return {begin, count, smaller(axis.kernel, axis.in + 2 * axis.before - first)};  // undilated
@@ -33,7 +33,7 @@ inline PoolRange pool_range(const bpnet::WindowAxis& axis, AverageKind kind, siz
 
 inline size_t pool_input(const bpnet::PoolSizes& s) { return s.height.in * s.width.in * s.channels; }
 
-// One window: the image's inputs it sees and the index of its output.
+// One window: its inputs in the image and the index of its output.
 struct PoolWindow {
   PoolRange rows, columns;
   size_t first, output;  // indices of channel 0 in x and y
@@ -61,8 +61,8 @@ inline void each_tap(const bpnet::PoolSizes& s, const PoolWindow& window, const 
   }
 }
 
-// y = of(window, c, count, the end of x) for the vector of channels from c on, all windows; outputs are
-// shared out by rows of the map.
+// y = of(window, c, count, the end of x) for the vector of channels from c on, all windows; the work is
+// divided by rows of the map.
 template <class Of>
 inline void pool_forward(const bpnet::PoolSizes& s, AverageKind kind, const real* x, real* y, const Of& of) {
   const size_t rows = s.n * s.height.out, row = s.width.out * s.channels;
@@ -81,9 +81,9 @@ inline void pool_forward(const bpnet::PoolSizes& s, AverageKind kind, const real
   });
 }
 
-// Windows overlap, so gradients are shared out by images, and of few images by channels too: calls
+// Windows overlap, so gradients are divided by images, and with few images by channels too: calls
 // body(window, c, count, end) for the vectors of channels of the windows of an image in order, after clearing
-// the inputs that it sees. `end` is that of the image, or of nothing where its channels are shared out.
+// their inputs. `end` is that of the image, or null where its channels are divided.
 constexpr size_t kPoolChannels = 64, kFewImages = 16;
 
 template <class Body>
@@ -114,7 +114,7 @@ inline void pool_backward(const bpnet::PoolSizes& s, AverageKind kind, real* gra
   });
 }
 
-// A NaN is larger than all others, the first of several equal ones larger than the next.
+// A NaN is larger than all numbers, and the first of several equal ones counts.
 void max_pool_forward(bpnet::Context&, const bpnet::PoolSizes& s, const real* x, real* y) {
   pool_forward(s, AverageKind::kWithoutPadding, x, y,
                [&](const PoolWindow& window, size_t c, size_t count, const real* end) {
@@ -127,7 +127,7 @@ void max_pool_forward(bpnet::Context&, const bpnet::PoolSizes& s, const real* x,
                });
 }
 
-// The first largest input has the very bits of y, NaN too.
+// The first largest input has exactly the bits of y, NaN included.
 void max_pool_backward(bpnet::Context&, const bpnet::PoolSizes& s, const real* x, const real* y,
                        const real* grad_y, real* grad_x) {
   const real *const y_end = y + s.n * s.height.out * s.width.out * s.channels, *const x_end =

@@ -1,6 +1,6 @@
-// Means over windows that neither overlap nor leave the map, of channels that one vector holds: whole vectors
-// are loaded and stored in rising order, so that the lanes beyond a position's channels are overwritten by
-// the next one's.
+// Means over windows that neither overlap nor exceed the map, with channels that fit one vector: whole
+// vectors are loaded and stored in ascending order, so the lanes beyond a position's channels are overwritten
+// by the next one's.
 #pragma once
 
 #include "bpnet/kernels/cpu/base/channels.h"
@@ -17,7 +17,7 @@ inline bool is_narrow(const bpnet::PoolSizes& s, bpnet::AverageKind kind) {
          is_tiled(s.width);
 }
 
-// Divided by the window's size; where that is a power of two the product with its inverse is the same.
+// Division by the window's size; where that is a power of two, multiplying by its inverse is the same.
 struct WindowMean {
   real size;
   bool exact;
@@ -59,8 +59,8 @@ inline void narrow_average_backward(const bpnet::PoolSizes& s, const real* grad_
   const size_t rest_rows = s.height.in - s.height.out * s.height.kernel;
   const real* const y_end = grad_y + s.n * s.height.out * out_row;
   const WindowMean mean(s);
-  // The first row of inputs under row r of outputs; a map's last one has the rows that no window sees as
-  // well.
+  // The first row of inputs under row r of outputs; a map's last row of outputs also has the rows outside all
+  // windows.
   const auto first_row = [&](size_t r) {
     return r / s.height.out * s.height.in + r % s.height.out * s.height.kernel;
   };

@@ -1,5 +1,5 @@
-// Local response normalisation and a max pool of it in one: what is between them, several times as large as
-// the pool's output, is never in memory but for some rows.
+// Local response normalisation fused with a max pool of it: of the map between them, several times as large
+// as the pool's output, only some rows are in memory.
 #pragma once
 
 #include "bpnet/kernels/cpu/local_response.h"
@@ -23,8 +23,7 @@ inline void store_taps(uint8_t* p, ivec v, size_t count) {
   }
 }
 
-// Some rows of the map between: what is normalised for the windows of a row of outputs, or one row's
-// gradient.
+// Some rows of the map between: the normalised rows for a row of outputs, or their gradient.
 struct ResponseRows {
   real* rows;  // (height's kernel, width, channels), row iy at iy modulo the kernel
   ResponseBlock block;
@@ -85,8 +84,8 @@ inline size_t missed_taps(const bpnet::WindowAxis& axis, size_t o) {
   return larger(axis.before, o * axis.stride) - o * axis.stride;
 }
 
-// The largest inputs of one window and the numbers of their taps, counted row by row as if none was missing:
-// of `height` rows from slot on, `width` inputs from element `first` on.
+// The largest inputs of one window and their tap numbers, counted row by row including missing taps: `height`
+// rows from `slot` on, `width` inputs from element `first` on.
 struct Largest {
   vec value;
   ivec tap;
@@ -131,7 +130,7 @@ void response_pool_forward(bpnet::Context& context, const bpnet::LocalResponseSi
   const auto of_lines = is_usual(norm) ? response_of_lines<true> : response_of_lines<false>;
   each_part(context, output_rows_plan(norm, pool), norm, pool,
             [&](const ResponseRows& between, size_t begin, size_t end) {
-              size_t done = 0;  // rows of the image before this one are there, as many as windows see
+              size_t done = 0;  // rows of the image before this one are computed, as many as windows need
               for (size_t r = begin; r < end; ++r) {
                 const size_t n = r / height, oy = r % height;
                 if (oy == 0) done = 0;
@@ -149,8 +148,8 @@ void response_pool_forward(bpnet::Context& context, const bpnet::LocalResponseSi
             });
 }
 
-// grad (width, channels) += what the windows of a row of outputs pass on to one row of inputs, their taps
-// tap, tap + 1 …
+// grad (width, channels) += the gradient from the windows of a row of outputs to one row of inputs, their
+// taps tap, tap + 1 …
 __attribute__((noinline)) void add_gradients(const bpnet::PoolSizes& pool, size_t tap, const real* grad_y,
                                              const uint8_t* largest, real* grad) {
   const size_t channels = pool.channels;

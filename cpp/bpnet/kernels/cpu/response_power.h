@@ -13,7 +13,7 @@ inline real response_factor(const bpnet::LocalResponseSizes& s) {
 
 // s^(−¼) of a normal s > 0, without a division or a root, which are slower than the memory. A quarter of the
 // exponent, taken from the bits, is within 4 %. Then with r = 1 − s y⁴: y (1 − r)^(−¼) = y (1 + r/4 + 5r²/32
-// + …), after each of which the error is some 2/7 of its cube: 1 ulp after two of them in float, three in
+// + …), each of which reduces the error to some 2/7 of its cube: 1 ulp after two steps in float, three in
 // double.
 inline vec inverse_fourth_root(vec s) {
   constexpr integer kStart = sizeof(real) == 4 ? integer(0x4F584000) : integer(0x4FEB080000000000);
@@ -27,10 +27,10 @@ inline vec inverse_fourth_root(vec s) {
 }
 
 struct ResponsePower {
-  vec power, inverse;  // scale^−beta, 1 / scale: their product would underflow where neither does
+  vec power, inverse;  // scale^−beta, 1 / scale; their product might underflow
 };
 
-// Of beta = 0.75 and a k from which on every scale is normal.
+// For beta = 0.75 and a k with which every scale is normal.
 inline bool is_three_quarters(const bpnet::LocalResponseSizes& s) { return s.beta == 0.75 && s.k >= 1e-30; }
 inline ResponsePower inverse_three_quarters(vec scale) {
   constexpr real kLargest = real(sizeof(real) == 4 ? __FLT_MAX__ : __DBL_MAX__);
@@ -47,7 +47,7 @@ __attribute__((noinline)) vec power_of_lanes(vec x, real exponent) {
   return load(lane);
 }
 
-// Of any beta.
+// For any beta.
 inline ResponsePower response_power(const bpnet::LocalResponseSizes& s, vec scale) {
   if (is_three_quarters(s)) return inverse_three_quarters(scale);
   return {power_of_lanes(scale, real(-s.beta)), 1 / scale};

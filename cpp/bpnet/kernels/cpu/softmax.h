@@ -28,7 +28,7 @@ inline real exponentials(size_t columns, const real* x, real largest, real* y) {
   return sum_of(columns, y);
 }
 
-// The sum alone. Not inlined: it would be copied into every caller of the loss.
+// Only the sum. Not inlined: it would be copied into every caller of the loss.
 __attribute__((noinline)) real exponential_sum(size_t columns, const real* x, real largest) {
   constexpr size_t kPiece = 16 * kLanes;
   real piece[kPiece], sum = 0;

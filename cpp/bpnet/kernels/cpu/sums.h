@@ -1,4 +1,4 @@
-// What batches weigh and how they count.
+// Sums of weights, losses and correct answers over batches.
 #pragma once
 
 #include "bpnet/kernels/cpu/base/scalar_math.h"
@@ -6,7 +6,7 @@
 
 namespace {
 
-// A volatile product joins no fused multiply-add: sums that people see have the same bits with every
+// A volatile product is not contracted to a fused multiply-add: reported sums have the same bits with every
 // instruction set.
 
 using Weights = bpnet::RowWeights<real>;
@@ -40,7 +40,7 @@ inline size_t largest_output(size_t count, const real* x) {
   return best;
 }
 
-// Whether output x (count,) is right, of one row.
+// Whether the output x (count,) of one row is correct.
 inline bool is_correct(bpnet::LossKind kind, size_t count, const real* x, const int64_t* label,
                        const real* target) {
   if (kind == bpnet::LossKind::kCrossEntropy) {

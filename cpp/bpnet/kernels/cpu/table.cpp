@@ -1,8 +1,8 @@
 // The CPU backend of one instruction set and one type, compiled once for each pair: CMake sets
 // BPNET_REAL, BPNET_VECTOR_BYTES, BPNET_BACKEND_NAME and BPNET_TABLE_GETTER.
 //
-// Everything but the getter has internal linkage, and nothing here uses a std:: template or a shared
-// inline function: the linker might keep this object's copy, with its instructions, for everybody.
+// Everything but the getter has internal linkage, and nothing here uses a std:: template or a shared inline
+// function: the linker might keep this object's copy, with its instructions, for all processors.
 #include "bpnet/kernels/cpu/activation.h"
 #include "bpnet/kernels/cpu/batch_norm.h"
 #include "bpnet/kernels/cpu/chain/batch.h"

@@ -16,7 +16,7 @@ struct Forward {
 struct Backward {
   Activation act;
   template <class T>
-  __device__ T operator()(T from, T grad_y) const {  // from: x or y, of which the slope is known
+  __device__ T operator()(T from, T grad_y) const {  // from: x or y, whichever gives the derivative
     return grad_y * activation_slope(act, from, from);
   }
 };

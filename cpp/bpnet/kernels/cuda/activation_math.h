@@ -1,5 +1,5 @@
-// Activations of one number and their slopes, in the number's type: what a GPU's kernels call wherever an
-// output is activated. The slopes are as kernels/cpu/activation_math.h has them; Φ is CUDA's.
+// Activations of one number and their derivatives, in the number's type, for all kernels of a GPU. The
+// derivatives are those of kernels/cpu/activation_math.h; Φ is CUDA's.
 #pragma once
 
 #include <cuda_runtime.h>
@@ -10,8 +10,8 @@
 
 namespace bpnet::cuda {
 
-// s between ±most; NaN stays. In a slope s meets a factor that is 0 at infinity: limited far beyond where
-// that factor has become 0, no ∞ · 0 arises.
+// s clamped to ±most; NaN is kept. In a derivative s is multiplied by a factor that is 0 at infinity: s is
+// clamped far beyond where that factor has become 0, to avoid ∞ · 0.
 template <class T>
 __device__ T limited(T s, T most) {
   return s > most ? most : s < -most ? -most : s;
@@ -34,7 +34,7 @@ template <class T>
 __device__ T gelu_slope(T s) {
   constexpr T kDensity = T(0.39894228040143267794);  // 1 / √(2π)
   const T near = limited(s, T(50)), square = near * near;
-  const T rest = std::fma(near, near, -square);  // of the rounded square: exp would multiply what it lacks
+  const T rest = std::fma(near, near, -square);  // the error of the rounded square, which exp would amplify
   const T bell = std::exp(T(-0.5) * square) * (1 - T(0.5) * rest);
   return normcdf(s) + kDensity * near * bell;
 }

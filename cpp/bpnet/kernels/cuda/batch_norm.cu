@@ -1,6 +1,6 @@
-// Batch normalisation. A matrix is cut into strips of columns and, to sum these, into parts of rows. What a
-// block sums of its part, in double, is put into scratch; then a block for each strip folds the parts, in an
-// order that the sizes alone decide.
+// Batch normalisation. A matrix is cut into strips of columns and, to sum these, into parts of rows. Each
+// block writes the sums of its part, in double, to scratch; then a block for each strip folds the parts, in
+// an order that depends on sizes alone.
 #include "bpnet/kernels/cuda/block.h"
 #include "bpnet/kernels/cuda/launch.h"
 #include "bpnet/kernels/cuda/rows.h"
@@ -9,14 +9,14 @@
 namespace bpnet::cuda {
 namespace {
 
-constexpr size_t kRowsOfThread = 16;  // at least, where there are as many
+constexpr size_t kRowsOfThread = 16;  // at least, where there are this many
 constexpr size_t kMostParts = 1024;   // of all strips together
 
 struct Strips {
   size_t rows, columns;
   unsigned log2_lanes;  // of a strip's columns
   size_t count;
-  size_t parts, length;  // of the rows, and rows of a part but the last
+  size_t parts, length;  // parts of the rows, and rows of each but the last
 
   Strips(size_t rows_, size_t columns_)
       : rows(rows_), columns(columns_), log2_lanes(log2_up(columns < kWarp ? columns : kWarp)) {
@@ -27,7 +27,7 @@ struct Strips {
 
   size_t rows_of_block() const { return kRowsOfThread * (kThreads >> log2_lanes); }
 
-  // No fewer than `parts`; grows with the rows.
+  // At least `parts`; grows with the rows.
   size_t most_parts() const {
     const size_t wanted = max(ceil_divide(rows, rows_of_block()), size_t{1});
     return min(wanted, max(kMostParts / max(count, size_t{1}), size_t{1}));
@@ -36,7 +36,7 @@ struct Strips {
   __device__ size_t rows_of_part(size_t part) const { return min(length, rows - part * length); }
 };
 
-// Where a thread is: at a column, beside others in the same column on other lines.
+// A thread's column and line; other threads have the same column and other lines.
 struct Position {
   unsigned lanes, lines, line;
   size_t column;
@@ -48,10 +48,9 @@ struct Position {
         column(strip * lanes + (threadIdx.x & (lanes - 1))) {}
 };
 
-// Σ over the lines of the thread's column, for every one of its threads. `shared` has room for a number of
-// each thread.
+// Σ over the lines of the thread's column, in each of its threads. `shared` has one element per thread.
 __device__ inline double fold_lines(double value, const Position& at, double* shared) {
-  __syncthreads();  // whoever still reads the last fold's
+  __syncthreads();  // other threads may still read those of the last fold
   shared[threadIdx.x] = value;
   for (unsigned half = at.lines / 2; half > 0; half /= 2) {
     __syncthreads();
@@ -81,10 +80,10 @@ size_t batch_norm_workspace(size_t rows, size_t columns) {
 }
 
 // ---- statistics, in one pass: means are distances from the column's first element, and a thread's squares
-// are of distances from its own first one, so that nothing large cancels when they are put together
+// are of distances from its own first one, so that no large numbers cancel when they are combined
 
-// Of the values that the threads of a column have seen, `count` each with that mean and Σ (x − mean)², and
-// together `all`: the mean and Σ (x − mean)².
+// The mean and Σ (x − mean)² of all `all` values of a column's threads, each of which has `count` values with
+// the given mean and Σ (x − mean)².
 __device__ inline Partial merge(double count, double mean, double squares, double all, const Position& at,
                                 double* shared) {
   const double middle = fold_lines(count * mean, at, shared) / all, distance = mean - middle;
@@ -155,7 +154,7 @@ void batch_norm_statistics(Context& context, size_t rows, size_t columns, const 
   launch(context, {s.count, kThreads, shared}, fold_statistics<T>, s, x, partials, mean, variance, running);
 }
 
-// ---- elementwise: what a column's elements share is found once for several rows
+// ---- elementwise: the factors of a column are computed once for several rows
 
 template <class Body>
 __global__ void each_column_kernel(Strips s, size_t blocks, size_t rows_of_block, Body body) {

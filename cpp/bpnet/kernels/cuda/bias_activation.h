@@ -1,4 +1,4 @@
-// What follows a product or a convolution, in one pass.
+// The bias and activation after a product or a convolution, in one pass.
 #pragma once
 
 #include "bpnet/kernels/kernels.h"

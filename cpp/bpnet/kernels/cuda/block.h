@@ -1,4 +1,4 @@
-// What the threads of a block do together. All threads of the block call these, or none.
+// Operations of all threads of a block. All threads of the block call these, or none.
 #pragma once
 
 #include <cuda_runtime.h>
@@ -7,7 +7,7 @@
 
 namespace bpnet::cuda {
 
-// The block's shared memory: as many bytes as its launch asked for.
+// The block's shared memory, with the size given at launch.
 template <class T>
 __device__ T* shared_memory() {
   extern __shared__ __align__(16) unsigned char bpnet_shared[];
@@ -20,7 +20,7 @@ struct Plus {
     return a + b;
   }
 };
-struct Larger {  // NaN where there is one
+struct Larger {  // NaN if one of them is NaN
   template <class T>
   __device__ T operator()(T a, T b) const {
     return a >= b || a != a ? a : b;
@@ -33,7 +33,7 @@ struct Smaller {
   }
 };
 
-// The fold of the warp's values, in every one of its threads.
+// The fold of the warp's values, in each of its threads.
 template <class T, class Fold>
 __device__ T fold_warp(T value, Fold fold) {
   for (unsigned distance = kWarp / 2; distance > 0; distance /= 2) {
@@ -42,13 +42,13 @@ __device__ T fold_warp(T value, Fold fold) {
   return value;
 }
 
-// The fold of all values of the block, in every thread, in an order that the block's size alone decides. The
-// block is a multiple of kWarp threads; `shared` has room for kWarp values.
+// The fold of all values of the block, in every thread, in an order that depends on the block's size alone.
+// The block is a multiple of kWarp threads; `shared` has kWarp elements.
 template <class T, class Fold>
 __device__ T fold_block(T value, Fold fold, T none, T* shared) {
   value = fold_warp(value, fold);
   const unsigned lane = threadIdx.x % kWarp, warp = threadIdx.x / kWarp, warps = blockDim.x / kWarp;
-  __syncthreads();  // whoever still reads the last fold's
+  __syncthreads();  // other threads may still read those of the last fold
   if (lane == 0) shared[warp] = value;
   __syncthreads();
   value = lane < warps ? shared[lane] : none;

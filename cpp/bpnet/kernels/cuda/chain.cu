@@ -1,12 +1,12 @@
-// A batch through a narrow chain in one launch: forward, loss and backward of a slice of samples by a block
-// that keeps activations and weights in shared memory. A large batch has slices for many blocks, whose sums
-// of gradients a second launch adds up, block by block.
+// A batch of a narrow chain in one launch: forward, loss and backward of a slice of samples by a block that
+// keeps activations and weights in shared memory. A large batch has slices for many blocks, whose gradients a
+// second launch sums, block by block.
 //
-// A slice is stored (features, samples). A thread makes four samples of an output at a time: it reads four
-// inputs as one vector and one weight for four multiplications, so that shared memory's 128 bytes a cycle
-// feed about 64 of the 128 multiply-adds a cycle that a multiprocessor has; the sums of weights' gradients
-// read five vectors for sixteen. 16-64-64-2 with 32 samples has half a million of them, some 10,000 cycles of
-// one block, beside 11 barriers.
+// A slice is stored (features, samples). A thread computes four samples of an output at a time: it reads four
+// inputs as one vector and one weight for four multiplications, so shared memory's 128 bytes per cycle
+// suffice for about 64 of the 128 multiply-adds per cycle of a multiprocessor; the sums of weights' gradients
+// read five vectors for sixteen multiply-adds. 16-64-64-2 with 32 samples has half a million of them, some
+// 10,000 cycles of one block, and 11 barriers.
 #include "bpnet/kernels/cuda/block.h"
 #include "bpnet/kernels/cuda/chain_plan.h"
 #include "bpnet/kernels/cuda/row_loss.h"
@@ -21,7 +21,7 @@ struct alignas(16) Quad {
   T of[kRowsAtOnce];
 };
 
-// How a weight matrix is read: element (row, column) is at row · row_step + column · column_step.
+// The layout of a weight matrix: element (row, column) is at row · row_step + column · column_step.
 template <class T>
 struct Weights {
   const T* data;
@@ -40,7 +40,7 @@ class ChainBlock {
     const size_t end = (blockIdx.x + 1) * run_.slices / run_.blocks;
     double loss = 0;
     for (size_t slice = begin; slice < end; ++slice) {
-      __syncthreads();  // whoever still reads the last slice
+      __syncthreads();  // other threads may still read the last slice
       first_ = slice * run_.rows;
       rows_ = run_.loss.rows - first_ < run_.rows ? unsigned(run_.loss.rows - first_) : run_.rows;
       load_input();
@@ -73,7 +73,7 @@ class ChainBlock {
     }
   }
 
-  // Rows that the last slice lacks are 0, in every array.
+  // Missing rows of the last slice are 0 in every array.
   __device__ void load_input() {
     const unsigned in = unsigned(run_.links[0].layer.in);
     const T* const x = run_.x + first_ * in;
@@ -137,12 +137,12 @@ class ChainBlock {
   template <class Body>
   __device__ void for_elements(size_t features, const Body& body) const {
     const unsigned rows = run_.rows, log2_rows = run_.log2_quads + 2;
-    static_assert(kRowsAtOnce == 4, "of which the logarithm is 2");
+    static_assert(kRowsAtOnce == 4, "its logarithm is 2");
     for (unsigned i = threadIdx.x; i < features << log2_rows; i += blockDim.x)
       body(i >> log2_rows, i & (rows - 1));
   }
 
-  // A warp to a row: its output and loss, and δ of the last link.
+  // One warp per row: its output and loss, and δ of the last link.
   __device__ void loss_of_slice() const {
     const ChainPart<T>& last = run_.links[run_.depth - 1];
     const unsigned columns = unsigned(run_.loss.columns), lane = threadIdx.x % kWarp;
@@ -174,7 +174,7 @@ class ChainBlock {
   __device__ double sum_of_losses() const {
     if (threadIdx.x >= kWarp) return 0;
     const double* const losses = reinterpret_cast<const double*>(shared_ + run_.row_loss);
-    static_assert(kMostSlice <= kWarp, "a lane to a row");
+    static_assert(kMostSlice <= kWarp, "one lane per row");
     return fold_warp(threadIdx.x < run_.rows ? losses[threadIdx.x] : 0.0, Plus());
   }
 
@@ -206,7 +206,7 @@ class ChainBlock {
   }
 
   // grad_w (j, i) = Σ_row δ (j, row) · x (i, row), and grad_b (j) = Σ_row δ (j, row): each by the same thread
-  // in every slice, which adds to what it has written before.
+  // in every slice, which accumulates over slices.
   __device__ void sum_gradients(const ChainPart<T>& part, const T* x, const T* delta, bool accumulate) const {
     const unsigned in = unsigned(part.layer.in), out = unsigned(part.layer.out);
     T* const own = run_.gradients + blockIdx.x * run_.parameters + part.parameter;
@@ -242,7 +242,7 @@ class ChainBlock {
   const ChainRun<T>& run_;
   T* shared_;
   size_t first_ = 0;   // row of the slice
-  unsigned rows_ = 0;  // that it has
+  unsigned rows_ = 0;  // of the slice
 };
 
 template <class T>
@@ -250,7 +250,7 @@ __global__ void __launch_bounds__(kMostChainThreads) chain_kernel(const __grid_c
   ChainBlock<T>(run).run();
 }
 
-// The blocks' gradients of kWarp parameters, by kShares threads each, and at last their losses.
+// The blocks' gradients of kWarp parameters, by kShares threads each, and then their losses.
 constexpr unsigned kShares = 8;
 
 template <class T>

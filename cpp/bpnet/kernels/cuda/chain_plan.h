@@ -1,6 +1,6 @@
-// How a batch of a narrow chain is shared out among blocks, and what a block keeps in shared memory. Slices,
-// blocks and so all numbers follow from sizes alone; whether weights are held in shared memory depends on the
-// GPU, and changes none.
+// How a batch of a narrow chain is divided among blocks, and what a block keeps in shared memory. Slices,
+// blocks and so all results depend on sizes alone; whether weights are in shared memory depends on the GPU,
+// but does not affect results.
 #pragma once
 
 #include "bpnet/kernels/cuda/activation_math.h"
@@ -9,16 +9,16 @@
 
 namespace bpnet::cuda {
 
-// Wider layers, or more weights, are better made layer by layer by all multiprocessors.
+// Wider layers, or more weights, are better computed layer by layer by all multiprocessors.
 constexpr size_t kMostChainWidth = 128, kMostChainInput = 1024, kMostChainWeights = size_t{1} << 15;
 constexpr size_t kMostChainLinks = 32;  // their list is a kernel's argument, of 4 KB at most
-// Elements of a slice: in float64 80 KB, which a block may have on every GPU.
+// Elements of a slice: in float64 80 KB, which every GPU permits for a block.
 constexpr size_t kSliceElements = 10 * 1024;
 constexpr size_t kMostSlice = 32, kGoodSlice = 8, kLeastSlice = 4;  // rows
 constexpr size_t kRowsAtOnce = 4;                                   // of a thread
-constexpr size_t kMostChainBlocks = 128;                            // about a large GPU's multiprocessors
-// A batch of no more rows, and products of a row and the weights, is one block's: a second launch that adds
-// up blocks would cost as much as it saved.
+constexpr size_t kMostChainBlocks = 128;  // about the multiprocessors of a large GPU
+// A batch of at most this many rows, and products of a row and the weights, is computed by one block: a
+// second launch that sums over blocks would cost as much as it saved.
 constexpr size_t kRowsOfOneBlock = 64, kProductsOfOneBlock = size_t{1} << 18;
 constexpr unsigned kLeastChainThreads = 64, kMostChainThreads = 512;
 
@@ -26,7 +26,7 @@ constexpr unsigned kLeastChainThreads = 64, kMostChainThreads = 512;
 template <class T>
 struct ChainPart {
   ChainLayer<T> layer;
-  unsigned s, y;  // y is s where the slope needs no s
+  unsigned s, y;  // y is s where the derivative needs no s
   unsigned weight, bias;
   unsigned parameter;  // of the weights among all parameters; the bias follows
 };
@@ -55,7 +55,8 @@ struct ChainPlan {
   size_t shared, scratch;  // bytes
 };
 
-// Elements from a feature to the next: vectors of four of neighbouring features meet no bank twice.
+// Elements from a feature to the next, such that vectors of four of neighbouring features have no bank
+// conflicts.
 constexpr size_t slice_stride(size_t rows) { return rows + kRowsAtOnce; }
 
 template <class T>
@@ -88,7 +89,7 @@ size_t chain_features(const ChainArgs<T>& a) {
   return features;
 }
 
-// Rows of a slice at most; 0: the chain is not for this kernel.
+// Most rows of a slice; 0: the chain is unsuitable for this kernel.
 template <class T>
 size_t most_slice(const ChainArgs<T>& a) {
   const size_t weights = chain_parameters(a, false), features = chain_features(a);
@@ -106,7 +107,7 @@ inline size_t slice_rows(size_t batch, size_t blocks, size_t most) {
   return rows < most ? rows : most;
 }
 
-// Of one parameter's gradients, and the losses, of as many blocks as a batch of these rows or fewer has.
+// Of one parameter's gradients, and the losses, for the most blocks of a batch of at most these rows.
 template <class T>
 size_t chain_scratch(const ChainArgs<T>& a, unsigned char* memory, ChainRun<T>& run) {
   const size_t most = ceil_divide(a.loss.rows, kLeastSlice);
@@ -128,7 +129,7 @@ void share_out(const ChainArgs<T>& a, ChainRun<T>& run) {
   run.blocks = one ? 1 : run.slices < kMostChainBlocks ? run.slices : kMostChainBlocks;
 }
 
-// `available` is the shared memory that a block may have, in bytes.
+// `available` is the shared memory limit of a block, in bytes.
 template <class T>
 ChainPlan<T> chain_plan(const ChainArgs<T>& a, size_t available, unsigned char* memory) {
   ChainPlan<T> plan{};

@@ -20,9 +20,9 @@ class OutOfMemory : public std::bad_alloc {
   std::string message_;
 };
 
-// After `need` it says what the GPU has.
+// After `need` the message gives the GPU's memory.
 [[noreturn]] inline void refuse_memory(std::string need) {
-  static_cast<void>(cudaGetLastError());  // which the next call would report again
+  static_cast<void>(cudaGetLastError());  // clears the error, which the next call would report again
   std::size_t free = 0, total = 0;
   if (cudaMemGetInfo(&free, &total) == cudaSuccess) {
     append_text(need, ", "), append_text(need, free);
@@ -31,12 +31,12 @@ class OutOfMemory : public std::bad_alloc {
   throw OutOfMemory("cuda: " + need + "; choose a smaller batch or network");
 }
 
-// Of a call that takes memory by itself: a library's, or a kernel's first launch.
+// For a call that allocates memory by itself: a library's, or a kernel's first launch.
 [[noreturn]] inline void refuse_memory_of(const char* call) {
   refuse_memory(std::string(call) + ": the GPU's memory does not suffice");
 }
 
-// Throws a DeviceError that says what the driver said of `call`, or what memory there is where that was it.
+// Throws a DeviceError with the driver's message for `call`, or OutOfMemory with the available memory.
 inline void check(const char* call, cudaError_t error) {
   if (error == cudaSuccess) return;
   if (error == cudaErrorMemoryAllocation) refuse_memory_of(call);

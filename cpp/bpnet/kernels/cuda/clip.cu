@@ -1,5 +1,4 @@
-// Clipping: elements by value, with their squares summed a block at a time; then all by the norm that these
-// sums make.
+// Clipping: elements by value, with their squares summed per block; then all by the norm from these sums.
 #include <cmath>
 
 #include "bpnet/kernels/cuda/block.h"
@@ -18,11 +17,11 @@ struct SomeStretches {
   size_t count;
 };
 
-constexpr size_t kPartialSums = 1024;  // at most one a block
+constexpr size_t kPartialSums = 1024;  // at most one per block
 constexpr size_t kElementsOfThread = 8;
 
 struct ClipMemory {
-  double sums[kPartialSums];  // Σ g², a block's each
+  double sums[kPartialSums];  // Σ g², one per block
   uint64_t updates;           // Sums::updates before the norm was judged
 };
 
@@ -36,14 +35,14 @@ __device__ void for_each_gradient(const SomeStretches& some, T* grad,
   }
 }
 
-// Each element to −value … value where value > 0. NaN stays.
+// Each element to −value … value where value > 0. NaN is kept.
 template <class T>
 __global__ void clip_values(SomeStretches some, T* grad, T value, const Sums* sums) {
   if (!sums->updates) return;
   for_each_gradient(some, grad, [&](T& g) { g = g > value ? value : g < -value ? -value : g; });
 }
 
-// The same, and the squares of all; added to those of earlier stretches but for the first.
+// The same, and the sum of all squares, added to those of earlier stretches except for the first.
 template <class T>
 __global__ void sum_squares(SomeStretches some, bool first, T* grad, T value, const Sums* sums,
                             ClipMemory* memory) {
@@ -58,7 +57,7 @@ __global__ void sum_squares(SomeStretches some, bool first, T* grad, T value, co
   if (threadIdx.x == 0) memory->sums[blockIdx.x] = first ? sum : memory->sums[blockIdx.x] + sum;
 }
 
-// Every block finds the norm; the first one says where it stops training.
+// Every block computes the norm; the first one records whether it stops training.
 template <class T>
 __global__ void clip_by_norm(SomeStretches some, size_t partials, T* grad, double most, Tally how,
                              const ClipMemory* memory, Sums* sums) {

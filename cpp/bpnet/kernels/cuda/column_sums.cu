@@ -8,7 +8,7 @@ namespace {
 
 constexpr size_t kFewRows = 64;        // of a part, at least
 constexpr size_t kMostSummers = 1024;  // blocks of a launch
-constexpr unsigned kRun = 32;          // elements that are added in their own type
+constexpr unsigned kRun = 32;          // elements that are added in their type
 
 // A block sums `width` columns of one part of the rows; its threads are (threads / width, width).
 struct Tiling {
@@ -53,7 +53,7 @@ __global__ void column_sums_kernel(Tiling t, const From* x, To* sums, bool accum
       To& to = sums[part * t.columns + column];
       to = accumulate ? to + To(shared[threadIdx.x]) : To(shared[threadIdx.x]);
     }
-    __syncthreads();  // whoever still reads
+    __syncthreads();  // other threads may still read
   }
 }
 

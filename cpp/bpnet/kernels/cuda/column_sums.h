@@ -1,11 +1,11 @@
-// The sum of each column of a matrix, in an order that its sizes alone decide.
+// The sum of each column of a matrix, in an order that depends on its sizes alone.
 #pragma once
 
 #include "bpnet/kernels/cuda/scratch.h"
 
 namespace bpnet::cuda {
 
-// What column_sums takes of scratch; grows with the rows.
+// Scratch of column_sums; grows with the rows.
 size_t column_sums_workspace(size_t rows, size_t columns);
 
 // sums (columns,) = Σ_r x (rows, columns), or += with `accumulate`

@@ -16,13 +16,13 @@ size_t weights(const ConvolutionSizes& s) { return s.out_channels * (s.channels 
 
 size_t extent(const WindowAxis& axis) { return (axis.kernel - 1) * axis.dilation + 1; }
 
-// Whether the library's formula, with as much padding after as before, gives this output.
+// Whether the library's formula, with equal padding before and after, gives this output size.
 bool is_even(const WindowAxis& axis) {
   const size_t in = axis.in + 2 * axis.before;
   return in >= extent(axis) && (in - extent(axis)) / axis.stride + 1 == axis.out;
 }
 
-// Of exactly the inputs between the first that is seen and the last, padding included.
+// The axis of exactly the inputs from the first used one to the last, padding included.
 WindowAxis seen(const WindowAxis& axis) {
   return {(axis.out - 1) * axis.stride + extent(axis), axis.out, axis.kernel, axis.stride, axis.dilation, 0};
 }
@@ -30,11 +30,11 @@ WindowAxis seen(const WindowAxis& axis) {
 size_t inputs(const ConvolutionSizes& s) { return s.n * s.height.in * s.width.in * s.channels; }
 size_t outputs(const ConvolutionSizes& s) { return positions(s) * s.out_channels; }
 
-// What the library is asked for.
+// The request to the library.
 struct Form {
   ConvolutionSizes sizes;
-  bool framed;      // its images are copies of ours with padding, or without what no output sees
-  bool transposed;  // its weights are copies of ours, where its channels are last
+  bool framed;      // its images are copies with padding, or without unused inputs
+  bool transposed;  // its weights are transposed copies, where its channels are last
 
   explicit Form(const ConvolutionSizes& s)
       : sizes(s),
@@ -147,7 +147,7 @@ struct TakeFromFrame {
   }
 };
 
-// One convolution as the library makes it, if it has a form for it in one of the layouts.
+// One convolution by the library, if it supports it in one of the layouts.
 template <class T>
 class Asked {
  public:
@@ -168,7 +168,7 @@ class Asked {
     library_convolution(context_, *plan_, a, b, result, at_.library(layout_), accumulate);
   }
 
-  // Ours as the library reads it.
+  // Our array in the library's layout.
   const T* inputs_of(const T* x) const {
     if (form_.framed) {
       launch_each(context_, inputs(form_.sizes), PutInFrame<T>{Frame(sizes_, form_.sizes), x, at_.framed});
@@ -189,7 +189,7 @@ class Asked {
     return at_.weights;
   }
 
-  // Where the library writes what is ours, and how it gets there then.
+  // Where the library writes our result, and how it is then converted.
   T* inputs_for(T* x) const { return first() ? at_.inputs_first : form_.framed ? at_.framed : x; }
   void put_inputs(T* x) const {
     if (first()) transpose(sizes_.channels, in_positions(), at_.inputs_first, form_.framed ? at_.framed : x);

@@ -25,12 +25,12 @@ __device__ inline size_t at(size_t image, size_t row, size_t column, size_t chan
   return ((image * height + row) * width + column) * channels + channel;
 }
 
-// The input that output o sees through t of the kernel; from axis.in on it is padding.
+// The input of output o at tap t of the kernel; from axis.in on it is padding.
 __device__ inline size_t seen(const WindowAxis& axis, size_t o, size_t t) {
   return o * axis.stride + t * axis.dilation - axis.before;  // wraps where it is negative
 }
 
-// Whether some output sees input i through t of the kernel; `o` is it then.
+// Whether some output has input i at tap t of the kernel; `o` is set to it.
 __device__ inline bool sees(const WindowAxis& axis, size_t i, size_t t, size_t& o) {
   const size_t from = i + axis.before, offset = t * axis.dilation;
   if (from < offset || (from - offset) % axis.stride != 0) return false;

@@ -1,5 +1,5 @@
-// Convolutions of any sizes, straight from kernels.h's formulas and summed in double: for what no library has
-// a form for. Weights are stored (out, in/groups, kernel height, kernel width).
+// Convolutions of any sizes, directly by the formulas of kernels.h and summed in double: for those that no
+// library supports. Weights are stored (out, in/groups, kernel height, kernel width).
 #pragma once
 
 #include "bpnet/kernels/kernels.h"

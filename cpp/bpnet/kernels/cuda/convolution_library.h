@@ -1,4 +1,4 @@
-// Convolutions as a library makes them: cudnn.cpp, the one file that knows cuDNN.
+// Convolutions by a library: cudnn.cpp, the only file that uses cuDNN.
 #pragma once
 
 #include <array>
@@ -18,25 +18,24 @@ enum class Layout : size_t {
                    // width)
 };
 
-struct ConvolutionPlan;  // how the library makes one
+struct ConvolutionPlan;  // how the library computes one
 
 // Padding is the same before and after, and out = ⌊(in + 2 before − extent) / stride⌋ + 1 on each axis, where
-// extent is (kernel − 1) dilation + 1. No size is 0.
-// Null where it has no form; the same for the same sizes, always. The first call for some sizes may allocate
-// memory and wait for the GPU, later ones do neither: a graph is captured from later ones.
+// extent is (kernel − 1) dilation + 1. No size is 0. Null where the library does not support it; always the
+// same for the same sizes. The first call for some sizes may allocate memory and wait for the GPU; later ones
+// do neither, so that they can be captured in a graph.
 template <class T>
 const ConvolutionPlan* library_plan(Context&, ConvolutionPass, Layout, const ConvolutionSizes&);
 
-// The most bytes of workspace that a plan of these sizes takes; grows with the batch. Elements are of
-// `element` bytes.
+// The most bytes of workspace of a plan of these sizes; grows with the batch. Elements have `element` bytes.
 size_t library_workspace(const ConvolutionSizes&, size_t element, Layout);
 
-// result =, or += with `accumulate`; `workspace` has as many bytes as library_workspace says.
+// result =, or += with `accumulate`; `workspace` has library_workspace bytes.
 template <class T>
 void library_convolution(Context&, const ConvolutionPlan&, const T* a, const T* b, T* result, void* workspace,
                          bool accumulate);
 
-// What a plan is for.
+// The key of a plan.
 using ConvolutionKey = std::array<size_t, 20>;
 inline ConvolutionKey convolution_key(ConvolutionPass pass, Layout layout, size_t element,
                                       Precision precision, const ConvolutionSizes& s) {

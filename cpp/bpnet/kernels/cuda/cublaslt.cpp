@@ -9,7 +9,7 @@
 namespace bpnet::cuda {
 namespace {
 
-constexpr std::size_t kWorkspace = std::size_t{32} << 20;  // what NVIDIA advises from sm_90 on
+constexpr std::size_t kWorkspace = std::size_t{32} << 20;  // NVIDIA's recommendation from sm_90 on
 
 void check(const char* call, cublasStatus_t status) {
   if (status == CUBLAS_STATUS_SUCCESS) return;
@@ -18,7 +18,7 @@ void check(const char* call, cublasStatus_t status) {
 }
 
 struct Plan {
-  bool usable;  // else cuBLASLt has no such form
+  bool usable;  // else cuBLASLt does not support it
   cublasLtMatmulDesc_t operation = nullptr;
   cublasLtMatrixLayout_t a = nullptr, b = nullptr, c = nullptr;
   cublasLtMatmulAlgo_t algorithm{};
@@ -45,8 +45,8 @@ cublasLtMatrixLayout_t layout(const ProductKey& key, std::size_t rows, std::size
   return made;
 }
 
-// cuBLASLt's matrices are column-major: what is stored row-major (rows, columns) is to it (columns, rows),
-// and C = A · B is Cᵀ = Bᵀ · Aᵀ. Its A is our B.
+// cuBLASLt's matrices are column-major: a row-major matrix (rows, columns) is (columns, rows) for it, and C =
+// A · B is Cᵀ = Bᵀ · Aᵀ. Its A is our B.
 Plan described(const ProductKey& key, const void* bias) {
   Plan plan{true};
   const cublasComputeType_t compute = key.twofold ? CUBLAS_COMPUTE_64F
@@ -59,7 +59,7 @@ Plan described(const ProductKey& key, const void* bias) {
   if (key.bias) {
     set(plan.operation, CUBLASLT_MATMUL_DESC_EPILOGUE,
         key.relu ? CUBLASLT_EPILOGUE_RELU_BIAS : CUBLASLT_EPILOGUE_BIAS);
-    set(plan.operation, CUBLASLT_MATMUL_DESC_BIAS_POINTER, bias);  // its alignment counts
+    set(plan.operation, CUBLASLT_MATMUL_DESC_BIAS_POINTER, bias);  // its alignment matters
   }
   plan.a = key.b_transposed ? layout(key, key.depth, key.columns) : layout(key, key.columns, key.depth);
   plan.b = key.a_transposed ? layout(key, key.rows, key.depth) : layout(key, key.depth, key.rows);
@@ -71,7 +71,7 @@ cublasLtMatmulPreference_t preference(const ProductKey& key) {
   cublasLtMatmulPreference_t made = nullptr;
   check("cublasLtMatmulPreferenceCreate", cublasLtMatmulPreferenceCreate(&made));
   set(made, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, kWorkspace);
-  // A sum's parts, where it has several, are kept apart and added in a step of their own, in a fixed order.
+  // The parts of a split sum are stored separately and added in a separate step, in a fixed order.
   set(made, CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK,
       std::uint32_t{CUBLASLT_REDUCTION_SCHEME_NONE | CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE});
   set(made, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, key.b_alignment);
@@ -93,7 +93,7 @@ class Products final : public Library {
     check("cublasLtCreate", cublasLtCreate(&handle_));
   }
 
-  // Whether there is such a form; then it is made.
+  // Whether it is supported; then it is created.
   template <class T>
   bool make(const Device& device, const ProductKey& key, bool accumulate, const Operands<T>& at) {
     const Plan& plan = plans_.get(device, key, [&] { return find(device, key, at); });
@@ -117,7 +117,7 @@ class Products final : public Library {
     return plan;
   }
 
-  // Our ReLU of NaN is NaN, which cuBLASLt's max(s, 0) does not promise: a bias of NaN is tried.
+  // Our ReLU of NaN is NaN, which cuBLASLt's max(s, 0) does not promise: tested with a bias of NaN.
   template <class T>
   bool keeps_nan(const Device& device, const Plan& plan, std::size_t columns, Operands<T> at) {
     const Memory& memory = memory_of(device.number());
@@ -142,7 +142,7 @@ class Products final : public Library {
   }
 
   cublasLtHandle_t handle_ = nullptr;
-  void* workspace_;  // one, for all is done in the stream's order
+  void* workspace_;  // one, since all work is in the stream's order
   Plans<ProductKey, Plan> plans_;
 };
 

@@ -11,11 +11,11 @@ namespace bpnet::cuda {
 
 struct ConvolutionPlan {
   ConvolutionPass pass;
-  bool usable = false;  // else cuDNN has no such form
+  bool usable = false;  // else cuDNN does not support it
   cudnnTensorDescriptor_t x = nullptr, y = nullptr;
   cudnnFilterDescriptor_t w = nullptr;
   cudnnConvolutionDescriptor_t convolution = nullptr;
-  int algorithm = 0;  // of the pass's own enumeration
+  int algorithm = 0;  // of the pass's enumeration
   std::size_t workspace = 0;
 };
 
@@ -27,7 +27,7 @@ void check(const char* call, cudnnStatus_t status) {
   fail<DeviceError>("cuda: ", call, ": ", cudnnGetErrorString(status));
 }
 
-// Whether cuDNN can do what was asked for; anything else that went wrong throws.
+// Whether cuDNN supports the request; throws for any other error.
 bool supported(const char* call, cudnnStatus_t status) {
   const int kind = CUDNN_STATUS_CATEGORY(status);
   if (kind == CUDNN_STATUS_NOT_SUPPORTED || kind == CUDNN_STATUS_BAD_PARAM) return false;
@@ -41,7 +41,7 @@ bool countable(const ConvolutionSizes& s) {
   return *std::max_element(sizes.begin(), sizes.end()) <= std::size_t{std::numeric_limits<int>::max()};
 }
 
-// Whether cuDNN takes such sizes: it limits an array's elements too.
+// Whether cuDNN accepts these sizes: it limits an array's elements too.
 bool describe(ConvolutionPlan& plan, const ConvolutionSizes& s, cudnnTensorFormat_t format,
               cudnnDataType_t type, cudnnMathType_t math) {
   const auto integer = [](std::size_t size) { return static_cast<int>(size); };
@@ -69,7 +69,7 @@ bool describe(ConvolutionPlan& plan, const ConvolutionSizes& s, cudnnTensorForma
          supported("cudnnSetConvolutionMathType", cudnnSetConvolutionMathType(plan.convolution, math));
 }
 
-// Takes the fastest algorithm that gives the same bits each time and fits; `found` begins with the fastest.
+// Chooses the fastest algorithm that is deterministic and fits; `found` is sorted by speed.
 template <class Found>
 void choose(ConvolutionPlan& plan, const Found* found, int count, std::size_t room, bool tf32) {
   for (const Found* f = found; f != found + count && !plan.usable; ++f) {
@@ -186,8 +186,8 @@ const ConvolutionPlan* library_plan(Context& context, ConvolutionPass pass, Layo
   return plan.usable ? &plan : nullptr;
 }
 
-// Room for parts of the weights' sums, and for the images with channels first, which it may make of those
-// with channels last.
+// Space for parts of the weights' sums, and for the images with channels first, which it may create from
+// those with channels last.
 std::size_t library_workspace(const ConvolutionSizes& s, std::size_t element, Layout layout) {
   constexpr std::size_t kAlways = std::size_t{16} << 20;
   const std::size_t image =

@@ -9,7 +9,7 @@
 namespace bpnet::cuda {
 namespace {
 
-// Whether this is the child of a fork() in a process that had come here.
+// Whether this is the child of a fork() in a process that had called this.
 bool has_forked() {
   static const std::uint64_t before = fork_count();
   return fork_count() != before;
@@ -28,7 +28,7 @@ int attribute(cudaDeviceAttr which, int number) {
   return value;
 }
 
-// An older GPU would refuse every kernel.
+// An older GPU refuses every kernel.
 void check_capability(int number) {
   const int major = attribute(cudaDevAttrComputeCapabilityMajor, number);
   if (major >= 8) return;
@@ -39,7 +39,7 @@ void check_capability(int number) {
 
 }  // namespace
 
-// It is set where it is current already too: the libraries need its context, which that makes.
+// Set also where it is already current: this creates the context that the libraries need.
 CurrentGpu::CurrentGpu(int number) : number_(number), before_(number) {
   check("cudaGetDevice", cudaGetDevice(&before_));
   check("cudaSetDevice", cudaSetDevice(number));
@@ -64,7 +64,7 @@ int Device::count() {
   return has_forked() || cudaGetDeviceCount(&count) != cudaSuccess ? 0 : count;
 }
 
-// Devices are never closed: the driver may be gone when static objects are destroyed.
+// Devices are never closed: the driver may be unloaded when static objects are destroyed.
 Device& Device::get(int number) {
   static std::mutex& mutex = *new std::mutex;
   static std::map<int, Device*>& devices = *new std::map<int, Device*>;
@@ -88,7 +88,7 @@ Device& Device::get(int number) {
   return *device;
 }
 
-// In a forked child another thread's lock is never given back.
+// In a forked child another thread's lock is never released.
 Device::Turn::Turn(Device& device) : lock_((refuse_after_fork(), device.mutex_)), current_(device.number_) {}
 
 uint64_t* Device::answers() {
@@ -96,7 +96,7 @@ uint64_t* Device::answers() {
   return answers_;
 }
 
-// The lock is not held during the wait: other threads begin their work meanwhile.
+// The lock is not held during the wait, so that other threads can queue their work.
 void Device::keep_pace() {
   cudaEvent_t oldest;
   {

@@ -1,4 +1,4 @@
-// One GPU as this process has it: a stream, on which everything happens in order, and the libraries' handles.
+// One GPU in this process: a stream, on which everything is executed in order, and the libraries' handles.
 #pragma once
 
 #include <cuda_runtime.h>
@@ -10,14 +10,14 @@
 
 namespace bpnet::cuda {
 
-// What a library keeps for a GPU; see product.h and convolution_library.h.
+// A library's state for a GPU; see product.h and convolution_library.h.
 class Library {
  public:
   virtual ~Library() = default;
 };
 
-// While one lives, this thread's calls are for this GPU, then for the one before again: other libraries in
-// the process may have chosen it.
+// While one exists, this is the thread's current GPU; then the previous one is restored, which other
+// libraries in the process may have chosen.
 class CurrentGpu {
  public:
   explicit CurrentGpu(int number);
@@ -31,18 +31,18 @@ class CurrentGpu {
 
 class Device {
  public:
-  // Opens it at the first call. Throws a DeviceError where there is none, where the driver does not serve,
-  // and in the child of a fork().
+  // Opens it at the first call. Throws a DeviceError where there is none, where the driver is unusable, and
+  // in the child of a fork().
   static Device& get(int number);
 
-  // How many the driver knows; 0 where it does not serve, and in the child of a fork().
+  // How many the driver reports; 0 where it is unusable, and in the child of a fork().
   static int count();
 
   int number() const { return number_; }
   int multiprocessors() const { return multiprocessors_; }
   cudaStream_t stream() const { return stream_; }
 
-  // While one lives, no other thread puts anything on the stream, and this thread's calls are for this GPU.
+  // While one exists, no other thread queues anything on the stream, and this is the thread's current GPU.
   class Turn {
    public:
     explicit Turn(Device& device);
@@ -54,18 +54,19 @@ class Device {
     CurrentGpu current_;
   };
 
-  // (kAnswers,) in the GPU's memory: what a kernel reports to the host. To be used and read within one Turn.
+  // (kAnswers,) in the GPU's memory: results of a kernel for the host. To be written and read within one
+  // Turn.
   static constexpr size_t kAnswers = 512;
   uint64_t* answers();
-  // Waits until the work of all but the last few calls of this function is done.
+  // Waits until the work before all but the last few calls of this function is done.
   void keep_pace();
-  // Whether what is begun is recorded and not done; of the thread that has its turn.
+  // Whether operations are recorded and not executed; of the thread that holds the Turn.
   bool recording() const { return recording_; }
   void set_recording(bool value) { recording_ = value; }
 
-  void wait();  // until all that was begun is done; throws what went wrong meanwhile
+  void wait();  // until all queued work is done; throws its errors
 
-  std::unique_ptr<Library> products, convolutions;  // opened by their first use
+  std::unique_ptr<Library> products, convolutions;  // opened at their first use
 
  private:
   explicit Device(int number);

@@ -13,7 +13,7 @@ struct Mask {
   const RandomStep* now;
   uint32_t layer;
   size_t columns, blocks;  // of a row
-  uint64_t limit;          // words below it keep their element
+  uint64_t limit;          // elements with words below it are kept
   T scale;
   bool packed;  // whether all blocks are whole and aligned
   T* mask;

@@ -51,7 +51,7 @@ void keep(Context& context, const uint64_t* stopped, size_t count, const T* x, T
   launch_each(context, count, Keep<T>{stopped, x, y});
 }
 
-// found[b] = the first that is not finite of those that block b sees, or count
+// found[b] = the first element of block b that is not finite, or count
 template <class T>
 __global__ void first_not_finite_kernel(size_t count, const T* x, uint64_t* found) {
   const size_t step = size_t{gridDim.x} * blockDim.x;

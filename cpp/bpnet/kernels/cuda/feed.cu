@@ -7,7 +7,7 @@
 namespace bpnet::cuda {
 namespace {
 
-// Orders what is on two streams.
+// Orders the work of two streams.
 class Event {
  public:
   Event() { check("cudaEventCreateWithFlags", cudaEventCreateWithFlags(&event_, cudaEventDisableTiming)); }
@@ -16,7 +16,7 @@ class Event {
   Event& operator=(const Event&) = delete;
 
   void record(cudaStream_t stream) { check("cudaEventRecord", cudaEventRecord(event_, stream)); }
-  void hold_back(cudaStream_t stream) {  // until what was recorded is done
+  void hold_back(cudaStream_t stream) {  // until the recorded work is done
     check("cudaStreamWaitEvent", cudaStreamWaitEvent(stream, event_, 0));
   }
   void wait() { check("cudaEventSynchronize", cudaEventSynchronize(event_)); }
@@ -41,7 +41,7 @@ class Stream {
   cudaStream_t stream_ = nullptr;
 };
 
-// Host memory that the GPU reads by itself.
+// Host memory that the GPU reads directly.
 class Pinned {
  public:
   explicit Pinned(std::size_t bytes) {
@@ -50,8 +50,8 @@ class Pinned {
       static_cast<void>(cudaGetLastError());
       std::string message = "cuda: ";
       append_text(message, bytes),
-          message += " bytes of the host's memory are needed for the way to the GPU, ";
-      message += "which the driver did not get; choose a smaller batch";
+          message += " bytes of pinned host memory are needed to copy data to the GPU, ";
+      message += "which could not be allocated; choose a smaller batch";
       throw OutOfMemory(message);
     }
     check("cudaHostAlloc", error);
@@ -86,7 +86,7 @@ class DeviceFeed final : public Feed {
  public:
   DeviceFeed(Device& device, std::size_t bytes) : device_(device), slots_{{device, bytes}, {device, bytes}} {}
 
-  ~DeviceFeed() override {  // with the GPU's memory once nothing uses it
+  ~DeviceFeed() override {  // after the GPU has finished using its memory
     try {
       const Device::Turn turn(device_);
       static_cast<void>(cudaStreamSynchronize(copies_));

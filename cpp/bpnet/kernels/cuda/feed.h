@@ -6,7 +6,7 @@
 
 namespace bpnet::cuda {
 
-// Copies on a stream of their own, beside what the GPU computes.
+// Copies on a separate stream, concurrent with the GPU's computation.
 std::unique_ptr<Feed> make_feed(int device, std::size_t bytes);
 
 }  // namespace bpnet::cuda

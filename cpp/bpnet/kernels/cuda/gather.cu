@@ -13,9 +13,9 @@ __device__ void gather_row(const From* from, size_t columns, size_t sample, size
   }
 }
 
-constexpr size_t kPiece = 4 * kThreads;  // columns of a row that a block takes
+constexpr size_t kPiece = 4 * kThreads;  // columns of a row for one block
 
-// A block takes a piece of a row; pieces (rows, per_row) are dealt to the blocks in turn.
+// A block copies a piece of a row; pieces (rows, per_row) are distributed over the blocks in turn.
 template <class T, class From>
 __global__ void gather_kernel(GatherArgs<T> a, const From* x, size_t per_row) {
   for (size_t piece = blockIdx.x; piece < a.rows * per_row; piece += gridDim.x) {

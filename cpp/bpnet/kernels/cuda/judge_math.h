@@ -1,4 +1,4 @@
-// Whether a row of outputs is right, as a team finds it.
+// Whether a row of outputs is correct, computed by a team.
 #pragma once
 
 #include "bpnet/kernels/cuda/teams.h"
@@ -25,8 +25,8 @@ __device__ size_t largest_of(size_t count, const T* x) {
   return Team::fold(value < largest ? count : index, Smaller{}, count);
 }
 
-// Of output x (columns,), as Kernels::judge has it, by target (columns,) or, where that is null, by label; in
-// every member of the team.
+// For output x (columns,), by the rule of Kernels::judge, with target (columns,) or, where that is null,
+// label; in every member of the team.
 template <class Team, class T>
 __device__ bool is_correct(LossKind kind, size_t columns, const T* x, const T* target, size_t label) {
   if (kind == LossKind::kCrossEntropy) {

@@ -11,7 +11,7 @@
 namespace bpnet::cuda {
 
 constexpr unsigned kWarp = 32;              // threads that shuffle among themselves
-constexpr unsigned kThreads = 256;          // of a block, where nothing else is said
+constexpr unsigned kThreads = 256;          // of a block, by default
 constexpr unsigned kMostBlocks = 1u << 16;  // of a loop over more elements than threads
 
 struct Grid {
@@ -34,7 +34,7 @@ void launch(Context& context, const Grid& grid, void (*kernel)(Parameters...),
   check("cudaLaunchKernelEx", cudaLaunchKernelEx(&config, kernel, arguments...));
 }
 
-// Bytes of shared memory that a block may have on this GPU.
+// The limit of a block's shared memory on this GPU, in bytes.
 inline size_t most_shared(const Context& context) {
   int bytes = 0;
   check("cudaDeviceGetAttribute",
@@ -42,8 +42,8 @@ inline size_t most_shared(const Context& context) {
   return static_cast<size_t>(bytes);
 }
 
-// A launch whose blocks may have as much of it, which a kernel has to ask for beyond 48 KB. It asks for all
-// at once: a recorded launch may have had more than this one.
+// A launch with this much shared memory, which a kernel has to request beyond 48 KB. The maximum is
+// requested, since a recorded launch may have had more than this one.
 template <class... Parameters>
 void launch_sharing(Context& context, const Grid& grid, void (*kernel)(Parameters...),
                     std::type_identity_t<Parameters>... arguments) {

@@ -59,7 +59,7 @@ constexpr unsigned kTile = 32;
 template <class T>
 __global__ void transpose_tiles(Matrices s, size_t across, size_t down, const T* x, T* y) {
   T* const tile =
-      shared_memory<T>();  // (kTile, kTile + 1): threads of a warp meet different banks either way
+      shared_memory<T>();  // (kTile, kTile + 1): threads of a warp access different banks both ways
   const unsigned lane = threadIdx.x % kTile, line = threadIdx.x / kTile, lines = blockDim.x / kTile;
   for (size_t index = blockIdx.x; index < s.n * across * down; index += gridDim.x) {
     const size_t c0 = index % across * kTile, r0 = index / across % down * kTile;
@@ -80,8 +80,7 @@ __global__ void transpose_tiles(Matrices s, size_t across, size_t down, const T*
 template <class T>
 void transpose(Context& context, size_t n, size_t rows, size_t columns, const T* x, T* y) {
   const Matrices s = {n, rows, columns};
-  if (rows <= kTile / 2 ||
-      columns <= kTile / 2) {  // most of a tile would be empty, and a cache line holds a few lines
+  if (rows <= kTile / 2 || columns <= kTile / 2) {  // else most of a tile would be empty
     const TransposeNarrow<T> body = {s, x, y};
     if (n * rows * columns <= kMostOf32Bits)
       return launch_each_row<unsigned>(context, n * columns, rows, body);

@@ -10,8 +10,8 @@ namespace {
 
 constexpr unsigned kTile = 16;
 
-// What no library has a form for: a block makes tiles of (kTile, kTile), a thread one element, summed in
-// double. Sizes may be 0.
+// Products that no library supports: a block computes tiles of (kTile, kTile), a thread one element, summed
+// in double. Sizes may be 0.
 template <class T>
 __global__ void product_kernel(Product p, const T* a, const T* b, T* c) {
   T* const a_tile = shared_memory<T>();            // (kTile, kTile + 1) of op(A)

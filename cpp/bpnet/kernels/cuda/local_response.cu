@@ -9,12 +9,12 @@
 namespace bpnet::cuda {
 namespace {
 
-// How many elements before and after one its window sees; exchanged, how many see it.
+// How many elements before and after one its window covers; exchanged, how many windows cover it.
 template <class Index>
 struct Reach {
   Index before, after;
 
-  // Of a window over at most `most` elements in a row.
+  // The reach of a window over at most `most` contiguous elements.
   Reach(size_t size, size_t most)
       : before(Index(min(size / 2, most))), after(Index(min((size - 1) / 2, most))) {}
   __device__ Reach(Index before_, Index after_, int) : before(before_), after(after_) {}
@@ -22,7 +22,7 @@ struct Reach {
   __device__ Reach exchanged() const { return {after, before, 0}; }
 };
 
-// Of `count` elements in a row, those that the window of element i sees: begin … end−1.
+// Of `count` contiguous elements, those in the window of element i: begin … end−1.
 template <class Index>
 struct Span {
   Index begin, end;
@@ -54,7 +54,7 @@ struct Response {
 
 // ---- over channels, in shared memory
 
-// Groups of channels, which follow one another in a map; a block takes some at a time.
+// Groups of channels, contiguous in a map; a block processes some at a time.
 struct Groups {
   size_t count;             // of all
   unsigned size, of_block;  // channels of one; groups of a block
@@ -64,7 +64,7 @@ struct Groups {
   size_t elements_of_block() const { return size_t{size} * of_block; }
 };
 
-constexpr size_t kElementsOfBlock = 4 * kThreads;  // at most, but for a group that is larger
+constexpr size_t kElementsOfBlock = 4 * kThreads;  // at most, except for a larger group
 constexpr size_t kMostShared = 48 * 1024;
 
 Groups groups_of(const LocalResponseSizes& s) {
@@ -72,7 +72,7 @@ Groups groups_of(const LocalResponseSizes& s) {
   return {s.n * s.height * s.width * s.groups, unsigned(size), unsigned(of_block), {s.size, size}};
 }
 
-// Whether a block has room for three arrays of a group.
+// Whether three arrays of a group fit a block's shared memory.
 template <class T>
 bool fits_shared_memory(const LocalResponseSizes& s) {
   return !s.within_map && s.channels / s.groups <= kMostShared / (3 * sizeof(T));
@@ -136,7 +136,7 @@ __global__ void backward_of_groups(Groups s, Response<T> response, const T* x, c
       const T sum = sum_of_window(ratios, i, s.size, s.reach.exchanged());
       grad_x[at.first + i] = directs[i] - twice * x[at.first + i] * sum;
     }
-    // The next round first writes squares, which all have read before the last barrier.
+    // The next round first writes squares, which all threads have read before the last barrier.
   }
 }
 
@@ -156,7 +156,7 @@ struct Windows {
         within_map(s.within_map),
         reach(s.size, s.within_map ? max(s.height, s.width) : s.channels / s.groups) {}
 
-  // Σ value(j) over the elements j of the window of channel c of a position, that window reaching as said.
+  // Σ value(j) over the elements j of the window with the given reach of channel c of a position.
   template <class T, class Value>
   __device__ T sum(Index position, Index c, Reach<Index> far, const Value& value) const {
     T result = 0;

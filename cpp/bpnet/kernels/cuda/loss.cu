@@ -6,7 +6,7 @@
 namespace bpnet::cuda {
 namespace {
 
-// This thread's part of the losses, and of the gradient: the elements of all rows side by side.
+// This thread's part of the losses, and of the gradient: the elements of all rows in parallel.
 template <class T>
 struct ElementwisePart {
   LossArgs<T> a;
@@ -15,7 +15,7 @@ struct ElementwisePart {
   __device__ double operator()() const {
     const size_t step = size_t{gridDim.x} * blockDim.x, down = step / a.columns, across = step % a.columns;
     size_t i = size_t{blockIdx.x} * blockDim.x + threadIdx.x;
-    size_t row = i / a.columns, column = i % a.columns;  // of i, found anew without a division
+    size_t row = i / a.columns, column = i % a.columns;  // of i, updated without a division
     double sum = 0;
     for (; row < a.rows; i += step) {
       const T scale = a.row_scale[row] / divisor;

@@ -15,7 +15,7 @@ struct LossTerm {
 
 template <class T>
 __device__ T sign_of(T d) {
-  return d > 0 ? T(1) : d < 0 ? T(-1) : d;  // NaN stays
+  return d > 0 ? T(1) : d < 0 ? T(-1) : d;  // NaN is kept
 }
 
 // Of output x and target y.

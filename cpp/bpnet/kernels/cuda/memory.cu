@@ -47,7 +47,7 @@ class DeviceMemory final : public Memory {
     return memory;
   }
 
-  // A failure is the driver's end of life: there is nothing to free then.
+  // It fails only once the driver is shut down: there is nothing to free then.
   void release(void* memory, std::size_t) const noexcept override {
     try {
       const Device::Turn turn(Device::get(number_));
@@ -67,7 +67,7 @@ class DeviceMemory final : public Memory {
     const Device::Turn turn(device);
     if (device.recording()) {
       fail<DeviceError>("cuda: ", bytes,
-                        " bytes of the host's are to be sent within a recorded step, which would ",
+                        " bytes are sent from the host within a recorded step, whose replay would ",
                         "send the same ones again");
     }
     if (bytes <= sizeof(Few)) {

@@ -1,14 +1,13 @@
-// The lecture's loop, one sample at a time, as one launch of one block: all that a sample does waits for the
-// sample before, so what counts is how soon a barrier is reached, and where the weights are. Counted, not
-// measured: a net whose weights fit in shared memory (99 to 227 KB) reads them at 128 bytes a cycle, and its
-// barriers and folds, some 150 cycles each, bound it. Of 784-128-10 in float32, 401 KB of weights, 66 of the
-// 128 rows fit on an H100 and 46 on an A100; the other 200 to 260 KB are read from L2 and written back for
-// each sample, at some 64 bytes a cycle each way: 3,000 to 8,000 cycles, beside four barriers.
+// The lecture's loop, one sample at a time, as one launch of one block: each sample depends on the one
+// before, so the speed depends on the time between barriers and on where the weights are stored. Counted, not
+// measured: a net whose weights fit in shared memory (99 to 227 KB) reads them at 128 bytes per cycle, and is
+// bound by its barriers and folds, some 150 cycles each. Of 784-128-10 in float32, 401 KB of weights, 66 of
+// the 128 rows fit on an H100 and 46 on an A100; the other 200 to 260 KB are read from L2 and written back
+// for each sample, at some 64 bytes per cycle each way: 3,000 to 8,000 cycles, and four barriers.
 //
-// The first layer is passed over once for a sample: its update and its sums for the sample that follows are
-// one pass. Every other layer is passed over twice: forward by a few lanes to a row of weights, whose sums
-// are folded by shuffles, and backward by a thread to a column, which sums δ_j w_j and updates w_j row
-// after row.
+// The first layer takes one pass over its weights per sample: its update and its sums for the next sample.
+// Every other layer takes two: forward with a few lanes per row of weights, whose sums are folded by
+// shuffles, and backward with one thread per column, which sums δ_j w_j and updates w_j row by row.
 #include <cuda_pipeline_primitives.h>
 
 #include "bpnet/kernels/cuda/block.h"
@@ -25,7 +24,7 @@ namespace {
 template <class T>
 constexpr unsigned kAtOnce = 32 / sizeof(T);
 
-// A sum as several sums, which do not wait for each other and round less than one would.
+// A sum as several independent sums, which round less than one would.
 template <class T>
 struct SplitSum {
   static constexpr unsigned kParts = 4;
@@ -42,10 +41,10 @@ struct PlaneRows {
   size_t stride;
 };
 
-// What is done with a sample once its loss is known.
+// The action for a sample once its loss is known.
 enum Verdict : unsigned { kLearn, kPass, kStop };
 
-// What a sample is worth, fetched before its turn by the first warp.
+// The label and weights of a sample, prefetched by the first warp.
 struct SampleFacts {
   size_t label;
   double class_scale, weight;
@@ -81,13 +80,13 @@ class OnlineBlock {
     first_forward(0);
   }
 
-  // Gives the parameters back, after a step's last barrier.
+  // Writes the parameters back, after a step's last barrier.
   __device__ void end() {
     exchange_held([](T& given, T& held) { given = held; });
     if (threadIdx.x == 0) *run_.sums = sums_;
   }
 
-  // Begins to fetch sample `step`; the one that was fetched before has its turn.
+  // Starts to fetch sample `step`; the one fetched before becomes the current one.
   __device__ void fetch(size_t step) {
     now_ = ahead_;
     if (step >= run_.count) return;
@@ -111,7 +110,7 @@ class OnlineBlock {
     __syncthreads();
   }
 
-  // The first link learns from sample `step`, and has y of the one that follows if there is `more`.
+  // The first link is updated by sample `step`, and computes y of the next one if there is `more`.
   __device__ void first_learn(size_t step, bool more) {
     const OnlineLink<T>& link = links_[0];
     const T* const next = more ? x_of(step + 1) : nullptr;
@@ -144,7 +143,7 @@ class OnlineBlock {
     return *verdict;
   }
 
-  // Link l, above the first, learns; δ of the link before is from this one's weights before the update.
+  // Link l, above the first, is updated; δ of the link before uses this one's weights before the update.
   __device__ void backward(size_t l) {
     const OnlineLink<T>& link = links_[l];
     if (!link.weight.given[0]) {
@@ -168,7 +167,7 @@ class OnlineBlock {
   __device__ T* y_of(const OnlineLink<T>& link) const { return activations_ + link.at + link.out; }
   __device__ T* delta_of(const OnlineLink<T>& link) const { return activations_ + link.at + 2 * link.out; }
 
-  // Two samples that follow each other are at different offsets.
+  // Consecutive samples are at different offsets.
   __device__ T* shared_sample(size_t step) const {
     return shared_ + run_.sample_at + (step % 2) * (in_ + out_);
   }
@@ -243,7 +242,7 @@ class OnlineBlock {
     const LossRow<T> row = {y_of(last), delta, 1, target_of(step), facts.label, T(1 / facts.class_scale)};
     const bool right = is_correct<WarpTeam>(run_.loss.kind, out_, row.output, row.target, row.label);
     if (facts.weight != 0) {
-      // A batch of one: its weight divided by the weights' sum is 1.
+      // In a batch of one the weight divided by the sum of weights is 1.
       const double value = loss_of_row(run_.loss, row);
       if (!std::isfinite(T(value))) {
         sums_.stopped = 1;
@@ -259,7 +258,7 @@ class OnlineBlock {
     return facts.weight == 0 ? kPass : kLearn;
   }
 
-  // body(j, lane) for each row; every warp comes as often as any other, with rows that are none too.
+  // body(j, lane) for each row; every warp calls it equally often, some with rows beyond the last.
   template <class Body>
   __device__ static void for_rows(const OnlineLink<T>& link, const Body& body) {
     const unsigned lane = threadIdx.x & ((1u << link.log2_lanes) - 1), row = threadIdx.x >> link.log2_lanes;
@@ -298,7 +297,8 @@ class OnlineBlock {
     });
   }
 
-  // As many numbers from `at` on, `step` apart; use(u, before, after) is given the old and the new values.
+  // This many numbers from `at` on, `step` apart; calls use(u, before, after) with the old and the new
+  // values.
   template <unsigned kMost, class Gradient, class Use>
   __device__ static void learn(const Rule& rule, const PlaneRows<T>& rows, size_t at, size_t step,
                                size_t count, const Gradient& gradient, const Use& use) {
@@ -322,7 +322,7 @@ class OnlineBlock {
     }
   }
 
-  // One bias, which is given back; 0 where there is none.
+  // Updates one bias and returns it; 0 where there is none.
   __device__ T learn_bias(size_t l, size_t j) const {
     const OnlineParameter<T>& bias = links_[l].bias;
     if (!bias.given[0]) return 0;
@@ -338,7 +338,7 @@ class OnlineBlock {
     for (size_t j = threadIdx.x; j < links_[l].out; j += blockDim.x) learn_bias(l, j);
   }
 
-  // Of the first link, by x; then y from `next`, unless that is null.
+  // Updates the first link by x; then computes y from `next`, unless that is null.
   __device__ void learn_rows(const OnlineLink<T>& link, const T* x, const T* next) const {
     const Rule rule = rules_[0];
     for_rows(link, [&](size_t j, unsigned lane) {
@@ -368,7 +368,7 @@ class OnlineBlock {
     });
   }
 
-  // sum += Σ δ_j w_ji over rows first … last−1, which then learn
+  // sum += Σ δ_j w_ji over rows first … last−1, which are then updated
   template <bool kLearns>
   __device__ static void pass_column(const Rule& rule, const PlaneRows<T>& rows, size_t first, size_t last,
                                      size_t i, T x, const T* delta, SplitSum<T>& sum) {

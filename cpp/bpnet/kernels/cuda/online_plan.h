@@ -1,5 +1,5 @@
-// Where the one block of an online run keeps what it works on: in its shared memory as much as fits, which
-// stays there for the whole launch, else where the caller has it or in scratch. Numbers do not depend on it.
+// Where the block of an online run stores its arrays: as much as fits in its shared memory for the whole
+// launch, else in the caller's arrays or in scratch. Results do not depend on it.
 #pragma once
 
 #include "bpnet/kernels/cuda/block.h"
@@ -12,7 +12,7 @@ constexpr unsigned kMostPlanes = 3;  // a parameter and the rule's two slots
 constexpr size_t kNowhere = ~size_t{0};
 
 // Weights (out, in) or a bias (1, out), with the slots of its rule beside it. Row r of plane p is in shared
-// memory at held_at + (p · held_rows + r) · stride where r is below held_rows; else the caller's.
+// memory at held_at + (p · held_rows + r) · stride where r is below held_rows; else in the caller's array.
 template <class T>
 struct OnlineParameter {
   T* given[kMostPlanes];  // null: it has none
@@ -23,8 +23,8 @@ struct OnlineParameter {
   bool frozen;
 };
 
-// Forward 2^log2_lanes lanes of a warp take a row; backward each of 2^log2_width threads takes columns, in
-// `parts` of `rows_of_part` rows.
+// Forward 2^log2_lanes lanes of a warp share a row; backward each of 2^log2_width threads has some columns,
+// in `parts` of `rows_of_part` rows.
 template <class T>
 struct OnlineLink {
   size_t in, out;
@@ -35,7 +35,7 @@ struct OnlineLink {
   size_t at;  // s, y and δ (out,) each, among the activations
 };
 
-// The block's array of T in shared memory has, at these offsets, what is not kNowhere.
+// Offsets in the block's array of T in shared memory; kNowhere: not there.
 template <class T>
 struct OnlineRun {
   const OnlineLink<T>* links;  // (depth,) in scratch
@@ -44,7 +44,7 @@ struct OnlineRun {
   T* activations;        // in scratch
   size_t links_at, rules_at, activations_at, sample_at;
   size_t partial_at, verdict_at;  // among the activations
-  LossArgs<T> loss;               // of one row; tells kind, parameter, columns, class weights
+  LossArgs<T> loss;               // of one row; for kind, parameter, columns, class weights
   const T *x, *target;
   const int64_t* label;
   const T* sample_weight;
@@ -55,7 +55,7 @@ struct OnlineRun {
   Sums* sums;
 };
 
-// How the launch looks; `run` lacks nothing but the kernel.
+// The launch: `run` is complete except for the kernel.
 template <class T>
 struct OnlinePlan {
   OnlineRun<T> run;
@@ -65,11 +65,10 @@ struct OnlinePlan {
 };
 
 constexpr size_t kLeastOnlineThreads = kWarp, kMostOnlineThreads = 512;
-// Weights that a thread takes of the largest layer, below which its warp had better not be there: barriers
-// cost more.
+// Weights per thread of the largest layer below which more warps do not pay, because of the cost of barriers.
 constexpr size_t kWeightsOfThread = 16;
 constexpr size_t kRowsOfPart = 16;  // at least, of the backward pass
-// More links, or wider activations or samples than these bytes, are not kept in shared memory.
+// With more links, or activations or samples larger than these bytes, they are not kept in shared memory.
 constexpr size_t kMostHeldLinks = 48, kMostHeldActivations = size_t{1} << 15,
                  kMostHeldSample = size_t{1} << 14;
 constexpr size_t kBytesOfRule = 80;  // at least those of any rule
@@ -87,8 +86,8 @@ unsigned online_threads(const OnlineArgs<T>& a) {
   return unsigned(threads < kLeastOnlineThreads ? kLeastOnlineThreads : threads);
 }
 
-// Rows whose lanes read a whole sector of memory at once, and as many of them at a time as the block has
-// threads for.
+// Lanes per row such that they read a whole sector of memory at once, with as many rows at a time as the
+// block has threads for.
 inline unsigned log2_lanes(size_t in, size_t out, size_t threads, size_t element) {
   const size_t sector = 32 / element;
   size_t lanes = kWarp;
@@ -129,7 +128,7 @@ OnlineLink<T> online_link(const OnlineLayer<T>& layer, size_t threads, unsigned 
   return link;
 }
 
-// Slices of the block's array, while any is left.
+// Slices of the block's array, while space is left.
 struct SharedSlices {
   size_t available, element;  // bytes
   size_t used = 0;            // elements
@@ -143,8 +142,8 @@ struct SharedSlices {
   }
 };
 
-// Holds as many rows as fit. Rows are kept so far from one another that the lanes that read several of them
-// at once meet no bank of shared memory twice.
+// Holds as many rows as fit. Their stride is such that lanes that read several of them at once have no bank
+// conflicts.
 template <class T>
 void hold(OnlineParameter<T>& parameter, unsigned lanes, SharedSlices& slices) {
   if (!parameter.given[0]) return;
@@ -172,7 +171,7 @@ size_t online_values(const OnlineArgs<T>& a) {
   return values;
 }
 
-// What is in scratch memory; without memory its bytes are counted.
+// The arrays in scratch memory; without memory its bytes are counted.
 template <class T>
 OnlinePlan<T> online_scratch(const OnlineArgs<T>& a, unsigned char* memory) {
   OnlinePlan<T> plan{};
@@ -185,8 +184,7 @@ OnlinePlan<T> online_scratch(const OnlineArgs<T>& a, unsigned char* memory) {
   return plan;
 }
 
-// `available` is the shared memory that a block may have, in bytes. Nothing of a deep chain's parameters is
-// held.
+// `available` is the shared memory limit of a block, in bytes. Of a deep chain no parameters are held.
 template <class T>
 OnlinePlan<T> online_plan(const OnlineArgs<T>& a, unsigned slots, size_t available, unsigned char* memory,
                           HeldLinks<T>& held) {
@@ -207,7 +205,7 @@ OnlinePlan<T> online_plan(const OnlineArgs<T>& a, unsigned slots, size_t availab
     held.links[l] = online_link(a.layers[l], plan.threads, slots, at);
     hold(held.links[l].bias, 1, slices);
   }
-  // An inner layer's weights are passed over twice for a sample, those of the first once.
+  // An inner layer's weights are read twice per sample, those of the first once.
   for (size_t l = few ? a.depth : 0; l-- > 0;)
     hold(held.links[l].weight, 1u << held.links[l].log2_lanes, slices);
   plan.shared = slices.used * sizeof(T);

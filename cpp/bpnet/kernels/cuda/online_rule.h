@@ -1,5 +1,5 @@
-// The update rules of an online run: of one number by its gradient, as Kernels::update has them, with the
-// constants of one parameter at one step.
+// The update rules of an online run: of one number by its gradient, by the formulas of Kernels::update, with
+// the constants of one parameter at one step.
 #pragma once
 
 #include <cmath>
@@ -8,7 +8,7 @@
 
 namespace bpnet::cuda {
 
-// What the constants are made from: a parameter's own rate and decay, and the step, which counts from 1.
+// The arguments of the constants: a parameter's rate and decay, and the step, counted from 1.
 struct OnlineStep {
   double rate, decay;
   uint64_t step;

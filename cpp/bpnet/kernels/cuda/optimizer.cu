@@ -7,8 +7,8 @@
 namespace bpnet::cuda {
 namespace {
 
-// A rule is what an update makes of an element: constants of the step, found once a block, and
-// `apply(i)`, which updates element i of the arrays.
+// A rule is the update of an element: constants of the step, computed once per block, and `apply(i)`, which
+// updates element i of the arrays.
 template <class T>
 struct Arrays {
   T* w;
@@ -87,7 +87,7 @@ struct Rmsprop {
   }
 };
 
-constexpr size_t kElementsOfThread = 4;  // or more, where there are more than kMostBlocks can take
+constexpr size_t kElementsOfThread = 4;  // or more, where kMostBlocks blocks do not suffice
 
 template <class T, class Rule>
 __global__ void update_kernel(UpdateArgs args, const UpdateStep* now, const uint64_t* updates, size_t count,

@@ -1,4 +1,4 @@
-// How a library does a thing of some sizes, found out once.
+// How a library computes an operation of some sizes, determined once.
 #pragma once
 
 #include <map>
@@ -8,11 +8,11 @@
 
 namespace bpnet::cuda {
 
-// Key is ordered by <. Whoever calls has the device's turn.
+// Key is ordered by <. The caller holds the device's Turn.
 template <class Key, class Plan>
 class Plans {
  public:
-  // The plan of this key, made by make() where there is none. That may allocate and wait, which cannot be
+  // The plan of this key, created by make() where there is none. That may allocate and wait, which cannot be
   // recorded.
   template <class Make>
   Plan& get(const Device& device, const Key& key, const Make& make) {
@@ -21,8 +21,7 @@ class Plans {
     cudaStreamCaptureStatus status = cudaStreamCaptureStatusNone;
     check("cudaStreamIsCapturing", cudaStreamIsCapturing(device.stream(), &status));
     if (status != cudaStreamCaptureStatusNone) {
-      fail<DeviceError>(
-          "cuda: work of sizes that were not met before cannot be recorded; do it once without");
+      fail<DeviceError>("cuda: an operation of new sizes cannot be recorded; run it once without recording");
     }
     return plans_.emplace(key, make()).first->second;
   }

@@ -42,8 +42,8 @@ bool fits_32_bits(const PoolSizes& s) {
          axis_fits_32_bits(s.width);
 }
 
-// Along one axis: the inputs begin, begin + dilation … of a window, `count` of them, and how many with the
-// padding that counts. Every window sees an input.
+// Along one axis: the inputs begin, begin + dilation … of a window, `count` of them, and their number
+// including the padding that counts. Every window has an input.
 template <class Index>
 struct Range {
   Index begin, count, padded;
@@ -69,7 +69,7 @@ __device__ Range<Index> inputs_of(const Axis<Index>& axis, Index o) {
   }
 }
 
-// The outputs begin … end−1 of which some may see input i; with a dilation not all do.
+// The outputs begin … end−1 whose windows may include input i; with a dilation not all do.
 template <class Index>
 struct Outputs {
   Index begin, end;
@@ -130,7 +130,7 @@ struct MaxBackward {
   const T *x, *y, *grad_y;
   T* grad_x;
 
-  // Whether no input of the window comes before (iy, ix) that is its largest too.
+  // Whether no equally large input of the window precedes (iy, ix).
   __device__ bool is_first(Index oy, Index ox, Index iy, Index ix, Index image, Index c, T most) const {
     const auto rows = inputs_of<AverageKind::kWithoutPadding>(s.height, oy);
     const auto columns = inputs_of<AverageKind::kWithoutPadding>(s.width, ox);
@@ -185,7 +185,7 @@ struct AverageForward {
   }
 };
 
-// The same where windows are large and few: a block computes one, for as many channels as it has lanes.
+// The same where windows are large and few: a block computes one, for one channel per lane.
 template <AverageKind kKind, class T, class Index>
 __global__ void average_large_windows(Pool<Index> s, Index positions, unsigned log2_lanes, const T* x, T* y) {
   T* const sums = shared_memory<T>();  // (lines, lanes)
@@ -263,8 +263,8 @@ void max_pool_backward(Context& context, const PoolSizes& s, const T* x, const T
                   : max_backward<T, size_t>(context, s, x, y, grad_y, grad_x);
 }
 
-// Inputs of a window from which on a block computes it; a batch's size has no say in it, so that a sample's
-// bits do not depend on its company.
+// Inputs of a window from which on a block computes it; this does not depend on the batch's size, so a
+// sample's bits do not depend on the other samples.
 constexpr size_t kLargeWindow = 128;
 
 bool are_large(const PoolSizes& s, AverageKind kind) {

@@ -1,4 +1,4 @@
-// Products of matrices as a library makes them: cublaslt.cpp, the one file that knows cuBLASLt.
+// Products of matrices by a library: cublaslt.cpp, the only file that uses cuBLASLt.
 #pragma once
 
 #include <compare>
@@ -17,14 +17,14 @@ struct Product {
   bool accumulate;    // C +=
 };
 
-// What may follow a product in the same pass: C = act(C + bias (columns,)), with the identity or ReLU.
+// The epilogue of a product, in the same pass: C = act(C + bias (columns,)), with the identity or ReLU.
 template <class T>
 struct Epilogue {
   const T* bias;  // or null
   bool relu;
 };
 
-// What a library's form of a product depends on.
+// The key of a library's product.
 struct ProductKey {
   size_t rows, columns, depth;
   bool a_transposed, b_transposed;
@@ -35,7 +35,7 @@ struct ProductKey {
   auto operator<=>(const ProductKey&) const = default;
 };
 
-// The largest power of 2 that divides the address, up to what any form asks for.
+// The largest power of 2 that divides the address, up to the largest that matters.
 inline std::uint32_t alignment(const void* pointer) {
   constexpr std::uintptr_t kMost = 16;
   const auto address = reinterpret_cast<std::uintptr_t>(pointer) | kMost;
@@ -63,8 +63,8 @@ ProductKey product_key(const Product& p, Precision precision, const T* a, const 
 
 enum class Made { kNothing, kProduct, kAll };  // all: with the epilogue
 
-// Makes as much as the library has a form for, the same for the same sizes, always. The first call for some
-// sizes may allocate memory and wait for the GPU, later ones do neither: a graph is captured from later ones.
+// Computes as much as the library supports, always the same for the same sizes. The first call for some sizes
+// may allocate memory and wait for the GPU; later ones do neither, so that they can be captured in a graph.
 template <class T>
 Made library_product(Context&, const Product&, const T* a, const T* b, const Epilogue<T>&, T* c);
 

@@ -11,12 +11,12 @@ struct Recording {
   cudaGraphExec_t steps;
 };
 
-// What the stream has been given since it began to capture, or null where something was refused.
+// The graph of the stream's work since the capture began, or null where something was refused.
 cudaGraph_t end_capture(Device& device) {
   cudaGraph_t graph = nullptr;
   device.set_recording(false);
   if (cudaStreamEndCapture(device.stream(), &graph) == cudaSuccess) return graph;
-  static_cast<void>(cudaGetLastError());  // which the next call would report again
+  static_cast<void>(cudaGetLastError());  // clears the error, which the next call would report again
   return nullptr;
 }
 
@@ -25,7 +25,7 @@ void destroy(cudaGraph_t graph) {
 }
 
 cudaGraph_t capture(Device& device, void (*work)(const void* argument), const void* argument) {
-  // Other threads' calls, for other GPUs or of what is not on the stream, are none of this one's.
+  // Calls of other threads, for other GPUs or outside the stream, do not affect this capture.
   if (cudaStreamBeginCapture(device.stream(), cudaStreamCaptureModeThreadLocal) != cudaSuccess) {
     static_cast<void>(cudaGetLastError());
     return nullptr;
@@ -73,7 +73,7 @@ void release(void* recording) noexcept {
   try {
     const Device::Turn turn(mine->device);
     static_cast<void>(cudaGraphExecDestroy(mine->steps));
-  } catch (const Error&) {  // the driver's end of life
+  } catch (const Error&) {  // the driver is shut down
   }
   delete mine;
 }

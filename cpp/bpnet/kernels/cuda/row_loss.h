@@ -1,5 +1,5 @@
-// The loss of one row of outputs, made by one warp: terms in the element's type, their sum in double, in an
-// order that the number of columns alone decides.
+// The loss of one row of outputs, computed by one warp: terms in the element's type, their sum in double, in
+// an order that depends on the number of columns alone.
 #pragma once
 
 #include <cmath>
@@ -9,7 +9,7 @@
 
 namespace bpnet::cuda {
 
-// One row of what LossArgs has all rows of. Column c of the output, and of its gradient, is at c · stride.
+// One row of the arrays of LossArgs. Column c of the output, and of its gradient, is at c · stride.
 template <class T>
 struct LossRow {
   const T* output;

@@ -1,5 +1,4 @@
-// A matrix's rows and columns shared out among threads, so that neighbouring threads take neighbouring
-// columns.
+// A matrix's rows and columns divided among threads, neighbouring columns to neighbouring threads.
 #pragma once
 
 #include "bpnet/kernels/cuda/launch.h"
@@ -18,19 +17,19 @@ __host__ __device__ constexpr unsigned log2_up(size_t count) {
   return n;
 }
 
-// 32-bit arithmetic takes a fraction of the instructions, divisions above all. Up to this an index, and the
-// sum of it and a block's threads, fit.
+// 32-bit arithmetic takes a fraction of the instructions, most of all for divisions. Up to this size an
+// index, and the sum of it and a block's threads, fit.
 constexpr size_t kMostOf32Bits = 0x7fffffff;
 
-// A block takes `tall` rows of a tile at a time, its threads 2^log2_lanes columns side by side, each up to
-// kColumnsOfThread of them, so that what a row costs is paid once for several columns.
+// A block processes `tall` rows of a tile at a time, its threads 2^log2_lanes adjacent columns, each up to
+// kColumnsOfThread of them, so that the cost of a row is paid once for several columns.
 constexpr unsigned kColumnsOfThread = 4;
 
 template <class Index>
 struct RowTiles {
   Index rows, columns;
   unsigned log2_lanes;
-  Index across;  // tiles beside one another
+  Index across;  // tiles side by side
   Index count;
 };
 
@@ -55,9 +54,9 @@ __global__ void each_row_kernel(RowTiles<Index> tiles, Body body) {
   }
 }
 
-// body(row, c, end, step) for every row: of the columns c, c + step … below end. Each column of each row
-// comes once, in any order. Body is as of launch_each, with `operator()(Index row, Index c, Index end, Index
-// step) const`.
+// body(row, c, end, step) for every row: of the columns c, c + step … below end. Each column of each row is
+// visited once, in any order. Body is as for launch_each, with `operator()(Index row, Index c, Index end,
+// Index step) const`.
 template <class Index, class Body>
 void launch_each_row(Context& context, size_t rows, size_t columns, const Body& body) {
   if (rows == 0 || columns == 0) return;

@@ -1,4 +1,4 @@
-// Functions of the C library by the type of their argument: float's are made in float.
+// Functions of the C library by the type of their argument: float's are computed in float.
 #pragma once
 
 #include <cmath>

@@ -6,7 +6,7 @@
 namespace bpnet::cuda {
 
 // Each slice begins at a multiple of 256 bytes from the first. Without memory only the bytes are counted, so
-// that one function says where an operation's arrays are and how much scratch they need.
+// one function defines both where an operation's arrays are and how much scratch they need.
 struct Scratch {
   unsigned char* memory;  // or null
   size_t bytes = 0;       // of all slices

@@ -1,4 +1,4 @@
-// What softmax and its loss need of a row.
+// Properties of a row for softmax and its loss.
 #pragma once
 
 #include <cmath>
@@ -10,7 +10,7 @@ namespace bpnet::cuda {
 
 template <class T>
 struct Exponentials {
-  T largest, sum;  // max_c x_c;  Σ_c exp(x_c − largest), NaN where there is one among x
+  T largest, sum;  // max_c x_c;  Σ_c exp(x_c − largest), NaN if any x is
 };
 
 // Of x (columns,), in every member of the team.

@@ -1,4 +1,4 @@
-// What batches weigh and how they count.
+// Sums of weights, losses and correct answers over batches.
 #include <cmath>
 
 #include "bpnet/kernels/cuda/judge_math.h"
@@ -47,7 +47,7 @@ void scale_rows(Context& context, const RowWeights<T>& a, const double* sum, T* 
   launch_each(context, a.rows, ScaleRow<T>{a.sample_weight, sum, row_scale});
 }
 
-// How many of the block's rows are right, in every thread.
+// How many of the block's rows are correct, in every thread.
 template <class Team, class T>
 __device__ uint64_t correct_rows(const LossArgs<T>& a) {
   uint64_t correct = 0;
@@ -64,7 +64,7 @@ __device__ uint64_t correct_rows(const LossArgs<T>& a) {
 template <class Team, class T>
 __global__ void __launch_bounds__(kMostThreads) judge_kernel(LossArgs<T> a, Tally how, Sums* sums) {
   const bool stopped = sums->stopped, stops = how == Tally::kTraining && !std::isfinite(sums->batch_loss);
-  __syncthreads();  // all have read what the first writes
+  __syncthreads();  // all have read what the first thread writes
   if (stopped) return;
   const uint64_t correct = stops ? 0 : correct_rows<Team>(a);
   if (threadIdx.x != 0) return;
@@ -78,7 +78,7 @@ __global__ void __launch_bounds__(kMostThreads) judge_kernel(LossArgs<T> a, Tall
   }
 }
 
-// Adds to what was judged of no rows. Integers' sum is the same in any order.
+// Adds to the result of judge_kernel for no rows. A sum of integers is the same in any order.
 template <class Team, class T>
 __global__ void count_kernel(LossArgs<T> a, Sums* sums) {
   if (sums->stopped) return;

@@ -1,4 +1,4 @@
-// The GPU's kernel table: each family of kernels sets its own entries, in a file of its name.
+// The GPU's kernel table: each family of kernels sets its entries, in a file of its name.
 #pragma once
 
 #include "bpnet/kernels/kernels.h"

@@ -1,4 +1,4 @@
-// Who shares the work of a row of a matrix: a warp, or of a wide row a block. A member takes every
+// The threads that share a row of a matrix: a warp, or for a wide row a block. A member has every
 // members()-th column.
 #pragma once
 
@@ -6,7 +6,7 @@
 
 namespace bpnet::cuda {
 
-constexpr size_t kWidestOfWarp = 4 * kWarp;            // columns: four for a thread
+constexpr size_t kWidestOfWarp = 4 * kWarp;            // columns: four per thread
 constexpr size_t kFoldBytes = kWarp * sizeof(double);  // of shared memory, for folds of a block
 
 struct WarpTeam {
@@ -34,15 +34,15 @@ struct BlockTeam {
   }
 };
 
-// A team for every row, but for no more blocks than `most`.
+// A team for every row, with at most `most` blocks.
 inline Grid team_grid(size_t rows, size_t columns, size_t most) {
   constexpr size_t kTeams = kThreads / kWarp;
   const size_t blocks = columns <= kWidestOfWarp ? (rows + kTeams - 1) / kTeams : rows;
   return {blocks < most ? blocks : most, kThreads, kFoldBytes};
 }
 
-// One block for all rows where they are few, so that no second launch need fold what several blocks found;
-// else none.
+// One block for all rows where they are few, so that no second launch has to fold the results of several
+// blocks; else none.
 inline Grid lone_grid(size_t rows, size_t columns) {
   constexpr size_t kMostTeams = 32, kRowsOfTeam = 4;
   if (columns > kWidestOfWarp) return {rows <= kRowsOfTeam ? 1u : 0u, kThreads, kFoldBytes};

@@ -1,4 +1,4 @@
-// A sum over all threads of a launch, in double and in an order that the launch's size alone decides.
+// A sum over all threads of a launch, in double and in an order that depends on the launch's size alone.
 #pragma once
 
 #include "bpnet/kernels/cuda/teams.h"
@@ -28,8 +28,8 @@ struct SumOfParts {
 };
 
 // *total = Σ part() over all threads. Part is a struct of values and of the device's pointers with
-// `__device__ double operator()() const`. Grid: 1 … kMostParts blocks with kFoldBytes of shared memory, of
-// which more than one take kTotalWorkspace.
+// `__device__ double operator()() const`. Grid: 1 … kMostParts blocks with kFoldBytes of shared memory; more
+// than one need kTotalWorkspace.
 template <class Part>
 void launch_total(Context& context, const Grid& grid, const Part& part, double* total) {
   if (grid.blocks == 1) return launch(context, grid, total_kernel<Part>, part, total);

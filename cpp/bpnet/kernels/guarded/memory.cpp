@@ -20,7 +20,7 @@ namespace {
 
 std::mutex mutex;
 int open_count = 0;                                     // guarded by mutex, as are the blocks
-std::map<const unsigned char*, std::size_t> allocated;  // where each block begins, and its bytes
+std::map<const unsigned char*, std::size_t> allocated;  // each block's start and bytes
 std::atomic<Watch> watching{nullptr};
 
 std::size_t pages_of(std::size_t bytes) {
@@ -47,7 +47,7 @@ void copy(void* to, const void* from, std::size_t bytes) {
 class GuardedMemory final : public Memory {
  public:
   bool is_host() const override { return false; }
-  // Several steps a slice, which is no multiple of most epochs' steps.
+  // Several steps in a slice, usually not a divisor of the steps of an epoch.
   std::size_t steps_unread() const override { return 3; }
 
   // Data sets of up to 900 bytes fit. Tests that change an array while a network is trained on it have larger

@@ -6,7 +6,7 @@
 
 namespace bpnet::guarded {
 
-// While one lives, every array may be read and written. Several may live at once, on any threads.
+// While one exists, every array may be read and written. Several may exist at once, on any threads.
 class Open {
  public:
   Open();
@@ -15,12 +15,12 @@ class Open {
   Open& operator=(const Open&) = delete;
 };
 
-// Ends the process with a message unless `array` is null or within this memory: a kernel or a copy was given
-// an array that only the host can read. `what` is which of its arrays that is.
+// Ends the process with a message unless `array` is null or within this memory: the kernel or copy got an
+// array in the host's memory. `what` names the array among its arguments.
 void check_array(const char* kernel, const char* what, const void* array);
 
-// Told of each array that a kernel or a copy is given, before the memory is opened for it: between two
-// kernels. Null: none is called.
+// Called for each array argument of a kernel or a copy, before the memory is opened for it, that is between
+// two kernels. Null: nothing is called.
 using Watch = void (*)(const char* kernel, const char* what, const void* array);
 void set_watch(Watch watch);
 
@@ -28,6 +28,6 @@ struct Block {
   const void* begin;
   std::size_t bytes;
 };
-std::vector<Block> blocks();  // all that are allocated
+std::vector<Block> blocks();  // all allocated blocks
 
 }  // namespace bpnet::guarded

@@ -1,4 +1,4 @@
-// The reference kernels, each with the memory open for as long as it runs and its arrays checked before.
+// The reference kernels, each with the memory open while it runs and its arrays checked before.
 #include <type_traits>
 
 #include "bpnet/kernels/guarded/memory.h"
@@ -9,7 +9,7 @@ namespace {
 
 using guarded::check_array;
 
-// An argument by its position, counted from 0.
+// An argument by its index from 0.
 constexpr const char* kPositions[] = {"argument 0", "argument 1", "argument 2", "argument 3",
                                       "argument 4", "argument 5", "argument 6", "argument 7",
                                       "argument 8", "argument 9", "argument 10"};
@@ -21,7 +21,7 @@ struct Argument {
   void operator()(const char* what, const void* array) const { check_array(kernel, what, array); }
 };
 
-// What a kernel is given: an array, a struct of the host's that holds arrays, or neither.
+// An argument of a kernel: an array, a struct in the host's memory that holds arrays, or neither.
 template <class A>
 void check(const Argument&, const A&) {}
 template <class A>
@@ -92,7 +92,7 @@ void check(const Argument& is_ours, const ClipArgs<T>& a) {
   is_ours("grad", a.grad);
 }
 template <class T>
-void check(const Argument& is_ours, T* const* const& slots) {  // an update's two
+void check(const Argument& is_ours, T* const* const& slots) {  // the two slots of an update
   for (int s = 0; s < 2; ++s) is_ours("slots", slots[s]);
 }
 inline void check(const Argument& is_ours, const Context& context) { is_ours("scratch", context.scratch); }
@@ -125,7 +125,7 @@ void guard(const char* name, const Kernels<T>& from, Kernels<T>& to) {
 template <class T>
 Kernels<T> make_table(const Kernels<T>& from) {
   using K = Kernels<T>;
-  Kernels<T> to = from;  // what only computes sizes reads no array
+  Kernels<T> to = from;  // entries that only compute sizes read no array
   guard<T, &K::linear_forward>("linear_forward", from, to);
   guard<T, &K::linear_backward_input>("linear_backward_input", from, to);
   guard<T, &K::linear_backward_weight>("linear_backward_weight", from, to);

@@ -21,7 +21,7 @@ void clip(Context&, const ClipArgs<T>& a, Tally how, Sums* sums) {
   if (!sums->updates) return;
   const T value = T(a.value);
   if (a.value > 0) {
-    for_each_gradient(a, [&](T& g) { g = g > value ? value : g < -value ? -value : g; });  // NaN stays
+    for_each_gradient(a, [&](T& g) { g = g > value ? value : g < -value ? -value : g; });  // NaN is kept
   }
   if (a.norm == 0) return;
   double squares = 0;

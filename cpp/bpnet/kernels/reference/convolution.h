@@ -35,7 +35,7 @@ inline size_t weight_count(const ConvolutionSizes& s) {
   return s.out_channels * (s.channels / s.groups) * s.height.kernel * s.width.kernel;
 }
 
-// Room for the sums, which are made in double: of one image, or of the weights and biases.
+// Scratch for the sums in double: of one image, or of the weights and biases.
 inline size_t convolution_workspace(const ConvolutionSizes& s) {
   const size_t in = image_in(s), out = image_out(s), w = weight_count(s) + s.out_channels;
   const size_t image = in > out ? in : out;

@@ -5,7 +5,7 @@
 
 namespace bpnet::reference {
 
-// out (rows, columns) = the rows of `from`; nothing where that is null
+// out (rows, columns) = the rows of `from`; no effect where that is null
 template <class T, class From>
 void gather_array(const From* from, size_t columns, const uint64_t* order, size_t rows, T* out) {
   if (!from) return;

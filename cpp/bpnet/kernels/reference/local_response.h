@@ -6,7 +6,8 @@
 
 namespace bpnet::reference {
 
-// Calls function(j) for every element j of the window of element i; of those that see i when `seeing`.
+// Calls function(j) for every element j of the window of element i, or, if `seeing`, for every j whose window
+// includes i.
 template <class Function>
 void each_neighbour(const LocalResponseSizes& s, size_t i, bool seeing, const Function& function) {
   const size_t before = seeing ? (s.size - 1) / 2 : s.size / 2, after = s.size - 1 - before;

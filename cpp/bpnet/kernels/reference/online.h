@@ -10,12 +10,12 @@
 
 namespace bpnet::reference {
 
-// The slices of the workspace: layer l keeps s (out), x (out) and delta (out).
+// The slices of the workspace: layer l has s (out), x (out) and delta (out).
 template <class T>
 struct OnlineSlices {
   T* s;      // before the activation
   T* x;      // after it
-  T* delta;  // d loss / d s, first d loss / d x
+  T* delta;  // d loss / d s, before that d loss / d x
 };
 
 template <class T>
@@ -25,7 +25,7 @@ size_t online_workspace(const OnlineArgs<T>& a) {
   return values * sizeof(T) + a.depth * sizeof(OnlineSlices<T>);
 }
 
-// One number by its gradient, at step `step`, which counts from 1.
+// Updates one number by its gradient, at step `step`, counted from 1.
 template <class T>
 void update_one(Context& context, UpdateArgs rule, uint64_t step, double rate, double decay, T gradient,
                 T* data, T* const* slots, size_t at) {
@@ -115,7 +115,7 @@ void online_sgd(Context& context, const OnlineArgs<T>& a) {
       ++a.sums->steps;
       continue;
     }
-    value /= class_scale;  // a batch of one: its weight divided by the weights' sum is 1
+    value /= class_scale;  // in a batch of one the weight divided by the sum of weights is 1
     for (size_t j = 0; j < out; ++j) last.delta[j] = T(double(last.delta[j]) / class_scale);
     if (!std::isfinite(value)) {
       a.sums->stopped = 1;

@@ -50,7 +50,7 @@ void rmsprop(Context&, RmspropArgs a, size_t count, T* w, const T* grad, T* v, T
   }
 }
 
-// The rule with the step's learning rate and corrections.
+// The update rule with the step's learning rate and corrections.
 inline UpdateArgs rule_at(UpdateArgs rule, const UpdateStep& now) {
   const double rate = rule.scheduled ? rule.rate * now.lr : rule.rate;
   rule.sgd.lr = rule.adam.lr = rule.rmsprop.lr = rate;

@@ -4,10 +4,10 @@
 
 namespace bpnet::reference {
 
-// The inputs begin, begin + step … that a window sees along one axis, `count` of them.
+// The inputs begin, begin + step … of a window along one axis, `count` of them.
 struct Range {
   size_t begin, count, step;
-  size_t padded;  // how many with the padding that counts
+  size_t padded;  // their number including the padding that counts
 };
 
 inline Range window(const WindowAxis& axis, AverageKind kind, size_t o) {

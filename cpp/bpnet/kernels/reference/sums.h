@@ -1,4 +1,4 @@
-// What batches weigh and how they count.
+// Sums of weights, losses and correct answers over batches.
 #pragma once
 
 #include <cmath>

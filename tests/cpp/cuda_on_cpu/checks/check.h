@@ -1,4 +1,4 @@
-// What the emulated runtime promises, each by a case of its own: the program runs one, by its name.
+// What the emulated runtime promises, one case for each: the program runs one, by its name.
 #pragma once
 
 #include <cuda_runtime.h>
@@ -12,12 +12,12 @@ namespace checks {
 
 struct Case {
   const char* name;
-  const char* death;  // what the process says when it dies of it; null: it does not
+  const char* death;  // the process's message where the case ends it; null: it does not
   void (*run)();
 };
 std::vector<Case>& cases();
 
-// Makes a case part of the program.
+// Registers a case.
 struct Add {
   Add(const char* name, void (*run)()) { cases().push_back({name, nullptr, run}); }
   Add(const char* name, const char* death, void (*run)()) { cases().push_back({name, death, run}); }
@@ -58,7 +58,7 @@ inline cudaEvent_t make_event() {
   return event;
 }
 
-// After all that the stream was given before.
+// After all earlier work of the stream.
 template <class T>
 std::vector<T> read(const T* from, std::size_t count, cudaStream_t stream = nullptr) {
   std::vector<T> numbers(count);

@@ -1,4 +1,4 @@
-// Errors that a test asks for, and counts.
+// Errors that a test injects, and counts.
 #include <cstring>
 
 #include "check.h"

@@ -42,7 +42,7 @@ const Add replays("a graph is replayed", [] {
   const unsigned long long before = cuda_on_cpu_calls("kernel"),
                            launches = cuda_on_cpu_calls("cudaLaunchKernelEx");
   for (int i = 0; i < 3; ++i) succeed(cudaGraphLaunch(exec, stream));
-  succeed(cudaGraphExecDestroy(exec));  // once it has ended
+  succeed(cudaGraphExecDestroy(exec));  // after it has ended
   require(read(number, 1, stream)[0] == 18, "three times 6");
   require(cuda_on_cpu_calls("kernel") - before == 6, "six kernels ran");
   require(cuda_on_cpu_calls("cudaLaunchKernelEx") == launches, "and none was launched by itself");

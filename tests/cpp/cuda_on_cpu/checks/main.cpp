@@ -14,7 +14,7 @@ __global__ void add_number(int* to, int value) { *to += value; }
 
 }  // namespace checks
 
-// check_runtime: the cases, a line each, with what the process says when it dies of them; check_runtime NAME:
+// check_runtime: the cases, one per line, with the message where a case ends the process; check_runtime NAME:
 // runs one.
 int main(int count, char** arguments) {
   for (const checks::Case& c : checks::cases()) {

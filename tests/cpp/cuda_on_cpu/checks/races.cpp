@@ -1,4 +1,4 @@
-// Accesses that nothing orders, and reads of what was not written.
+// Unordered accesses, and reads of unwritten memory.
 #include <cuda_pipeline_primitives.h>
 
 #include "bpnet/kernels/cuda/block.h"
@@ -27,7 +27,7 @@ __device__ void meet(Order order) {
   if (order == Order::kHalves) __syncwarp(threadIdx.x % 32 < 16 ? 0xffff : 0xffff0000);
 }
 
-// Each thread writes a number and reads that of the thread `distance` further.
+// Each thread writes a number and reads that of the thread `distance` ahead.
 __global__ void write_then_read(int* to, Order order, unsigned distance) {
   auto* const shared = shared_memory<int>();
   shared[threadIdx.x] = 0;
@@ -69,7 +69,7 @@ const Add no_barrier_after("reads and a write without a barrier", kRace, [] {
   wait();
 });
 
-// A lane knows of another's write by a third, which met both.
+// A lane is ordered after another's write by a third, which synchronised with both.
 __global__ void by_a_third(int* to) {
   const unsigned lane = threadIdx.x;
   if (lane == 0) *to = 1;

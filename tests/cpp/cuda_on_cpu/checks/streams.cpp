@@ -42,7 +42,7 @@ const Add device_wait("cudaDeviceSynchronize waits for every stream of the GPU",
   require(pinned[0] == 5 && pinned[1] == 5, "both are done");
 });
 
-// What a number is after one stream set it to 1 and another to 2.
+// The value of a number after one stream set it to 1 and another to 2.
 int race(bool ordered) {
   static const cudaStream_t first = make_stream(), second = make_stream();
   static const cudaEvent_t event = make_event();

@@ -42,7 +42,7 @@ const Add shuffled("threads run in an order of chance", [] {
   const std::vector<unsigned> first = order_of_threads(), second = order_of_threads();
   require(!std::is_sorted(first.begin(), first.end()), "the order is not that of the numbers");
   require(first != second, "two launches have different orders");
-  for (const unsigned thread : first) std::printf("%u ", thread);  // which a test compares for two seeds
+  for (const unsigned thread : first) std::printf("%u ", thread);  // compared by a test for two seeds
 });
 
 // The sum of 0 … blockDim.x - 1 by halves.

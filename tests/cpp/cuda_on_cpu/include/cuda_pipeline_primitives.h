@@ -1,10 +1,10 @@
-// Copies into shared memory that a thread begins and later waits for.
+// Asynchronous copies into shared memory.
 #pragma once
 
 #include <cuda_runtime.h>
 
-// Made when the thread waits, so that who reads them before finds other numbers.
+// Executed when the thread waits, so that an earlier read finds other numbers.
 void __pipeline_memcpy_async(void* to, const void* from, std::size_t bytes);
 void __pipeline_commit();
-// For all but the last `unfinished` that were committed.
+// Waits for all but the last `unfinished` committed batches.
 void __pipeline_wait_prior(std::size_t unfinished);

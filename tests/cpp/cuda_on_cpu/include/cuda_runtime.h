@@ -1,4 +1,4 @@
-// As much of CUDA's runtime as bpnet uses, emulated on the processor.
+// The part of CUDA's runtime that bpnet uses, emulated on the processor.
 #pragma once
 
 #include "cuda_on_cpu/types.h"

@@ -1,4 +1,4 @@
-// Vectors of the channels of a position, the last of which may not be whole.
+// Vectors of the channels of a position; the last one may be partial.
 #pragma once
 
 #include "bpnet/kernels/cpu/base/vector_math.h"
@@ -16,8 +16,8 @@ inline void store_channels(real* p, vec v, size_t count) {
   }
 }
 
-// All lanes where that does not go beyond `end`: those after `count` belong to positions that come later, and
-// are overwritten by them.
+// All lanes where that does not exceed `end`: those after `count` belong to later positions, which overwrite
+// them.
 inline vec load_within(const real* p, size_t count, const real* end) {
   return count >= kLanes || p + kLanes <= end ? load(p) : load_rest(p, count);
 }

@@ -33,7 +33,7 @@ inline void run_chunks(size_t count, size_t chunk, const Body& body) {  // body(
             [&](size_t index) { body(index * chunk, smaller(count, (index + 1) * chunk), index); });
 }
 
-// Rows that make a chunk of about kChunk elements.
+// Rows in a chunk of about kChunk elements.
 inline size_t rows_per_chunk(size_t columns) { return larger(1, kChunk / larger(1, columns)); }
 
 }  // namespace

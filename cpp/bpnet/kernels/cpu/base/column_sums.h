@@ -6,13 +6,13 @@
 
 namespace {
 
-// Sums over so many rows each, which are added in order.
+// Rows of each partial sum; partial sums are added in order.
 inline size_t rows_per_sum(size_t columns) { return larger(64, rows_per_chunk(columns)); }
 inline size_t column_sums_bytes(size_t rows, size_t columns) {
   return ceil_divide(rows, rows_per_sum(columns)) * columns * sizeof(real);
 }
 
-// The first kCount vectors of sum (+)= Σ over the rows of x, which stay in registers meanwhile.
+// The first kCount vectors of sum (+)= Σ over the rows of x, accumulated in registers.
 template <size_t kCount>
 inline void add_row_vectors(size_t rows, size_t stride, const real* x, real* sum, bool accumulate) {
   vec total[kCount];

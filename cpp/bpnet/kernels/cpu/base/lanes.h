@@ -28,7 +28,7 @@ inline vec lower_quarters(vec a, vec b, Indices<kLane...>) {
 #endif
 }
 
-// Lane l of the result: lane (l with bit kWidth) of a, or of b where l has that bit itself.
+// Lane l of the result: lane (l with bit kWidth) of a, or of b where l has that bit.
 template <size_t kWidth, size_t... kLane>
 inline vec upper_quarters(vec a, vec b, Indices<kLane...>) {
 #if defined(__clang__)

@@ -5,12 +5,12 @@
 
 namespace {
 
-// Work on so many units, cut into parts that each need scratch memory: at most kMostParts of them, and fewer
-// where that would be more than kPartsMemory.
+// Work on a number of units, cut into parts that each need scratch memory: at most kMostParts, and fewer
+// where their scratch would exceed kPartsMemory.
 struct Parts {
   size_t length;  // units of a part
   size_t count;
-  size_t most;  // how many parts scratch is taken for; unlike count it never shrinks as the units grow
+  size_t most;  // how many parts scratch is reserved for; unlike count it never shrinks as the units grow
 };
 
 constexpr size_t kMostParts = 64;

@@ -45,7 +45,7 @@ __attribute__((noinline)) void set_scaled(size_t count, real scale, const real* 
   for (; i < count; ++i) y[i] = scale * a[i];
 }
 
-// The last vector of these may overlap the one before it.
+// In these the last vector may overlap the one before it.
 __attribute__((noinline)) void copy_row(size_t count, const real* from, real* to) {
   if (count < kLanes) {
     for (size_t i = 0; i < count; ++i) to[i] = from[i];

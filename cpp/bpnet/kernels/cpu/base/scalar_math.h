@@ -1,4 +1,4 @@
-// The C library's functions by builtin: <cmath>'s inline overloads would be shared with other objects.
+// The C library's functions by builtin: <cmath>'s inline overloads would be shared with other object files.
 #pragma once
 
 #include "bpnet/kernels/cpu/base/vector.h"

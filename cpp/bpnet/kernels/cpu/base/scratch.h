@@ -6,7 +6,7 @@
 
 namespace {
 
-// Each slice begins on a cache line. Without memory only the bytes are counted, so that one function says
+// Each slice begins on a cache line. Without memory only the bytes are counted, so one function defines both
 // where an operation's arrays are and how much scratch they need.
 struct Scratch {
   unsigned char* memory;  // 64-byte aligned, or null

@@ -1,5 +1,5 @@
-// The vector of this instruction set, in the compiler's own vector extension: one text for all.
-// `real` is float or double; table.cpp sets both.
+// The vector of this instruction set, by the compiler's vector extension: one source for all. `real` is float
+// or double; table.cpp sets both.
 #pragma once
 
 #include <stddef.h>
@@ -9,7 +9,7 @@ namespace {
 
 using real = BPNET_REAL;
 typedef real vec __attribute__((vector_size(BPNET_VECTOR_BYTES)));
-// The same at any address an element may have.
+// The same without alignment beyond the element's.
 typedef real loose_vec __attribute__((vector_size(BPNET_VECTOR_BYTES), aligned(sizeof(real)), may_alias));
 
 // Integers as wide as `real`, for bits and lane numbers.
@@ -29,7 +29,7 @@ constexpr size_t kLanes = BPNET_VECTOR_BYTES / sizeof(real);
 inline vec load(const real* p) { return *reinterpret_cast<const loose_vec*>(p); }
 inline void store(real* p, vec v) { *reinterpret_cast<loose_vec*>(p) = v; }
 
-// The first kCount lanes; those that are not loaded are 0.
+// The first kCount lanes; lanes that are not loaded are 0.
 template <size_t kCount>
 inline vec load_first(const real* p) {
   vec v = {};
@@ -58,7 +58,7 @@ inline void store_lanes(real* p, vec v, size_t count) {
   for (size_t i = 0; i < count; ++i) p[i] = lane[i];
 }
 
-// v's first `count` lanes, 0 in the others; and the other way round.
+// v's first `count` lanes, 0 in the others; and the reverse.
 inline vec first_lanes(vec v, size_t count) {
   if (count >= kLanes) return v;
   real lane[kLanes];

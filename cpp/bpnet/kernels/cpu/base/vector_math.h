@@ -1,8 +1,8 @@
-// exp and its kin over a vector. Largest errors, in ulp of the result (below the normal numbers, of the least
-// of them): exp 2, tanh 3, sigmoid 3, log1p and expm1 2, Φ 8. ±0, ±inf, NaN and denormals come out as
-// IEEE has them.
+// exp and related functions over a vector. Largest errors, in ulp of the result (for denormals, of the least
+// normal number): exp 2, tanh 3, sigmoid 3, log1p and expm1 2, Φ 8. ±0, ±inf, NaN and denormals give IEEE's
+// results.
 //
-// The polynomials are our minimax fits (Remez) to the intervals stated beside them.
+// The polynomials are our minimax fits (Remez) on the intervals given beside them.
 #pragma once
 
 #include "bpnet/kernels/cpu/base/vector.h"
@@ -68,7 +68,7 @@ constexpr integer kSignBit = integer(1) << (8 * sizeof(real) - 1);
 
 inline vec absolute(vec x) { return vec(ivec(x) & ~kSignBit); }
 
-// x between ±most; NaN stays
+// x clamped to ±most; NaN is kept
 inline vec limited(vec x, real most) {
   x = x > most ? splat(most) : x;
   return x < -most ? splat(-most) : x;
@@ -92,10 +92,10 @@ inline vec polynomial(vec x, const real (&coefficient)[kTerms]) {
   return polynomial_of<kTerms>(x, coefficient);
 }
 
-// 2^n for whole n between the least and the largest exponent of a normal number
+// 2^n for integer n between the least and the largest exponent of a normal number
 inline vec power_of_two(ivec n) { return vec((n + Constants::kBias) << Constants::kMantissaBits); }
 
-// x = n log 2 + r with whole n, |r| ≤ ½ log 2, for x within exp's limits
+// x = n log 2 + r with integer n, |r| ≤ ½ log 2, for x within exp's limits
 struct Reduced {
   ivec n;
   vec r;
@@ -109,12 +109,12 @@ inline Reduced reduce(vec x) {
 
 // exp(x − low) = 2^n exp(r − low) for a low that is small beside r's limits
 inline vec exp_of_difference(vec x, vec low) {
-  x = x < Constants::kLeast ? splat(Constants::kLeast) : x;  // NaN stays
+  x = x < Constants::kLeast ? splat(Constants::kLeast) : x;  // NaN is kept
   x = x > Constants::kMost ? splat(Constants::kMost) : x;
   const Reduced reduced = reduce(x);
   const vec r = reduced.r - low;
   const vec e = 1 + (r + r * r * polynomial(r, Constants::kExp));
-  // In two factors: 2^n itself may be no normal number.
+  // In two factors: 2^n itself may not be a normal number.
   const ivec half = reduced.n >> 1;
   return e * power_of_two(half) * power_of_two(reduced.n - half);
 }
@@ -134,11 +134,12 @@ inline vec log1p_of(vec u) {
   return u - s * (u - 2 * z * polynomial(z, Constants::kLog1p));
 }
 
-// Of |x|, the sign put back last, so that −0 stays: with m = exp(2|x|) − 1 it is m / (m + 2), and
-// m = 2^n (exp(r) − 1) + (2^n − 1) where 2|x| = n log 2 + r. A short chain: per-sample training waits for it.
+// Computed of |x| and given x's sign last, which keeps −0: with m = exp(2|x|) − 1 it is m / (m + 2), and m =
+// 2^n (exp(r) − 1) + (2^n − 1) where 2|x| = n log 2 + r. The chain of dependent operations is short, since
+// per-sample training waits for it.
 inline vec tanh_of(vec x) {
   const vec whole_size = absolute(x);
-  const vec size = Constants::kFar < whole_size ? splat(Constants::kFar) : whole_size;  // NaN stays
+  const vec size = Constants::kFar < whole_size ? splat(Constants::kFar) : whole_size;  // NaN is kept
   const vec shifted = size * real(2 * 1.44269504088896340736) + Constants::kRound;
   const vec whole = shifted - Constants::kRound;
   const vec r = (size + size) - whole * real(0.69314718055994530942);
@@ -161,7 +162,7 @@ struct Normal {
 };
 inline Normal normal(vec x) {
   const vec a = limited(absolute(x), Constants::kMostNormal);  // where both are 0
-  // With half of its bits a number has an exact square: −a²/2 is −high²/2 − low.
+  // A number with half of the bits has an exact square: −a²/2 is −high²/2 − low.
   constexpr int kCut = (Constants::kMantissaBits + 1) / 2;
   const vec high = vec((ivec(a) + (integer(1) << (kCut - 1))) & -(integer(1) << kCut));
   const vec low = real(0.5) * (a - high) * (a + high);
@@ -176,7 +177,8 @@ inline Normal normal(vec x) {
 __attribute__((noinline)) vec load_rest(const real* p, size_t count) { return load_lanes(p, count); }
 __attribute__((noinline)) void store_rest(real* p, vec v, size_t count) { store_lanes(p, v, count); }
 
-// y = function(x), vector by vector; one loop for whole ones and the last, so that function is compiled once
+// y = function(x), vector by vector; one loop for full vectors and the last, so that function is compiled
+// once
 template <class Function>
 inline void map_vectors(size_t count, const real* x, real* y, const Function& function) {
   for (size_t i = 0; i < count; i += kLanes) {

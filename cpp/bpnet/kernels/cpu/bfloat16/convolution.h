@@ -1,5 +1,5 @@
 // The three products of a convolution, windows by weights. The gradient by the input is a convolution of
-// grad_y: with a stride, one for each phase of the positions, whose windows see a part of the taps.
+// grad_y: with a stride, one for each phase of the positions, whose windows have a subset of the taps.
 #pragma once
 
 #include "bpnet/kernels/cpu/base/column_sums.h"
@@ -9,9 +9,9 @@
 namespace {
 
 struct ConvolutionMemory {
-  float* weight;            // as many as w, in the order of the product
+  float* weight;            // as large as w, in the order of the product
   bfloat16* images;         // x or grad_y
-  unsigned char* products;  // and of the sums for the bias
+  unsigned char* products;  // scratch of the products and of the bias's sums
 };
 
 inline size_t positions(const bpnet::ConvolutionSizes& s) { return s.n * map_positions(s); }
@@ -20,7 +20,7 @@ inline WindowTaps taps_of(const bpnet::WindowAxis& axis) {
   return {axis.out, axis.in, axis.stride, -ptrdiff_t(axis.before), axis.dilation, axis.kernel};
 }
 
-// x, and grad_y with the zeros that the windows of any phase see.
+// x, and grad_y with the padding zeros of the windows of every phase.
 inline Images images_of_x(const bpnet::ConvolutionSizes& s) {
   const WindowTaps along = taps_of(s.width);
   return {s.n, s.height.in, s.width.in, s.channels, s.groups, along.zeros_before(), along.zeros_after()};
@@ -59,7 +59,7 @@ inline ConvolutionMemory convolution_memory(bpnet::Context& context, const bpnet
   return convolution_memory(scratch, s);
 }
 
-// What the windows of a group see of x, once x is rounded.
+// The windows of a group on the rounded x.
 struct WindowsOfX {
   WindowsOfX(const bpnet::ConvolutionSizes& sizes, const float* from, bfloat16* to)
       : s(sizes), x(from), rounded(to), images(images_of_x(sizes)) {
@@ -121,7 +121,7 @@ inline void clear_phase(const bpnet::ConvolutionSizes& s, const ImageRows& rows,
              });
 }
 
-// What backward_input is made of, but the phase and the group.
+// The arguments of backward_input except the phase and the group.
 struct InputGradient {
   const TileUnit& unit;
   const bpnet::ConvolutionSizes& s;

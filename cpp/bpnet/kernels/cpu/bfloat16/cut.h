@@ -1,6 +1,6 @@
 // How a product is cut. The operand with fewer lines is packed as a whole, some depth of k at a time; the
-// other block by block, in the cache of the thread that multiplies the block. No cut shows in the result,
-// whose elements are each summed in the order of k, but that into parts of k.
+// other block by block, in the cache of the thread that multiplies the block. Each element of the result is
+// summed in the order of k, so of all cuts only that into parts of k changes the bits.
 #pragma once
 
 #include "bpnet/kernels/cpu/base/chunks.h"
@@ -18,13 +18,14 @@ struct ProductSizes {
 constexpr size_t kPairLines = 2 * kPanelLines;         // of the panels that are multiplied together
 constexpr size_t kResidentElements = size_t{1} << 23;  // packed at once
 constexpr size_t kResidentLines = 8192;
-// Of a packed block whose rows are across the lines: long parts of rows, a quarter of a second-level cache.
+// Size of a packed block whose rows are across the lines: long parts of rows, a quarter of a second-level
+// cache.
 constexpr size_t kBlockBytes = size_t{1} << 19;
 constexpr size_t kBlockLines = 512;
-constexpr size_t kAlongLines = 2 * kPairLines;  // of a block whose rows are lines: it stays near while used
+constexpr size_t kAlongLines = 2 * kPairLines;  // of a block whose rows are lines: it stays cached during use
 constexpr size_t kMostDepth = 8192;
 constexpr size_t kMostTasks = 64;
-constexpr size_t kSerialWork = size_t{1} << 22;  // multiply-adds that are not worth a second thread
+constexpr size_t kSerialWork = size_t{1} << 22;  // multiply-adds below which a second thread does not pay
 
 constexpr size_t kStreamElements = kBlockBytes / sizeof(bfloat16);
 
@@ -36,7 +37,7 @@ struct Cut {
   bool serial;
 };
 
-// `across`: the rows of the operand that is packed block by block are across its lines.
+// `across`: the operand that is packed block by block has rows across its lines.
 inline Cut cut_of(const ProductSizes& s, size_t most_depth, bool serial, bool across) {
   Cut cut;
   cut.serial = serial || round_up(s.fewer(), kPanelLines) * s.more() * s.k < kSerialWork;
@@ -54,8 +55,8 @@ inline Cut cut_of(const ProductSizes& s, size_t most_depth, bool serial, bool ac
   return cut;
 }
 
-// Elements of both operands' panels for any k up to this one and as many lines. The ends of lines are at most
-// an eighth of what is packed at once.
+// Elements of both operands' panels for any k up to this one and this many lines. The padding of lines is at
+// most an eighth of what is packed at once.
 inline size_t cut_elements(const ProductSizes& s, size_t most_depth, bool serial) {
   const size_t depth = line_elements(smaller(s.k, most_depth));
   const size_t most = 2 * kResidentElements;
@@ -70,7 +71,7 @@ inline size_t cut_elements(const ProductSizes& s, size_t most_depth, bool serial
 struct Split {
   size_t parts;  // 1: none
   size_t depth;  // of a part
-  size_t most;   // how many parts scratch is taken for; it never shrinks as k grows
+  size_t most;   // how many parts scratch is reserved for; it never shrinks as k grows
 };
 
 constexpr size_t kPartDepth = 1024;

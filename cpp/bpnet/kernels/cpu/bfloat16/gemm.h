@@ -28,7 +28,7 @@ struct Target {
   }
 };
 
-// What is done last to c as it is stored: row = act(row + bias).
+// Applied last, to c as it is stored: row = act(row + bias).
 struct Finish {
   const bpnet::Kernels<float>* base;  // which has the activations
   const float* bias;                  // of a row's length, or null
@@ -51,7 +51,7 @@ inline size_t product_workspace(const ProductSizes& s) {
   return scratch.bytes;
 }
 
-// The panels of one block against all that are resident: lines r0 … r1−1 and s0 … s1−1, k0 … k0+k−1.
+// The panels of one block times all resident panels: lines r0 … r1−1 and s0 … s1−1, k0 … k0+k−1.
 struct BlockPass {
   const Product& p;
   const bfloat16 *resident, *streamed;
@@ -61,7 +61,7 @@ struct BlockPass {
   size_t panel(bool of_a) const { return of_a ? a_panel_elements(k) : b_panel_elements(k); }
 };
 
-// body(where in c, where in the tile) for every element of c from (i, j) on.
+// body(offset in c, offset in the tile) for every element of c from (i, j) on.
 template <class Body>
 inline void each_element(const Target& c, size_t i, size_t j, size_t rows, size_t columns, float* tile,
                          const Body& body) {
@@ -78,7 +78,7 @@ inline void each_element(const Target& c, size_t i, size_t j, size_t rows, size_
   }
 }
 
-// Sums that are not stored as they are: cut off at the edge of c, in rows of images, or transposed.
+// Sums that are not stored directly: cropped at the edge of c, in rows of images, or transposed.
 inline void sums_aside(const Target& c, const TileUnit& unit, TileSums sums, size_t i, size_t j, size_t rows,
                        size_t columns) {
   alignas(64) float tile[kPairLines * kPairLines] = {};
@@ -187,12 +187,12 @@ inline size_t part_bytes(const ProductSizes& s) {
   return scratch.bytes;
 }
 
-// Of product_in_parts for any k up to this one.
+// Scratch of product_in_parts for any k up to this one.
 inline size_t product_in_parts_workspace(const ProductSizes& s) {
   return larger(product_workspace(s), split_of(s).most * part_bytes(s));
 }
 
-// The same where k may be long and the result small; nothing is done last.
+// The same where k may be long and the result small; without bias and activation.
 inline void product_in_parts(const Product& p, Scratch scratch) {
   const ProductSizes& s = p.size;
   const Split split = split_of(s);

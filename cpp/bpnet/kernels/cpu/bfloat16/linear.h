@@ -17,8 +17,8 @@ inline void linear_forward(const TileUnit& unit, const bpnet::Kernels<float>& ba
                            bpnet::Activation act, float* y) {
   const Factor samples = matrix_of(x, s.in, false), weights = matrix_of(w, s.in, false);
   const Finish finish = {&base, bias, act};
-  // Lines of b are transposed in pairs while they are packed; where there are more of the weights,
-  // transposing the result instead costs less. The bits are the same.
+  // Lines of b are transposed in pairs while they are packed; where the weights have more lines, transposing
+  // the result instead costs less. The bits are the same.
   if (s.n < s.out) {
     run_product({unit, {s.out, s.n, s.in}, weights, samples, {y, s.out, false, nullptr, true}, finish},
                 {context.scratch}, kMostDepth, false);
@@ -28,7 +28,7 @@ inline void linear_forward(const TileUnit& unit, const bpnet::Kernels<float>& ba
   }
 }
 
-// Rows of the weights are across the lines: a small depth leaves long parts of them to a block.
+// Rows of the weights are across the lines: with a small depth a block has long parts of them.
 constexpr size_t kInputDepth = 512;
 
 inline void linear_backward_input(const TileUnit& unit, bpnet::Context& context, bpnet::LinearSizes s,

@@ -7,8 +7,7 @@ namespace {
 
 constexpr size_t kMostAcross = 512;  // lines that are packed together, where rows are across them
 
-// Rows of float, or of what windows see. A row is a line of the operand along k, or, if `across`, one k of
-// all lines.
+// Rows of float, or windows. A row is a line of the operand along k, or, if `across`, one k of all lines.
 struct Factor {
   const float* data;  // null: windows
   size_t stride;
@@ -51,7 +50,7 @@ class Rows {
   WindowStart start_ = {};
 };
 
-// Lines of a: rows as they are.
+// Lines of a: rows as they are stored.
 inline void pack_a_along(const Factor& f, size_t line0, size_t lines, size_t k0, size_t k, bfloat16* to) {
   const size_t whole = round_up(k, kBlockDepth), line = line_elements(k);
   Rows rows(f, line0, f.first + k0, k);
@@ -59,9 +58,9 @@ inline void pack_a_along(const Factor& f, size_t line0, size_t lines, size_t k0,
   for (size_t i = lines; i % kPanelLines != 0; ++i) zero_run(whole, to + i * line);
 }
 
-// Columns of b whose elements are in a row: 16 rows, transposed.
+// Columns of b whose elements are contiguous: 16 rows, transposed.
 inline void pack_b_along(const Factor& f, size_t line0, size_t lines, size_t k0, size_t k, bfloat16* to) {
-  constexpr size_t kPart = 512, kStride = kPart + kBlockDepth;  // elements of a row that are taken at once
+  constexpr size_t kPart = 512, kStride = kPart + kBlockDepth;  // elements of a row that are packed at once
   alignas(64) bfloat16 part[kPanelLines * kStride];
   for (size_t p = 0; p < k; p += kPart) {
     const size_t count = smaller(kPart, k - p), whole = round_up(count, kBlockDepth);
@@ -82,8 +81,8 @@ inline void pack_b_along(const Factor& f, size_t line0, size_t lines, size_t k0,
   }
 }
 
-// Pairs of rows across the lines, as b has them: body(pair, first row, second row) for each, with zeros up to
-// whole panels and blocks.
+// Pairs of rows across the lines, as in b: body(pair, first row, second row) for each, with zeros up to whole
+// panels and blocks.
 template <class Body>
 inline void each_pair(const Factor& f, size_t line, size_t lines, size_t k0, size_t k, const Body& body) {
   alignas(64) bfloat16 rows[2][kMostAcross + kBlockDepth];

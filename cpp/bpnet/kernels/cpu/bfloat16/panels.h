@@ -1,6 +1,6 @@
-// Operands in bfloat16 as the tiles of AMX take them, by panels of 16 lines (rows of a, columns of b) and
-// blocks of 32 along k. Of a the lines are stored one after another. Of b a panel is its blocks, each of
-// which holds (pair along k, line, k of the pair). What is missing of the last panel and block is 0.
+// Operands in bfloat16 in the layout of AMX tiles, by panels of 16 lines (rows of a, columns of b) and blocks
+// of 32 along k. The lines of a are stored one after another. A panel of b consists of its blocks, each (pair
+// along k, line, k of the pair). The last panel and block are padded with 0.
 #pragma once
 
 #include "bpnet/kernels/cpu/base/sizes.h"
@@ -11,20 +11,20 @@ using bfloat16 = uint16_t;  // the upper half of a float
 
 constexpr size_t kPanelLines = 16, kBlockDepth = 32, kBlockElements = kPanelLines * kBlockDepth;
 
-// Elements from one line of a to the next: an odd number of cache lines, or 16 lines would be in a few sets
-// of the cache alone, and at least 32 elements more than the line has, which may be written before the next
-// line.
+// Elements from one line of a to the next: an odd number of cache lines, since otherwise 16 lines would share
+// a few sets of the cache, and at least 32 elements more than the line has, which may be written before the
+// next line.
 inline size_t line_elements(size_t k) { return ((ceil_divide(k, kBlockDepth) + 1) | 1) * kBlockDepth; }
 // From one panel to the next.
 inline size_t a_panel_elements(size_t k) { return kPanelLines * line_elements(k); }
 inline size_t b_panel_elements(size_t k) { return ceil_divide(k, kBlockDepth) * kBlockElements; }
-// Enough for either.
+// The larger of the two.
 inline size_t packed_elements(size_t lines, size_t k) {
   return ceil_divide(lines, kPanelLines) * a_panel_elements(k);
 }
 
-// A part of the result: the sums of up to two panels of a times up to two of b over some blocks, each begun
-// with what is in c if `add`, else with 0.
+// A part of the result: the sums of up to two panels of a times up to two of b over some blocks, starting
+// from c if `add`, else from 0.
 struct TileSums {
   const bfloat16 *a, *b;
   size_t a_line, b_panel;  // elements from one to the next
@@ -34,7 +34,7 @@ struct TileSums {
   bool add;
 };
 
-// How the sums are made: one instruction, or its model.
+// How the sums are computed: one instruction, or its model.
 struct TileUnit {
   void (*begin)();  // in each thread, before its first sums
   void (*end)();
@@ -43,7 +43,7 @@ struct TileUnit {
 
 inline void nothing_to_do() {}
 
-// In round_avx512.h and round_model.h.
+// Defined in round_avx512.h and round_model.h.
 inline void round_run(size_t count, const float* from, bfloat16* to);
 inline void pair_rows(size_t panels, const bfloat16* first, const bfloat16* second, bfloat16* to,
                       size_t panel);

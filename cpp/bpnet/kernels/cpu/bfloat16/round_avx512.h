@@ -1,5 +1,5 @@
-// Rounding to bfloat16 by VCVTNE2PS2BF16, and pairs brought into the order of panels. round_model.h says what
-// comes out.
+// Rounding to bfloat16 by VCVTNE2PS2BF16, and pairs in the order of panels. round_model.h has the exact
+// results.
 #pragma once
 
 #include <immintrin.h>
@@ -24,10 +24,10 @@ inline void round_run(size_t count, const float* from, bfloat16* to) {
   _mm512_mask_storeu_epi16(to + i, lanes, rounded_pair(low, high));
 }
 
-// Of two rows of 16 · `panels` elements the pairs, 16 to each panel.
+// The pairs of two rows of 16 · `panels` elements, 16 for each panel.
 inline void pair_rows(size_t panels, const bfloat16* first, const bfloat16* second, bfloat16* to,
                       size_t panel) {
-  constexpr __mmask16 kAll = 0xffff;  // GCC 12 takes the forms without a mask for uninitialised
+  constexpr __mmask16 kAll = 0xffff;  // GCC 12 warns that the forms without a mask are uninitialised
   for (size_t p = 0; p < panels; ++p, first += kPanelLines, second += kPanelLines, to += panel) {
     const __m512i low = _mm512_maskz_cvtepu16_epi32(kAll, _mm256_loadu_si256((const __m256i*)first));
     const __m512i high = _mm512_maskz_cvtepu16_epi32(kAll, _mm256_loadu_si256((const __m256i*)second));

@@ -1,5 +1,5 @@
-// Rounding to bfloat16: to the nearest, ties to even; a denormal becomes 0 and a NaN stays one. And pairs
-// brought into the order of panels.
+// Rounding to bfloat16: to the nearest, ties to even; a denormal becomes 0, NaN remains NaN. And pairs in the
+// order of panels.
 #pragma once
 
 #include "bpnet/kernels/cpu/bfloat16/panels.h"
@@ -20,7 +20,7 @@ inline void round_run(size_t count, const float* from, bfloat16* to) {
   for (size_t i = 0; i < count; ++i) to[i] = rounded(from[i]);
 }
 
-// Of two rows of 16 · `panels` elements the pairs, 16 to each panel.
+// The pairs of two rows of 16 · `panels` elements, 16 for each panel.
 inline void pair_rows(size_t panels, const bfloat16* first, const bfloat16* second, bfloat16* to,
                       size_t panel) {
   for (size_t i = 0; i < panels * kPanelLines; ++i) {

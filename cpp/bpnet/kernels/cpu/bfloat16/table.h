@@ -1,4 +1,4 @@
-// A table from that of float32: products in bfloat16, all else as it is there.
+// A table derived from that of float32: products in bfloat16, the rest unchanged.
 #pragma once
 
 #include "bpnet/kernels/cpu/bfloat16/convolution.h"
@@ -9,8 +9,8 @@ namespace {
 
 constexpr size_t kFewChannels = 16, kFewWeights = 2560;
 
-// Which convolutions are made in float32: a tile of 16 × 32 is mostly zeros for them, and float32 has ways of
-// its own that are faster.
+// Which convolutions are computed in float32: a tile of 16 × 32 is mostly zeros for them, and float32 has
+// faster algorithms.
 inline bool stays_in_float32(const bpnet::ConvolutionSizes& s) {
   const bool few = s.channels < kFewChannels && patch_size(s) * s.out_channels < kFewWeights;
   return is_depthwise(s) || (s.groups == 1 && few);
@@ -21,7 +21,7 @@ template <const TileUnit& kUnit>
 struct Products {
   using Table = bpnet::Kernels<float>;
 
-  // Of all that is not a product in bfloat16.
+  // For everything that is not a product in bfloat16.
   static const Table& float32() { return bpnet::best_float32_kernels(); }
 
   static size_t workspace(const bpnet::ConvolutionSizes& s) {

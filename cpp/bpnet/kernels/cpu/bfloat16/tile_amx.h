@@ -1,4 +1,4 @@
-// Sums by TDPBF16PS, a whole block of both operands an instruction. How it rounds is in tile_model.h.
+// Sums by TDPBF16PS, a whole block of both operands per instruction. tile_model.h says how it rounds.
 #pragma once
 
 #include <immintrin.h>
@@ -13,7 +13,8 @@ struct alignas(64) TileSettings {
   uint8_t rows[16] = {16, 16, 16, 16, 16, 16, 16, 16};
 };
 
-// Not on the stack, where GCC leaves out what its own _tile_loadconfig does not say that it reads.
+// Not on the stack, where GCC drops the stores, since its _tile_loadconfig does not declare that it reads
+// them.
 constexpr TileSettings kTileSettings;
 
 inline void begin_amx() { _tile_loadconfig(&kTileSettings); }
@@ -31,7 +32,7 @@ __attribute__((noinline)) void amx_sums(const TileSums& s) {
     if constexpr (kDown) _tile_loadd(2, below, row);
     if constexpr (kDown && kAlong) _tile_loadd(3, below + kPanelLines, row);
   } else {
-    for (size_t i = 0; i < kA * kPanelLines; ++i) {  // c is far away, and wanted when the sums are made
+    for (size_t i = 0; i < kA * kPanelLines; ++i) {  // c is not cached, and needed once the sums are computed
       for (size_t j = 0; j < kB; ++j) __builtin_prefetch(s.c + i * s.stride + j * kPanelLines, 1, 3);
     }
     _tile_zero(0);

@@ -1,4 +1,4 @@
-// Sums by VDPBF16PS, 16 columns an instruction. How it rounds is in tile_model.h.
+// Sums by VDPBF16PS, 16 columns per instruction. tile_model.h says how it rounds.
 #pragma once
 
 #include <immintrin.h>

@@ -1,5 +1,5 @@
 // What VDPBF16PS and TDPBF16PS compute, bit by bit, on any processor (Intel, Architecture Instruction Set
-// Extensions Programming Reference; found equal on Sapphire Rapids). Both are made of fused multiply-adds,
+// Extensions Programming Reference; found equal on Sapphire Rapids). Both consist of fused multiply-adds,
 // rounded to the nearest, ties to even, whose denormal operands count as 0 and whose results below the normal
 // numbers become 0.
 #pragma once
@@ -22,8 +22,8 @@ inline float float_of(bfloat16 x) {
   return without_denormal(result);
 }
 
-// The sum rounded to odd: where it is not exact, the neighbour whose last bit is 1. Rounded again to half as
-// many bits it is as if it had been rounded once (Boldo and Melquiond 2008).
+// The sum rounded to odd: where it is not exact, the neighbour whose last bit is 1. Rounding that to half as
+// many bits gives the same as rounding once (Boldo and Melquiond 2008).
 inline double sum_to_odd(double a, double b) {
   const double sum = a + b;
   if (!(__builtin_fabs(sum) <= __DBL_MAX__)) return sum;
@@ -38,12 +38,13 @@ inline double sum_to_odd(double a, double b) {
   return result;
 }
 
-// a b + c of numbers that are no denormals; the product is exact in double, of bfloat16 and of 1 · c.
+// a b + c of numbers that are not denormals; in double the product is exact, of bfloat16 and of 1 · c.
 inline float multiply_add(float a, float b, float c) {
   const double sum = sum_to_odd(double(a) * double(b), double(c));
   const float result = float(sum);
   if (!(__builtin_fabs(sum) < double(kLeastNormal))) return result;
-  // Below the normal numbers it is what rounding to as many bits as they have leaves below them that is 0.
+  // A result counts as below the normal numbers, and becomes 0, if it still is after rounding to their
+  // precision.
   const float scaled = float(sum * 0x1p64);
   return __builtin_copysignf(__builtin_fabsf(scaled) < kLeastNormal * 0x1p64f ? 0 : kLeastNormal, scaled);
 }

@@ -1,4 +1,4 @@
-// The weights of a convolution in the orders in which its products want them.
+// The weights of a convolution in the orders that its products need.
 #pragma once
 
 #include "bpnet/kernels/cpu/bfloat16/phases.h"

@@ -1,5 +1,5 @@
-// What a convolution's windows see: images are rounded to bfloat16 once, each group of channels by itself,
-// with the zeros that windows see beside them; rows are then copied.
+// The windows of a convolution: images are rounded to bfloat16 once, each group of channels separately, with
+// the zeros of the padding; rows are then copied.
 #pragma once
 
 #include "bpnet/kernels/cpu/base/chunks.h"
@@ -11,10 +11,10 @@ inline void zero_run(size_t count, bfloat16* to) {
   if (count) __builtin_memset(to, 0, count * sizeof *to);
 }
 
-// Along one axis the window of position o sees o · step + first + t · every for t = 0 … taps−1.
+// Along one axis the window of position o reads o · step + first + t · every for t = 0 … taps−1.
 struct WindowTaps {
   size_t positions = 1;
-  size_t in;  // of the axis; what is seen outside is 0
+  size_t in;  // of the axis; elements outside are 0
   size_t step;
   ptrdiff_t first;
   size_t every, taps;
@@ -34,7 +34,7 @@ struct Images {
   size_t in() const { return channels / groups; }
   size_t row() const { return (before + columns + after) * in(); }  // elements
   size_t image() const { return rows * row(); }
-  // Copies of rows are made 32 elements at a time, and may read as far beyond the last.
+  // Rows are copied 32 elements at a time, and up to 31 beyond the last may be read.
   size_t elements() const { return groups * count * image() + kBlockDepth; }
 };
 
@@ -64,12 +64,12 @@ inline void round_images(const Images& images, const float* x, bfloat16* to) {
 struct Windows {
   const bfloat16* x;       // of a group
   size_t in, row, image;   // elements of a pixel, row and image
-  WindowTaps down, along;  // the first of `along` counts from the zeros before the row
+  WindowTaps down, along;  // the first of `along` is relative to the zeros before the row
 
   size_t row_elements() const { return down.taps * along.taps * in; }
 };
 
-// `along` as it counts from the pixels.
+// `along` relative to the pixels.
 inline Windows windows_on(const Images& images, const bfloat16* rounded, size_t g, WindowTaps down,
                           WindowTaps along) {
   along.first += ptrdiff_t(images.before);
@@ -77,7 +77,7 @@ inline Windows windows_on(const Images& images, const bfloat16* rounded, size_t 
       rounded + g * images.count * images.image(), images.in(), images.row(), images.image(), down, along};
 }
 
-// Where a position's window begins, for one position after another.
+// The start of a position's window, for successive positions.
 struct WindowCursor {
   WindowCursor(const Windows& windows, size_t position) : w(windows) {
     const size_t map = w.down.positions * w.along.positions, within = position % map;
@@ -98,7 +98,7 @@ struct WindowCursor {
   size_t y, x;
 };
 
-// Whole blocks of 32, which may end beyond `count` on both sides.
+// Whole blocks of 32, which may exceed `count` in both arrays.
 inline void copy_blocks(size_t count, const bfloat16* from, bfloat16* to) {
   for (size_t i = 0; i < count; i += kBlockDepth) {
     __builtin_memcpy(to + i, from + i, kBlockDepth * sizeof *to);

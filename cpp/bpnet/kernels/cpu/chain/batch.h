@@ -1,9 +1,9 @@
-// A batch through a narrow chain, a slice of samples at a time: forward, loss and backward of a slice within
-// the nearest caches. A slice is stored transposed, (features, samples): the products of both directions then
+// A batch of a narrow chain, a slice of samples at a time: forward, loss and backward of a slice within the
+// nearest caches. A slice is stored transposed, (features, samples): the products of both directions then
 // load samples as vectors without packing, whatever the layers' widths.
 //
-// Slices are dealt to parts, which depend on sizes alone. Each part sums the gradients of its slices in turn,
-// and the parts' sums are added in order.
+// Slices are distributed over parts, which depend on sizes alone. Each part sums the gradients of its slices
+// in turn, and the parts' sums are added in order.
 #pragma once
 
 #include "bpnet/kernels/cpu/activation.h"
@@ -17,28 +17,28 @@ namespace {
 using ChainCall = bpnet::ChainArgs<real>;
 using ChainLayer = bpnet::ChainLayer<real>;
 
-// More weights than these, and threads had better share a layer than the batch.
+// With more weights it is better to divide a layer among the threads than the batch.
 constexpr size_t kChainWeights = size_t{1} << 14;
-// Elements of a slice's arrays, within bounds on its rows. Of a wider chain too few would fit, and
-// transposing wide inputs would cost more than is saved.
+// Elements of a slice's arrays, within bounds on its rows. With a wider chain too few rows would fit, and
+// transposing wide inputs would cost more than it saves.
 constexpr size_t kSliceElements = size_t{1} << 14;
 constexpr size_t kLeastSlice = 48, kMostSlice = 112;
 static_assert(kLeastSlice % kLanes == 0 && kMostSlice % kLanes == 0, "slices are whole vectors");
 constexpr size_t kChainParts = 32;
 
 struct LinkMemory {
-  real* s;  // (out, rows) before the activation where its slope is known from there; else not to be read
+  real* s;  // (out, rows) before the activation, where its derivative needs it; else undefined
   real* y;  // (out, rows)
-  real *grad_weight, *grad_bias;  // where the part's gradients go
+  real *grad_weight, *grad_bias;  // the part's gradients
 };
 
 // The memory of one part.
 struct ChainPart {
   LinkMemory* links;
   real* x;                  // (in, rows)
-  real* delta[2];           // (widest, rows), one being made from the other
+  real* delta[2];           // (widest, rows), each computed from the other
   real* grad_output;        // (rows, out)
-  real* gradients;          // (parameters,); null: they go where they are wanted
+  real* gradients;          // (parameters,); null: written directly to the result
   bpnet::Context products;  // scratch of the products
 };
 
@@ -63,7 +63,7 @@ __attribute__((noinline)) size_t chain_parameters(const ChainCall& a) {
   return parameters;
 }
 
-// Rows of a slice, of any batch; too few: the chain is not for this kernel.
+// Rows of a slice, for any batch; with too few the chain is unsuitable for this kernel.
 __attribute__((noinline)) size_t most_rows(const ChainCall& a) {
   size_t width = a.layers[0].in;
   for (size_t l = 0; l < a.depth; ++l) width += 2 * a.layers[l].out;
@@ -128,7 +128,7 @@ size_t part_bytes(const ChainCall& a, size_t rows, bool shared) {
 size_t chain_workspace(const ChainCall& a) {
   size_t weighted = 0;
   for (size_t l = 0; l < a.depth; ++l) weighted += a.layers[l].weight != nullptr;
-  // One layer has nothing to keep near for the next.
+  // With one layer there is nothing to keep cached for the next.
   if (weighted < 2 || chain_weights(a) > kChainWeights || most_rows(a) < kLeastSlice) return 0;
   const ChainSlices slices = chain_slices(a);
   // The last batch of an epoch may be smaller than the others, with slices of more rows.
@@ -137,7 +137,7 @@ size_t chain_workspace(const ChainCall& a) {
   return scratch.bytes + slices.parts * part_bytes(a, most_rows(a), true);
 }
 
-// y (columns, rows) of x (rows, columns), and 0 where a row of y is filled up to whole vectors
+// y (columns, rows) of x (rows, columns), rows of y padded with 0 to whole vectors
 void transpose_samples(size_t rows, size_t columns, const real* x, real* y) {
   const size_t stride = whole_vectors(rows);
   transpose_columns(rows, 0, columns, x, columns, y, stride);
@@ -159,7 +159,7 @@ void chain_forward(ChainPart& part, const ChainCall& a, size_t rows) {
   }
 }
 
-// The loss of rows first … first+rows−1, of which y (out, rows) is the output; delta = its gradient by y.
+// The loss of rows first … first+rows−1 with output y (out, rows); delta = its gradient by y.
 double chain_loss(const ChainPart& part, const ChainCall& a, size_t first, size_t rows, const real* y,
                   real* delta) {
   const size_t columns = a.loss.columns;
@@ -185,7 +185,7 @@ void chain_backward(ChainPart& part, const ChainCall& a, const real* first_x, si
     const LinkMemory& link = part.links[l];
     activate_backward(layer.activation, layer.out * stride, link.s, link.y, delta, delta);
     if (!layer.weight) continue;
-    // The caller's rows are loaded without packing where they are whole vectors.
+    // The caller's rows are loaded without packing where they fill whole vectors.
     const bool as_given = l == 0 && layer.in % kLanes == 0;
     const Operand x =
         as_given ? Operand{first_x, layer.in, 1} : Operand{l ? part.links[l - 1].y : part.x, 1, stride};

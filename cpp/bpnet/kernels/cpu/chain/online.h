@@ -1,7 +1,7 @@
 // The lecture's loop, one sample at a time. online_narrow.h trains narrow chains and online_blocked.h large
 // layers, both with plain SGD; online_optimizer.h has the other optimizers. Every other layer takes two
-// sweeps over its weight matrix: a dot product per unit in the forward pass; in the backward pass δ is
-// propagated and the row updated while it is in cache.
+// passes over its weight matrix: forward, a dot product per unit; backward, δ is propagated and the row
+// updated while it is in cache.
 #pragma once
 
 #include "bpnet/kernels/cpu/activation.h"
@@ -13,7 +13,7 @@
 
 namespace {
 
-// The slices of one layer, each of its width.
+// The arrays of one layer, each of its width.
 struct OnlineSlices {
   real* s;      // before the activation
   real* x;      // after it

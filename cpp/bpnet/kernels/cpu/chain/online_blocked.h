@@ -7,11 +7,11 @@
 //
 // This is the sample-by-sample loop in another order of additions. The first layer's inputs are all known, so
 // its W₀X and x_i·x_t are matrix products too. The matrix of an inner layer is read twice a sample, by all
-// threads, and written once a block. Samples that are passed over do not count.
+// threads, and written once a block. Skipped samples do not count.
 //
-// The products x_i·x_t and δ_i·δ_t stand alone here before the rate makes them small. Where one of them is
-// beyond the type's range (elements around 1e19 in float32) it is infinite, and the loss will be, although
-// the sample-by-sample loop might have gone on; elements that are 0 stay out of it.
+// The products x_i·x_t and δ_i·δ_t are computed before they are scaled by the rate. Where one exceeds the
+// type's range (elements around 1e19 in float32) it is infinite, and so is the loss, although the
+// sample-by-sample loop might have continued; elements that are 0 are not affected.
 #pragma once
 
 #include "bpnet/kernels/cpu/base/scalar_math.h"
@@ -22,20 +22,20 @@
 namespace {
 
 struct OnlineBlock {
-  const OnlineLayer* layer;         // null: the layer is updated at once
+  const OnlineLayer* layer;         // null: the layer is updated immediately
   bool first;                       // in the chain
   size_t length;                    // most samples in a block
   real* x;                          // (length, in) the block's inputs
   real* s;                          // (length, out) W₀x, of the first layer only
   real* gram;                       // (length, length) x_i·x_t of the first layer; of others the row of t
   real* delta;                      // (length, out)
-  real *weight_share, *bias_share;  // (length,) ρ^{t−1−i}, 0 for samples passed over
+  real *weight_share, *bias_share;  // (length,) ρ^{t−1−i}, 0 for skipped samples
   real weight_left, bias_left;      // ρᵗ
   bpnet::Context products;          // scratch of the products
 };
 
-// A smaller first layer stays in the first-level cache and is updated at once; an inner one pays later, since
-// its sums with the samples before are taken one by one.
+// A smaller first layer stays in the first-level cache and is updated immediately; for an inner one blocks
+// pay only at a larger size, since its sums with earlier samples are computed one by one.
 constexpr size_t kBlockedFirst = 4096;
 constexpr size_t kBlockedInner = 32768;
 constexpr size_t kOnlineBlock = 32;
@@ -74,7 +74,7 @@ inline OnlineBlock make_block(Scratch& scratch, const OnlineLayer& layer, bool f
   return block;
 }
 
-// The first layer takes the inputs of the samples that come, `count` of them.
+// The first layer reads the inputs of the next `count` samples.
 __attribute__((noinline)) void begin_block(OnlineBlock& block, const real* x, const uint64_t* order,
                                            size_t count) {
   block.weight_left = block.bias_left = 1;
@@ -90,7 +90,7 @@ __attribute__((noinline)) void begin_block(OnlineBlock& block, const real* x, co
        {block.gram, block.length, false, false}, kNoEpilogue);
 }
 
-// to += share · from. An infinite share leaves alone what `from` has no part in: 0 · ∞ is not a number.
+// to += share · from. With an infinite share, elements where `from` is 0 are not changed: 0 · ∞ is NaN.
 __attribute__((noinline)) void add_infinite(size_t count, real share, const real* from, real* to) {
   for (size_t i = 0; i < count; ++i) {
     if (from[i] != 0) to[i] += share * from[i];
@@ -159,7 +159,7 @@ inline void block_backward(OnlineBlock& block, size_t t, const real* delta) {
   block.weight_share[t] = block.bias_share[t] = 1;
 }
 
-// Sample t has no weight; its input is forgotten too, for it may be infinite.
+// Sample t has no weight; its input is cleared too, since it may be infinite.
 inline void pass_over(OnlineBlock& block, size_t t) {
   for (size_t j = 0; j < block.layer->out; ++j) block.delta[t * block.layer->out + j] = 0;
   for (size_t i = 0; i < block.layer->in; ++i) block.x[t * block.layer->in + i] = 0;

@@ -2,14 +2,15 @@
 // registers, the weights in the first-level cache, padded with zeros.
 //
 // The first layer's weights are stored by inputs, a row of outputs each, since its Wᵀδ is not needed. Those
-// of the others are stored by outputs, so that Wᵀδ needs no sums over lanes. A layer of one output holds it
-// in every lane.
+// of the others are stored by outputs, so Wᵀδ needs no sums over lanes. A layer of one output has it in every
+// lane.
 //
-// The first layer's s of the next sample x' is begun before this sample's update: with ρ = 1 − ηλ,
+// The first layer's s of the next sample x' is started before this sample's update: with ρ = 1 − ηλ,
 //
 //   s' = ρ Wx' + ρ_b b − (η x·x' + η_b) δ
 //
-// so that only δ stands between one step and the next. The same in real arithmetic; not done in blocks of 1.
+// so one step depends on the previous one only through δ. The same in real arithmetic; not done in blocks of
+// 1.
 #pragma once
 
 #include "bpnet/kernels/cpu/activation.h"
@@ -19,7 +20,7 @@
 namespace {
 
 constexpr size_t kSmallVectors = BPNET_VECTOR_BYTES == 64 ? 2 : 4;  // of the widest layer
-constexpr size_t kSmallBytes = size_t{1} << 15;  // of all weights: what the first-level cache holds
+constexpr size_t kSmallBytes = size_t{1} << 15;  // of all weights: they fit into the first-level cache
 
 template <size_t kVectors>
 using Wide = vec[kVectors];
@@ -46,7 +47,7 @@ inline size_t small_rows(const Online& a, size_t l) {
   return l ? whole_vectors(a.layers[l].out) : a.layers[l].in;
 }
 
-// How many vectors wide the chain is taken to be; 0: too wide or too large for the small loop.
+// The chain's width in vectors; 0: too wide or too large for the small loop.
 inline size_t small_vectors(const Online& a) {
   size_t widest = 0, rows = 0;
   for (size_t l = 0; l < a.depth; ++l) {
@@ -87,8 +88,7 @@ inline size_t small_workspace(const Online& a, size_t vectors) {
   return scratch.bytes;
 }
 
-// visit(weight (j, i), where it is stored, how many copies). Of a first layer of one output each lane holds
-// it.
+// visit(weight (j, i), where it is stored, how many copies). A first layer of one output has it in each lane.
 template <class Visit>
 inline void visit_weights(const SmallLayer& layer, bool first, size_t stride, const Visit& visit) {
   const size_t in = layer.layer->in, out = layer.layer->out;
@@ -176,7 +176,7 @@ __attribute__((always_inline)) inline void rows_product(const SmallLayer& layer,
   }
 }
 
-// layer.x = θ(layer.s), which is s too
+// layer.x = θ(layer.s); `s` is layer.s too
 template <size_t kVectors>
 __attribute__((always_inline)) inline void small_activate(const SmallLayer& layer, const Wide<kVectors>& s,
                                                           Wide<kVectors>& x) {
@@ -277,7 +277,7 @@ inline real squared_factor(const Online& a) {
   }
 }
 
-// The loss of the last layer's x, which is `output` too, and δ before the slope.
+// The loss of the last layer's x, which is `output` too, and δ before θ'.
 template <size_t kVectors>
 __attribute__((always_inline)) inline double small_loss(const Online& a, const OnlineSample& sample,
                                                         real factor, const SmallLayer& last,

@@ -1,5 +1,5 @@
-// Online layers under another rule than plain SGD. The gradient of a row of weights is δ_j x: it is made a
-// piece at a time, which stays in the nearest cache, and never stored as a whole.
+// Online layers with an optimizer other than plain SGD. The gradient of a row of weights is δ_j x: it is
+// computed in pieces that stay in the nearest cache, and never stored as a whole.
 #pragma once
 
 #include "bpnet/kernels/cpu/chain/online_sample.h"
@@ -12,10 +12,10 @@ inline bool is_plain(const bpnet::UpdateArgs& rule) {
   return rule.kind == bpnet::UpdateKind::kSgd && rule.sgd.momentum == 0;
 }
 
-// Layers whose weights are read by all threads.
+// Layers whose weights are divided among all threads.
 inline bool is_shared(const OnlineLayer& layer) { return layer.out > thin_rows(layer.in); }
 
-// The rule at step `step`, which counts from 1.
+// The update rule at step `step`, counted from 1.
 inline bpnet::UpdateArgs rule_at(bpnet::UpdateArgs rule, uint64_t step) {
   if (rule.kind == bpnet::UpdateKind::kAdam) {
     rule.adam.correction1 = 1 - __builtin_pow(rule.adam.beta1, double(step));

@@ -1,4 +1,4 @@
-// What one sample of an online run weighs and costs.
+// The weight and loss of one sample of an online run.
 #pragma once
 
 #include "bpnet/kernels/cpu/loss.h"
@@ -14,7 +14,7 @@ struct OnlineSample {
   const real* target;    // (out,) or null
   const int64_t* label;  // or null
   double class_scale;    // the label's class weight, or 1
-  double weight;         // sample weight times class_scale; 0: passed over
+  double weight;         // sample weight times class_scale; 0: skipped
 };
 
 inline OnlineSample online_sample(const Online& a, size_t step) {
@@ -30,8 +30,8 @@ inline bool sample_is_correct(const Online& a, const OnlineSample& sample, const
   return is_correct(a.loss, a.layers[a.depth - 1].out, x, sample.label, sample.target);
 }
 
-// The loss of output x (out,); its gradient is written to grad (out,) unless that is null. A batch of one:
-// its weight divided by the weights' sum is 1.
+// The loss of output x (out,); its gradient is written to grad (out,) unless that is null. In a batch of one
+// the weight divided by the sum of weights is 1.
 inline double online_loss(const Online& a, const OnlineSample& sample, const real* x, real* grad) {
   const real scale = real(1 / sample.class_scale);
   const Loss args = {a.loss,
@@ -48,14 +48,14 @@ inline double online_loss(const Online& a, const OnlineSample& sample, const rea
   return loss_row(args, 0, scale);
 }
 
-// What a call of the loop comes to.
+// The result of a call of the loop.
 struct OnlineResult {
   size_t steps, correct;
   double loss, weight;   // Σ weight · loss, Σ weight
   double stopping_loss;  // the loss that was not finite, where steps is below the count
 };
 
-// Counts the loss in; false when it is not finite, and the run ends.
+// Adds the loss; false when it is not finite, which ends the run.
 inline bool count_loss(OnlineResult& result, const OnlineSample& sample, double value) {
   if (!is_finite(real(value))) {
     result.stopping_loss = value;

@@ -1,4 +1,4 @@
-// Convolutions: which way each shape is computed.
+// Convolutions: the algorithm for each shape.
 #pragma once
 
 #include "bpnet/kernels/cpu/base/column_sums.h"
@@ -105,7 +105,7 @@ void convolution_backward_input(bpnet::Context& context, const bpnet::Convolutio
 
 void convolution_backward_weight(bpnet::Context& context, const bpnet::ConvolutionSizes& s, const real* x,
                                  const real* grad_y, real* grad_w, real* grad_bias, bool accumulate) {
-  const auto add_bias = [&] {  // its scratch is free again afterwards
+  const auto add_bias = [&] {  // its scratch can be reused afterwards
     if (grad_bias) {
       add_column_sums(context, s.n * map_positions(s), s.out_channels, grad_y, grad_bias, accumulate);
     }

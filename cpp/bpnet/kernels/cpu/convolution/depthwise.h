@@ -1,5 +1,5 @@
-// Convolution whose channels each see themselves alone: a channel is a lane, and the outputs of a row are
-// summed in registers, tap by tap, from where the inputs are stored.
+// Depthwise convolution: a channel is a lane, and the outputs of a row are summed in registers, tap by tap,
+// from where the inputs are stored.
 #pragma once
 
 #include "bpnet/kernels/cpu/activation.h"
@@ -15,14 +15,14 @@ struct TapRange {
   size_t first, every, count;
 };
 
-// Which inputs an output is the sum of: the sources of a position are those that its taps lead to.
+// Which inputs an output sums: the sources of a position are those of its taps.
 struct OutputsOf {
   static size_t positions(const bpnet::WindowAxis& a) { return a.out; }
   static size_t sources(const bpnet::WindowAxis& a) { return a.in; }
   static size_t classes(const bpnet::WindowAxis&) { return 1; }  // of positions that have the same taps
   static size_t source_step(const bpnet::WindowAxis& a) {
     return a.stride;
-  }  // from one of a class to the next
+  }  // from one position of a class to the next
   static size_t source(const bpnet::WindowAxis& a, size_t position, size_t tap) {
     return position * a.stride + tap * a.dilation - a.before;
   }
@@ -32,7 +32,7 @@ struct OutputsOf {
   }
 };
 
-// Which outputs see an input: the gradient by it is the sum of theirs.
+// Which outputs read an input: the gradient by it is the sum of theirs.
 struct InputsOf {
   static size_t positions(const bpnet::WindowAxis& a) { return a.in; }
   static size_t sources(const bpnet::WindowAxis& a) { return a.out; }
@@ -55,8 +55,8 @@ struct InputsOf {
   }
 };
 
-// The positions begin, begin + classes … before `end` of one class, all with the same taps: the first of
-// those that have the most.
+// The positions begin, begin + classes … before `end` of one class that all have the same, largest number of
+// taps.
 struct Inner {
   size_t begin, end;
 };
@@ -123,7 +123,7 @@ inline void sum_positions(const TapSource* taps, size_t count, size_t step, cons
   if (p < outputs) sum_taps<1>(taps, count, p * step, step, vector, start, to + p * to_step, to_step);
 }
 
-// And of all channels. The taps move on with them.
+// The same for all channels; the taps advance with them.
 __attribute__((noinline)) void sum_row(TapSource* taps, size_t count, size_t step, size_t channels,
                                        const real* bias, size_t outputs, real* to, size_t to_step) {
   size_t c = 0;
@@ -137,13 +137,13 @@ __attribute__((noinline)) void sum_row(TapSource* taps, size_t count, size_t ste
     sum_positions(taps, count, step, last, bias ? last.get(bias) : vec{}, outputs, to, to_step);
     return;
   }
-  const size_t again = c + kLanes - channels;  // channels of the last vector that are done already
+  const size_t again = c + kLanes - channels;  // channels of the last vector that are already done
   c -= again;
   for (size_t t = 0; t < count; ++t) taps[t] = {taps[t].from - again, taps[t].weight - again};
   sum_positions(taps, count, step, WholeVector(), bias ? load(bias + c) : vec{}, outputs, to + c, to_step);
 }
 
-// What a pass reads and writes; weight (taps, channels).
+// The arrays of a pass; weight (taps, channels).
 struct DepthwisePass {
   const bpnet::ConvolutionSizes& s;
   const real *from, *weight, *bias;
@@ -259,7 +259,7 @@ __attribute__((noinline)) void depthwise_weight_row(const bpnet::ConvolutionSize
       if (s.channels < kLanes) {
         const LastVector last = {s.channels};
         last.put(to, last.get(to) + sum_of(0, last));
-      } else {  // the last whole vector, whose first channels are done already
+      } else {  // the last full vector, whose first channels are already done
         const size_t first = s.channels - kLanes;
         const vec sum = without_first_lanes(sum_of(first, WholeVector()), c - first);
         store(to + first, load(to + first) + sum);

@@ -16,7 +16,7 @@ __attribute__((noinline)) void transpose_few(size_t rows, size_t columns, const 
   }
 }
 
-// Where the vectors begin that cover `count` elements: the last one may overlap the one before it.
+// The offsets of the vectors that cover `count` elements: the last one may overlap the one before it.
 inline size_t vector_at(size_t begin, size_t count) { return smaller(begin, count - kLanes); }
 
 // to (count, kLanes) = from (samples, count), zeros for the samples that are missing

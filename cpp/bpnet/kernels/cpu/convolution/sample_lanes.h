@@ -1,6 +1,6 @@
-// Convolution of few channels with kLanes samples side by side in the lanes: a task brings the samples' rows
-// into (row, column, channel, lane), sums windows with the weights broadcast, and brings what it made back.
-// No lane is idle, however few the channels.
+// Convolution of few channels with kLanes samples side by side in the lanes: a task transposes the samples'
+// rows to (row, column, channel, lane), sums windows with the weights broadcast, and transposes the result
+// back. No lane is idle, however few the channels.
 #pragma once
 
 #include "bpnet/kernels/cpu/base/row_sums.h"
@@ -12,8 +12,8 @@ namespace {
 // Most bytes of the maps of kLanes samples: they stay in the second-level cache.
 constexpr size_t kLaneMaps = size_t{1} << 19;
 
-// Work is cut into units of kLanes samples and some rows of their outputs: about so many, where a map has
-// enough rows, and so many rows at least.
+// Work is cut into units of kLanes samples and some rows of their outputs: about this many units, where a map
+// has enough rows, of at least this many rows.
 constexpr size_t kLaneUnits = 16;
 constexpr size_t kLaneRows = 4;
 
@@ -31,14 +31,14 @@ __attribute__((noinline)) bool inputs_run_in_lanes(const bpnet::ConvolutionSizes
   return s.groups == 1 && has_mirror(s) && runs_in_lanes(mirrored(s));
 }
 
-// A convolution's units, and the parts that have scratch of their own.
+// A convolution's units, and the parts, each with separate scratch.
 struct LaneWork {
   size_t rows, bands;  // rows of outputs of a unit, units of a map
   Parts parts;
 };
 
 struct LaneMemory {
-  real* maps;    // (rows that a unit sees, padded columns, channels, lane)
+  real* maps;    // (rows that a unit reads, padded columns, channels, lane)
   real* rows;    // (rows, columns, out_channels, lane) of outputs
   real* sums;    // (taps, out_channels, lane) of the gradient of the weights
   real* result;  // (taps + 1, out_channels): summed over the lanes, and the gradient of the bias
@@ -60,7 +60,7 @@ __attribute__((noinline)) LaneWork lane_work(const bpnet::ConvolutionSizes& s) {
   const size_t rows = larger(smaller(kLaneRows, s.height.out), ceil_divide(s.height.out, wanted));
   const size_t bands = ceil_divide(s.height.out, rows);
   Parts parts = cut_into_parts(groups * bands, 1, lane_bytes(s));
-  // Fewer rows may be more units: scratch is for the most.
+  // Fewer rows may mean more units: scratch is for the largest number.
   parts.most = cut_into_parts(groups * s.height.out, 1, lane_bytes(s)).most;
   return {rows, bands, parts};
 }
@@ -108,7 +108,7 @@ inline void each_lane_unit(const bpnet::ConvolutionSizes& s, const LaneWork& wor
   });
 }
 
-// The rows of x that a unit sees, padded with zeros.
+// The rows of x that a unit reads, padded with zeros.
 __attribute__((noinline)) void bring_maps(const bpnet::ConvolutionSizes& s, const LaneUnit& unit,
                                           const real* x, real* maps) {
   const bpnet::WindowAxis &h = s.height, &w = s.width;
@@ -116,7 +116,7 @@ __attribute__((noinline)) void bring_maps(const bpnet::ConvolutionSizes& s, cons
   const size_t before = smaller(w.before, columns), within = smaller(w.in, columns - before);
   const size_t first = unit.begin * h.stride, rows = rows_seen(h, unit.end - unit.begin);
   for (size_t r = 0; r < rows; ++r, maps += columns * vector) {
-    const size_t row = first + r - h.before;  // beyond h.in where it is above the map
+    const size_t row = first + r - h.before;  // wraps beyond h.in where it is above the map
     if (row >= h.in) {
       fill_zero(columns * vector, maps);
       continue;
@@ -128,7 +128,7 @@ __attribute__((noinline)) void bring_maps(const bpnet::ConvolutionSizes& s, cons
   }
 }
 
-// The outputs of row `row` of a unit. Taps that lead a whole tile into the padding are left out.
+// The outputs of row `row` of a unit. Taps that are in the padding for a whole tile are skipped.
 inline void lane_row(const bpnet::ConvolutionSizes& s, const LaneUnit& unit, size_t row, const real* maps,
                      const LaneScratch& lanes, const WindowTileKind& kind, real* to) {
   const bpnet::WindowAxis &h = s.height, &w = s.width;

@@ -1,16 +1,16 @@
 // The gradient of the weights of a convolution of few channels, samples side by side in the lanes: each lane
-// has its own until a part is done.
+// has separate sums until a part is done.
 #pragma once
 
 #include "bpnet/kernels/cpu/convolution/sample_lanes.h"
 
 namespace {
 
-// So many rows of outputs stay in the first-level cache with the inputs that they see.
+// This many rows of outputs stay in the first-level cache with their inputs.
 constexpr size_t kRowsTogether = 2;
 
-// sums (taps, out_channels, lane) += what the rows begin … end−1 of a unit's outputs add, whose gradients are
-// `rows`.
+// sums (taps, out_channels, lane) += the contribution of the rows begin … end−1 of a unit's outputs, whose
+// gradients are `rows`.
 inline void add_lane_rows(const bpnet::ConvolutionSizes& s, const LaneUnit& unit, size_t begin, size_t end,
                           const LaneMemory& memory, const WindowTileKind& kind) {
   const bpnet::WindowAxis &h = s.height, &w = s.width;

@@ -1,5 +1,5 @@
-// What follows from a convolution's sizes: those of a group, of a patch (kernel height, kernel width,
-// channels of the group), which is what the window sees at one position, the mirrored convolution, the taps
+// Derived from a convolution's sizes: the sizes of a group and of a patch (kernel height, kernel width,
+// channels of the group), the elements of the window at one position; the mirrored convolution; the taps
 // within the map.
 #pragma once
 
@@ -15,7 +15,7 @@ inline size_t patch_size(const bpnet::ConvolutionSizes& s) {
   return s.height.kernel * s.width.kernel * group_channels(s);
 }
 
-// A 1 × 1 kernel at every position sees the inputs in the order in which they are stored.
+// A 1 × 1 kernel at every position reads the inputs in the order in which they are stored.
 inline bool is_pointwise(const bpnet::WindowAxis& axis) {
   return axis.kernel == 1 && axis.stride == 1 && axis.before == 0 && axis.in == axis.out;
 }
@@ -30,8 +30,8 @@ inline bool is_depthwise(const bpnet::ConvolutionSizes& s) {
          s.height.kernel * s.width.kernel <= kMostTaps;
 }
 
-// What the gradient of the inputs is the convolution of: that of the outputs, padded, with the weights
-// mirrored.
+// The convolution that gives the gradient of the inputs: that of the outputs, padded, by the mirrored
+// weights.
 inline bool has_mirror(const bpnet::ConvolutionSizes& s) {
   return s.height.stride == 1 && s.width.stride == 1 &&
          s.height.before <= (s.height.kernel - 1) * s.height.dilation && s.width.before < s.width.kernel;

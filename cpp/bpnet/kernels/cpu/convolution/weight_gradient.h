@@ -1,6 +1,6 @@
 // The gradient of a convolution's weights: at every position the patch times the gradient of the output. A
-// task has a block of the patch's elements and a part of the positions, whose sums are its own, and which are
-// added in order.
+// task has a block of the patch's elements and a part of the positions; the sums of the parts are added in
+// order.
 #pragma once
 
 #include "bpnet/kernels/cpu/convolution/weights.h"
@@ -11,11 +11,11 @@ namespace {
 
 constexpr size_t kGradientBlock = 24 * kTileRows;                   // elements of the patch, at most
 constexpr size_t kGradientPositions = 256;                          // gathered at a time
-constexpr size_t kGradientTasks = 32;                               // some so many
+constexpr size_t kGradientTasks = 32;                               // about this many
 constexpr size_t kGradientSums = (size_t{1} << 23) / sizeof(real);  // of all parts, where there are several
 
 // Rows of sources are read from where they are stored, unless a row of the result is shorter than kLeastSpan
-// or a group sees fewer channels than kLeastSeen.
+// or a group has fewer channels than kLeastSeen.
 constexpr size_t kLeastSpan = 6, kLeastSeen = 16;
 constexpr size_t kMostSpans = (kGradientBlock / kLeastSeen + 2) * (kGradientPositions / kLeastSpan + 2);
 
@@ -56,7 +56,7 @@ inline GradientMemory gradient_memory(Scratch& scratch, const bpnet::Convolution
           scratch.take<real>(plan.gathers ? plan.tasks * plan.positions * plan.block : 0)};
 }
 
-// The sums of a packed panel's columns, (depth, kTileColumns), are added to `sums`, or begin them.
+// The sums of a packed panel's columns, (depth, kTileColumns), are added to `sums`, or overwrite them.
 inline void add_panel(const real* panel, size_t depth, size_t columns, real* sums, bool add) {
   vec sum[kTileVectors] = {};
   for (size_t p = 0; p < depth; ++p) {
@@ -76,7 +76,7 @@ struct GradientTask {
   real *sums, *bias;             // (k1 − k0, columns); null, or (columns,)
 };
 
-// Rows of one tap's sources that a band of positions sees.
+// Rows of one tap's sources for a band of positions.
 struct TapSpans {
   size_t k, rows;  // of the patch
   size_t first, count;
@@ -89,13 +89,14 @@ struct SpanList {
   size_t stride;  // from one position's sources to the next
 };
 
-// Those of tap (ky, kx) and positions begin … end−1, appended from index `count` on; gives the new count.
+// The spans of tap (ky, kx) and positions begin … end−1, appended from index `count` on; returns the new
+// count.
 inline size_t add_spans(const GradientTask& t, size_t tap, size_t channel, size_t begin, size_t end,
                         SpanList& list, size_t count) {
   const WindowSide &h = t.window.height, &w = t.window.width;
   const ptrdiff_t down = ptrdiff_t(tap / w.taps) * h.from_step + h.from;
   const ptrdiff_t across = ptrdiff_t(tap % w.taps) * w.from_step + w.from;
-  // Positions x0 … x1−1 of a row see a source.
+  // Positions x0 … x1−1 of a row have a source.
   const size_t x0 = across < 0 ? ceil_divide(size_t(-across), w.step) : 0;
   const ptrdiff_t sources = ptrdiff_t(w.sources) - across;
   const size_t x1 = sources > 0 ? smaller(w.count, ceil_divide(size_t(sources), w.step)) : 0;
@@ -127,7 +128,7 @@ __attribute__((noinline)) void find_spans(const GradientTask& t, size_t begin, s
   }
 }
 
-// The sources of the next band of positions, which are read while this one is multiplied.
+// The sources of the next band of positions, prefetched while this one is multiplied.
 struct Ahead {
   const char* at;
   size_t step;  // bytes for each element of a tile's depth
@@ -141,7 +142,8 @@ inline const char* center_of(const GradientTask& t, size_t position) {
   return reinterpret_cast<const char*>(t.sources + source * t.window.channels);
 }
 
-// The next panel of the outputs' gradients is read ahead by as many of a panel's first tiles as it has lines.
+// The next panel of the outputs' gradients is prefetched during as many of a panel's first tiles as it has
+// cache lines.
 constexpr size_t kPanelLines = kTileColumns * sizeof(real) / kCacheLine;
 inline bool reads_panels_ahead(const GradientTask& t) {
   return ceil_divide(t.k1 - t.k0, kTileRows) > 2 * kPanelLines;

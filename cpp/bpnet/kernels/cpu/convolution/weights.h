@@ -1,5 +1,5 @@
-// The weights of a convolution as the right operand of its product: packed panels, a part of the depth after
-// the other, straight from (out, in/groups, kernel height, kernel width).
+// The weights of a convolution as the right operand of its product: packed panels, one part of the depth
+// after another, directly from (out, in/groups, kernel height, kernel width).
 #pragma once
 
 #include "bpnet/kernels/cpu/convolution/window.h"
@@ -14,7 +14,7 @@ struct PackedPanels {
   size_t depth, part, columns;
 };
 
-// Elements of a part's depth; all parts are about equal.
+// Depth of a part; all parts are about equal.
 constexpr size_t kMostDepth = kDepth + kDepth / 2;
 inline size_t part_depth(size_t depth) {
   return larger(1, ceil_divide(depth, larger(1, ceil_divide(depth, kMostDepth))));
@@ -28,7 +28,7 @@ inline real* panel_row(const PackedPanels& b, size_t p, size_t column) {
   return b.data + first * padded_columns(b.columns) + column * here + (p - first) * kTileColumns;
 }
 
-// The square block of kLanes rows from[…], transposed, as the rows to[…].
+// to[…] = the square block of kLanes rows from[…], transposed.
 __attribute__((noinline)) void transpose_rows(const real* const* from, real* const* to) {
   vec row[kLanes];
 #pragma GCC unroll 16
@@ -38,9 +38,9 @@ __attribute__((noinline)) void transpose_rows(const real* const* from, real* con
   for (size_t i = 0; i < kLanes; ++i) store(to[i], row[i]);
 }
 
-// The first `count` of kLanes rows of a matrix, zeros for the rest; element i of each goes to the vector at
-// to[i] + offset, i = 0 … depth−1, depth ≤ kLanes. `whole`: all rows are there, and kLanes elements to read
-// in each.
+// The first `count` of kLanes rows of a matrix, zeros for the rest; element i of each is stored in the vector
+// at to[i] + offset, i = 0 … depth−1, depth ≤ kLanes. `whole`: all rows exist, with kLanes readable elements
+// each.
 __attribute__((noinline)) void transpose_to(const real* from, size_t stride, size_t count, size_t depth,
                                             bool whole, real* const* to, size_t offset) {
   if (!whole) {
@@ -81,7 +81,7 @@ __attribute__((noinline)) void pack_outputs(const bpnet::ConvolutionSizes& s, co
 __attribute__((noinline)) PackedPanels class_panels(const bpnet::ConvolutionSizes& s, real* group,
                                                     size_t of_class) {
   const size_t y = of_class / s.width.stride, x = of_class % s.width.stride, out = group_outputs(s);
-  size_t above = 0, left = 0;  // taps of the classes before
+  size_t above = 0, left = 0;  // taps of the previous classes
   for (size_t i = 0; i < y; ++i) above += inputs_side(s.height, i).taps;
   for (size_t i = 0; i < x; ++i) left += inputs_side(s.width, i).taps;
   const size_t tall = inputs_side(s.height, y).taps, wide = inputs_side(s.width, x).taps;
@@ -89,7 +89,7 @@ __attribute__((noinline)) PackedPanels class_panels(const bpnet::ConvolutionSize
   return {group + first * padded_columns(group_channels(s)), depth, part_depth(depth), group_channels(s)};
 }
 
-// Which class of inputs a tap is of, and its index among those of the class.
+// The class of inputs that a tap belongs to, and its index in the class.
 struct ClassTap {
   size_t of_class, index;
 };

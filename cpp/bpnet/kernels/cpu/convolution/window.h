@@ -1,5 +1,5 @@
-// What a position of a convolution's result is the sum of: the outputs see inputs, and in the gradient of the
-// input, the inputs are seen by outputs. Both are windows over sources, so that one product serves both.
+// The elements that a position of a convolution's result sums: outputs sum over inputs, and the gradient of
+// the input sums over outputs. Both are windows over sources, so one product serves both.
 #pragma once
 
 #include "bpnet/kernels/cpu/base/rows.h"
@@ -7,9 +7,9 @@
 
 namespace {
 
-// Positions 0 … count−1 along one axis, stored at first + position · every. Position q sees the sources
-// q · step + from + i · from_step for i = 0 … taps−1, those outside 0 … sources−1 being 0, by the kernel's
-// taps tap + i · tap_step.
+// Positions 0 … count−1 along one axis, stored at first + position · every. Position q reads the sources q ·
+// step + from + i · from_step for i = 0 … taps−1, those outside 0 … sources−1 being 0, by the kernel's taps
+// tap + i · tap_step.
 struct WindowSide {
   size_t count, first, every;
   size_t sources, step;
@@ -31,8 +31,8 @@ inline size_t common_divisor(size_t a, size_t b) {
   return a;
 }
 
-// The inputs of class `first` of `stride` classes, which are seen by the same taps: those t for which
-// first + before − t · dilation is a multiple of the stride. The last tap comes first, so that sources rise.
+// The inputs of class `first` of `stride` classes, which have the same taps: those t for which first + before
+// − t · dilation is a multiple of the stride. The last tap comes first, so that sources ascend.
 __attribute__((noinline)) WindowSide inputs_side(const bpnet::WindowAxis& a, size_t first) {
   const size_t every = a.stride / common_divisor(a.stride, a.dilation);  // from one such tap to the next
   size_t tap = a.kernel, taps = 0;
@@ -46,12 +46,12 @@ __attribute__((noinline)) WindowSide inputs_side(const bpnet::WindowAxis& a, siz
           taps,  ptrdiff_t(tap), -ptrdiff_t(every)};
 }
 
-// A patch holds (height.taps, width.taps, seen) elements: what a position of the result sees of one group.
+// A patch has (height.taps, width.taps, seen) elements: the window of one position in one group.
 struct Window {
   size_t n;
   WindowSide height, width;
   size_t channels;  // of a source
-  size_t seen;      // of those, by one group
+  size_t seen;      // of those, in one group
 };
 
 inline size_t patch_size(const Window& w) { return w.height.taps * w.width.taps * w.seen; }
@@ -70,13 +70,13 @@ __attribute__((noinline)) Window inputs_window(const bpnet::ConvolutionSizes& s,
           inputs_side(s.width, of_class % s.width.stride), s.out_channels, group_outputs(s)};
 }
 
-// Whether patches are the sources as they are stored.
+// Whether patches equal the sources as they are stored.
 inline bool is_plain(const WindowSide& a) {
   return a.taps == 1 && a.step == 1 && a.from == 0 && a.count == a.sources;
 }
 inline bool is_plain(const Window& w) { return is_plain(w.height) && is_plain(w.width); }
 
-// Where a row of the window's taps is within the sources.
+// The range of a window row's taps that is within the sources.
 struct Along {
   ptrdiff_t source;   // of tap 0
   size_t begin, end;  // taps within

@@ -1,5 +1,6 @@
 // The product of patches and packed weights, without a matrix of patches: tiles read the sources from where
-// they are stored, by a table of pointers to the rows' runs of channels. A task keeps its rows of the result.
+// they are stored, by a table of pointers to the rows' runs of channels. Each task computes some rows of the
+// result.
 #pragma once
 
 #include "bpnet/kernels/cpu/convolution/weights.h"
@@ -8,19 +9,19 @@
 
 namespace {
 
-// Runs of fewer channels are gathered into rows: a pointer each would cost more.
+// Runs of fewer channels are gathered into rows: a pointer for each would cost more.
 constexpr size_t kLeastRun = 16;
 constexpr size_t kMostRuns = kMostDepth / kLeastRun + 2;
 
-// Sources that are read once and in order come from far away: the rows of the next tile are read ahead, a
-// little before each run, which is no longer than this.
+// Sources that are read once and in order are not cached: the rows of the next tile are prefetched, a part
+// before each run; runs are at most this long.
 constexpr size_t kPlainRun = 64;
 
 // A source outside the map.
 constexpr real kNoSource[kMostDepth] = {};
 
 // Into how many tasks the rows and the columns of the result are cut. A task's weights, a part of the depth
-// at a time, stay in the second-level cache; there are sixteen tasks at least, about square, since each reads
+// at a time, stay in the second-level cache; there are at least sixteen tasks, about square, since each reads
 // all its rows' sources and columns' weights.
 struct WindowTasks {
   size_t rows, columns;
@@ -43,12 +44,12 @@ inline WindowTasks window_tasks(size_t results, size_t rows, size_t columns, siz
   return tasks;
 }
 
-// Where task `index` of `tasks` begins: each has as many tiles as the others, or one more.
+// The start of task `index` of `tasks`: each has as many tiles as the others, or one more.
 inline size_t task_begin(size_t count, size_t tile, size_t tasks, size_t index) {
   return smaller(count, ceil_divide(count, tile) * index / tasks * tile);
 }
 
-// What all tasks of a group and class share.
+// Shared by all tasks of a group and class.
 struct WindowProduct {
   Window window;
   const real* sources;  // of the group
@@ -59,7 +60,7 @@ struct WindowProduct {
   Epilogue epilogue;
 };
 
-// Channels of one tap that a part of the depth has, from the source of tap (0, 0) on: elements first …
+// The channels of one tap in a part of the depth, relative to the source of tap (0, 0): elements first …
 // first+depth−1 of the part.
 struct Run {
   ptrdiff_t down, across, offset;
@@ -100,7 +101,7 @@ inline size_t images_together(const Window& w) {
 
 struct RowOrder {
   size_t together;    // images
-  size_t begin, end;  // of those that the position is among
+  size_t begin, end;  // of the group of images
   Position at;
 };
 
@@ -143,7 +144,7 @@ inline RowSource row_source(const Window& w, const Position& at) {
   return {y, x, (row * ptrdiff_t(w.width.sources) + x) * ptrdiff_t(w.channels)};
 }
 
-// Where the runs that some of a tile's rows see begin.
+// The starts of the runs of a tile's rows.
 struct TileRuns {
   size_t count;
   const real* a[kMostRuns * kTileRows];  // (count, kTileRows)
@@ -182,7 +183,7 @@ __attribute__((noinline)) void cut_tile(const RowTileKind& kind, RowTile tile, s
   for (size_t i = 0; i < kind.rows; ++i) {
     const real* const from = row[i] + tile.column;
     real* const to = c[i] + tile.column;
-    if (columns > kLanes) {  // two vectors, of which the second may overlap the first
+    if (columns > kLanes) {  // two vectors, the second may overlap the first
       const size_t second = columns - kLanes;
       vec sum[2] = {load(from), load(from + second)};
       if (add) sum[0] += load(to), sum[1] += load(to + second);
@@ -198,7 +199,7 @@ __attribute__((noinline)) void cut_tile(const RowTileKind& kind, RowTile tile, s
   }
 }
 
-// What the tiles of one task share: a part k0 … k1−1 of the depth, columns j0 … j1−1.
+// Shared by the tiles of one task: a part k0 … k1−1 of the depth, columns j0 … j1−1.
 struct WindowPart {
   const WindowProduct& product;
   size_t k0, k1, j0, j1;
@@ -207,7 +208,7 @@ struct WindowPart {
   alignas(64) real bias[kBlockColumns];  // of the columns, 0 beyond them
 };
 
-// As many rows of the result from `order` on as `kind` has.
+// The tile's rows of the result, as many as `kind` has, from `order` on.
 inline void multiply_rows(const WindowPart& part, const RowTileKind& kind, RowOrder& order) {
   const WindowProduct& p = part.product;
   TileRuns runs;
@@ -287,7 +288,7 @@ inline void run_windows(size_t groups, size_t classes, size_t rows, size_t colum
   const WindowTasks tasks = window_tasks(groups * classes, rows, columns, depth);
   const bool serial = groups * classes * rows * columns * depth < kSerialProducts;
   run_tasks(groups * classes * tasks.rows * tasks.columns, serial, [&](size_t index) {
-    // Those of the same columns one after another, since the weights are read again by each.
+    // Tasks of the same columns one after another, since each reads the same weights.
     const size_t part = index / tasks.rows, row = index % tasks.rows, column = part % tasks.columns;
     const WindowProduct product = product_of(part / tasks.columns % groups, part / tasks.columns / groups);
     const size_t count = positions(product.window);

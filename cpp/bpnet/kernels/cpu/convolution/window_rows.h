@@ -1,6 +1,6 @@
-// Convolution of few channels into whole vectors of them: a row of a window is contiguous where the image is
-// stored, so its elements are broadcast from there, without patches. Maps that are padded are copied first, a
-// few rows at a time.
+// Convolution of few channels into whole vectors of channels: a row of a window is contiguous where the image
+// is stored, so its elements are broadcast from there, without patches. Maps that are padded are copied
+// first, a few rows at a time.
 #pragma once
 
 #include "bpnet/kernels/cpu/activation.h"
@@ -12,7 +12,7 @@
 
 namespace {
 
-// More channels are better multiplied as matrices.
+// With more channels matrix products are faster.
 constexpr size_t kRowChannels = 8;
 
 inline bool runs_on_rows(const bpnet::ConvolutionSizes& s) {
@@ -20,7 +20,7 @@ inline bool runs_on_rows(const bpnet::ConvolutionSizes& s) {
 }
 
 inline size_t padded_columns(const bpnet::WindowAxis& w) { return (w.out - 1) * w.stride + w.kernel; }
-inline size_t rows_seen(const bpnet::WindowAxis& h, size_t rows) {  // by so many rows of outputs
+inline size_t rows_seen(const bpnet::WindowAxis& h, size_t rows) {  // for this many rows of outputs
   return (rows - 1) * h.stride + (h.kernel - 1) * h.dilation + 1;
 }
 inline bool is_padded(const bpnet::WindowAxis& a) { return a.before > 0 || rows_seen(a, a.out) > a.in; }
@@ -28,7 +28,7 @@ inline bool is_padded(const bpnet::ConvolutionSizes& s) { return is_padded(s.hei
 
 // Whether row ky of the window of output o is within the map.
 inline bool sees_row(const bpnet::WindowAxis& h, size_t o, size_t ky) {
-  return o * h.stride + ky * h.dilation - h.before < h.in;  // above the map it is beyond h.in as well
+  return o * h.stride + ky * h.dilation - h.before < h.in;  // above the map it wraps beyond h.in
 }
 
 // A unit of work: some rows of outputs of an image.
@@ -38,11 +38,11 @@ struct RowUnit {
 struct RowWork {
   size_t rows, bands;  // of a unit, units of an image
   size_t units;        // enough for a task
-  Parts parts;         // of units, each with scratch of its own
+  Parts parts;         // of units, each with separate scratch
 };
 
 struct RowMemory {
-  real* maps;  // (rows that a unit sees, padded columns, channels)
+  real* maps;  // (rows that a unit reads, padded columns, channels)
   real* sums;  // (taps, out_channels) of the gradient of the weights, then (out_channels,) of the bias
 };
 __attribute__((noinline)) RowMemory row_memory(Scratch& scratch, const bpnet::ConvolutionSizes& s,
@@ -57,8 +57,8 @@ __attribute__((noinline)) size_t row_bytes(const bpnet::ConvolutionSizes& s, siz
   return scratch.bytes;
 }
 
-// Enough rows to pay for copying those that two units see and for reading the sums of the gradient of the
-// weights, enough units to make a task, and no more, since work can be given up between tasks only.
+// Enough rows to pay for copying those that two units share and for reading the sums of the gradient of the
+// weights, enough units to make a task, and no more, since work can be interrupted only between tasks.
 constexpr size_t kLeastRows = 4;
 __attribute__((noinline)) RowWork row_work(const bpnet::ConvolutionSizes& s) {
   const size_t row = s.width.out * s.out_channels * patch_size(s);  // multiply-adds
@@ -67,7 +67,7 @@ __attribute__((noinline)) RowWork row_work(const bpnet::ConvolutionSizes& s) {
   return {rows, bands, units, cut_into_parts(s.n * bands, units, row_bytes(s, rows))};
 }
 
-// Where units need no memory of their own there may be more tasks than parts.
+// Where units need no scratch there may be more tasks than parts.
 inline RowWork forward_row_work(const bpnet::ConvolutionSizes& s) {
   RowWork work = row_work(s);
   if (!is_padded(s)) work.parts.length = work.units;
@@ -106,7 +106,7 @@ inline void each_row_unit(const bpnet::ConvolutionSizes& s, const RowWork& work,
   });
 }
 
-// The rows that a unit sees, from its first one on, and the elements from one to the next.
+// The rows that a unit reads, from its first one on, and the elements from one to the next.
 struct SeenRows {
   const real* first;
   size_t line;
@@ -123,7 +123,7 @@ __attribute__((noinline)) SeenRows seen_rows(const bpnet::ConvolutionSizes& s, c
   for (size_t r = 0; r < rows; ++r) {
     real* const to = maps + r * line;
     const size_t row = first + r - h.before;
-    const bool inside = row < h.in;  // above the map it is beyond h.in as well
+    const bool inside = row < h.in;  // above the map it wraps beyond h.in
     const size_t left = inside ? before * s.channels : line, count = inside ? within * s.channels : 0;
     fill_zero(left, to);
     if (inside) copy_row(count, image + row * in_row, to + left);
@@ -209,12 +209,12 @@ void rows_forward(bpnet::Context& context, const bpnet::ConvolutionSizes& s, con
   });
 }
 
-// Gradients of outputs that are read for one row of the window after the other: rows begin … end−1, columns
-// first … first+count−1 of each.
+// Gradients of outputs that are read for each row of the window in turn: rows begin … end−1, columns first …
+// first+count−1 of each.
 struct RowBlock {
   size_t begin, end, first, count;
 };
-constexpr size_t kRowBlock = 28 << 10;  // bytes of so many `vectors`: they stay in the first-level cache
+constexpr size_t kRowBlock = 28 << 10;  // bytes of the block: it stays in the first-level cache
 
 template <class Body>
 inline void each_row_block(const bpnet::ConvolutionSizes& s, const RowUnit& unit, size_t vectors,
@@ -229,7 +229,7 @@ inline void each_row_block(const bpnet::ConvolutionSizes& s, const RowUnit& unit
   }
 }
 
-// The sums of a part += those of a block, as many vectors of outputs after each other as a tile has.
+// The sums of a part += those of a block, as many consecutive vectors of outputs as a tile has.
 inline void add_row_block(const bpnet::ConvolutionSizes& s, const RowUnit& unit, const RowBlock& block,
                           const SeenRows& seen, const real* grad_y, const WindowTileKind& kind, real* sums) {
   const bpnet::WindowAxis& h = s.height;

@@ -1,5 +1,5 @@
 // A tile of a convolution, held in registers while its factors are read from where they are stored: a row of
-// a window is contiguous in channels-last images, so that a sum over a window is one over few long runs.
+// a window is contiguous in channels-last images, so a sum over a window is one over few long runs.
 #pragma once
 
 #include "bpnet/kernels/cpu/base/sizes.h"
@@ -8,8 +8,8 @@ namespace {
 
 alignas(64) constexpr real kZeros[kLanes] = {};
 
-// c[i][v] = start[i][v] + Σ over the runs s and p < depth of each: a[i] · b[v], vectors all but a, which may
-// be one element for all lanes. Strides are in elements. c may be start.
+// c[i][v] = start[i][v] + Σ over the runs s and p < depth of each: a[i] · b[v], all vectors except a, which
+// may be one element for all lanes. Strides are in elements. c may be start.
 struct WindowTile {
   const real* a;
   size_t a_row, a_depth, a_run;
@@ -80,7 +80,7 @@ struct WindowTileKind {
 template <class Factor, size_t kRows, size_t kVectors>
 constexpr WindowTileKind kWindowTile = {kRows, kVectors, window_tile<kRows, kVectors, Factor>};
 
-// Those of which one is chosen; the last fits everything.
+// The kinds to choose from; the last fits everything.
 #if BPNET_VECTOR_BYTES == 64
 constexpr WindowTileKind kElementTiles[] = {
     kWindowTile<ElementFactor, 14, 2>, kWindowTile<ElementFactor, 11, 2>, kWindowTile<ElementFactor, 9, 2>,
@@ -105,8 +105,8 @@ constexpr WindowTileKinds kOfElements = {kElementTiles,
 constexpr WindowTileKinds kOfVectors = {kVectorTiles,
                                         kVectorTiles + sizeof(kVectorTiles) / sizeof(WindowTileKind)};
 
-// The kind that covers rows × vectors in the fewest cycles: in one, two products are added, or two vectors
-// loaded; a sum is added to at every fourth.
+// The kind that covers rows × vectors in the fewest cycles: a cycle adds two products or loads two vectors,
+// and each sum can be added to every fourth cycle.
 __attribute__((noinline)) const WindowTileKind& window_tile_for(const WindowTileKinds& kinds, size_t rows,
                                                                 size_t vectors) {
   const WindowTileKind* best = kinds.end - 1;
@@ -123,8 +123,7 @@ __attribute__((noinline)) const WindowTileKind& window_tile_for(const WindowTile
   return *best;
 }
 
-// c of rows × vectors, where a tile may overlap the one before it: what is written twice is the same both
-// times.
+// c of rows × vectors, where a tile may overlap the one before it: elements written twice get the same value.
 __attribute__((noinline)) void cover_with_tiles(const WindowTile& whole, size_t rows, size_t vectors,
                                                 const WindowTileKind& kind) {
   WindowTile tile = whole;
@@ -141,8 +140,8 @@ __attribute__((noinline)) void cover_with_tiles(const WindowTile& whole, size_t 
   }
 }
 
-// c of rows × vectors += the products: each element by one tile alone, of this kind or, what is left of rows
-// and vectors, of smaller ones.
+// c of rows × vectors += the products: each element by exactly one tile, of this kind or, for the remaining
+// rows and vectors, of smaller ones.
 __attribute__((noinline)) void add_tiles(const WindowTile& whole, size_t rows, size_t vectors,
                                          const WindowTileKinds& kinds, const WindowTileKind& kind) {
   const size_t whole_rows = rows / kind.rows * kind.rows;

@@ -31,8 +31,8 @@ inline Planes take_planes(Scratch& scratch, size_t rows, size_t columns) {
   return {scratch.take<real>(kWinogradPoints * plane), row, plane};
 }
 
-// How the tiles of a call are shared out. Parts are computed side by side, each block by block in scratch of
-// its own; a single part has its matrices shared out instead.
+// How the tiles of a call are divided. Parts are computed in parallel, each block by block in separate
+// scratch; with a single part its matrices are computed in parallel instead.
 struct TileBlocks {
   size_t tiles;  // of all images
   size_t part;   // tiles of a part
@@ -56,8 +56,8 @@ __attribute__((noinline)) TileBlocks tile_blocks(const bpnet::ConvolutionSizes& 
   return {tiles, part, ceil_divide(tiles, part), block};
 }
 
-// Where it is faster than the direct way: not for few tiles, for which all weights are transformed, few
-// channels, or maps that fill their tiles badly.
+// Where it is faster than direct convolution: not for few tiles, since all weights have to be transformed,
+// few channels, or maps that leave much of their tiles unused.
 inline bool suits_winograd(const bpnet::WindowAxis& axis) {
   return axis.kernel == kWinogradTaps && axis.stride == 1 && axis.dilation == 1 &&
          axis.before < kWinogradTaps;
@@ -79,8 +79,8 @@ inline size_t winograd_weight_plane(const bpnet::ConvolutionSizes& s) {
   return ceil_divide(group_outputs(s), kTileColumns) * winograd_panel(s);
 }
 
-// Where the weights of a group are: tap t from channel k to output c is data[k · channel + c · output + t],
-// or 8 − t of a mirrored pass.
+// The offsets of the weights of a group: tap t from channel k to output c is data[k · channel + c · output +
+// t], or 8 − t of a mirrored pass.
 struct Filters {
   const real* data;
   size_t channel, output;
@@ -210,8 +210,7 @@ __attribute__((noinline)) void transform_gradient_tile(const bpnet::ConvolutionS
 }
 
 // c (rows, columns) = or += a · b, a (rows, depth) by strides, b in rows of b_depth elements, its panels of
-// kTileColumns columns `panel` apart. A tile's rows of a stay in the first-level cache while b's panels go
-// by.
+// kTileColumns columns `panel` apart. A tile's rows of a stay in the first-level cache for all panels of b.
 struct PlaneProduct {
   const real* a;
   size_t a_row, a_depth;
@@ -242,7 +241,7 @@ __attribute__((noinline)) void multiply_planes(const PlaneProduct& p) {
 
 struct WinogradMemory {
   real* weights;         // transformed, of a group
-  real* zeros;           // as many as a group has channels or outputs: what is beyond the map
+  real* zeros;           // as many as a group has channels or outputs: for elements beyond the map
   unsigned char* parts;  // part_bytes each
   size_t part_bytes;
 };
@@ -282,7 +281,7 @@ __attribute__((noinline)) WinogradMemory winograd_memory(Scratch& scratch, const
           part_bytes(s, tile_blocks(s, tiles), gradient)};
 }
 
-// Of forward and both gradients.
+// Scratch of forward and both gradients.
 inline size_t winograd_workspace(const bpnet::ConvolutionSizes& s) {
   Scratch forward = {nullptr}, input = {nullptr}, weight = {nullptr};
   if (suits_winograd(s)) {

@@ -1,5 +1,5 @@
-// c = a · b where a has few rows and b is large: a task has a band of b's columns, and packs a part of the
-// depth after the other, each of which it multiplies by while it is in its second-level cache.
+// c = a · b where a has few rows and b is large: a task has a band of b's columns, packs one part of the
+// depth after another, and multiplies by each while it is in its second-level cache.
 #pragma once
 
 #include "bpnet/kernels/cpu/product/gemm.h"
@@ -27,14 +27,14 @@ inline bool runs_in_bands(const GemmSizes& s) {
 }
 
 struct BandMemory {
-  real *a, *b;  // (panel_rows, k) and (depth, block), packed a part of the depth at a time
+  real *a, *b;  // (panel_rows, k) and (depth, block), packed one part of the depth at a time
 };
 inline BandMemory band_memory(Scratch& scratch, const GemmSizes& s) {
   const BandPlan plan = band_plan(s);
   return {scratch.take<real>(plan.panel_rows * s.k), scratch.take<real>(plan.depth * plan.block)};
 }
 
-// For a product of s.m rows and of fewer.
+// For a product of up to s.m rows.
 inline size_t bands_workspace(GemmSizes s) {
   Scratch scratch = {nullptr};
   s.m = smaller(s.m, kBandRows);
@@ -43,7 +43,7 @@ inline size_t bands_workspace(GemmSizes s) {
 }
 
 // Panels of `columns` columns of b that are dense along its rows: a row at a time, so that memory is read in
-// stretches as long as there are.
+// the longest possible runs.
 inline void pack_dense_columns(const real* from, size_t stride, size_t columns, size_t depth, real* panels) {
   constexpr size_t kAhead = 8;  // rows
   for (size_t p = 0; p < depth; ++p, from += stride) {
@@ -71,7 +71,7 @@ inline Operand part_of_depth(const Operand& a, size_t k) {
   return {a.data + k * a.column_stride, a.row_stride, a.column_stride};
 }
 
-// All panels of a, a part of the depth after the other.
+// All panels of a, one part of the depth after another.
 inline void pack_rows_of_bands(const GemmSizes& s, const BandPlan& plan, const Operand& a, real* packed) {
   run_tasks(ceil_divide(s.k, plan.depth), s.m * s.k < 2 * kChunk, [&](size_t part) {
     const size_t k0 = part * plan.depth, depth = smaller(plan.depth, s.k - k0);

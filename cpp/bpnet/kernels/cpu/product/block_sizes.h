@@ -1,5 +1,5 @@
-// Block sizes of the matrix product, per instruction set. A tile of kTileRows x kTileVectors vectors
-// stays in registers, the rows of a that make it in the first-level cache, a block of b in the second.
+// Block sizes of the matrix product, per instruction set. A tile of kTileRows x kTileVectors vectors stays in
+// registers, its rows of a in the first-level cache, a block of b in the second.
 #pragma once
 
 #include "bpnet/kernels/cpu/base/vector.h"
@@ -26,38 +26,38 @@ constexpr size_t kTileColumns = kTileVectors * kLanes;
 constexpr size_t kDepth = kBlock.depth;
 constexpr size_t kBlockColumns = kBlock.block_columns;
 
-// How much of each operand is packed at once; and from how many rows of c on packing b pays, and columns
-// packing a.
+// How much of each operand is packed at once; and from how many rows of c packing b pays, and from how many
+// columns packing a.
 constexpr size_t kPackedRows = 192 * kTileRows;
 constexpr size_t kPackedColumns = 4096;
 constexpr size_t kPackRows = 8 * kTileRows;
 constexpr size_t kPackColumns = 16 * kTileColumns;
 
-// Elements of b that are multiplied in one pass of k, however long.
+// Elements of b that are multiplied in one pass of k, however long k is.
 constexpr size_t kThinOperand = (size_t{1} << 17) / sizeof(real);
 
-// A large b is multiplied in bands of its columns, about so many at a time, by so few rows of a at most.
+// A large b is multiplied in bands of its columns, about this many at a time, by at most this many rows of a.
 constexpr size_t kBandRows = 16 * kTileRows;
 constexpr size_t kBandOperand = size_t{1} << 20;
 constexpr size_t kBandTasks = 16;
 
-// A result of so few elements at most is computed in parts of so much of k at least, and so many parts at
-// most.
+// A result of at most this many elements is computed in parts of at least this much of k, and at most this
+// many parts.
 constexpr size_t kSplitResult = 64 * 64;
 constexpr size_t kSplitDepth = 256;
 constexpr size_t kSplitParts = 32;
 
-// Winograd's filtering. Up to so many weights, and from so many tiles on, the transformed weights stay in the
-// second-level cache of each core beside a part's tiles of so many bytes; else all cores together work on a
-// block of more, so that the weights are read seldom.
+// Winograd's filtering. Up to this many weights, and from this many tiles on, the transformed weights stay in
+// the second-level cache of each core beside a part's tiles of this many bytes; else all cores together work
+// on a larger block, so that the weights are read less often.
 constexpr size_t kWinogradPartWeights = 64 * 128;
 constexpr size_t kWinogradPartedTiles = 384;
 constexpr size_t kWinogradPartBytes = size_t{1} << 20;
 constexpr size_t kWinogradParts = 16;
 constexpr size_t kWinogradLeastPart = 96;
 constexpr size_t kWinogradBytes = size_t{16} << 20;
-// It pays from so many channels and outputs of a group, tiles, products of one of the 36 points, and
-// positions of a map for each of its tiles on.
+// The least channels and outputs of a group, tiles, products of one of the 36 points, and positions of a map
+// per tile from which it pays.
 constexpr size_t kWinogradChannels = 32;
 constexpr size_t kWinogradTiles = 32;
 constexpr size_t kWinogradProducts = size_t{1} << 19;

@@ -1,5 +1,5 @@
-// c (m, n) = or += a (m, k) · b (k, n), blocked after BLIS, with less packing: thin matrices are multiplied
-// from where they are stored. Each element of c is summed in the same order whatever the number of threads.
+// c (m, n) = or += a (m, k) · b (k, n), blocked after BLIS, with less packing: thin matrices are not packed.
+// Each element of c is summed in the same order whatever the number of threads.
 #pragma once
 
 #include "bpnet/kernels/cpu/base/chunks.h"
@@ -15,7 +15,7 @@ struct GemmSizes {
   size_t m, n, k;
 };
 
-// An operand by strides, one of them 1, so that one routine serves a matrix and its transpose.
+// An operand by strides, one of them 1, so one routine serves a matrix and its transpose.
 struct Operand {
   const real* data;
   size_t row_stride, column_stride;
@@ -28,11 +28,11 @@ struct Result {
   bool transposed, accumulate;
 };
 
-// What is done last to the rows of the result as they are stored: row = act(row + bias).
+// Applied last, to the rows of the result as they are stored: row = act(row + bias).
 struct Epilogue {
   const real* bias;  // as long as a row, or null
   bpnet::Activation activation;
-  const real* start = nullptr;  // (m,) or null: what every element of row i of a · b begins with
+  const real* start = nullptr;  // (m,) or null: added to every element of row i of a · b
 };
 
 constexpr Epilogue kNoEpilogue = {nullptr, {bpnet::ActivationKind::kIdentity, 0}};
@@ -50,7 +50,7 @@ inline size_t pass_depth(const GemmSizes& s) {
   return larger(1, ceil_divide(s.k, ceil_divide(s.k, most)));
 }
 
-// Elements of the packed operands. Scratch for the largest n serves all.
+// Elements of the packed operands. Scratch for the largest n suffices for all.
 inline size_t packed_b(const GemmSizes& s) {
   const size_t columns = packed_columns(s.n);
   return smaller(columns * s.k, larger(columns * kDepth, kThinOperand));
@@ -95,14 +95,14 @@ inline Split split_of(const GemmSizes& s) {
   return split;
 }
 
-// Of gemm_in_parts for any k up to this one: scratch is taken for the largest batch.
+// Scratch of gemm_in_parts for any k up to this one, since it is reserved for the largest batch.
 inline size_t gemm_in_parts_workspace(const GemmSizes& s) {
   const Split split = split_of(s);
   return larger(gemm_workspace(s), split.parts * split.bytes);
 }
 
-// Rows and columns of one task. Every division gives the same bits; this one makes some thirty tasks of a
-// thin product and tasks that stay in the second-level cache of a large one.
+// Rows and columns of one task. Every division gives the same bits; this one gives some thirty tasks for a
+// thin product, and tasks that fit the second-level cache for a large one.
 struct TaskSizes {
   size_t rows, columns;
 };
@@ -115,7 +115,7 @@ inline TaskSizes task_sizes(size_t m, size_t n, bool serial) {
   return task;
 }
 
-// Of the block of rows i0 … i1−1, columns j0 … j1−1.
+// For the block of rows i0 … i1−1, columns j0 … j1−1.
 inline void finish_block(const Result& c, const Epilogue& epilogue, size_t i0, size_t i1, size_t j0,
                          size_t j1) {
   const bool activates = epilogue.activation.kind != bpnet::ActivationKind::kIdentity;
@@ -133,7 +133,7 @@ inline void finish_block(const Result& c, const Epilogue& epilogue, size_t i0, s
   if (activates && columns == c.stride) activate(epilogue.activation, rows * columns, first, first);
 }
 
-// One pass over a part of the depth and a band of rows and columns. Of b all panels are packed, or only the
+// One pass over a part of the depth and a band of rows and columns. All panels of b are packed, or only the
 // last, where it ends within a vector; of a all or none.
 struct Pass {
   GemmSizes size;
@@ -156,7 +156,8 @@ inline void pack_b(const Pass& pass, size_t panel) {
                            pass.packed_b + j * pass.size.k);
 }
 
-// Some panels together and a little depth at a time, so that whole cache lines are used while they are near.
+// Some panels together and a little depth at a time, so that whole cache lines are used while they are
+// cached.
 constexpr size_t kPackedTogether = 4 * kTileRows;
 
 inline void pack_a(const Pass& pass, size_t group) {
@@ -172,7 +173,7 @@ inline void pack_a(const Pass& pass, size_t group) {
   }
 }
 
-// Rows i0 … i1−1, columns j0 … j1−1. A tile's rows of a stay near while b's panels go by.
+// Rows i0 … i1−1, columns j0 … j1−1. A tile's rows of a stay cached for all panels of b.
 inline void multiply_block(const Pass& pass, size_t i0, size_t i1, size_t j0, size_t j1) {
   const size_t k = pass.size.k;
   const Result& c = pass.c;

@@ -1,5 +1,5 @@
-// Panels of an operand, packed: panel[p][0 … kWidth−1] for p = 0 … depth−1, so that a tile reads them in a
-// row.
+// Panels of an operand, packed: panel[p][0 … kWidth−1] for p = 0 … depth−1, so that a tile reads them
+// contiguously.
 #pragma once
 
 #include "bpnet/kernels/cpu/product/transpose.h"
@@ -49,7 +49,7 @@ void pack_columns(const real* from, size_t stride, size_t count, size_t depth, r
   }
 }
 
-// `stride` leads from one of the panel's kWidth rows to the next, `depth_stride` along them.
+// `stride` is from one of the panel's kWidth rows to the next, `depth_stride` along them.
 template <size_t kWidth>
 inline void pack_panel(const real* from, size_t stride, size_t depth_stride, size_t count, size_t depth,
                        real* panel) {

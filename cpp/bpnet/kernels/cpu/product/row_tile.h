@@ -1,4 +1,4 @@
-// A tile of a product whose left rows and whose result's rows are wherever pointers lead to: the heart of a
+// A tile of a product whose left rows and result's rows are given by pointers: the inner kernel of a
 // convolution that reads its inputs from where they are stored.
 #pragma once
 
@@ -8,7 +8,7 @@ namespace {
 
 // Runs of the depth; in each of them every row of a is dense.
 struct RowTile {
-  const real* const* a;  // (runs, kTileRows): where a row's run begins
+  const real* const* a;  // (runs, kTileRows): the start of a row's run
   const size_t* first;   // (runs,): row of b
   const size_t* depth;   // (runs,)
   size_t runs;
@@ -16,10 +16,9 @@ struct RowTile {
   real* const* c;     // (kTileRows,)
   size_t column;      // of c's rows
   bool add;           // to c
-  const real* start;  // (kTileColumns,): what every row begins with; null: 0
+  const real* start;  // (kTileColumns,): initial value of every row; null: 0
   bool relu;          // last
-  // Read into the second-level cache meanwhile, before each run: ahead_step bytes for each element of its
-  // depth.
+  // Prefetched into the second-level cache before each run: ahead_step bytes for each element of its depth.
   const char* ahead;
   size_t ahead_step;
 };
@@ -33,8 +32,8 @@ inline void add_run(const real* const* a, size_t depth, const real* b, Tile<kRow
     row[i] = a[i] + depth;
     asm("" : "+r"(row[i]));
   }
-  // The rows' ends and one index are all the registers there are: the compiler, which is told nothing of
-  // where they come from, cannot put more in their place.
+  // The ends of the rows and one index use all registers: hiding their origin from the compiler keeps it from
+  // using more.
   for (ptrdiff_t p = -ptrdiff_t(depth); p < 0; ++p, b += kTileColumns) {
     asm("" : "+r"(p));
     vec right[kVectors];
@@ -51,7 +50,7 @@ inline void add_run(const real* const* a, size_t depth, const real* b, Tile<kRow
 
 template <size_t kRows, size_t kVectors>
 void row_tile(const RowTile& tile) {
-  const RowTile t = tile;  // stores would make the compiler read it again
+  const RowTile t = tile;  // a copy, since stores would make the compiler reload it
   for (size_t i = 0; i < kRows; ++i) {
     for (size_t v = 0; v < kVectors; ++v) __builtin_prefetch(t.c[i] + t.column + v * kLanes, 1, 3);
   }
@@ -91,7 +90,7 @@ constexpr RowTileKind kRowTileKind = {kRows, {nullptr, row_tile<kRows, 2>}};
 template <>
 constexpr RowTileKind kRowTileKind<kTileRows> = {kTileRows, {row_tile<kTileRows, 1>, row_tile<kTileRows, 2>}};
 
-// Whether a tile of so many columns is stored as it is.
+// Whether a tile of this many columns is stored directly.
 inline bool has_tile(const RowTileKind& kind, size_t columns) {
   return columns == kTileColumns || (columns == kLanes && kind.product[0]);
 }

@@ -1,5 +1,5 @@
-// A tile of a product over spans of the depth: in each the left columns are one after another at a stride,
-// and the tile's rows next to each other. The heart of the gradient of a convolution's weights.
+// A tile of a product over spans of the depth: in each the left columns are at a constant stride, and the
+// tile's rows adjacent. The inner kernel of the gradient of a convolution's weights.
 #pragma once
 
 #include "bpnet/kernels/cpu/product/tile.h"
@@ -17,7 +17,7 @@ struct SpanTile {
   size_t count;
   size_t offset, stride;  // into a; from one depth to the next
   const real* b;          // a packed panel
-  // Read into the second-level cache meanwhile: ahead_step bytes for each element of the depth.
+  // Prefetched into the second-level cache: ahead_step bytes for each element of the depth.
   const char* ahead;
   size_t ahead_step;
 };
@@ -76,7 +76,7 @@ template <>
 constexpr SpanTileKind kSpanTileKind<kTileRows> = {kTileRows,
                                                    {span_tile<kTileRows, 1>, span_tile<kTileRows, 2>}};
 
-// Whether a tile of so many columns is stored as it is.
+// Whether a tile of this many columns is stored directly.
 inline bool has_tile(const SpanTileKind& kind, size_t columns) {
   return columns == kTileColumns || (columns == kLanes && kind.product[0]);
 }

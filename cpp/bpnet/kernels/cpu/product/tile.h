@@ -1,5 +1,5 @@
-// The heart of the matrix product: a tile of the result, held in registers while the elements of a few rows
-// of a are broadcast from where they are stored and the rows of b are loaded as vectors.
+// The inner kernel of the matrix product: a tile of the result, held in registers while the elements of a few
+// rows of a are broadcast from where they are stored and the rows of b are loaded as vectors.
 #pragma once
 
 #include "bpnet/kernels/cpu/product/block_sizes.h"
@@ -58,10 +58,10 @@ inline void multiply_tile(const TileInput& in, Tile<kRows, kVectors>& tile) {
 // c[i][j] = or += start[i] + Σ_p a[i][p] b[p][j] for whole tiles
 template <size_t kRows, size_t kVectors>
 void tile_product(const TileInput& in, const TileOutput& out) {
-  real* const c = out.c;  // its stores would make the compiler read `out` again
+  real* const c = out.c;  // a copy, since stores would make the compiler reload `out`
   const size_t stride = out.stride;
   const bool add = out.add;
-  // The tile of c is far away in memory, and wanted when the product is done.
+  // The tile of c is not cached, and needed when the product is done.
   for (size_t i = 0; i < kRows; ++i) {
     for (size_t v = 0; v < kVectors; ++v) __builtin_prefetch(c + i * stride + v * kLanes, 1, 3);
   }
@@ -81,9 +81,9 @@ void tile_product(const TileInput& in, const TileOutput& out) {
   }
 }
 
-// Of every sort of tile there are five kinds, of kTileRows, kMiddleRows, 4, 2 and 1 rows; a matrix's last
-// rows are cut into the smaller ones. A tile of two rows is held up by its few sums: 8 rows are two tiles of
-// 4, not one of 6 and one of 2, unless they are in packed panels of 6.
+// Tiles have kTileRows, kMiddleRows, 4, 2 or 1 rows; a matrix's last rows are cut into the smaller ones. A
+// tile of two rows is limited by the latency of its few sums: 8 rows are two tiles of 4, not one of 6 and one
+// of 2, unless they are in packed panels of 6.
 constexpr size_t kMiddleRows = kTileRows > 8 ? 8 : 4;
 
 inline size_t kind_for(size_t rows, bool in_panels) {
@@ -104,7 +104,7 @@ constexpr TileKind kTileKinds[] = {kTileKind<kTileRows>, kTileKind<kMiddleRows>,
 
 inline const TileKind& tile_for(size_t rows, bool in_panels) { return kTileKinds[kind_for(rows, in_panels)]; }
 
-// A tile that is not stored as it is: cut off at the matrix's edge, or transposed.
+// A tile that is not stored directly: cropped at the matrix's edge, or transposed.
 struct TileBuffer {
   static constexpr size_t kRows = (kTileRows + kLanes - 1) / kLanes * kLanes;
   alignas(64) real value[kRows * kTileColumns];

@@ -1,6 +1,6 @@
-// The functions that the host calls, as CUDA's manual has them. Stricter than a GPU: every stream is a
-// non-blocking one; a stream that captures copies no pageable memory; a copy or a launch is of the memory of
-// its stream's GPU alone.
+// The functions that the host calls, by CUDA's manual. Stricter than a GPU: every stream is a non-blocking
+// one; a capturing stream copies no pageable memory; a copy or a launch may access the memory of its stream's
+// GPU only.
 #pragma once
 
 #include <functional>
@@ -57,8 +57,8 @@ cudaError_t cudaGraphExecDestroy(cudaGraphExec_t);
 
 namespace cuda_on_cpu {
 
-// For the stand-ins of libraries: `work` is done when the stream's turn comes, with the memory of its GPU
-// open, and counted as a kernel. `what` outlives the process's work.
+// For the stand-ins of libraries: `work` is executed in the stream's order, with the memory of its GPU
+// accessible, and counted as a kernel. `what` must stay valid.
 cudaError_t enqueue(cudaStream_t, const char* what, std::function<void()> work);
 
 }  // namespace cuda_on_cpu
@@ -66,7 +66,7 @@ cudaError_t enqueue(cudaStream_t, const char* what, std::function<void()> work);
 // For tests, by ctypes: how often a function of the runtime was called, and for "kernel" how many kernels
 // have run, those of graphs included.
 extern "C" __attribute__((visibility("default"))) unsigned long long cuda_on_cpu_calls(const char* name);
-// From here on as if BPNET_CUDA_ON_CPU_FAIL had been this; null: nothing fails.
+// Sets BPNET_CUDA_ON_CPU_FAIL from here on; null: nothing fails.
 extern "C" __attribute__((visibility("default"))) void cuda_on_cpu_fail(const char* rules);
-// The GPU that this thread's calls are for.
+// The current GPU of this thread.
 extern "C" __attribute__((visibility("default"))) int cuda_on_cpu_current_device();

@@ -1,4 +1,4 @@
-// What device code calls. The functions that wait take, unseen, the line where they are called.
+// The functions of device code. Those that wait have the line of the call as a default argument.
 #pragma once
 
 #include "cuda_on_cpu/bits.h"
@@ -11,7 +11,7 @@ struct Site {
   int line;
 };
 
-// All threads of the block wait for each other; how many gave true.
+// All threads of the block wait for each other; returns how many passed true.
 unsigned wait_for_block(bool given, Site site);
 
 // The lanes of `mask` wait for each other.
@@ -23,12 +23,12 @@ unsigned lane();
 
 [[noreturn]] void trap();
 
-// Calls to the checker of races, where the kernels are compiled for it, at accesses that the compiler
-// does not see.
+// Calls to the race checker, where the kernels are compiled for it, for accesses that the compiler does not
+// instrument.
 void note_read(const void* from, std::size_t bytes);
 void note_write(const void* to, std::size_t bytes);
 void note_atomic(const void* at, std::size_t bytes);
-void use_host_memory();  // by this launch, which replaces a library
+void use_host_memory();  // for a launch that stands in for a library
 
 template <class T, class Fold>
 T fold_lanes_as(unsigned mask, T value, Fold, Site site) {
@@ -48,7 +48,7 @@ __attribute__((no_sanitize("thread"))) T change(T* at, U value, Change f) {
 
 }  // namespace cuda_on_cpu
 
-// Of the thread that runs.
+// Of the running thread.
 extern __attribute__((visibility("hidden"))) uint3 threadIdx, blockIdx, blockDim, gridDim;
 constexpr int warpSize = 32;
 

@@ -38,7 +38,7 @@ inline double rsqrt(double value) { return 1.0 / std::sqrt(value); }
 inline float __fdividef(float a, float b) { return a / b; }
 inline float __frcp_rn(float value) { return 1.0f / value; }
 inline float __fmaf_rn(float a, float b, float c) { return std::fma(a, b, c); }
-// The host's mathematics library declares functions of these names.
+// The host's mathematics library declares functions with these names.
 #define __expf expf
 #define __logf logf
 #define __powf powf
