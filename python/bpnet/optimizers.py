@@ -129,8 +129,8 @@ class _Adam(Optimizer):
             **self._numbers(lr=lr),
             betas=tuple(pair),
             **numbers,
-            bias_decay=checks.flag(self.name, "bias_decay", bias_decay),
             schedule=schedule,
+            bias_decay=checks.flag(self.name, "bias_decay", bias_decay),
             **self._clipping(clip_norm, clip_value),
         )
 

@@ -1,4 +1,4 @@
-"""Which forms of the benchmarks' peers are tested: those that pass through a compiler of the peer's take minutes."""
+"""Which forms of the benchmarks' peers are allowed: those that pass through a compiler of the peer's take minutes."""
 
 from __future__ import annotations
 
@@ -11,6 +11,6 @@ REASON = "a peer's compiler takes minutes: BPNET_COMPILED_PEERS=1"
 COMPILED = [pytest.mark.slow, pytest.mark.skipif(not WITH_COMPILERS, reason=REASON)]
 
 
-def tested(forms: list[str]) -> list[str]:
+def allowed(forms: list[str]) -> list[str]:
     """The forms without those that are compiled, unless these are asked for."""
     return [form for form in forms if WITH_COMPILERS or "compiled" not in form]

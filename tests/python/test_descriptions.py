@@ -121,6 +121,7 @@ TWO: dict[type[Described], dict[str, tuple[Any, Any]]] = {
             "eps": (1e-8, 1e-7),
             "weight_decay": (0.25, 0.5),
             "schedule": (None, bp.ExponentialLR(0.5)),
+            "bias_decay": (True, False),
             "clip_norm": (None, 2.0),
             "clip_value": (0.5, 1.0),
         }
@@ -133,6 +134,7 @@ TWO: dict[type[Described], dict[str, tuple[Any, Any]]] = {
         "weight_decay": (0.0, 0.5),
         "momentum": (0.5, 0.0),
         "schedule": (bp.MultiStepLR([1, 2]), bp.MultiStepLR([1, 3])),
+        "bias_decay": (True, False),
         "clip_norm": (1.0, None),
         "clip_value": (None, 0.5),
     },

@@ -47,6 +47,8 @@ LAYERS = [
     "photographs",
     "settings",
     "model",
+    "sklearn",
+    "river",
     "recipes",
     "commands",
     "",  # bpnet/__init__.py

@@ -57,22 +57,24 @@ __attribute__((noinline)) size_t row_bytes(const bpnet::ConvolutionSizes& s, siz
   return scratch.bytes;
 }
 
-// Enough rows to pay for copying those that two units share and for reading the sums of the gradient of the
-// weights, enough units to make a task, and no more, since work can be interrupted only between tasks.
-constexpr size_t kLeastRows = 4;
-__attribute__((noinline)) RowWork row_work(const bpnet::ConvolutionSizes& s) {
+// Enough units to make a task, and no more, since work can be interrupted only between tasks.
+__attribute__((noinline)) RowWork row_work(const bpnet::ConvolutionSizes& s, size_t least_rows) {
   const size_t row = s.width.out * s.out_channels * patch_size(s);  // multiply-adds
-  const size_t rows = smaller(s.height.out, larger(kLeastRows, ceil_divide(kSerialProducts, row)));
+  const size_t rows = smaller(s.height.out, larger(least_rows, ceil_divide(kSerialProducts, row)));
   const size_t bands = ceil_divide(s.height.out, rows), units = larger(1, kSerialProducts / (rows * row));
   return {rows, bands, units, cut_into_parts(s.n * bands, units, row_bytes(s, rows))};
 }
 
-// Where units need no scratch there may be more tasks than parts.
 inline RowWork forward_row_work(const bpnet::ConvolutionSizes& s) {
-  RowWork work = row_work(s);
+  RowWork work = row_work(s, 1);
+  // Where units need no scratch there may be more tasks than parts.
   if (!is_padded(s)) work.parts.length = work.units;
   return work;
 }
+
+// Rows that pay for reading the sums of the gradient of the weights.
+constexpr size_t kLeastGradientRows = 4;
+inline RowWork gradient_row_work(const bpnet::ConvolutionSizes& s) { return row_work(s, kLeastGradientRows); }
 
 struct RowScratch {
   real* weight;  // (taps, out_channels)
@@ -87,8 +89,8 @@ inline size_t rows_workspace(const bpnet::ConvolutionSizes& s) {
   if (!runs_on_rows(s)) return 0;
   Scratch scratch = {nullptr};
   row_scratch(scratch, s);
-  const RowWork work = row_work(s);
-  return scratch.bytes + work.parts.most * row_bytes(s, work.rows);
+  const auto bytes = [&](const RowWork& work) { return work.parts.most * row_bytes(s, work.rows); };
+  return scratch.bytes + larger(bytes(forward_row_work(s)), bytes(gradient_row_work(s)));
 }
 
 // Calls body(memory, unit, whether it is the first of its part) for every unit.
@@ -273,7 +275,7 @@ void rows_backward_weight(bpnet::Context& context, const bpnet::ConvolutionSizes
                           const real* grad_y, real* grad_w, real* grad_bias, bool accumulate) {
   Scratch scratch = {context.scratch};
   const Scratch parts = row_scratch(scratch, s).parts;
-  const RowWork work = row_work(s);
+  const RowWork work = gradient_row_work(s);
   const size_t out = s.out_channels, weights = patch_size(s) * out;
   const WindowTileKind& kind = window_tile_for(kOfElements, s.width.kernel * s.channels, out / kLanes);
   each_row_unit(s, work, parts, [&](const RowMemory& memory, const RowUnit& unit, bool first) {
