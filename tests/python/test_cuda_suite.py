@@ -46,6 +46,11 @@ def test_steps_and_data(built: Path):
     assert passes(built, *paths(["cuda_steps"])) >= 25
 
 
+def test_scikit_learns_estimators(built: Path):
+    pytest.importorskip("sklearn", minversion="1.6", reason="scikit-learn 1.6 is not installed")
+    assert passes(built, *paths(["cuda_sklearn"])) >= 6
+
+
 def test_threads_in_another_order(built: Path):
     """Where a thread reads what another has not written yet, the numbers depend on it."""
     assert passes(built, "-k", "twenty", *paths(["cuda_training"]), BPNET_CUDA_ON_CPU_SEED="2") >= 14

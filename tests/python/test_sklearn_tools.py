@@ -15,6 +15,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+import bpnet as bp
+
 sklearn = pytest.importorskip("sklearn", minversion="1.6", reason="scikit-learn 1.6 is not installed")
 
 import joblib  # noqa: E402
@@ -150,8 +152,9 @@ def test_a_data_frame_leaves_its_names_and_is_asked_for_them() -> None:
 
 
 def test_a_clone_has_the_parameters_and_is_not_fitted() -> None:
-    model = clone(fitted(dropout=0.25))
-    assert model.dropout == 0.25
+    given = {"dropout": 0.25, "optimizer": bp.SGD(0.1), "activation": [bp.LeakyReLU(0.3)]}
+    model = clone(fitted(**given))
+    assert {name: getattr(model, name) for name in given} == given
     with pytest.raises(NotFittedError, match="This MLPClassifier instance is not fitted yet"):
         model.predict(iris()[0])
 

@@ -15,7 +15,9 @@ except ImportError as _error:
         "bpnet.sklearn: scikit-learn is not installed; pip install 'backpropnet[sklearn]'"
     ) from _error
 
-if tuple(int(part) for part in _sklearn.__version__.split(".")[:2]) < (1, 6):
+from sklearn.utils.fixes import parse_version as _parse_version
+
+if _parse_version(_sklearn.__version__) < _parse_version("1.6"):
     raise ImportError(
         f"bpnet.sklearn: scikit-learn is {_sklearn.__version__}, 1.6 or newer is needed; "
         "pip install 'backpropnet[sklearn]'"

@@ -197,7 +197,13 @@ class BaseMLP(BaseEstimator):
         nothing done."""
         network = self._plain_network(X)
         solver = self.__dict__.get("_optimizer")
-        if network is None or y is None or not isinstance(solver, BaseSolver) or self.early_stopping:
+        if (
+            network is None
+            or network.device != "cpu"
+            or y is None
+            or not isinstance(solver, BaseSolver)
+            or self.early_stopping
+        ):
             return False
         plain = X.dtype == network.dtype and X.ndim == 2 and X.flags.c_contiguous and X.flags.aligned
         if not plain or X.shape[1] != self.n_features_in_ or len(X) == 0 or len(X) != len(y):

@@ -77,6 +77,10 @@ class Objective:
 
 def fit_lbfgs(estimator: Any, weights: Weights, rows: TrainingRows, loss: TrainingLoss) -> None:
     """Minimise; sets ``n_iter_`` and ``loss_``. A ConvergenceWarning where a limit was reached."""
+    if not weights.on_host:
+        raise ValueError(
+            f"solver is 'lbfgs' and device {weights.network.device!r}; lbfgs is for device='cpu', give 'adam' or 'sgd'"
+        )
     objective = Objective(weights, rows, loss, estimator.alpha)
     iterations = 0
 

@@ -100,7 +100,7 @@ class Weights:
 
     def refresh(self) -> None:
         """Take the arrays anew, as a GPU's have to be after a training."""
-        parameters = self.network._core.writable_parameters()
+        parameters = self._now()
         self._names = list(parameters)
         arrays = list(parameters.values())
         self.coefs = [array.T for array in arrays[::2]]  # (in, out)
@@ -135,18 +135,31 @@ class Weights:
             self.network._core.set_state(name, np.ascontiguousarray(array, dtype=self.network.dtype))
         self.refresh()
 
-    def copies(self) -> tuple[list[np.ndarray], list[np.ndarray]]:
-        """Arrays that stay as they are, C-contiguous."""
+    def fill(self, value: float) -> None:
+        """Make every parameter this number.
+
+        Raises:
+            ValueError: the network is on a GPU, whose parameters are always finite there.
+        """
         if not self.on_host:
-            self.refresh()
-        return (
-            [np.array(each, order="C") for each in self.coefs],
-            [each.copy() for each in self.intercepts],
-        )
+            raise ValueError(
+                f"training: the loss is not finite on device {self.network.device!r}; lower learning_rate_init"
+            )
+        for view in self.coefs + self.intercepts:
+            view[...] = value
+
+    def copies(self) -> tuple[list[np.ndarray], list[np.ndarray]]:
+        """Arrays of the numbers now that stay as they are, C-contiguous."""
+        arrays = list(self._now().values())
+        return [np.array(each.T, order="C") for each in arrays[::2]], [each.copy() for each in arrays[1::2]]
 
     def squared_norm(self) -> float:
         """Σ w² of all weights, without the biases."""
-        return float(sum([np.dot(piece, piece) for piece in self._pieces]))
+        pieces = self._pieces if self.on_host else [each.reshape(-1) for each in [*self._now().values()][::2]]
+        return float(sum([np.dot(piece, piece) for piece in pieces]))
+
+    def _now(self) -> dict[str, np.ndarray]:
+        return self.network._core.writable_parameters()
 
     def all_finite(self) -> bool:
         """Whether no number is NaN or infinite."""

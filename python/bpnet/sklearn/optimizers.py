@@ -81,8 +81,19 @@ class SGDSolver(BaseSolver):
 
     def _begin(self) -> None:
         self._told = None
+        assert self._trainer is not None
+        if (
+            self._trainer.network.device != "cpu"
+            and self.lr_schedule != "constant"
+            and self._optimizer.momentum
+        ):
+            raise ValueError(
+                f"learning_rate is {self.lr_schedule!r} with momentum, which device='cpu' has alone; give an "
+                "optimizer with a schedule, such as optimizer=bpnet.SGD(0.1, momentum=0.9, schedule=…)"
+            )
 
     def before_step(self, decay: float) -> None:
+        """Tell the core the step's rates."""
         now = (self.learning_rate, decay)
         if now != self._told:
             assert self._trainer is not None
@@ -94,15 +105,16 @@ class SGDSolver(BaseSolver):
             return
         assert self._trainer is not None
         for velocity in self._trainer._core.writable_slots().values():
-            if velocity.flags.writeable:
-                velocity *= self.learning_rate / rate
+            velocity *= self.learning_rate / rate
         self.learning_rate = rate
 
     def end_epoch(self, samples_seen: int, loss: float) -> None:
+        """Change the rate by the schedule."""
         if self.lr_schedule == "invscaling":
             self._set_rate(float(self.learning_rate_init) / (samples_seen + 1) ** self.power_t)
 
     def goes_on(self, message: str, verbose: Any) -> bool:
+        """With a fifth of the rate, where it is adaptive and not yet 1e-6."""
         if self.lr_schedule != "adaptive":
             return super().goes_on(message, verbose)
         if self.learning_rate <= 1e-6:
@@ -134,6 +146,7 @@ class AdamSolver(BaseSolver):
         return 1 - self.beta_1**step, math.sqrt(1 - self.beta_2**step)
 
     def before_step(self, decay: float) -> None:
+        """Tell the core the step's rates."""
         self.t += 1
         mean, root = self._corrections(self.t)
         rate = self.learning_rate_init * root / mean
@@ -159,6 +172,7 @@ class OwnSolver(BaseSolver):
         return self._optimizer.lr if self._trainer is None else self._trainer.lr
 
     def end_epoch(self, samples_seen: int, loss: float) -> None:
+        """Change the rate by the schedule."""
         assert self._trainer is not None
         self._trainer._core.end_epoch(loss)
 

@@ -48,13 +48,8 @@ class Epochs:
         self._solver.before_step(decay)
         loss = self._rows.step(self.trainer._core, order, first, samples)
         if self._custom and not np.isfinite(loss):  # of which the core makes no update
-            self._fill_with_nan()
+            self._weights.fill(np.nan)
         return loss * self._loss.scale + penalty
-
-    def _fill_with_nan(self) -> None:
-        if self._weights.on_host:
-            for view in self._weights.coefs + self._weights.intercepts:
-                view[...] = np.nan
 
 
 def batch_size_of(estimator: Any, samples: int) -> int:
