@@ -58,7 +58,7 @@ static void register_one(py::module_& module, const char* name) {
 }
 
 void register_dataset(py::module_& module) {
-  // Now, for pybind11 finds NumPy when it is first needed, which may be within a call.
+  // Imported now, since pybind11 imports NumPy at its first use, which may be within a call.
   static_cast<void>(py::detail::npy_api::get());
   register_one<float>(module, "DatasetF32");
   register_one<double>(module, "DatasetF64");

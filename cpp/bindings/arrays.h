@@ -1,5 +1,5 @@
-// NumPy arrays to pointers and back. The Python face has converted and checked what the user gave;
-// these checks keep memory safe whoever calls.
+// NumPy arrays to pointers and back. The Python layer has converted and checked the user's arguments; these
+// checks keep memory safe for any caller.
 #pragma once
 
 #include <pybind11/numpy.h>
@@ -20,11 +20,11 @@ namespace bpnet::bindings {
 
 namespace py = pybind11;
 
-// Whether Ctrl-C was pressed, for calls that have released the interpreter: an Interruptible's question. It
-// then takes the signal, so the call must end with Interrupted, which Python sees as KeyboardInterrupt.
+// Whether Ctrl-C was pressed, for calls that have released the interpreter: for an Interruptible. It consumes
+// the signal, so the call must end with Interrupted, which Python sees as KeyboardInterrupt.
 bool ctrl_c_pressed() noexcept;
 
-// action(), ended early by Ctrl-C. It calls Interruptible::check itself, before it changes what others see.
+// action(), ended early by Ctrl-C. It calls Interruptible::check itself, before it changes visible state.
 template <class Action>
 auto do_or_stop(const Action& action) {
   const StopQuestion pressed = &ctrl_c_pressed;
@@ -32,12 +32,12 @@ auto do_or_stop(const Action& action) {
   try {
     return action();
   } catch (...) {
-    if (work.stopped()) work.check();  // rather than what was wrong with a half-made thing
+    if (work.stopped()) work.check();  // rather than the error of an incomplete object
     throw;
   }
 }
 
-// make(), ended early by Ctrl-C: for what is not visible yet, in memory or on the disk.
+// make(), ended early by Ctrl-C: for results that are not visible yet, in memory or on the disk.
 template <class Make>
 auto make_or_stop(const Make& make) {
   return do_or_stop([&] {
@@ -59,7 +59,7 @@ struct HeldNetwork {
     network.interrupted = &ctrl_c_pressed;
   }
   BasicNetwork<T> network;
-  Turns turns;                // of whoever touches the network, or its trainers
+  Turns turns;                // of all users of the network or its trainers
   std::vector<T> recorded_x;  // of forward(training=True): the caller's array may be gone by backward
 };
 
@@ -103,8 +103,7 @@ py::array_t<T> new_batch(std::size_t rows, const Shape& shape) {
 
 enum class Access { kRead, kWrite };
 
-// A view that keeps `owner` alive, read-only unless asked otherwise; of a memory that is not the host's a
-// read-only copy.
+// A view that keeps `owner` alive, read-only by default; of a memory that is not the host's a read-only copy.
 template <class T>
 py::array_t<T> view(const Memory& memory, const Tensor<T>& tensor, const py::object& owner,
                     Access access = Access::kRead) {

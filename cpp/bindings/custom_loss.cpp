@@ -5,7 +5,7 @@
 namespace bpnet::bindings {
 namespace {
 
-// Arrays of Python's own, which it may keep.
+// Arrays owned by Python, which it may keep.
 template <class U>
 py::array_t<U> copied(const U* from, std::vector<py::ssize_t> sizes) {
   py::array_t<U> array(std::move(sizes));
@@ -33,7 +33,7 @@ double call(const py::function& function, const CustomBatch<T>& batch) {
 
 }  // namespace
 
-// The function is shared: copies of a loss are made and dropped by threads without the interpreter.
+// The function is shared: copies of a loss are created and destroyed by threads without the interpreter.
 template <class T>
 Loss read_loss(const std::string& description, const std::optional<py::function>& function) {
   Loss loss = loss_from_json(Json::parse(description));

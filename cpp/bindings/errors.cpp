@@ -7,7 +7,7 @@
 namespace bpnet::bindings {
 namespace {
 
-// Messages may quote a damaged file: what is no UTF-8 is shown as a replacement character.
+// Messages may quote a damaged file: invalid UTF-8 is shown as a replacement character.
 void set_error(PyObject* type, const std::exception& error) {
   const std::string text = error.what();
   PyObject* decoded = PyUnicode_DecodeUTF8(text.data(), static_cast<Py_ssize_t>(text.size()), "replace");
@@ -31,7 +31,7 @@ PyObject* new_error(py::module_& module, const char* name, const char* doc, PyOb
   PyObject* type = PyErr_NewExceptionWithDoc(qualified.c_str(), doc, base, nullptr);
   if (!type) throw py::error_already_set();
   module.attr(name) = py::reinterpret_borrow<py::object>(type);
-  return type;  // one reference is kept for the translator, for good
+  return type;  // one reference is kept permanently for the translator
 }
 
 PyObject* file_format_error;
@@ -58,8 +58,8 @@ void translate(std::exception_ptr pointer) {
 
 }  // namespace
 
-// Python sees ValueError for shapes and values, OSError (FileNotFoundError, PermissionError, …) for
-// what the system refuses, and classes of bpnet's own for the rest.
+// Python sees ValueError for shapes and values, OSError (FileNotFoundError, PermissionError, …) for errors of
+// the system, and bpnet's classes for the rest.
 void register_errors(py::module_& module) {
   file_format_error =
       new_error(module, "FileFormatError", "A file that is not what it claims to be.", PyExc_ValueError);

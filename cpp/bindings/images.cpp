@@ -36,8 +36,8 @@ ImageAugmenter make_augmenter(const std::string& preprocessing, const std::strin
   return {input.statistics, parse_options(options, input)};
 }
 
-// The rows of images (N, size, size, 3) that are asked for. Row numbers are copied, then checked: the
-// caller's array may change during the work.
+// The requested rows of images (N, size, size, 3). Row numbers are copied, then checked: the caller's array
+// may change during the work.
 struct CheckedRows {
   CheckedRows(const ImageAugmenter& self, const Image& images, const Index& asked)
       : first(images.data()), rows(asked.data(), asked.data() + asked.size()) {
@@ -57,7 +57,7 @@ struct CheckedRows {
   std::vector<std::uint64_t> rows;
 };
 
-// Where (count, [views,] 3, crop, crop) floats go.
+// The output of (count, [views,] 3, crop, crop) floats.
 float* room(py::array_t<float, py::array::c_style>& out, const ImageAugmenter& self, std::size_t windows) {
   const std::size_t crop = self.options().crop;
   if (static_cast<std::size_t>(out.size()) < windows * 3 * crop * crop) {

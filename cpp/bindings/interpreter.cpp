@@ -19,8 +19,8 @@ namespace {
 
 }  // namespace
 
-// Before Python 3.14 the thread is ended by unwinding. What is on its stack refers to Python objects, which
-// it must not release now: it stays here.
+// Before Python 3.14 the thread is ended by unwinding. The objects on its stack refer to Python objects,
+// which it must not release now: it waits here.
 void take_interpreter_back(PyThreadState* state) {
   try {
     PyEval_RestoreThread(state);

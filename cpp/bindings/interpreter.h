@@ -9,11 +9,11 @@
 
 namespace bpnet::bindings {
 
-// Takes the interpreter back. When the interpreter is ending, a thread that is not its last waits here until
-// the process is gone.
+// Reacquires the interpreter. When the interpreter is finalising, every thread but its last waits here until
+// the process ends.
 void take_interpreter_back(PyThreadState* state);
 
-// work(), without the interpreter. It must not touch a Python object. The interpreter is taken back in no
+// work(), without the interpreter. It must not use a Python object. The interpreter is not reacquired in a
 // destructor: Python ends a daemon thread there by unwinding its stack, and a destructor that is unwound ends
 // the process.
 template <class Work>
@@ -42,8 +42,8 @@ auto without_interpreter(const Work& work) -> std::invoke_result_t<const Work&> 
   }
 }
 
-// Takes the interpreter for a while, within without_interpreter(). When the interpreter is ending, a thread
-// that is not its last waits here until the process is gone.
+// Acquires the interpreter temporarily, within without_interpreter(). When the interpreter is finalising,
+// every thread but its last waits here until the process ends.
 PyGILState_STATE enter_interpreter();
 
 // work(), with the interpreter, on a thread that is without_interpreter().

@@ -7,12 +7,12 @@
 namespace bpnet::bindings {
 namespace {
 
-// Python hears signals in its main thread alone, so no other need wait for the interpreter.
+// Python handles signals in its main thread only, so no other needs to wait for the interpreter.
 std::atomic<unsigned long> main_thread{0};
 
 bool in_main_thread() { return PyThread_get_thread_ident() == main_thread.load(std::memory_order_relaxed); }
 
-// Opportunities to ask, in the main thread, since count_opportunities; at which of them Ctrl-C is pressed.
+// Checks in the main thread since count_opportunities; at which of them Ctrl-C is pressed.
 std::atomic<std::uint64_t> opportunities{0}, pressed_at{0};
 
 bool count_and_ask() {
@@ -21,14 +21,14 @@ bool count_and_ask() {
   return true;
 }
 
-// For tests: the core asks at every opportunity, and SIGINT is raised at the n-th, counted from 1.
+// For tests: the core checks at every opportunity, and SIGINT is raised at the n-th, counted from 1.
 void count_opportunities(std::uint64_t interrupt_at) {
   opportunities = 0;
   pressed_at = interrupt_at;
   replace_question_clock(&count_and_ask);
 }
 
-// The clock again; how many opportunities there were.
+// Restores the clock; returns how many opportunities there were.
 std::uint64_t stop_counting_opportunities() {
   replace_question_clock(nullptr);
   return opportunities;
@@ -40,7 +40,7 @@ void register_interrupts(py::module_& module) {
   const py::object main = py::module_::import("threading").attr("main_thread")();
   main_thread = main.attr("ident").cast<unsigned long>();
   const py::module_ os = py::module_::import("os");
-  if (py::hasattr(os, "register_at_fork")) {  // who forks is the child's main thread
+  if (py::hasattr(os, "register_at_fork")) {  // the forking thread is the child's main thread
     os.attr("register_at_fork")(py::arg("after_in_child") =
                                     py::cpp_function([] { main_thread = PyThread_get_thread_ident(); }));
   }
@@ -52,9 +52,8 @@ bool ctrl_c_pressed() noexcept {
   if (!in_main_thread()) return false;
   py::gil_scoped_acquire acquire;
   try {
-    // A handler of the user's own may call the network, which is locked: it is run after the call. Nothing
-    // here may run Python code, for that runs handlers; so this is not the module signal, which is written in
-    // it.
+    // A user's handler may call the network, which is locked: it is run after the call. Nothing here may run
+    // Python code, for that runs handlers; so this is not the module signal, which is written in it.
     const py::module_ signals = py::module_::import("_signal");
     if (!signals.attr("getsignal")(SIGINT).is(signals.attr("default_int_handler"))) return false;
   } catch (const py::error_already_set&) {

@@ -14,7 +14,7 @@ namespace {
 template <class T>
 using Held = HeldNetwork<T>;
 
-// An empty precision is what a description or a file says, else the full one.
+// An empty precision means that of a description or a file, else the full one.
 Where where_of(const std::string& backend, const std::string& device, const std::string& precision,
                std::optional<bool> winograd) {
   Where where{backend, device};
@@ -97,7 +97,7 @@ py::array_t<T> forward_training(Held<T>& self, const py::array& x, std::uint64_t
   py::array_t<T> out = new_batch<T>(rows, self.network.output_shape());
   T* to = out.mutable_data();
   in_turn(self, [&] {
-    self.network.forget_recorded();  // whose inputs are about to be overwritten
+    self.network.forget_recorded();  // since its inputs are about to be overwritten
     self.recorded_x.assign(from, from + rows * self.network.input_shape().count());
     BasicNetwork<T>& network = self.network;
     const T* result = network.forward_training(network.stage(self.recorded_x.data(), rows), rows,
@@ -167,7 +167,7 @@ py::tuple evaluate_rows(Held<T>& self, const std::string& loss, const HeldDatase
   return py::make_tuple(result.loss_sum, result.weight_sum, result.correct);
 }
 
-// (dotted name, layer type, output shape, parameters) for each layer in turn
+// (dotted name, layer type, output shape, parameters) for each layer in order
 template <class T>
 py::list summary_rows(Held<T>& self) {
   py::list rows;

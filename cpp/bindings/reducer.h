@@ -13,7 +13,7 @@ class PythonReducer {
   PythonReducer(py::function function, py::function first_row, std::shared_ptr<HeldNetwork<T>> held)
       : function_(std::move(function)), first_row_(std::move(first_row)), held_(std::move(held)) {}
 
-  // This object must stay where it is for as long as the result is in use.
+  // This object must not move while the result is in use.
   Reducer<T> as_reducer() { return {&call_number, &call_gradient, this, &call_first_row}; }
 
  private:

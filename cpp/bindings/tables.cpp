@@ -37,7 +37,7 @@ class Fields {
     if (const char* data = PyUnicode_AsUTF8AndSize(text.ptr(), &size)) {
       return {data, static_cast<std::size_t>(size)};
     }
-    PyErr_Clear();  // half a surrogate pair: no number and no category, but a field
+    PyErr_Clear();  // half a surrogate pair is a field, but neither a number nor a category
     encoded_.append(text.attr("encode")("utf-8", "surrogatepass"));
     return py::reinterpret_borrow<py::bytes>(encoded_[encoded_.size() - 1]);
   }
@@ -62,7 +62,7 @@ struct TableColumn {
     } else if (py::isinstance<py::array_t<double>>(column)) {
       values = Values::ensure(column);  // copies where it has gaps
       if (!values) throw py::error_already_set();
-    } else {  // integers beyond 2^53 would become others
+    } else {  // integers beyond 2^53 would change
       throw py::type_error(where + ": strings or an array of float64 are needed");
     }
   }
@@ -173,7 +173,7 @@ py::tuple encode_columns(const std::string& preprocessing, const py::sequence& s
   return py::make_tuple(x, kept);
 }
 
-// x (N, …), standardised; what comes out must be finite in the dtype.
+// x (N, …), standardised; the result must be finite in the dtype.
 py::array_t<double> standardise_rows(const std::string& preprocessing, const py::array_t<double>& x,
                                      const std::string& dtype) {
   const Preprocessing p = parse(preprocessing);
@@ -199,7 +199,7 @@ py::array_t<double> standardise_rows(const std::string& preprocessing, const py:
   return out;
 }
 
-// For each feature of a table the index of its column, and whether it says 0 or 1.
+// For each feature of a table the index of its column, and whether it is 0 or 1.
 py::tuple features_of(const std::string& preprocessing) {
   const Preprocessing p = parse(preprocessing);
   const auto count = static_cast<py::ssize_t>(p.feature_count());

@@ -15,8 +15,8 @@ void replace(Region& region) {
   region = {.work = work, .wait = wait, .chunks = 1};
 }
 
-// For tests: each region of OpenMP that `automatic` measures is as if its caller had worked on one chunk and
-// then waited for so long, in seconds.
+// For tests: each OpenMP region that `automatic` measures counts as if its caller had worked on one chunk and
+// then waited for this long, in seconds.
 void replace_waits(double work_of_each, double wait_of_each) {
   work = work_of_each;
   wait = wait_of_each;
@@ -24,7 +24,7 @@ void replace_waits(double work_of_each, double wait_of_each) {
   replace_region_times(&replace);
 }
 
-// What is measured again; how many regions there were.
+// Restores the measurement; returns how many regions there were.
 std::uint64_t restore_waits() {
   replace_region_times(nullptr);
   return regions;

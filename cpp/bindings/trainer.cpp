@@ -59,7 +59,7 @@ double step_rows(Self<T>& self, const HeldDataset<T>& data, const py::array& ord
   return in_turn(*self.held, [&] { return self.trainer.step_rows(data.data, from, first, count); });
 }
 
-// A batch of arrays, which it keeps.
+// A batch that owns its arrays.
 template <class T>
 struct HeldBatch {
   py::array x;
@@ -104,7 +104,7 @@ bool run_batches(Self<T>& self, const py::iterator& batches, double seconds) {
   return in_turn(*self.held, [&] { return self.trainer.run_batches(next, seconds); });
 }
 
-// What another thread may be changing is read in turn.
+// State that another thread may change is read under the lock.
 template <class T, class Read>
 auto read(Self<T>& self, const Read& of) {
   return in_turn(*self.held, [&] { return of(self.trainer); });

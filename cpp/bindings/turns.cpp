@@ -10,7 +10,7 @@ namespace bpnet::bindings {
 
 Turns::Turns() : process_(2 * fork_count()) {}
 
-// The first to come after a fork looks whether the lock was held then.
+// The first caller after a fork checks whether the lock was held then.
 bool Turns::lost() {
   const std::uint64_t now = fork_count();
   std::uint64_t seen = process_.load();

@@ -1,4 +1,4 @@
-// The one header a C++ user includes.
+// The only header that a C++ user includes.
 #pragma once
 
 #include "bpnet/core/error.h"

@@ -36,16 +36,16 @@ class FileError : public Error {  // the system refused to read or write a file
   int code_;
   std::string path_;
 };
-class FileFormatError : public Error {  // a file that is not what it claims to be
+class FileFormatError : public Error {  // a file with invalid contents
   using Error::Error;
 };
 class NumericError : public Error {  // NaN or infinity
   using Error::Error;
 };
-class Interrupted : public Error {  // the caller wished the work to end
+class Interrupted : public Error {  // the caller interrupted the work
   using Error::Error;
 };
-class DeviceError : public Error {  // a backend or device that is not here
+class DeviceError : public Error {  // a backend or device that is not available
   using Error::Error;
 };
 

@@ -91,7 +91,7 @@ void write(std::string& out, const Json& value) {
   }
 }
 
-// Where the text ceases to be UTF-8, or its size.
+// The offset of the first invalid UTF-8, or the text's size.
 std::size_t utf8_end(std::string_view text) {
   const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
   std::size_t at = 0;
@@ -106,7 +106,7 @@ std::size_t utf8_end(std::string_view text) {
     for (std::size_t i = 1; i < length; ++i) {
       if ((byte(at + i) & 0xC0) != 0x80) return at;
     }
-    // Overlong forms, the halves of surrogate pairs, and what is beyond Unicode.
+    // Overlong forms, the halves of surrogate pairs, and numbers beyond Unicode.
     const unsigned char second = byte(at + 1);
     if ((first == 0xE0 && second < 0xA0) || (first == 0xED && second > 0x9F) ||
         (first == 0xF0 && second < 0x90) || (first == 0xF4 && second > 0x8F)) {
@@ -155,7 +155,7 @@ class Parser {
     if (take("null")) return {};
     if (take("true")) return true;
     if (take("false")) return false;
-    // What Python's json writes for numbers that JSON has not; whoever reads them checks the range.
+    // Python's json writes these for numbers that JSON does not have; readers check the range.
     if (take("NaN")) return std::numeric_limits<double>::quiet_NaN();
     if (take("Infinity")) return std::numeric_limits<double>::infinity();
     if (take("-Infinity")) return -std::numeric_limits<double>::infinity();

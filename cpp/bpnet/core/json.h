@@ -1,5 +1,5 @@
-// A JSON value: what architectures, optimizers and trainer state are described in. Objects keep the
-// order of their keys; integers stay exact to 64 bits.
+// A JSON value, for architectures, optimizers and trainer state. Objects keep the order of their keys;
+// integers are exact to 64 bits.
 #pragma once
 
 #include <cstdint>
@@ -41,11 +41,11 @@ class Json {
   bool is_array() const { return std::holds_alternative<Array>(value_); }
   bool is_object() const { return std::holds_alternative<Object>(value_); }
 
-  // Each throws a FileFormatError that names what was found when the value is of another kind.
+  // Each throws a FileFormatError that names the kind found when the value is of another kind.
   bool boolean() const;
   std::int64_t integer() const;
   std::size_t size() const;    // an integer ≥ 0
-  std::uint64_t word() const;  // 64 bits, written as text: "18446744073709551615"
+  std::uint64_t word() const;  // 64 bits, written as a string: "18446744073709551615"
   double number() const;
   const std::string& string() const;
   const Array& array() const;

@@ -42,7 +42,7 @@ enum class NumberStatus : std::uint8_t {
   kNotFinite    // too large for a double
 };
 
-// How tables write that there is no value.
+// How tables write a missing value.
 const std::vector<std::string>& default_missing_words();
 
 // Fields that mean "no value". Compared without the blanks around and without regard to the case of A to Z;

@@ -11,7 +11,7 @@
 
 namespace bpnet {
 
-// What a stream of numbers is for; part of the counter, so that no two purposes share numbers.
+// The purpose of a stream of numbers; part of the counter, so that no two purposes share numbers.
 enum class Purpose : uint32_t { kInit = 1, kShuffle = 2, kDraw = 3, kDropout = 4, kSplit = 5, kAugment = 6 };
 
 struct RandomKey {

@@ -1,4 +1,4 @@
-// A view: a pointer and the shape of what it points to. It owns nothing.
+// A view: a pointer and the shape of its target. It owns nothing.
 #pragma once
 
 #include "bpnet/core/shape.h"

@@ -36,7 +36,7 @@ bool has_decimal_characters(std::string_view text) {
 }  // namespace
 
 void append_text(std::string& out, double value) {
-  if (std::isnan(value)) {  // to_chars shows its sign, which means nothing
+  if (std::isnan(value)) {  // to_chars shows its sign, which has no meaning
     out += "nan";
     return;
   }
@@ -62,7 +62,7 @@ bool parse_double(std::string_view text, double& value) {
   return read.ec == std::errc{} && read.ptr == end;
 }
 
-#else  // libc++ before 20 reads no double
+#else  // libc++ before 20 does not parse double
 
 bool parse_double(std::string_view text, double& value) {
   static const locale_t c_locale = newlocale(LC_ALL_MASK, "C", nullptr);

@@ -1,4 +1,4 @@
-// Numbers as text and back, the same under every locale. A refused allocation is a std::bad_alloc here; a
+// Numbers to strings and back, the same under every locale. A failed allocation is a std::bad_alloc here; a
 // standard stream would swallow it and write, or read, something else.
 #pragma once
 
@@ -23,8 +23,8 @@ void append_text(std::string& out, Integer value) {
 // The shortest digits that read back as the same double: "0.1", "1e+300", "3".
 std::string exact_text(double value);
 
-// Whether the whole text is a decimal number: without spaces, a leading plus, infinity or NaN. Below the
-// smallest double it is 0; above the largest it is none.
+// Whether the whole string is a decimal number: without spaces, a leading plus, infinity or NaN. Below the
+// smallest double it is 0; above the largest it is not a number.
 bool parse_double(std::string_view text, double& value);
 
 }  // namespace bpnet

@@ -1,5 +1,5 @@
-// What a network's outputs answer: a class, probabilities, numbers in the target's unit. Outputs that are not
-// finite answer nothing: each function throws a NumericError for them.
+// The meaning of a network's outputs: a class, probabilities, numbers in the target's unit. For outputs that
+// are not finite each function throws a NumericError.
 #pragma once
 
 #include <cstddef>
@@ -8,7 +8,7 @@
 
 namespace bpnet {
 
-// How many classes `outputs` outputs tell apart.
+// How many classes `outputs` outputs distinguish.
 std::size_t class_count(OutputKind kind, std::size_t outputs);
 
 // The class's index for one sample's outputs (count,): the largest, the first of equals; of a logit the

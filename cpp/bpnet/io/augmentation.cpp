@@ -14,7 +14,7 @@ namespace {
 constexpr std::size_t kChannels = 3;
 constexpr double kWhite = 255;
 
-// What is drawn of one sample, by index.
+// The numbers drawn for one sample, by index.
 enum Draw : std::uint64_t { kTop, kLeft, kFlip, kNormals };
 
 double standard_normal(RandomKey key, std::uint64_t index) {  // Box and Muller 1958

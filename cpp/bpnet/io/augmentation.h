@@ -10,7 +10,7 @@
 
 namespace bpnet {
 
-// What is measured on a training set of photographs.
+// Statistics of a training set of photographs.
 struct ImageStatistics {
   std::size_t size = 256;                   // rows, and columns, of every photograph
   std::vector<float> mean;                  // (size, size, 3) of RGB values from 0 to 255
@@ -50,7 +50,7 @@ struct ImageBatch {
 
 class ImageAugmenter {
  public:
-  // Throws a ShapeError or ValueError for sizes and numbers that do not fit together.
+  // Throws a ShapeError or ValueError for incompatible sizes and numbers.
   ImageAugmenter(ImageStatistics statistics, Augmentation options);
 
   const ImageStatistics& statistics() const { return statistics_; }
@@ -61,7 +61,7 @@ class ImageAugmenter {
   std::array<ImageView, 10> ten_views() const;  // four corners and the middle, then the same mirrored
 
   // out (count, 3, crop, crop), each photograph's drawn view; samples (count,) number them in the training
-  // set. `parallel` off: by the calling thread, for one that works beside a network that trains.
+  // set. `parallel` off: by the calling thread, if it works beside a network in training.
   void training_batch(const ImageBatch& batch, const std::uint64_t* samples, std::uint64_t seed,
                       std::uint64_t epoch, float* out, bool parallel = true) const;
   // out (count, 3, crop, crop), the middle of each

@@ -1,4 +1,4 @@
-// Bytes as text (RFC 4648, section 4), for the few arrays that a JSON description holds.
+// Bytes as a string (RFC 4648, section 4), for the few arrays that a JSON description holds.
 #pragma once
 
 #include <string>

@@ -30,8 +30,7 @@ Metadata network_metadata(BasicNetwork<T>& network) {
   return metadata;
 }
 
-// Tensors as the host writes them to a file. What is in a backend's memory is mirrored for as long as this
-// lives.
+// Tensors as the host writes them to a file. Arrays in a backend's memory are mirrored while this exists.
 template <class T>
 class FileTensors {
  public:
@@ -68,7 +67,7 @@ FileKind kind_of(const SafeTensorsFile& file) {
   return {description["dtype"].string(), file.metadata().count("bpnet.trainer") > 0};
 }
 
-// What a file's tensors are to be copied to. Nothing is, until all have been found to fit.
+// The destinations of a file's tensors. Nothing is copied until all have been found to fit.
 template <class T>
 class Copies {
  public:
@@ -134,7 +133,7 @@ BasicNetwork<T> read_network(const SafeTensorsFile& file, const Where& where) {
     fail<FileFormatError>("load: the file holds a ", dtype, " network, ", dtype_name<T>(), " was asked for");
   }
   const Architecture architecture = blame_file([&] { return architecture_from_json(description); });
-  static_cast<void>(find_backend_for<T>(architecture.on(where)));  // which is not the file's fault
+  static_cast<void>(find_backend_for<T>(architecture.on(where)));  // whose error is not the file's fault
   BasicNetwork<T> network = blame_file([&] {
     const Plan<T> plan = make_plan<T>(architecture.input_shape, architecture.layers);
     check_sizes(file, plan);
@@ -273,7 +272,7 @@ BasicTrainer<T> BasicTrainer<T>::load(BasicNetwork<T>& network, const std::strin
     }
     trainer.best_->state = state_from_json(*best);
   }
-  // Here the caller may give the load up for the last time.
+  // The caller's last chance to interrupt the load.
   if (Interruptible* const work = Interruptible::current()) work->check();
   network.forget_recorded();  // what undoes a forward would put old buffers over these
   copies.make();

@@ -1,4 +1,4 @@
-// The model file, and the run file that holds a model and all that its training needs to go on.
+// The model file, and the run file that holds a model and all that its training needs to continue.
 #pragma once
 
 #include <string>
@@ -13,8 +13,8 @@ namespace bpnet {
 template <class T>
 void save(BasicNetwork<T>& network, const std::string& path);
 
-// Reads a model file or a run file, which say nothing of where their networks were: each is loaded on any
-// device. Throws a FileFormatError when the file holds the other dtype.
+// Reads a model file or a run file, which do not store a device: each is loaded on any device. Throws a
+// FileFormatError when the file holds the other dtype.
 template <class T>
 BasicNetwork<T> load_network(const std::string& path, const Where& where = {});
 

@@ -14,7 +14,7 @@
 namespace bpnet {
 namespace {
 
-constexpr std::size_t kPiece = std::size_t{1} << 24;  // between two of these the caller may stop
+constexpr std::size_t kPiece = std::size_t{1} << 24;  // between two of these the caller may interrupt
 
 struct CloseFile {
   void operator()(std::FILE* file) const { std::fclose(file); }
@@ -66,7 +66,7 @@ void write_file(const std::string& path, const std::vector<std::string_view>& pa
 }
 
 std::uint32_t crc32(std::string_view bytes, std::uint32_t before) {
-  // Eight tables, so that eight bytes are taken at a time.
+  // Eight tables, so that eight bytes are processed at a time.
   static const auto tables = [] {
     std::array<std::array<std::uint32_t, 256>, 8> t{};
     for (std::uint32_t i = 0; i < 256; ++i) {

@@ -22,7 +22,7 @@ std::size_t element_size(IdxType type) {
 
 Shape checked_shape(const std::vector<std::size_t>& sizes) {
   try {
-    // A size of 0 must not hide that the others overflow: not every reader multiplies in our order.
+    // A size of 0 must not hide an overflow of the others: not every reader multiplies in our order.
     std::vector<std::size_t> at_least_one;
     for (const std::size_t size : sizes) at_least_one.push_back(std::max<std::size_t>(1, size));
     static_cast<void>(Shape(at_least_one));

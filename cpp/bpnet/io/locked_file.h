@@ -1,4 +1,4 @@
-// What io/replacement.cpp needs of the system: files that are created, locked and removed.
+// The system's functions for io/replacement.cpp: files that are created, locked and removed.
 // locked_file_posix.cpp and locked_file_windows.cpp each have it.
 #pragma once
 
@@ -11,11 +11,11 @@ namespace bpnet {
 
 constexpr std::intptr_t kNoFile = -1;
 
-// Who may read a new file: only its owner, or whoever the process' umask lets.
+// Who may read a new file: only its owner, or those that the process' umask permits.
 enum class Readers { kOwner, kUsual };
 
-// A new file that its creator holds the lock of; kNoFile, with errno set, where it cannot be made. EEXIST:
-// the name is taken, or another process removed the file before it was locked. Windows knows no readers.
+// A new file, locked by its creator; kNoFile, with errno set, where it cannot be created. EEXIST: the name is
+// taken, or another process removed the file before it was locked. Windows ignores readers.
 std::intptr_t create_locked(const std::filesystem::path& path, Readers readers);
 // Each is 0, or an errno.
 int write_all(std::intptr_t file, std::string_view bytes);
@@ -27,7 +27,7 @@ void flush_folder_of(const std::filesystem::path& file);  // so that a rename su
 // processes that made them are gone.
 void remove_abandoned(const std::filesystem::path& folder, const std::filesystem::path::string_type& prefix);
 
-// The name of a temporary file is a prefix and then so many of these digits; any other file is a user's.
+// The name of a temporary file is a prefix followed by this many of these digits; any other file is a user's.
 constexpr std::size_t kNameDigits = 16;
 constexpr std::string_view kHexadecimal = "0123456789abcdef";
 

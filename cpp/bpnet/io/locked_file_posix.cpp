@@ -53,7 +53,7 @@ std::intptr_t create_locked(const std::filesystem::path& path, Readers readers) 
   const mode_t mode = readers == Readers::kOwner ? 0600 : 0666;
   const int descriptor = open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
   if (descriptor < 0) return kNoFile;
-  // Another process may just be looking whether it is abandoned, and then has removed it.
+  // Another process may be checking whether it is abandoned, and then has removed it.
   until_not_interrupted([&] { return flock(descriptor, LOCK_EX); });
   if (still_there(descriptor)) return descriptor;
   close(descriptor);
@@ -75,7 +75,7 @@ int flush_to_disk(std::intptr_t file) {
   return until_not_interrupted([&] { return fsync(descriptor_of(file)); }) == 0 ? 0 : errno;
 }
 
-// Interrupted, it is closed all the same: again, it might be another's.
+// If interrupted, it is closed nevertheless: closing again might close another file.
 int close_file(std::intptr_t file) { return close(descriptor_of(file)) == 0 || errno == EINTR ? 0 : errno; }
 
 int rename_over(const std::filesystem::path& from, const std::filesystem::path& to) {
@@ -90,7 +90,7 @@ void flush_folder_of(const std::filesystem::path& file) {
   close(descriptor);
 }
 
-// Not by a directory_iterator: libstdc++'s ends the process where it is refused memory.
+// Not by a directory_iterator: libstdc++'s ends the process where an allocation fails.
 void remove_abandoned(const std::filesystem::path& folder, const std::string& prefix) {
   const std::unique_ptr<DIR, CloseFolder> entries(opendir(folder.c_str()));
   if (!entries) return;

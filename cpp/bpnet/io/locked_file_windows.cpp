@@ -39,9 +39,8 @@ void remove_if_unlocked(const std::filesystem::path& path) {
 
 }  // namespace
 
-// Whoever opens it must let others write, as the C library does and remove_if_unlocked does not. It is open
-// for writing alone: the C library would not let others delete. A rename needs that it is shared for
-// deletion.
+// Another opener must share it for writing, as the C library does and remove_if_unlocked does not. It is
+// opened for writing only, since the C library would not share it for deletion, which a rename needs.
 std::intptr_t create_locked(const std::filesystem::path& path, Readers) {
   constexpr DWORD kShared = FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE;
   const HANDLE handle =

@@ -14,7 +14,7 @@
 
 namespace bpnet {
 
-// What a model says of one sample.
+// A model's answer for one sample.
 struct Prediction {
   bool dropped = false;                         // a field is missing, and the model gives such rows no answer
   std::optional<std::size_t> class_index = {};  // of a classifier, and its name

@@ -13,7 +13,7 @@
 
 namespace bpnet {
 
-// What a column's missing field becomes.
+// The treatment of a column's missing field.
 enum class Missing {
   kError,
   kFill,     // the column's fill
@@ -21,7 +21,7 @@ enum class Missing {
   kCategory  // the category "" ; of a number its fill, and one more feature that is 1, else 0
 };
 
-// What a field becomes that is none of a column's categories.
+// The treatment of a field that is none of a column's categories.
 enum class Unknown {
   kError,
   kIgnore  // all the column's features are 0
@@ -38,11 +38,11 @@ struct Column {
 
   bool is_number() const { return categories.empty(); }
   std::size_t feature_count() const;
-  // Whether a feature of this column says 0 or 1, and so is not standardised.
+  // Whether a feature of this column is 0 or 1, and so is not standardised.
   bool is_indicator(std::size_t feature) const { return !is_number() || feature > 0; }
 };
 
-// Of a network that takes photographs: what its training set measured, and the windows it is shown.
+// For a network of photographs: the statistics of its training set, and the windows of its input.
 struct ImageInput {
   ImageStatistics statistics;
   std::size_t crop = 227;
@@ -51,18 +51,18 @@ struct ImageInput {
   ImageAugmenter augmenter() const;  // for its middle and ten views
 };
 
-// What a network's outputs are.
+// The kind of a network's outputs.
 enum class OutputKind {
-  kValues,  // numbers; with classes, one score for each that is no logit
+  kValues,  // numbers; with classes, one score for each, not a logit
   kLogits,  // one for each class, of a softmax
   kLogit    // one, of the second of two classes
 };
 
 struct Preprocessing {
-  std::vector<Column> columns;  // of a table; empty when the data is numbers already
+  std::vector<Column> columns;  // of a table; empty when the data is numeric
   std::vector<std::string> missing_words = default_missing_words();
   std::vector<double> mean,
-      scale;           // x' = (x − mean) / scale, per feature; one number serves all; may be empty
+      scale;           // x' = (x − mean) / scale, per feature; or one number for all; may be empty
   std::string target;  // the target column's name
   NumberFormat target_format = {};  // of a regression's target
   OutputKind output = OutputKind::kValues;

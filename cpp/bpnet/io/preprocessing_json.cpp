@@ -1,4 +1,4 @@
-// A Preprocessing as the model file keeps it.
+// A Preprocessing as stored in the model file.
 #include <algorithm>
 #include <bit>
 #include <iterator>

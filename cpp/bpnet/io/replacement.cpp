@@ -17,9 +17,9 @@ namespace fs = std::filesystem;
 constexpr std::string_view kMark = ".tmp-";
 constexpr int kMostLinks = 40;                        // as POSIX systems follow
 constexpr std::size_t kMostName = 200;                // of the 255 bytes that file systems allow
-constexpr std::size_t kPiece = std::size_t{1} << 24;  // between two of these the caller may stop
+constexpr std::size_t kPiece = std::size_t{1} << 24;  // between two of these the caller may interrupt
 
-// Where a file is really put: a link stays a link, also one whose target is not there yet.
+// The target of a path: a link remains a link, also one whose target does not exist yet.
 fs::path follow_links(fs::path target, std::error_code& problem) {
   for (int links = 0; fs::is_symlink(fs::symlink_status(target, problem)); ++links) {
     if (links == kMostLinks) {
@@ -34,7 +34,7 @@ fs::path follow_links(fs::path target, std::error_code& problem) {
   return target;
 }
 
-// What the names of a target's temporary files begin with. A long name is cut, so that theirs still fit.
+// The prefix of a target's temporary files. A long name is cut, so that theirs still fit.
 fs::path::string_type prefix_of(const fs::path& target) {
   fs::path::string_type name = target.filename().native();
   std::size_t end = std::min(name.size(), kMostName);
@@ -44,7 +44,7 @@ fs::path::string_type prefix_of(const fs::path& target) {
   return name;
 }
 
-// Unique over time, not only among the processes of today: in a container their numbers come again.
+// Unique over time, not only among running processes: in a container process ids repeat.
 fs::path::string_type random_digits() {
   static thread_local std::random_device device;
   fs::path::string_type digits;
@@ -67,7 +67,7 @@ Replacement::Replacement(std::string operation, const std::string& path)
   if (!target_.has_filename()) refuse(target_.empty() ? ENOENT : EISDIR);
   const fs::path folder = target_.parent_path();
   remove_abandoned(folder.empty() ? fs::path(".") : folder, prefix_of(target_));
-  // The old file's mode is set in commit(): until then others cannot read what that one may hide.
+  // The old file's mode is set in commit(): until then others cannot read contents that it may protect.
   create(fs::exists(status) ? Readers::kOwner : Readers::kUsual);
 }
 

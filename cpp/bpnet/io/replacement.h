@@ -1,5 +1,5 @@
-// A file that replaces another in one step: it is written under a temporary name beside the target,
-// flushed to the disk and renamed. Whatever ends the process, the target is the old file or the new one.
+// A file that replaces another atomically: it is written under a temporary name beside the target, flushed to
+// the disk and renamed. Whatever ends the process, the target is the old file or the new one.
 //
 // The temporary file is locked as long as its writer runs. One that is not locked was left by a process that
 // was killed, and the next replacement of the same target removes it.
@@ -28,7 +28,7 @@ class Replacement {
   void commit();            // with the old file's permissions, where there is one
   void discard() noexcept;  // removes the temporary file, unless commit() has been called
 
-  // For one that writes by other means than write(): the file is there, and empty.
+  // For callers that write by other means than write(): the file exists, and is empty.
   const std::filesystem::path& temporary() const { return temporary_; }
 
  private:
@@ -36,7 +36,7 @@ class Replacement {
   void create(Readers readers);
 
   const std::string operation_;
-  const std::string path_;  // as the caller gave it
+  const std::string path_;  // as given by the caller
   std::filesystem::path target_, temporary_;
   std::intptr_t file_ = -1;  // a descriptor, or Windows' handle
 };

@@ -17,11 +17,11 @@ namespace {
 static_assert(std::endian::native == std::endian::little, "the format's numbers are little-endian");
 
 constexpr std::size_t kLengthBytes = 8;
-constexpr std::size_t kMostHeader = 100'000'000;  // the format's own limit
+constexpr std::size_t kMostHeader = 100'000'000;  // the format's limit
 constexpr std::string_view kChecksumKey = "bpnet.checksum";
 constexpr std::string_view kChecksumPrefix = "\"bpnet.checksum\":\"crc32:";
 constexpr std::string_view kNoDigits = "00000000";
-constexpr std::size_t kPiece = std::size_t{1} << 24;  // between two of these the caller may stop
+constexpr std::size_t kPiece = std::size_t{1} << 24;  // between two of these the caller may interrupt
 
 std::string hex(std::uint32_t value) {
   char digits[9];

@@ -17,7 +17,7 @@ struct SafeTensor {
   std::string_view bytes;
 };
 
-// Writes tensors and metadata, with a checksum over the whole file, replacing `path` in one step.
+// Writes tensors and metadata, with a checksum over the whole file, replacing `path` atomically.
 void write_safetensors(const std::string& path, const std::vector<SafeTensor>& tensors,
                        const std::map<std::string, std::string>& metadata);
 

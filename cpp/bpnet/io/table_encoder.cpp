@@ -110,7 +110,7 @@ bool TableEncoder::encode_value(std::size_t column, double value, double* out) c
   return true;
 }
 
-// A listed category is that category, be it a missing word in other columns.
+// A listed category is that category, even if it is a missing word in other columns.
 bool TableEncoder::encode_category(const Encoding& encoding, std::string_view name, double* out) const {
   const std::size_t category = encoding.find(name);
   if (category == encoding.sorted.size() && missing_.contains(name)) {

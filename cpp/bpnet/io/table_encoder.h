@@ -1,4 +1,4 @@
-// Rows of a table become a network's input, as the model's preprocessing says.
+// Rows of a table become a network's input, by the model's preprocessing.
 #pragma once
 
 #include <limits>
@@ -18,7 +18,7 @@ constexpr double infinite_from() {
 
 class TableEncoder {
  public:
-  // What is encoded must be finite when rounded to the network's dtype: `too_large` is infinite_from<T>().
+  // Encoded numbers must be finite when rounded to the network's dtype: `too_large` is infinite_from<T>().
   // Throws as Preprocessing::check() does, and a ValueError for a preprocessing without columns.
   explicit TableEncoder(const Preprocessing& preprocessing, double too_large = infinite_from<double>());
 

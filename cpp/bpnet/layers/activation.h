@@ -33,7 +33,7 @@ class Elementwise : public Layer<T> {
   Activation activation_;
 };
 
-// One factory per layer of the list: reads the options, gives the activation.
+// One factory per layer of the list: reads the options, returns the activation.
 Activation tanh_options(const Json&);
 Activation relu_options(const Json&);
 Activation leaky_relu_options(const Json&);

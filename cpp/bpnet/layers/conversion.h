@@ -1,5 +1,5 @@
-// Between the two orders of (channels, height, width), or (channels, length), in memory. The plan puts these
-// between layers; users never write one.
+// Converts between the two memory layouts of (channels, height, width), or (channels, length). The plan
+// inserts these between layers; users never write one.
 #pragma once
 
 #include "bpnet/layers/layer.h"
@@ -24,7 +24,7 @@ class Conversion : public Layer<T> {
   Layout to_;
 };
 
-// False where the two orders are the same: flat shapes, one channel, one pixel.
+// False where the two layouts are the same: flat shapes, one channel, one pixel.
 bool layouts_differ(const Shape& shape);
 
 }  // namespace bpnet

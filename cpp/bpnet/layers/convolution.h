@@ -16,7 +16,7 @@ struct Conv2dOptions {
   Init bias_init = Init::fan_in();
 };
 
-// y (out_channels, out height, out width) from x (channels, height, width), each output channel seeing the
+// y (out_channels, out height, out width) from x (channels, height, width), each output channel reading the
 // channels of its group: y_c = Σ_j x_j ⋆ W_cj + b_c, with W of shape (out_channels, channels/groups, kernel
 // height, kernel width). Out height = ⌊(height + top + bottom − dilation (kernel − 1) − 1) / stride⌋ + 1.
 LayerSpec conv2d(std::size_t out_channels, const Conv2dOptions& options);

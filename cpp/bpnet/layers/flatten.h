@@ -13,7 +13,7 @@ class Flatten : public Layer<T> {
   explicit Flatten(const Json& options);
   Shape output_shape(const Shape& input) const override { return {input.count()}; }
   bool is_view() const override { return true; }
-  void forward(Context&, const ForwardArgs<T>&) const override {}  // never called: the plan renames
+  void forward(Context&, const ForwardArgs<T>&) const override {}  // never called: the plan reshapes
   void backward(Context&, const BackwardArgs<T>&) const override {}
 };
 

@@ -14,7 +14,7 @@ namespace {
 struct Row {
   Init::Kind kind;
   const char* name;
-  const char* a;  // what the first number is called in a file, and the second
+  const char* a;  // the names of the first and the second number in a file
   const char* b;
 };
 
@@ -34,7 +34,7 @@ double standard_normal(RandomKey key, std::uint64_t index) {  // Box and Muller 
   return radius * std::cos(2 * std::numbers::pi * random_unit(key, 2 * index + 1));
 }
 
-// values[i] = value(i), shared out among the threads.
+// values[i] = value(i), divided among the threads.
 template <class T, class Value>
 void fill(std::size_t count, T* values, const Value& value) {
   constexpr std::size_t kChunk = std::size_t{1} << 14;

@@ -1,4 +1,4 @@
-// How a parameter's first values are drawn.
+// How a parameter's initial values are drawn.
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,5 @@
-// What a layer is: a pure description over slices of flat arrays. A layer owns no numbers; the network
-// gives it its parameters, its gradients, and memory sized by what the layer asked for.
+// The interface of a layer: a pure description over slices of flat arrays. A layer owns no numbers; the
+// network passes its parameters, its gradients, and memory of the size that the layer requested.
 #pragma once
 
 #include <memory>
@@ -15,10 +15,10 @@
 namespace bpnet {
 
 // How the (channels, height, width) or (channels, length) activations that a layer reads and writes are
-// stored in memory. Their shapes are (C, H, W) either way. Flat activations have one order only.
+// stored in memory. Their shapes are (C, H, W) in both cases. Flat activations have only one layout.
 enum class Layout {
-  kAny,           // the layer does not care
-  kPlain,         // C, H, W: as users see them
+  kAny,           // the layer accepts both
+  kPlain,         // C, H, W: the layout for users
   kChannelsLast,  // H, W, C
 };
 
@@ -39,8 +39,8 @@ struct BufferSpec {  // saved with the model but not trained
   double value;  // at the start
 };
 
-// Sizes are those of one sample; the arrays of activations hold `batch` of them. Of what is an input's there
-// is one each, x[i]: most layers have one input, what ends a Residual or Parallel has several.
+// Sizes are those of one sample; the arrays of activations hold `batch` of them. Arrays of inputs are indexed
+// by input, x[i]: most layers have one input, the last layer of a Residual or Parallel has several.
 template <class T>
 struct ForwardArgs {
   const Kernels<T>& kernels;
@@ -48,7 +48,7 @@ struct ForwardArgs {
   std::size_t batch;
   bool training;
   bool frozen;           // the layer is
-  std::uint32_t number;  // of the layer: with `now` it keys its random masks
+  std::uint32_t number;  // of the layer: the key of its random masks, with `now`
   const RandomStep* now;
   Activation activation;  // to apply to y; identity unless the layer takes_activation()
   const T* const* x;      // x[i] (batch, input i)
@@ -63,11 +63,11 @@ struct BackwardArgs {
   const Kernels<T>& kernels;
   const Shape* input_shape;
   std::size_t batch;
-  const T* const* x;  // x[i] is null where the layer says that it does not need it, so is y
+  const T* const* x;  // x[i] and y are null where the layer does not need them
   const T* y;
   const T* grad_y;   // by the layer's output before the fused activation
   T* const* grad_x;  // grad_x[i]: overwritten, or added to where adds[i]; null when it is not needed
-  const bool* adds;  // false but for a layer that adds_to_grad_x()
+  const bool* adds;  // false except for a layer that adds_to_grad_x()
   T* const* parameters;
   T* const* grad_parameters;  // overwritten, or added to with `accumulate`
   bool accumulate;
@@ -75,7 +75,7 @@ struct BackwardArgs {
   const T* saved;
 };
 
-// `input` is the shape of the first input. A layer with several is made by the plan, which gives it the
+// `input` is the shape of the first input. A layer with several is created by the plan, which passes the
 // others.
 template <class T>
 class Layer {
@@ -98,17 +98,17 @@ class Layer {
   virtual void backward(Context&, const BackwardArgs<T>&) const = 0;
 
   virtual Layout layout() const { return Layout::kPlain; }
-  // What backward reads: the memory of what it does not need is free after forward.
+  // What backward reads: other memory is free after forward.
   virtual bool backward_needs_x() const { return true; }
   virtual bool backward_needs_y() const { return true; }
-  // For layers with several inputs, in which case they are taken from the last to the first. grad_x[i] may be
-  // grad_y itself where the layer passes_gradient().
-  virtual bool adds_to_grad_x() const { return false; }    // backward honours args.adds
+  // For layers with several inputs, which are processed in reverse order. grad_x[i] may be grad_y itself
+  // where the layer passes_gradient().
+  virtual bool adds_to_grad_x() const { return false; }    // backward uses args.adds
   virtual bool passes_gradient() const { return false; }   // the gradient by an input is that by the output
-  virtual bool is_view() const { return false; }           // the output is the input, renamed
+  virtual bool is_view() const { return false; }           // the output is the input, reshaped
   virtual bool takes_activation() const { return false; }  // forward applies args.activation
-  // y is above 0 just where the x that it comes from is, and grad_x is 0 at an x of 0: ReLU's derivative at x
-  // may be taken at y instead, of grad_y. Such a layer has one input and does not take an activation.
+  // y is above 0 exactly where the x that it comes from is, and grad_x is 0 at an x of 0: ReLU's derivative
+  // at x may be applied at y instead, to grad_y. Such a layer has one input and does not take an activation.
   virtual bool takes_relu_slope() const { return false; }
   virtual std::optional<Activation> activation() const { return {}; }  // set by elementwise layers
 };
@@ -117,7 +117,7 @@ class Layer {
 template <class T>
 std::unique_ptr<Layer<T>> make_layer(const LayerSpec& spec);
 
-// Throws a ValueError for options that fit no input, of the layers that it holds too.
+// Throws a ValueError for options that are valid for no input, also of inner layers.
 void check_layer(const LayerSpec& spec);
 
 std::vector<std::string> layer_types();  // the list of all layers

@@ -60,7 +60,7 @@ constexpr Row<T> kLayers[] = {
 std::vector<std::string> layer_types() {
   std::vector<std::string> types;
   for (const Row<float>& row : kLayers<float>) types.emplace_back(row.type);
-  for (const char* type : {kSequential, kResidual, kParallel}) types.emplace_back(type);  // the plan's own
+  for (const char* type : {kSequential, kResidual, kParallel}) types.emplace_back(type);  // by the plan
   return types;
 }
 

@@ -1,5 +1,5 @@
-// What ends a Residual or a Parallel: several inputs become one output. The plan makes these layers; users
-// write residual() and parallel().
+// The last layer of a Residual or a Parallel: several inputs become one output. The plan creates these
+// layers; users write residual() and parallel().
 #pragma once
 
 #include "bpnet/layers/layer.h"

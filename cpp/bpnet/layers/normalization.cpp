@@ -171,7 +171,7 @@ void BatchNorm<T>::backward(Context& context, const BackwardArgs<T>& a) const {
   norm.mean = a.saved;
   norm.variance = a.saved + norm.columns;
   if (a.frozen) {
-    // y is linear in x: grad_x is the same of grad_y, without the shift.
+    // y is linear in x: grad_x is the same function of grad_y, without the shift.
     norm.x = a.grad_y;
     norm.bias = nullptr;
     if (a.grad_x[0]) a.kernels.batch_norm_forward(context, norm, a.grad_x[0]);

@@ -6,7 +6,7 @@ namespace bpnet {
 
 struct LocalResponseNormOptions {
   double alpha = 1e-4, beta = 0.75, k = 1;
-  std::size_t groups = 1;   // of channels, each normalised by itself
+  std::size_t groups = 1;   // of channels, each normalised separately
   bool within_map = false;  // over a size × size window of one channel
 };
 
@@ -52,7 +52,7 @@ class BatchNorm : public Layer<T> {
   Shape output_shape(const Shape& input) const override;
   std::vector<ParameterSpec> parameters(const Shape& input) const override;
   std::vector<BufferSpec> buffers(const Shape& input) const override;
-  // The mean and variance that backward takes; of a frozen layer 0 and the running variance.
+  // The mean and variance for backward; for a frozen layer 0 and the running variance.
   std::size_t saved_size(const Shape& input, std::size_t batch) const override;
   std::size_t least_batch(const Shape& input) const override;
   bool mixes_samples() const override { return true; }  // more than one value per channel

@@ -1,4 +1,4 @@
-// Reads a layer's options and complains about what is missing, wrong or unknown.
+// Reads a layer's options and throws for missing, wrong or unknown ones.
 #pragma once
 
 #include <optional>

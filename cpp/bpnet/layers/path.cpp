@@ -35,7 +35,7 @@ struct Path {
   std::optional<std::string> rest;
 };
 
-using Layers = std::optional<std::vector<LayerSpec>>;  // none: there is no such layer
+using Layers = std::optional<std::vector<LayerSpec>>;  // unset: there is no such layer
 
 Layers upto(const std::vector<LayerSpec>& layers, const Path& path);
 
@@ -45,7 +45,7 @@ LayerSpec sequence(std::vector<LayerSpec> layers, const std::string& name) {
   return spec;
 }
 
-// Of what a Residual or a Parallel holds, only the way that leads there.
+// Of the layers within a Residual or a Parallel, only the branch that leads there.
 Layers within(const LayerSpec& layer, const Path& path) {
   if (layer.type == kResidual && !layer.shortcut.empty() && path.first == kShortcutName) {
     Layers shortcut = path.rest ? upto(layer.shortcut, Path(*path.rest)) : Layers(layer.shortcut);

@@ -22,7 +22,7 @@ void check_padding(const char* operation, const char* extent, std::size_t paddin
                    ": padding must be at most half the kernel");
 }
 
-// A window that begins in the padding could step over a map narrower than its steps, and see nothing.
+// A window that begins in the padding could step over a map narrower than its dilation, and have no inputs.
 void check_seen(const char* operation, const char* extent, const AxisOptions& axis) {
   if (axis.before == 0 || axis.dilation <= axis.in) return;
   fail<ShapeError>(operation, ": input is ", axis.in, " ", extent, ", dilation is ", axis.dilation,

@@ -8,8 +8,8 @@ namespace bpnet {
 struct MaxPool2dOptions {
   std::optional<Extent> stride = {};  // the kernel's size
   Padding padding = 0;                // an int or (height, width), at most half the kernel
-  Extent dilation = 1;                // steps between the inputs that a window sees
-  bool ceil_mode = false;             // windows that hang over the lower and right edge count too
+  Extent dilation = 1;                // steps between the inputs of a window
+  bool ceil_mode = false;             // windows that extend beyond the lower and right edge count too
 };
 
 struct AvgPool2dOptions {
@@ -26,7 +26,7 @@ LayerSpec avg_pool2d(Extent kernel_size, const AvgPool2dOptions& options = {});
 // y = the mean of x over rows ⌊o height / out⌋ … ⌈(o+1) height / out⌉−1, and columns likewise
 LayerSpec adaptive_avg_pool2d(Extent output_size);
 
-// What the three pools share: the window.
+// The window, shared by the three pools.
 template <class T>
 class Pool2d : public Layer<T> {
  public:

@@ -1,5 +1,5 @@
 // Local response normalisation and the max pool after it as one layer, without the map between them in
-// memory. The plan makes these of two layers of the user's, for a backend that has the kernel.
+// memory. The plan replaces two of the user's layers by one of these, for a backend that has the kernel.
 #pragma once
 
 #include "bpnet/layers/layer.h"

@@ -20,7 +20,7 @@ WindowAxis sliding_axis(const char* operation, const char* extent, const AxisOpt
   }
   const std::size_t room = padded - reach;
   std::size_t steps = room / o.stride;
-  // A window that only saw padding beyond the map would have nothing to say.
+  // A window that has only padding beyond the map would have no inputs.
   if (o.ceil && room % o.stride != 0 && (steps + 1) * o.stride < o.in + o.before) ++steps;
   return {o.in, steps + 1, o.kernel, o.stride, o.dilation, o.before};
 }

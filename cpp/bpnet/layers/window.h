@@ -1,4 +1,4 @@
-// What convolution and pooling share: windows that slide over a map, and their checks.
+// Shared by convolution and pooling: windows that slide over a map, and their checks.
 #pragma once
 
 #include "bpnet/core/shape.h"
@@ -6,11 +6,12 @@
 
 namespace bpnet {
 
-// One axis of a window as its user described it.
+// One axis of a window as described by the user.
 struct AxisOptions {
   std::size_t in, kernel, stride, dilation;
   std::size_t before, after;  // padding
-  bool ceil = false;  // a last window that hangs over the edge counts, if it begins on the map or before it
+  // A last window that extends beyond the edge counts, if it begins on the map or before it.
+  bool ceil = false;
 };
 
 // A ShapeError unless the input is (channels, height, width).

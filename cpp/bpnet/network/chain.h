@@ -1,4 +1,4 @@
-// A network seen as the lecture sees it: weighted layers, each followed by at most one activation.
+// A network as a chain, as in the lecture: weighted layers, each followed by at most one activation.
 #pragma once
 
 #include <optional>
@@ -19,7 +19,7 @@ struct ChainLink {
 
 struct Chain {
   std::vector<ChainLink> links;
-  bool has_views = false;  // Flatten: no link of its own
+  bool has_views = false;  // Flatten: not a link
   bool frozen = false;     // some layer is
   std::string obstacle;    // why the network is no chain, or empty
 };

@@ -26,8 +26,8 @@ struct Piece {
 
 bool meet(const Piece& a, const Piece& b) { return a.first <= b.last && b.first <= a.last; }
 
-// First fit, the largest first: each piece takes the lowest offset that is free as long as it is needed.
-// Returns the bytes of the whole.
+// First fit, the largest first: each piece gets the lowest offset that is free during its lifetime. Returns
+// the bytes of the whole.
 std::size_t assign_offsets(std::vector<Piece>& pieces) {
   std::vector<std::size_t> order(pieces.size());
   std::iota(order.begin(), order.end(), 0);

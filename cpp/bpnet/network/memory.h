@@ -1,5 +1,5 @@
-// Where in the network's workspace everything is that one batch needs. Every piece is needed from one
-// moment to another; pieces whose times do not meet share memory.
+// The offsets in the network's workspace of all arrays of one batch. Every piece has a lifetime; pieces whose
+// lifetimes do not overlap share memory.
 #pragma once
 
 #include <vector>
@@ -12,7 +12,7 @@ struct BatchMemory {  // offsets in bytes from the start of the workspace
   std::size_t batch = 0;
   std::size_t bytes = 0;                        // of the whole workspace
   std::vector<std::size_t> activations;         // by id; 0, the network's input, is the caller's
-  std::vector<std::size_t> saved;               // by step: what its layer keeps from forward to backward
+  std::vector<std::size_t> saved;               // by step: its layer's data from forward to backward
   std::vector<std::size_t> gradients;           // by id, of the gradient by that activation
   std::vector<std::vector<std::size_t>> spare;  // by step and input: a gradient before it is added
 };

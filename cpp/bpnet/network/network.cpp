@@ -8,11 +8,11 @@
 
 namespace bpnet {
 
-// Inference takes large inputs in pieces, so that its memory stays small: about this many elements of
-// the widest activation.
+// Inference processes large inputs in pieces, so that its memory is small: about this many elements of the
+// widest activation.
 constexpr std::size_t kInferenceElements = std::size_t{1} << 20;
 
-constexpr int kAnyNesting = 1 << 20;  // of what was found to nest as it may
+constexpr int kAnyNesting = 1 << 20;  // the nesting was checked before
 
 template <class T>
 BasicNetwork<T>::BasicNetwork(const Shape& input_shape, std::vector<LayerSpec> layers,
@@ -168,7 +168,7 @@ void BasicNetwork<T>::reserve(std::size_t max_batch) {
   if (max_batch <= training_.batch) return;
   const std::size_t rows = std::min(max_batch, inference_rows());
   Interruptible work(interrupted);
-  // Plans come last: where there is no memory for them, what was reserved before still is.
+  // Plans are replaced last: where there is no memory for them, the previous reservation remains.
   reserve_scratch(plan_.workspace_size(*kernels_, max_batch));
   take_memory(training_memory(plan_, max_batch), inference_memory(plan_, rows));
   work.check();
@@ -239,7 +239,7 @@ const T* BasicNetwork<T>::stage(const T* x, std::size_t batch) {
   return staged_x_.at<T>(0);
 }
 
-// In pieces, of which only one is anywhere but on the host.
+// In pieces, only one of which is in the backend's memory.
 template <class T>
 void BasicNetwork<T>::forward(const T* x, std::size_t batch, T* out) {
   if (memory().is_host()) return infer(x, batch, out);
@@ -311,7 +311,7 @@ void BasicNetwork<T>::infer(const T* x, std::size_t batch, T* out) {
   }
 }
 
-// The outputs of up to inference_rows() samples, which are the network's until the next call.
+// The outputs of up to inference_rows() samples, valid until the next call.
 template <class T>
 const T* BasicNetwork<T>::infer_piece(const T* x, std::size_t rows) {
   recorded_batch_ = 0;
@@ -409,7 +409,7 @@ void BasicNetwork<T>::report(const Step& step, const GradientReady& ready) const
   ready.call(ready.context, step.path, first.offset, end - first.offset);
 }
 
-// An input's gradient that is added to others' is made apart first, unless the layer adds it itself.
+// An input's gradient that is added to others is computed separately first, unless the layer adds it itself.
 template <class T>
 void BasicNetwork<T>::run_back(std::size_t index, T* grad_x, bool accumulate) {
   const Step& step = plan_.steps[index];

@@ -25,7 +25,7 @@ struct NamedTensor {
   Tensor<T> tensor;
 };
 
-// What a batch's random masks depend on.
+// The key of a batch's random masks.
 struct StepNumber {
   std::uint64_t seed = 0, step = 0;  // number the random masks
   std::uint64_t first_row = 0;       // of the batch among the rows of all batches that make the step together
@@ -34,19 +34,19 @@ struct StepNumber {
 // The data of a backward pass.
 template <class T>
 struct RecordedForward {
-  const T* x;  // (batch, input), the backend's
+  const T* x;  // (batch, input), in the backend's memory
   std::size_t batch;
 };
 
-// Called by backward when all gradients of a layer's parameters are there, the last layer first, frozen ones
-// left out: the layer's name and its stretch of the flat gradients.
+// Called by backward when all gradients of a layer's parameters are computed, the last layer first, without
+// frozen ones: the layer's name and its range of the flat gradients.
 struct GradientReady {
   void (*call)(void* context, const std::string& layer, std::size_t offset, std::size_t count);
   void* context;
 };
 
 // One object serves one thread at a time. Sizes given as `batch` count samples. Arrays are in the backend's
-// memory, which for the processors' backends is the host's, where this does not say otherwise.
+// memory, which for the processors' backends is the host's, unless stated otherwise.
 template <class T>
 class BasicNetwork {
  public:
@@ -69,36 +69,35 @@ class BasicNetwork {
   std::size_t parameter_count() const;      // numbers of all parameters, frozen ones too
   std::size_t trained_count() const;        // without these
 
-  // Overwrites one tensor of state() by the host's values, which must be finite. There is nothing to go back
-  // through then.
+  // Overwrites one tensor of state() by the host's values, which must be finite. No backward is possible
+  // then.
   void set_state(const std::string& name, const Shape& shape, const T* values);
 
-  // Takes the memory for batches of up to max_batch; later calls within it take none, whatever was called
-  // between.
+  // Allocates the memory for batches of up to max_batch; later calls within it allocate none, whatever was
+  // called between.
   void reserve(std::size_t max_batch);
   std::size_t reserved_batch() const { return training_.batch; }
 
-  // Bytes that training on batches of this size takes in all: parameters, gradients, and what reserve()
-  // takes.
+  // The total bytes of training on batches of this size: parameters, gradients, and those of reserve().
   std::size_t training_bytes(std::size_t max_batch) const;
 
-  // out (batch, output) = the network's outputs for x (batch, input), in evaluation mode; both are the
-  // host's.
+  // out (batch, output) = the network's outputs for x (batch, input), in evaluation mode; both are in the
+  // host's memory.
   void forward(const T* x, std::size_t batch, T* out);
-  // What the layer named `upto` ("features.3", "layer1.0.conv1") gives instead, (batch, output_shape(upto)):
-  // the outputs of a network that ends there. Throws a ValueError that lists the names of all layers. Memory
-  // for the last such layer is kept.
+  // The outputs of the layer named `upto` ("features.3", "layer1.0.conv1") instead, (batch,
+  // output_shape(upto)): the outputs of a network that ends there. Throws a ValueError that lists the names
+  // of all layers. Memory for the last such layer is kept.
   void forward(const T* x, std::size_t batch, T* out, const std::string& upto);
   Shape output_shape(const std::string& upto);
-  // The whole network's outputs, x and out being the backend's.
+  // The whole network's outputs, x and out in the backend's memory.
   void infer(const T* x, std::size_t batch, T* out);
 
-  // Where the backend can read the host's x (batch, input): itself on the host's memory, else in a copy that
-  // stays until the next call.
+  // The address where the backend can read the host's x (batch, input): x itself on the host's memory, else a
+  // copy that is valid until the next call.
   const T* stage(const T* x, std::size_t batch);
 
-  // As forward, in training mode, kept for backward. x must stay valid until backward. The result is the
-  // network's until the next call. Where `stopped` is not null and points to another number than 0, what
+  // As forward, in training mode, kept for backward. x must stay valid until backward. The result is valid
+  // until the next call. Where `stopped` is not null and points to another number than 0, what
   // undo_forward_training restores is kept.
   const T* forward_training(const T* x, std::size_t batch, const StepNumber& now,
                             const std::uint64_t* stopped = nullptr);
@@ -106,22 +105,22 @@ class BasicNetwork {
   const T* forward_training(const T* x, std::size_t batch, const RandomStep* now,
                             const std::uint64_t* stopped);
 
-  // The buffers as they were before the last forward_training, and nothing to go back through; no more than
-  // that is done when there was none, or it was forgotten.
+  // Restores the buffers as they were before the last forward_training, after which no backward is possible;
+  // does only the latter when there was none, or it was forgotten.
   void undo_forward_training();
 
-  // Gradients of the parameters (and, unless null, of x) for grad_out (batch, output), the gradient by
-  // the outputs of the last forward_training. Overwrites gradients(), or adds to them. What it throws undoes
-  // the forward_training; gradients() are garbage then.
+  // Gradients of the parameters (and, unless null, of x) for grad_out (batch, output), the gradient by the
+  // outputs of the last forward_training. Overwrites gradients(), or adds to them. An exception undoes the
+  // forward_training; gradients() are garbage then.
   void backward(const T* grad_out, T* grad_x = nullptr, bool accumulate = false,
                 const GradientReady* ready = nullptr);
 
-  // Where a caller may write grad_out itself and save the copy.
+  // Where a caller may write grad_out directly, without a copy.
   T* grad_output() { return gradient_of(plan_.output, nullptr); }
   const T* recorded_output();                                     // what the last forward_training returned
-  void forget_recorded() { recorded_batch_ = 0; }                 // x is about to go
-  std::size_t recorded_batch() const { return recorded_batch_; }  // 0: nothing to go back through
-  // A forward_training that was kept, and the same one once a device has run it again without the host.
+  void forget_recorded() { recorded_batch_ = 0; }                 // x is about to be destroyed
+  std::size_t recorded_batch() const { return recorded_batch_; }  // 0: no backward is possible
+  // A recorded forward_training, and its state after a device has replayed it without the host.
   RecordedForward<T> recorded_forward() const { return {recorded_x_, recorded_batch_}; }
   void set_recorded(const RecordedForward<T>& forward);
 
@@ -131,16 +130,16 @@ class BasicNetwork {
   T* buffer_data() { return buffers_.template at<T>(0); }
   Context& context() { return context_; }
   void reserve_scratch(std::size_t bytes);
-  // Rises when arrays that a step uses move: what was recorded with their addresses is void.
+  // Incremented when arrays that a step uses move: recordings with their addresses are invalid.
   std::uint64_t memory_version() const { return memory_version_; }
   // Index of the host's first number that is NaN or infinite, or count.
   std::size_t first_not_finite(const T* values, std::size_t count);
 
-  // input_shape, dtype, seed and layers, precision if it is bfloat16 and winograd if it is so, as the model
+  // input_shape, dtype, seed and layers, precision if it is bfloat16 and winograd if it is true, as the model
   // file stores them
   Json describe() const;
 
-  // Asked during long work when set, on the calling thread: true ends forward, forward_training or backward,
+  // Called during long work when set, on the calling thread: true ends forward, forward_training or backward,
   // during a layer too, with Interrupted, and forward_training is undone. Not for step_unchecked, which would
   // swallow the error.
   StopQuestion interrupted;
@@ -148,7 +147,7 @@ class BasicNetwork {
   Json preprocessing;  // how raw data becomes x; see io/preprocessing.h. Null when there is none.
 
  private:
-  // The layers up to one of them, with a plan and a workspace of their own, on the network's weights.
+  // The layers up to one of them, with a separate plan and workspace, on the network's weights.
   struct Section {
     std::string upto;
     Plan<T> plan;
@@ -193,7 +192,7 @@ class BasicNetwork {
   Arena staged_x_;
   Arena now_;  // a RandomStep
   std::vector<T*> parameter_pointers_, gradient_pointers_, buffer_pointers_;
-  std::vector<const T*> inputs_;     // of the step that runs
+  std::vector<const T*> inputs_;     // of the running step
   std::vector<T*> input_gradients_;  // likewise, and whether they are added to
   std::unique_ptr<bool[]> adds_;
   Context context_;
@@ -204,7 +203,7 @@ class BasicNetwork {
   std::uint64_t memory_version_ = 0;
 };
 
-// What describe() says, read back.
+// Reads the result of describe().
 struct Architecture {
   Shape input_shape;
   std::vector<LayerSpec> layers;
@@ -212,7 +211,7 @@ struct Architecture {
   std::optional<Precision> precision = {};
   bool winograd = false;
 
-  // `where`, and in this precision and by this way of convolutions unless it says others.
+  // `where`, with this precision and winograd option unless it sets them.
   Where on(Where where) const;
 };
 Architecture architecture_from_json(const Json& description);

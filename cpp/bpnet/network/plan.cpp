@@ -90,7 +90,7 @@ class Builder {
     if (!spec.shortcut.empty() && std::any_of(spec.layers.begin(), spec.layers.end(), is_taken)) {
       fail<ValueError>("residual: a layer is named '", kShortcutName, "', which is the shortcut's name");
     }
-    ++uses_[x.id];  // nothing may be fused into what the shortcut is still to see
+    ++uses_[x.id];  // nothing may be fused into what the shortcut will read
     const Value body = run(spec.layers, path + ".", x, depth + 1);
     const Value other = run(spec.shortcut, path + "." + kShortcutName + ".", x, depth + 1);
     if (!(body.shape == other.shape)) {
@@ -103,7 +103,7 @@ class Builder {
   Value add_parallel(const LayerSpec& spec, const std::string& path, const Value& x, int depth) {
     const bool concatenates = bpnet::concatenates(spec);
     if (spec.layers.empty()) fail<ValueError>("parallel: no branches given, at least one is needed");
-    ++uses_[x.id];  // nothing may be fused into what the other branches are still to see
+    ++uses_[x.id];  // nothing may be fused into what the other branches will read
     const std::vector<std::string> names = layer_names(spec.layers);
     std::vector<Value> branches;
     for (std::size_t i = 0; i < names.size(); ++i) {
@@ -132,7 +132,7 @@ class Builder {
                      where(path));
   }
 
-  // One activation of several, all in one order in memory.
+  // One activation of several, all in one memory layout.
   Value merge(const LayerSpec& spec, const std::string& path, std::vector<Value> values, bool concatenates) {
     const auto is_last = [](const Value& value) { return value.layout == Layout::kChannelsLast; };
     const Layout layout =
@@ -190,7 +190,7 @@ class Builder {
     return y;
   }
 
-  // What the layer asks of a batch to learn from.
+  // The smallest batch that the layer can learn from.
   void note_batches(const Layer<T>& layer, const Shape& input, const std::string& described) {
     if (layer.least_batch(input) > plan_.least_batch.samples) {
       plan_.least_batch = {layer.least_batch(input), described};
@@ -206,13 +206,13 @@ class Builder {
     }
   }
 
-  // Says which one of many layers is meant, where its number alone does not.
+  // Names one of many layers, where its number alone is ambiguous.
   static std::string where(const std::string& path) {
     const bool plain = path.find_first_not_of("0123456789") == std::string::npos;
     return plain ? "" : " (layer '" + path + "')";
   }
 
-  // x in the order that `wanted` asks for. An activation that several layers want so is converted once.
+  // x in the layout `wanted`. An activation that several layers need in it is converted once.
   Value converted(Value x, Layout wanted) {
     if (wanted == Layout::kAny || wanted == x.layout) return x;
     x.layout = wanted;
@@ -246,8 +246,8 @@ class Builder {
     return plan_.steps.emplace_back(std::move(step));
   }
 
-  // An elementwise layer needs no step of its own when the step before makes x for it alone, can apply it,
-  // and its derivative is known from its output.
+  // An elementwise layer needs no separate step when it is the only consumer of the step before, which can
+  // apply it, and its derivative is known from its output.
   bool can_fuse(const Layer<T>& layer, const Value& x) const {
     const auto producer = plan_.activations[x.id].producer;
     if (!layer.activation() || !producer || uses_[x.id] > 0) return false;
@@ -256,7 +256,7 @@ class Builder {
            derivative_from_output(layer.activation()->kind);
   }
 
-  // A max pool of what local response makes for it alone becomes one step with it, if there is a kernel.
+  // A max pool that is the only consumer of a local response is fused with it, if there is a kernel.
   bool join_pool(const Layer<T>& layer, const Value& x) {
     const auto* pool = dynamic_cast<const MaxPool2d<T>*>(&layer);
     const auto producer = plan_.activations[x.id].producer;
@@ -289,7 +289,7 @@ class Builder {
     size = checked_sum("network", size, aligned_count<T>(shape.count()));
   }
 
-  // Where a layer passes its gradient on, the first input may have it in the same memory: it is visited last.
+  // Where a layer passes its gradient, the first input may have it in the same memory: it is visited last.
   void plan_gradients() {
     std::vector<bool> written(plan_.activations.size(), false);
     for (std::size_t i = plan_.steps.size(); i-- > 0;) {
@@ -305,7 +305,8 @@ class Builder {
     }
   }
 
-  // ReLU's derivative is taken as late as it can be: after a pool there is less to multiply.
+  // ReLU's derivative is applied as late as possible in forward order: after a pool there is less to
+  // multiply.
   void plan_slopes() {
     std::vector<std::size_t> consumers(plan_.activations.size(), 0);
     for (const Step& step : plan_.steps) {
@@ -329,9 +330,9 @@ class Builder {
   const Kernels<T>* kernels_;  // or null
   Plan<T> plan_;
   std::uint32_t number_ = 0;
-  bool frozen_ = false;                                 // the layer that is being added, or one around it
-  std::vector<std::size_t> uses_;                       // by id: consumers so far, or known to come
-  std::vector<std::optional<std::size_t>> conversion_;  // by id: the same in the other order
+  bool frozen_ = false;            // the layer that is being added, or one that contains it
+  std::vector<std::size_t> uses_;  // by id: consumers so far, or known to come
+  std::vector<std::optional<std::size_t>> conversion_;  // by id: the same in the other layout
 };
 
 }  // namespace

@@ -1,6 +1,6 @@
 // The plan of a network, made once: a graph of steps over activations. Shapes are inferred, nested layers
-// laid out in a row, activations fused into the step before them, conversions put where the order in memory
-// changes, and every parameter, buffer and activation given its offset.
+// flattened to a list of steps, activations fused into the step before them, conversions inserted where the
+// memory layout changes, and every parameter, buffer and activation is assigned its offset.
 #pragma once
 
 #include <memory>
@@ -12,11 +12,11 @@
 
 namespace bpnet {
 
-// How a step's gradient reaches one of its inputs. Backward visits an activation's consumers from the last to
-// the first, and the inputs of a step likewise.
+// How a step's gradient reaches one of its inputs. Backward visits an activation's consumers, and the inputs
+// of a step, in reverse order.
 enum class Propagation {
-  kWrite,  // the first to write one
-  kAdd,    // others have before
+  kWrite,  // the first one writes
+  kAdd,    // others have written before
   kShare,  // the gradient by the output is the gradient by the input: one memory serves both
 };
 
@@ -27,18 +27,18 @@ struct StepInput {
 
 // y = act(layer(inputs))
 struct Step {
-  std::string path;       // "features.0"; empty for a layer that the plan has put in
+  std::string path;       // "features.0"; empty for a layer that the plan has inserted
   std::size_t layer = 0;  // index into Plan::layers
   std::vector<StepInput> inputs;
-  // As the layer sees them: others than the activations' own after a Flatten.
+  // As the layer sees them: after a Flatten they differ from the activations'.
   std::vector<Shape> input_shapes;
   std::size_t output = 0;                               // id of an activation
   Activation activation{ActivationKind::kIdentity, 0};  // fused into this step
-  // Whose derivative backward multiplies grad_y by first: the same, or that of a step before, where this
-  // layer takes_relu_slope().
+  // The activation whose derivative backward first multiplies grad_y by: the same, or that of a step before,
+  // where this layer takes_relu_slope().
   Activation slope{ActivationKind::kIdentity, 0};
   bool frozen = false;              // the layer is
-  std::uint32_t number = 0;         // of the layer among the user's: keys its random masks
+  std::uint32_t number = 0;         // of the layer among the user's: the key of its random masks
   std::size_t first_parameter = 0;  // index into Plan::parameters, and how many
   std::size_t parameter_count = 0;
   std::size_t first_buffer = 0;
@@ -51,7 +51,7 @@ struct Slot {        // a range of a flat array
   std::size_t offset;  // in elements
 };
 
-// One of the user's layers, in the order in which they run. A Residual or Parallel comes where it ends.
+// One of the user's layers, in the order in which they run. A Residual or Parallel is listed at its end.
 struct Entry {
   std::string path;  // "features.0"
   std::string type;
@@ -63,7 +63,7 @@ struct Entry {
   bool frozen;
 };
 
-// The smallest batch that all layers can learn from, and the layer that asks for it.
+// The smallest batch that all layers can learn from, and the layer that requires it.
 struct LeastBatch {
   std::size_t samples = 1;
   std::string layer = {};  // "'features.1' (BatchNorm1d)"
@@ -72,14 +72,14 @@ struct LeastBatch {
 struct ActivationPlace {
   std::size_t count;                    // elements of one sample
   std::optional<std::size_t> producer;  // the step that makes it; none for the network's input
-  bool trained;  // parameters that are not frozen are before it: backward must come this far
+  bool trained;  // parameters that are not frozen are before it: backward must reach it
 };
 
 template <class T>
 struct Plan {
   Shape input_shape;
   Shape output_shape;
-  std::size_t output;  // id of the activation that leaves the network
+  std::size_t output;  // id of the network's output
   std::vector<std::unique_ptr<Layer<T>>> layers;
   std::vector<Entry> entries;
   std::vector<Step> steps;
@@ -102,7 +102,7 @@ struct Plan {
 };
 
 // Throws when the layers do not fit together; the message names the layer. They may nest `most_nesting` deep.
-// Layers that `kernels` has one kernel for are joined; without it none are.
+// Layers for which `kernels` has a common kernel are fused; without it none are.
 template <class T>
 Plan<T> make_plan(const Shape& input_shape, const std::vector<LayerSpec>& layers,
                   int most_nesting = kMaxNesting, const Kernels<T>* kernels = nullptr);

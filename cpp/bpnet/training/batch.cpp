@@ -20,7 +20,7 @@ void pick(const U* values, const std::uint64_t* order, std::size_t first, std::s
   for (std::size_t r = 0; r < count; ++r) out[r] = values[order ? order[r] : first + r];
 }
 
-// Where a batch's arrays are, in bytes from the start of the buffer through which it is sent.
+// The offsets of a batch's arrays, in bytes from the start of the buffer through which it is sent.
 struct Offsets {
   std::size_t x, targets, labels, sample_weight, end;
 };
@@ -67,7 +67,7 @@ void BatchSource<T>::reserve(std::size_t max_batch) {
   reserved_ = max_batch;
 }
 
-// Of a batch of T that has all there can be.
+// The bytes of a batch of T with all arrays.
 template <class T>
 std::size_t BatchSource<T>::feed_size(std::size_t batch) const {
   const T number = 0;
@@ -109,7 +109,7 @@ const DatasetView<T>* BatchSource<T>::copy_of(const Dataset<T>& data) const {
   return memory_->is_host() ? nullptr : data.copy_on(*memory_);
 }
 
-// Where samples of this data are put.
+// The destination of samples of this data.
 template <class T>
 Batch<T> BatchSource<T>::batch_of(const DatasetView<T>& data, std::size_t count) {
   return {x_.at<T>(0), data.targets ? targets_.at<T>(0) : nullptr,
@@ -130,7 +130,7 @@ Batch<T> BatchSource<T>::take(const DatasetView<T>& data, const std::uint64_t* o
   return batch_of(data, count);
 }
 
-// These rows alone, in the backend's memory and in their own type.
+// These rows alone, in the backend's memory and in their type.
 template <class T>
 DatasetView<T> BatchSource<T>::send(const DatasetView<T>& data, const std::uint64_t* order, std::size_t first,
                                     std::size_t count) {
@@ -157,7 +157,7 @@ DatasetView<T> BatchSource<T>::send(const DatasetView<T>& data, const std::uint6
   return sent;
 }
 
-// Always at the same addresses, which a recorded step goes on using.
+// Always at the same addresses, which a recorded step keeps using.
 template <class T>
 Batch<T> BatchSource<T>::convert(const DatasetView<T>& there, const std::uint64_t* order, std::size_t count) {
   network_->kernels().gather(

@@ -20,7 +20,7 @@ struct Batch {
   std::size_t count;
 };
 
-// A data set in the order in which samples are taken.
+// A data set and the order of its samples.
 template <class T>
 struct OrderedData {
   const DatasetView<T>& data;        // the host's
@@ -29,8 +29,8 @@ struct OrderedData {
   const std::uint64_t* order_there;  // the backend's; null without a copy
 };
 
-// Takes batches from the host's data, or from its copy in the backend's memory. One stays until the next is
-// taken.
+// Makes batches from the host's data, or from its copy in the backend's memory. A batch is valid until the
+// next one.
 template <class T>
 class BatchSource {
  public:
@@ -42,10 +42,10 @@ class BatchSource {
   void reserve_staging(std::size_t max_batch);
   bool stages(std::size_t batch) const { return memory_->is_host() || feed_size(batch) <= feed_size_; }
 
-  // What the backend's memory has of the data; null where that is the host's, and where it is too small.
+  // The copy of the data in the backend's memory; null where that is the host's, and where it is too small.
   const DatasetView<T>* copy_of(const Dataset<T>& data) const;
 
-  // `count` samples of the order from `first` on, converted to T and side by side: copied, unless they are so
+  // `count` samples of the order from `first` on, converted to T and contiguous: copied, unless they are so
   // in the data and the backend can read them there.
   Batch<T> gather(const OrderedData<T>& data, std::size_t first, std::size_t count);
   // Rows first … first+count−1 of the data, of which there may be a copy.
@@ -53,7 +53,7 @@ class BatchSource {
   // A batch of the host's arrays.
   Batch<T> stage(const Batch<T>& host);
 
-  bool reads(const OrderedData<T>& data) const;  // whether the backend can take samples where they are
+  bool reads(const OrderedData<T>& data) const;  // whether the backend can read samples in place
 
  private:
   bool reads(const DatasetView<T>& data) const;  // the host's

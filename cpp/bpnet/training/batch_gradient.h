@@ -7,22 +7,22 @@
 
 namespace bpnet {
 
-// The network must outlive it and stay where it is.
+// The network must outlive it and must not move.
 template <class T>
 class BatchGradient {
  public:
   BatchGradient(BasicNetwork<T>& network, const Loss& loss, const Chain& chain);
 
   void reserve(std::size_t max_batch);      // batches of so many samples take no memory
-  bool holds(std::size_t max_batch) const;  // whether they take none
+  bool holds(std::size_t max_batch) const;  // whether they allocate none
 
-  // Where the batch's rows begin among those of all trainers.
+  // The offset of the batch's rows among those of all trainers.
   std::uint64_t first_row(std::size_t batch) const;
   // Leaves the gradients in the network and the batch's loss, judged, in the sums. With a reducer both are
-  // those of all trainers. `now` is in the backend's memory. What it throws leaves a forward pass that the
-  // caller undoes.
+  // those of all trainers. `now` is in the backend's memory. After an exception the caller undoes the forward
+  // pass.
   void run(const Batch<T>& batch, const RandomStep* now, Tally how);
-  // Whether the host computes no part of it.
+  // Whether no part of it is computed on the host.
   bool is_all_kernels() const { return !reducer_ && !loss_.is_custom(); }
 
   BatchLoss<T>& loss() { return loss_; }

@@ -1,4 +1,4 @@
-// The loss of batches: what their rows weigh, the loss and its gradient, and what several come to.
+// The loss of batches: the weights of their rows, the loss and its gradient, and sums over several batches.
 #pragma once
 
 #include <optional>
@@ -8,7 +8,7 @@
 
 namespace bpnet {
 
-// Arrays are in the backend's memory. The network must outlive it and stay where it is.
+// Arrays are in the backend's memory. The network must outlive it and must not move.
 template <class T>
 class BatchLoss {
  public:
@@ -24,10 +24,11 @@ class BatchLoss {
 
   // As kernels take it; output and its gradient are (batch, outputs).
   LossArgs<T> args(const Batch<T>& batch, const T* output, T* grad_output);
-  // batch_loss, and the gradient. What a CustomLoss throws comes out.
+  // batch_loss, and the gradient. Exceptions of a CustomLoss are passed on.
   void run(const Batch<T>& batch, const LossArgs<T>& args, Tally how);
-  void judge(const LossArgs<T>& args, Tally how);  // whether the batch is learned from, and what is right
-  void tally(Tally how);                           // it counts in the sums
+  // Whether the batch is learned from, and which answers are correct.
+  void judge(const LossArgs<T>& args, Tally how);
+  void tally(Tally how);  // adds the batch to the sums
 
   Sums* sums() { return sums_.at<Sums>(0); }  // in the backend's memory
   void write(const Sums& sums) { write_to(network_->memory(), this->sums(), &sums, 1); }

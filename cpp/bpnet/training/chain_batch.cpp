@@ -9,7 +9,7 @@ namespace bpnet {
 template <class T>
 ChainBatch<T>::ChainBatch(BasicNetwork<T>& network, const Loss& loss, const Chain& chain)
     : network_(&network), output_(network.memory()) {
-  // The kernel makes the gradients of all layers, by a loss of its own.
+  // The kernel computes the gradients of all layers, by a built-in loss.
   if (!chain.obstacle.empty() || chain.links.empty() || chain.frozen) return;
   if (std::holds_alternative<CustomLoss>(loss)) return;
   if (!network.kernels().chain_workspace) return;

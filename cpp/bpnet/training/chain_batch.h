@@ -8,23 +8,23 @@
 
 namespace bpnet {
 
-// The network must outlive it and stay where it is.
+// The network must outlive it and must not move.
 template <class T>
 class ChainBatch {
  public:
   ChainBatch(BasicNetwork<T>& network, const Loss& loss, const Chain& chain);
 
-  // False: the layers are to be run one by one. So are those of any network for a few samples, which would
-  // leave vectors half empty.
+  // False: the layers are to be run one by one. So are those of any network for a few samples, with which
+  // vectors would be half empty.
   bool takes(std::size_t batch) const { return taken_ && batch >= kLeastBatch; }
   std::size_t most_layer_by_layer(std::size_t max_batch) const;  // samples of a batch of up to max_batch
 
-  // Takes the memory for batches of up to max_batch; run() within it takes none.
+  // Allocates the memory for batches of up to max_batch; run() within it allocates none.
   void reserve(std::size_t max_batch);
 
   // The loss is written where `loss` says, of loss.rows samples x (rows, input). Overwrites the network's
   // gradients() and leaves the outputs in output(), where `loss` has them; its gradient by them is not
-  // wanted.
+  // needed.
   void run(const T* x, const LossArgs<T>& loss);
   const T* output() const { return output_.template at<T>(0); }
 

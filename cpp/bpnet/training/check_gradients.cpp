@@ -10,11 +10,11 @@ namespace bpnet {
 
 // The error of a central difference is rounding / step + step²: least near the cube root of 2^-52.
 constexpr double kStep = 6e-6;
-constexpr double kLeastShare = 1e-3;  // of the largest gradient: what smaller ones are compared with
+constexpr double kLeastShare = 1e-3;  // of the largest gradient: the scale for smaller ones
 
 namespace {
 
-// A weight that is moved for a while: whatever is thrown meanwhile, it gets its value back.
+// A temporarily changed weight, which is restored also after an exception.
 class Moved {
  public:
   Moved(const Memory& memory, double* weight) : memory_(memory), weight_(weight) {
@@ -89,7 +89,8 @@ std::vector<std::pair<std::string, double>> check_gradients(NetworkF64& network,
     }
     largest_of_all = std::max(largest_of_all, here.value);
   }
-  // A gradient that is 0 but for rounding (a bias before BatchNorm) is measured by the others.
+  // A gradient that is 0 except for rounding (a bias before BatchNorm) is compared with the scale of the
+  // others.
   std::vector<std::pair<std::string, double>> result;
   for (std::size_t p = 0; p < parameters.size(); ++p) {
     const double scale = std::max({largest[p].value, kLeastShare * largest_of_all, 1e-300});

@@ -9,7 +9,7 @@
 namespace bpnet {
 namespace {
 
-// A backend's array as the host reads it: itself on the host's memory, else a copy. Null stays null.
+// A backend's array for the host to read: itself on the host's memory, else a copy. Null remains null.
 template <class U>
 class HostCopy {
  public:
@@ -37,7 +37,7 @@ double sum_of(const T* weights, std::size_t rows) {
   return sum;
 }
 
-// What the function has written, as a part of a mean over more than this batch.
+// The function's gradient, scaled to a mean over more than this batch.
 template <class T>
 void take_share(const CustomLoss& loss, double share, std::size_t rows, std::size_t outputs, T* gradient) {
   for (std::size_t i = 0; i < rows * outputs; ++i) {

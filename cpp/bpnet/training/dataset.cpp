@@ -61,7 +61,7 @@ struct BadRow {
     return kAllFinite;
   }
 
-  // That there is one is found in parallel, which is the first then in order.
+  // Whether there is one is found in parallel, which is the first serially.
   std::size_t find() {
     chunk = std::max<std::size_t>(1, kChunkElements / features);
     parallel_for((count + chunk - 1) / chunk,
@@ -91,7 +91,7 @@ void check_labels(std::size_t count, const std::int64_t* labels, std::size_t cla
   }
 }
 
-// The copy is what is checked: the caller's array may change between.
+// The copy is checked: the caller's array may change meanwhile.
 template <class T>
 Dataset<T>::Dataset(const DatasetView<T>& view) : view_(view), copies_(std::make_shared<ResidentData<T>>()) {
   if (!view.x && view.count > 0) fail<ShapeError>("dataset: x is null, ", view.count, " samples are claimed");

@@ -30,8 +30,8 @@ constexpr std::size_t size_of(DataType type) {
 template <class T>
 class ResidentData;
 
-// A view whose labels were checked and copied: kernels take them for indices, and the caller's array may
-// change during a training. The other arrays must outlive it.
+// A view whose labels were checked and copied: kernels use them as indices, and the caller's array may change
+// during a training. The other arrays must outlive it.
 template <class T>
 class Dataset {
  public:
@@ -44,8 +44,8 @@ class Dataset {
   const DatasetView<T>& view() const { return view_; }
   std::size_t count() const { return view_.count; }
 
-  // The same in a device's memory, where the arrays are copied at the first call as they are then; null where
-  // half of what is free is too little for them.
+  // The same in a device's memory, where the arrays are copied at the first call; null where they need more
+  // than half of the free memory.
   const DatasetView<T>* copy_on(const Memory& memory) const;
 
  private:
@@ -57,7 +57,7 @@ class Dataset {
 // Throws a ValueError that names the row whose label is not one of `classes`.
 void check_labels(std::size_t count, const std::int64_t* labels, std::size_t classes);
 
-// Throws unless the loss and the network can take the data; messages begin with the operation.
+// Throws unless the data fits the loss and the network; messages begin with the operation.
 template <class T>
 void check_data(const char* operation, const DatasetView<T>& data, const Loss& loss,
                 const BasicNetwork<T>& network);

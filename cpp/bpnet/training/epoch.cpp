@@ -30,7 +30,7 @@ void check_epoch_batches(const LeastBatch& least, std::uint64_t position, std::s
         "training: a batch has ", whole, whole == 1 ? " sample" : " samples", needs(),
         " to learn from: ", samples < least.samples ? "give more samples" : "choose a larger batch_size");
   }
-  // A run within an epoch cuts what is left of that one first.
+  // A run within an epoch first divides the rest of that epoch.
   const std::size_t left = samples - std::min<std::size_t>(samples, position);
   for (const std::size_t count : {left, samples}) {
     const std::size_t last = count % batch_size;

@@ -10,7 +10,7 @@
 
 namespace bpnet {
 
-// Everything that training depends on beside weights and optimizer slots.
+// The state of training except weights and optimizer slots.
 struct TrainerState {
   std::uint64_t step = 0;               // updates so far
   std::uint64_t epoch = 0;              // epochs finished
@@ -39,10 +39,10 @@ class SampleOrder {
   explicit SampleOrder(const Memory& memory) : memory_(&memory) {}
 
   const std::uint64_t* of_epoch(std::uint64_t seed, std::uint64_t epoch, bool shuffle, std::size_t samples);
-  // What steps first, first+1, … of the lecture's loop pick, with replacement.
+  // The samples that steps first, first+1, … of the lecture's loop pick, with replacement.
   const std::uint64_t* draws(std::uint64_t seed, std::uint64_t first, std::size_t samples, std::size_t count);
 
-  // The last of these in the backend's memory, until the next is made. Each is sent once.
+  // The last of these in the backend's memory, until the next is computed. Each is sent once.
   const std::uint64_t* there();
 
  private:

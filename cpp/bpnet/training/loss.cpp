@@ -52,7 +52,7 @@ bool takes_labels(const Loss& loss) {
 
 std::vector<std::string> loss_names() { return {std::begin(kNames), std::end(kNames)}; }
 
-// "outputs" is "mean", or "sum" as where there is none: older run files do not have it.
+// "outputs" is "mean", or "sum", also where it is absent: older run files do not have it.
 static BinaryCrossEntropyWithLogits binary_from_json(const Json& description) {
   const Json* outputs = description.find("outputs");
   if (!outputs) return {.mean_of_outputs = false};
@@ -144,7 +144,7 @@ void check_loss(const Loss& loss, const BasicNetwork<T>& network) {
     fail<ShapeError>(name, ": the network's output has shape ", network.output_shape(),
                      ", a flat one like (outputs,) is needed; end with a Flatten");
   }
-  std::string last;  // what the outputs come from
+  std::string last;  // the layer that computes the outputs
   for (const Entry& entry : network.plan().entries) {
     if (entry.type != "Flatten" && entry.type != "Dropout") last = entry.type;
   }

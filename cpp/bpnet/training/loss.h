@@ -25,25 +25,25 @@ struct CrossEntropy {  // takes logits; class indices or probabilities as target
   std::vector<double> class_weight = {};  // one per class, or empty
 };
 struct BinaryCrossEntropyWithLogits {
-  bool mean_of_outputs = true;  // false: their sum, as a run file has it that does not say which
+  bool mean_of_outputs = true;  // false: their sum, also for a run file without the option
 };
 
 using Loss = std::variant<HalfSquaredError, SquaredError, Mse, Mae, Huber, CrossEntropy,
                           BinaryCrossEntropyWithLogits, CustomLoss>;
 
 LossKind loss_kind(const Loss& loss);
-double loss_parameter(const Loss& loss);                         // what LossKind says of it, or 0
+double loss_parameter(const Loss& loss);                         // the parameter documented at LossKind, or 0
 const std::vector<double>& loss_class_weight(const Loss& loss);  // empty for all but cross-entropy
 std::string loss_name(const Loss& loss);                         // "cross_entropy", or the user's name
 bool takes_labels(const Loss& loss);                             // class indices as targets
 
 Json describe(const Loss& loss);
 Loss loss_from_json(const Json& description);  // a CustomLoss is without its function
-std::vector<std::string> loss_names();         // of those that are bpnet's
+std::vector<std::string> loss_names();         // of the built-in losses
 
 void check_loss(const Loss& loss);  // throws a ValueError for a number out of range, or a custom loss's name
 
-// The same, and when the loss cannot follow this network: a Softmax or Sigmoid before a loss that takes
+// The same, and when the loss does not fit this network: a Softmax or Sigmoid before a loss that takes
 // logits, class weights that do not match the outputs, or a CustomLoss without a function of the network's
 // type.
 template <class T>

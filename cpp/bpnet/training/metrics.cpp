@@ -21,7 +21,7 @@ Evaluation evaluate(BasicNetwork<T>& network, const Loss& loss, const Dataset<T>
   if (begin > end || end > data.count) {
     fail<ShapeError>("evaluate: rows ", begin, " to ", end, " were asked for, the data has ", data.count);
   }
-  // As many samples at a time as make about kElements numbers.
+  // As many samples at a time as have about kElements numbers.
   constexpr std::size_t kElements = std::size_t{1} << 22;
   const std::size_t rows_at_once =
       std::clamp<std::size_t>(kElements / std::max<std::size_t>(1, data.features), 16, 256);

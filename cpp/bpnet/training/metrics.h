@@ -1,4 +1,4 @@
-// What is measured beside the loss.
+// Metrics beside the loss.
 #pragma once
 
 #include "bpnet/training/dataset.h"
@@ -6,8 +6,8 @@
 
 namespace bpnet {
 
-// Whether it says which answers are right: true for the two cross-entropies. Kernels::judge says which they
-// are.
+// Whether accuracy is defined for it: true for the two cross-entropies. Kernels::judge decides which answers
+// are correct.
 bool has_accuracy(const Loss& loss);
 
 struct Evaluation {  // sums over samples; the loss is loss_sum / weight_sum
@@ -16,8 +16,8 @@ struct Evaluation {  // sums over samples; the loss is loss_sum / weight_sum
   std::size_t correct = 0;
 };
 
-// The loss and accuracy on rows begin … end−1, in evaluation mode. Throws where data, loss and network do not
-// fit together.
+// The loss and accuracy on rows begin … end−1, in evaluation mode. Throws where data, loss and network are
+// incompatible.
 template <class T>
 Evaluation evaluate(BasicNetwork<T>& network, const Loss& loss, const Dataset<T>& data, std::size_t begin,
                     std::size_t end);

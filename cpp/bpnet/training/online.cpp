@@ -6,8 +6,8 @@
 namespace bpnet {
 namespace {
 
-// The kernel is entered for about this many multiply-adds at a time: some tens of milliseconds, after which a
-// caller may stop.
+// The kernel is called for about this many multiply-adds at a time: some tens of milliseconds, after which a
+// caller may interrupt.
 constexpr std::size_t kProducts = std::size_t{1} << 25;
 constexpr std::size_t kMostSamples = std::size_t{1} << 16;
 // A multiple of every block length that a backend chooses.
@@ -39,7 +39,7 @@ void OnlineLoop<T>::set_optimizer(const Optimizer& optimizer) {
   rule_ = update_args(optimizer, {0, true, true});
 }
 
-// Other rules than plain SGD have no blocks, and take several times as long for a weight.
+// Optimizers other than plain SGD have no blocks, and take several times as long per weight.
 template <class T>
 std::size_t OnlineLoop<T>::samples(std::size_t position, std::size_t block) const {
   const bool plain = is_plain(rule_);

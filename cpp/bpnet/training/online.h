@@ -7,10 +7,10 @@
 
 namespace bpnet {
 
-// Within a block the training cannot be interrupted, and a block costs a matrix of its length squared.
+// Within a block the training cannot be interrupted, and a block needs a matrix of its length squared.
 constexpr std::size_t kMostOnlineBlock = 1024;
 
-// The network must outlive it and stay where it is.
+// The network must outlive it and must not move.
 template <class T>
 class OnlineLoop {
  public:
@@ -20,15 +20,15 @@ class OnlineLoop {
 
   const std::string& obstacle() const { return obstacle_; }  // why the network is no chain, or empty
   // False: steps of one sample are made layer by layer. The kernel has the losses of LossKind, and updates
-  // every layer at once, by gradients that are not clipped.
+  // every layer immediately, by gradients that are not clipped.
   bool takes() const { return takes_; }
 
-  // How many samples a call takes at most from `position` on, which counts from where blocks begin. Calls end
-  // where blocks do: where a run was paused or resumed moves no block.
+  // The most samples of a call from `position` on, which is relative to the start of the blocks. Calls end at
+  // the end of a block: pausing or resuming a run moves no block.
   std::size_t samples(std::size_t position, std::size_t block) const;
 
   // `count` samples of the order from `first` on, whose steps follow `step`, into the sums of `loss`; `block`
-  // as RunOptions has it.
+  // as in RunOptions.
   void run(const OrderedData<T>& data, std::size_t first, std::size_t count, std::size_t block,
            std::uint64_t step, double lr, BatchSource<T>& source, BatchLoss<T>& loss, Update<T>& update);
 

@@ -74,7 +74,7 @@ Json describe_options(const RmsProp& rms) {
                       {"bias_decay", rms.bias_decay}};
 }
 
-// Absent in a run file that was written before there was such an option.
+// Absent in a run file that was written before this option existed.
 std::optional<double> optional_number(const Json& d, const char* key) {
   const Json* value = d.find(key);
   return value && !value->is_null() ? std::optional(value->number()) : std::nullopt;
@@ -90,7 +90,7 @@ Sgd sgd_from_json(const Json& d) {
           .momentum = d["momentum"].number(),
           .weight_decay = d["weight_decay"].number(),
           .nesterov = d["nesterov"].boolean()};
-  if (!d.find("lr_in_velocity")) return sgd;  // a run saved by bpnet 0.1 has none of what follows
+  if (!d.find("lr_in_velocity")) return sgd;  // a run saved by bpnet 0.1 has none of the following
   sgd.lr_in_velocity = d["lr_in_velocity"].boolean();
   if (!d["bias_lr"].is_null()) sgd.bias_lr = d["bias_lr"].number();
   sgd.bias_lr_multiplier = d["bias_lr_multiplier"].number();

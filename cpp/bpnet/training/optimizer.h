@@ -58,7 +58,7 @@ struct RmsProp {
 using Optimizer = std::variant<Sgd, Adam, AdamW, RmsProp>;
 
 double initial_lr(const Optimizer& optimizer);
-// Numbers of the optimizer's that a caller may change between steps.
+// Numbers of the optimizer that a caller may change between steps.
 struct Rates {
   double lr, weight_decay;
   double epsilon;  // SGD has none
@@ -84,10 +84,10 @@ struct UpdateRule {
 };
 UpdateRule update_rule(const Optimizer& optimizer, const ParameterSpec& parameter);
 
-// As kernels take it, without a step's rate and corrections.
+// The argument of kernels, without a step's rate and corrections.
 UpdateArgs update_args(const Optimizer& optimizer, const UpdateRule& rule);
 double weight_decay(const UpdateArgs& args);
-// What the kernels need anew for a step, which counts from 1.
+// The kernels' arguments for a step, counted from 1.
 UpdateStep update_step(const Optimizer& optimizer, double lr, std::uint64_t step);
 
 Json describe(const Optimizer& optimizer);

@@ -1,5 +1,5 @@
-// In which order the samples of an epoch are visited: a pure function of seed and epoch, so that a
-// resumed run visits the same ones.
+// The order of an epoch's samples: a pure function of seed and epoch, so that a resumed run visits the same
+// ones.
 #pragma once
 
 #include <cstdint>

@@ -30,7 +30,7 @@ typename RecordedSteps<T>::Recording* RecordedSteps<T>::find(const Kind& kind) {
   return known ? &recordings_.front() : nullptr;
 }
 
-// Nothing has been computed yet: the forward pass of a recording is none to go back through.
+// Nothing has been computed yet: no backward is possible after the forward pass of a recording.
 template <class T>
 void RecordedSteps<T>::record(Recording& recording, const Step& step) {
   const Recorder& recorder = *network_->backend().recorder;

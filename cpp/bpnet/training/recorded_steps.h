@@ -1,5 +1,5 @@
-// Steps that differ only in their numbers, not in what is computed where, are recorded by a device that can
-// and then run by one call of the host's each.
+// Steps that differ only in their numbers, not in the operations and addresses, are recorded by a device that
+// supports it and then replayed by one call of the host each.
 #pragma once
 
 #include <memory>
@@ -10,7 +10,7 @@
 
 namespace bpnet {
 
-// The network must outlive it and stay where it is.
+// The network must outlive it and must not move.
 template <class T>
 class RecordedSteps {
  public:
@@ -18,9 +18,9 @@ class RecordedSteps {
 
   bool possible() const { return network_->backend().recorder != nullptr; }
 
-  // work(), a step on this batch. The first one of a kind is run, which lets libraries choose and take
-  // what they need; the second is recorded; from then on what was recorded is run. Work that cannot be
-  // recorded is run. What work throws comes out, with nothing done where it was being recorded.
+  // work(), a step on this batch. The first one of a kind is run, which lets libraries choose and allocate
+  // what they need; the second is recorded; from then on the recording is replayed. Work that cannot be
+  // recorded is run. Exceptions of work are passed on, with nothing done where it was being recorded.
   template <class Work>
   void run(const Batch<T>& batch, Tally how, const Work& work) {
     run_again(batch, how, {[](const void* of) { (*static_cast<const Work*>(of))(); }, &work});
@@ -33,7 +33,7 @@ class RecordedSteps {
     void (*call)(const void* argument);
     const void* argument;
   };
-  // What a recording holds good for: sizes, and arrays that are used where they were.
+  // The validity of a recording: sizes, and addresses of arrays.
   struct Kind {
     Batch<T> batch;
     Tally how;
@@ -48,7 +48,7 @@ class RecordedSteps {
   struct Recording {
     Kind kind;
     std::unique_ptr<void, Release> steps;  // null until the second step
-    RecordedForward<T> forward;            // as the recorded step leaves the network
+    RecordedForward<T> forward;            // the network's state after the recorded step
     bool refused;                          // the device could not record it
   };
 

@@ -48,7 +48,7 @@ const DatasetView<T>* ResidentData<T>::on(const Memory& memory, const DatasetVie
     made.emplace_back(memory);
     try {
       if (bytes_of(data) <= memory.free_bytes() / 2) fill(made.back(), data);
-    } catch (const std::bad_alloc&) {  // another took it meanwhile
+    } catch (const std::bad_alloc&) {  // another thread has taken it meanwhile
       made.clear();
       made.emplace_back(memory);
     }

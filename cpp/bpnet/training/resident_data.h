@@ -12,8 +12,8 @@ namespace bpnet {
 template <class T>
 class ResidentData {
  public:
-  // The arrays' copies in this memory, made at the first call, x in its own type. Null where they are larger
-  // than half of what was free then. Interrupted, nothing is kept.
+  // The arrays' copies in this memory, made at the first call, x in its type. Null where they are larger than
+  // half of what was free then. If interrupted, nothing is kept.
   const DatasetView<T>* on(const Memory& memory, const DatasetView<T>& data);
 
  private:

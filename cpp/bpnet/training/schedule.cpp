@@ -69,7 +69,7 @@ double schedule_factor(const Schedule& schedule, const ScheduleState& state, std
                        std::uint64_t step) {
   const double factor = decay_factor(schedule, state, epoch);
   if (step >= schedule.warmup_steps) return factor;
-  // The first step already moves: step t of n takes start + (1 − start)(t + 1) / n.
+  // The first step already has an increased rate: step t of n has start + (1 − start)(t + 1) / n.
   const double part = double(step + 1) / double(schedule.warmup_steps);
   return factor * (schedule.warmup_start + (1 - schedule.warmup_start) * part);
 }

@@ -53,7 +53,7 @@ void check_schedule(const Schedule& schedule);
 double schedule_factor(const Schedule& schedule, const ScheduleState& state, std::uint64_t epoch,
                        std::uint64_t step);
 
-// At an epoch's end, with the loss that is watched.
+// At an epoch's end, with the watched loss.
 void schedule_epoch_end(const Schedule& schedule, ScheduleState& state, double loss);
 
 Json describe(const Schedule& schedule);

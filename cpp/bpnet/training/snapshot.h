@@ -1,4 +1,4 @@
-// A run as it was at some moment, to go back to.
+// The state of a run, to restore.
 #pragma once
 
 #include "bpnet/training/epoch.h"
@@ -15,7 +15,7 @@ struct TrainerSnapshot {
 template <class T>
 TrainerSnapshot<T> take_snapshot(BasicNetwork<T>& network, Update<T>& update, const TrainerState& state);
 
-// A ShapeError for that of another network or optimizer; then nothing is changed.
+// A ShapeError for a snapshot of another network or optimizer; then nothing is changed.
 template <class T>
 void restore_snapshot(const TrainerSnapshot<T>& snapshot, BasicNetwork<T>& network, Update<T>& update,
                       TrainerState& state);

@@ -155,7 +155,7 @@ void BasicTrainer<T>::run_kernels(const Batch<T>& batch, Tally how) {
 template <class T>
 void BasicTrainer<T>::make_step(const Batch<T>& batch, Tally how) {
   const bool recorded = recorded_.possible() && gradient_.is_all_kernels();
-  if (recorded) {  // a step without the host cannot be stopped within
+  if (recorded) {  // a replayed step cannot be interrupted
     Interruptible work(network_->interrupted);
     work.check();
   }
@@ -185,7 +185,7 @@ T BasicTrainer<T>::step_on(const Batch<T>& batch) {
   return sums.batch_weight == 0 ? T(0) : T(sums.batch_loss);
 }
 
-// That the loss has what it learns from.
+// Checks that the loss has its targets.
 template <class T>
 void BasicTrainer<T>::check_answers(const Batch<T>& batch) const {
   if (!batch.labels && !batch.targets) {

@@ -1,5 +1,5 @@
-// Weights by their gradients: what clips these, the optimizer's rule for each stretch of the flat arrays, and
-// its state.
+// The update of weights by their gradients: clipping, the optimizer's rule for each range of the flat arrays,
+// and its state.
 #pragma once
 
 #include <cstdint>
@@ -11,21 +11,21 @@
 
 namespace bpnet {
 
-// The network must outlive it and stay where it is.
+// The network must outlive it and must not move.
 template <class T>
 class Update {
  public:
   Update(BasicNetwork<T>& network, const Optimizer& optimizer);
 
-  // What an update at the schedule's learning rate needs; `step` counts from 1.
+  // The arguments of an update at the schedule's learning rate; `step` counts from 1.
   UpdateStep at(double lr, std::uint64_t step) const { return update_step(optimizer_, lr, step); }
-  // Another optimizer's numbers from the next update on; it is of the same kind, with the same slots.
+  // Another optimizer's numbers from the next update on; it has the same kind and the same slots.
   void set_optimizer(const Optimizer& optimizer);
   // One update of all weights. Nothing is done where `sums` say so, which are in the backend's memory like
-  // `now`. Gradients that are to be clipped are so afterwards.
+  // `now`. Clipping changes the gradients.
   void apply(const UpdateStep* now, Tally how, Sums* sums);
 
-  // As kernels take it, for one parameter and without a step's rate and corrections.
+  // The argument of kernels, for one parameter and without a step's rate and corrections.
   UpdateArgs args_of(std::size_t parameter) const;
   void set_slots(std::size_t offset, T** slots);  // of the parameters from there on; null beyond the last
 

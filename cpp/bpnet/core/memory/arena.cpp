@@ -9,7 +9,8 @@
 namespace bpnet {
 namespace {
 
-// The first touch of a gigabyte takes seconds on some machines: between such pieces the caller may stop.
+// The first access to a gigabyte takes seconds on some machines: between such pieces the caller may
+// interrupt.
 constexpr std::size_t kCleared = std::size_t{1} << 25;
 
 std::atomic<std::uint64_t> allocations{0};
@@ -34,7 +35,7 @@ Arena& Arena::operator=(Arena&& other) noexcept {
   return *this;
 }
 
-// The old memory is released before the new is first touched: both need not fit at once.
+// The old memory is released before the new is first accessed: both need not fit at once.
 void Arena::reserve(std::size_t bytes) {
   if (bytes <= size_) return;
   auto* const fresh = static_cast<unsigned char*>(memory_->allocate(bytes));
@@ -44,7 +45,7 @@ void Arena::reserve(std::size_t bytes) {
   size_ = bytes;
   Interruptible* const work = Interruptible::current();
   for (std::size_t done = 0; done < bytes; done += kCleared) {
-    if (work && work->asks_to_stop()) return;  // whose check() follows
+    if (work && work->asks_to_stop()) return;  // the caller's check() follows
     memory_->clear(data_ + done, std::min(kCleared, bytes - done));
   }
 }

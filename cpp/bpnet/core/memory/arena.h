@@ -1,4 +1,4 @@
-// A backend's memory, taken once and then sliced by offset.
+// A backend's memory, allocated once and then sliced by offset.
 #pragma once
 
 #include <cstddef>
@@ -23,8 +23,8 @@ class Arena {
   Arena(const Arena&) = delete;
   Arena& operator=(const Arena&) = delete;
 
-  // Makes room for at least `bytes`. New memory is zero; growing keeps nothing of the old contents. What it
-  // throws leaves the arena as it was; interrupted, it has the new size and any contents.
+  // Reserves at least `bytes`. New memory is zero; growing discards the old contents. An exception leaves the
+  // arena unchanged; interrupted, it has the new size and unspecified contents.
   void reserve(std::size_t bytes);
   std::size_t size() const { return size_; }
   const Memory& memory() const { return *memory_; }
@@ -45,8 +45,8 @@ class Arena {
   std::size_t size_ = 0;
 };
 
-// How often any arena has taken memory from the system in this process: lets a test prove that a
-// training step takes none.
+// How often any arena has allocated memory in this process: lets a test check that a training step allocates
+// none.
 std::uint64_t arena_allocations();
 
 }  // namespace bpnet

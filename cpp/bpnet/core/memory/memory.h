@@ -1,6 +1,6 @@
-// A backend's memory: where its arrays are, and how numbers get there and back. Outside kernels/ and this
-// folder no code dereferences a backend's pointer: reading and writing are copies, which on the host's own
-// memory may be left out.
+// A backend's memory: allocation of its arrays, and copies to and from the host. Outside kernels/ and this
+// folder no code dereferences a backend's pointer: reading and writing are copies, which are skipped where
+// the memory is the host's.
 #pragma once
 
 #include <cstddef>
@@ -10,12 +10,12 @@
 
 namespace bpnet {
 
-// The way of much data to a device: the host fills one buffer while the one before is copied and used.
+// Transfer of large data to a device: the host fills one buffer while the previous one is copied and used.
 class Feed {
  public:
   virtual ~Feed() = default;
-  virtual void* fill() = 0;  // the host's next buffer, once the device has read what it held
-  // The device's copy of its first bytes, for what is begun from now on and before the next send.
+  virtual void* fill() = 0;  // the host's next buffer, once the device has read its contents
+  // The device's copy of its first bytes, for work that is queued between this and the next send.
   virtual const void* send(std::size_t bytes) = 0;
 };
 
@@ -23,24 +23,24 @@ class Memory {
  public:
   virtual ~Memory() = default;
 
-  virtual bool is_host() const = 0;         // the host reads and writes it as its own
-  virtual int device() const { return 0; }  // which of several of a kind
-  // So many steps are made before their sums are read: a device has to be waited for.
+  virtual bool is_host() const = 0;         // the host reads and writes it directly
+  virtual int device() const { return 0; }  // index among several of a kind
+  // The number of steps before their sums are read, which waits for a device.
   virtual std::size_t steps_unread() const { return 1; }
-  // Called after each of these: waits until no more than a few are still to be done, so that who looks at a
-  // clock or for Ctrl-C between steps is not far ahead of the device.
+  // Called after each of these: waits until at most a few are queued, so that the host, which checks the
+  // clock and Ctrl-C between steps, is not far ahead of the device.
   virtual void keep_pace() const {}
 
   virtual void* allocate(std::size_t bytes) const = 0;  // aligned to kAlignment; throws std::bad_alloc
   virtual void release(void* memory, std::size_t bytes) const noexcept = 0;
   virtual void clear(void* to, std::size_t bytes) const = 0;  // to 0
-  // The host's array may change, or be released, once this has returned.
+  // The host's array may change, or be released, after this has returned.
   virtual void to_backend(void* to, const void* host, std::size_t bytes) const = 0;
-  virtual void to_host(void* host, const void* from, std::size_t bytes) const = 0;  // after all begun before
+  virtual void to_host(void* host, const void* from, std::size_t bytes) const = 0;  // after all earlier work
   virtual void within(void* to, const void* from, std::size_t bytes) const = 0;
 
   virtual std::size_t free_bytes() const { return std::numeric_limits<std::size_t>::max(); }
-  // For up to so many bytes at a time. Null where to_backend does as well.
+  // For up to this many bytes at a time. Null where to_backend is as good.
   virtual std::unique_ptr<Feed> make_feed(std::size_t) const { return nullptr; }
 };
 
@@ -59,7 +59,7 @@ void read_from(const Memory& memory, T* host, const T* from, std::size_t count) 
 template <class T>
 class HostMirror {
  public:
-  // What is there is read unless the host is to write all of it.
+  // Its contents are read unless the host will write all of it.
   enum class Contents { kRead, kWrite };
 
   HostMirror(const Memory& memory, T* at, std::size_t count, Contents contents = Contents::kRead)
@@ -70,7 +70,7 @@ class HostMirror {
   }
 
   T* data() { return memory_.is_host() ? at_ : copy_.data(); }
-  void send() { write_to(memory_, at_, data(), copy_.size()); }  // what the host wrote is the backend's
+  void send() { write_to(memory_, at_, data(), copy_.size()); }  // copies what the host wrote to the backend
 
  private:
   const Memory& memory_;

@@ -11,7 +11,7 @@
 namespace bpnet {
 namespace {
 
-// A matrix walked against its grain touches a page a row: large arenas ask for huge pages.
+// Traversing a matrix across its storage order accesses a page per row: large arenas request huge pages.
 constexpr std::size_t kHugePage = std::size_t{1} << 21;
 
 std::align_val_t alignment(std::size_t bytes) {
@@ -23,7 +23,7 @@ std::align_val_t alignment(std::size_t bytes) {
 void* take_pages(std::size_t bytes) {
   void* memory = ::operator new(bytes, alignment(bytes));
 #ifdef __linux__
-  if (bytes >= 2 * kHugePage) madvise(memory, bytes, MADV_HUGEPAGE);  // a wish: refused, nothing is lost
+  if (bytes >= 2 * kHugePage) madvise(memory, bytes, MADV_HUGEPAGE);  // optional: a failure does no harm
 #endif
   return memory;
 }

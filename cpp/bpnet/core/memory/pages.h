@@ -1,6 +1,5 @@
-// Where arenas get their memory: core/memory/pages.cpp takes it from the free store;
-// core/memory/pages_guarded.cpp, built instead of it with BPNET_GUARD_PAGES, puts pages that fault when
-// touched behind every arena and before it.
+// Allocation of arenas: core/memory/pages.cpp uses the free store; core/memory/pages_guarded.cpp, built
+// instead of it with BPNET_GUARD_PAGES, puts pages that fault when accessed before and after every arena.
 #pragma once
 
 #include <cstddef>

@@ -1,5 +1,5 @@
-// For tests, on POSIX systems. A read or write beyond an arena ends the process, also one that is far beyond:
-// AddressSanitizer's red zones are narrower than what a kernel's scratch may lack.
+// For tests, on POSIX systems. A read or write beyond an arena ends the process, also far beyond it: a
+// kernel's scratch may be too small by more than the width of AddressSanitizer's red zones.
 #include <sys/mman.h>
 #include <unistd.h>
 

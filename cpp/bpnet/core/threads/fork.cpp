@@ -12,7 +12,7 @@ namespace bpnet {
 namespace {
 
 // Whether this process was forked and is still the program that its parent was: PF_FORKNOEXEC in the ninth
-// field of its status. What the parent had begun before bpnet was loaded is known in no other way.
+// field of its status. There is no other way to know what the parent started before bpnet was loaded.
 bool was_forked() {
 #ifdef __linux__
   constexpr unsigned long kForkedWithoutExec = 0x40;
@@ -33,7 +33,7 @@ bool was_forked() {
 std::atomic<std::uint64_t> forks{was_forked() ? 1u : 0u};
 
 #if defined(__unix__) || defined(__APPLE__)
-// While the library is loaded, for the process may fork before it first uses it.
+// When the library is loaded, since the process may fork before its first use.
 [[maybe_unused]] const int registered = pthread_atfork(nullptr, nullptr, [] { forks.fetch_add(1); });
 #endif
 

@@ -15,8 +15,8 @@ constexpr std::chrono::milliseconds kBetweenQuestions{100};
 thread_local Interruptible* innermost = nullptr;
 
 bool enough_time_has_passed() {
-  // Outlives the objects, so that a long row of short ones can be stopped too, and a short one costs no
-  // question.
+  // Outlives the objects, so that a long sequence of short ones can be interrupted too, and a short one costs
+  // no check.
   thread_local Clock::time_point last_question = Clock::time_point::min();
   const Clock::time_point now = Clock::now();
   if (now < last_question + kBetweenQuestions) return false;

@@ -1,4 +1,4 @@
-// Long work that a waiting caller may end early, also during one layer.
+// Long work that a waiting caller may interrupt, also within one layer.
 #pragma once
 
 #include <cstddef>
@@ -6,26 +6,27 @@
 
 namespace bpnet {
 
-// Whether the work is to end. It is asked on the thread that does the work, and must not throw.
+// Whether the work should end. It is called on the thread that does the work, and must not throw.
 using StopQuestion = std::function<bool()>;
 
-// While one lives, parallel_for on its thread asks `wanted` between its chunks, about ten times a second.
-// Once that said yes, chunks that have not begun are left out, in every parallel_for of the thread until the
-// object is destroyed: what was being computed is garbage, and check() says so. Not for work on what must
-// stay whole. Who makes one calls check() before it is destroyed: the question may have taken the signal.
+// While one exists, parallel_for on its thread calls `wanted` between its chunks, about ten times a second.
+// Once that returned true, chunks that have not started are skipped, in every parallel_for of the thread
+// until the object is destroyed: the results are garbage, and check() throws. Not for work on state that must
+// remain consistent. Its owner must call check() before it is destroyed, since `wanted` may have consumed the
+// signal.
 class Interruptible {
  public:
-  explicit Interruptible(const StopQuestion& wanted);  // empty: never asked. It must outlive the object
+  explicit Interruptible(const StopQuestion& wanted);  // empty: never interrupted. It must outlive the object
   ~Interruptible();
   Interruptible(const Interruptible&) = delete;
   Interruptible& operator=(const Interruptible&) = delete;
 
-  // Throws Interrupted when the work is to end; asks when it is time.
+  // Throws Interrupted when the work should end; checks when it is time.
   void check();
 
   static Interruptible* current();  // the innermost on this thread, or null
   bool stopped() const { return stopped_; }
-  bool asks_to_stop();  // stopped(), after asking when it is time
+  bool asks_to_stop();  // stopped(), after checking when it is time
 
  private:
   const StopQuestion& wanted_;
@@ -33,11 +34,12 @@ class Interruptible {
   bool stopped_;
 };
 
-// For tests, which no clock may decide: instead `is_time` says at each opportunity, on the thread that
-// works, whether the question is asked. Null: the clock again.
+// For tests, which must not depend on a clock: `is_time` decides at each opportunity, on the working thread,
+// whether to check. Null: the clock again.
 void replace_question_clock(bool (*is_time)()) noexcept;
 
-// function(index, argument) for 0 … count−1 in turn, between which an Interruptible of this thread is asked.
+// function(index, argument) for 0 … count−1 in order, with a check of this thread's Interruptible between
+// them.
 void run_in_turn(std::size_t count, void (*function)(std::size_t index, void* argument), void* argument);
 
 }  // namespace bpnet

@@ -20,12 +20,12 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-std::atomic_flag in_use;  // held by the one caller that works with a team
+std::atomic_flag in_use;  // held by the only caller that uses a team
 Shares shares;            // its job's
 
 double seconds(Clock::duration time) { return std::chrono::duration<double>(time).count(); }
 
-// Whether so many threads can be made at once: where one cannot, the runtime would end the process.
+// Whether this many threads can be created at once: otherwise the runtime would end the process.
 bool can_make(int count) {
   std::vector<std::thread> made;
   std::atomic<bool> all_tried{false};
@@ -42,16 +42,16 @@ bool can_make(int count) {
   return all;
 }
 
-// Whether this thread has, or can get, a team of so many threads. A team belongs to the thread that calls.
-// What was refused is not tried again: each try makes all the threads.
+// Whether this thread has, or can get, a team of this many threads. A team belongs to the calling thread. A
+// refused number is not tried again, since each attempt creates all the threads.
 bool has_team(int threads) {
   thread_local int had = 1, refused = std::numeric_limits<int>::max();
   if (threads > had && threads < refused) (can_make(threads - 1) ? had : refused) = threads;
   return threads <= had;
 }
 
-// The team has all its threads also where there are fewer chunks: libgomp ends those that a smaller one has
-// no use for, and makes them again for the next.
+// The team has all its threads also where there are fewer chunks: libgomp ends those that a smaller one does
+// not need, and creates them again for the next.
 void run_region(std::size_t count, ThreadingLayer::Function function, void* argument, int threads,
                 Waits* waits) {
   shares.deal(count, std::min(count, static_cast<std::size_t>(threads)));
@@ -87,7 +87,7 @@ void run(std::size_t count, ThreadingLayer::Function function, void* argument, i
   in_use.clear(std::memory_order_release);
 }
 
-// Once for each team: its threads wait for work without a pause for a while, whether there is any or not.
+// Once for each team: its threads spin for a while, whether there is work or not.
 void start(int threads) {
   thread_local int started = 1;
   if (threads <= started) return;
@@ -104,7 +104,7 @@ const ThreadingLayer* openmp_layer() {
   return &layer;
 }
 
-// The runtime does not know a cgroup's quota: unless set, the number is no more than the quota allows.
+// The runtime ignores a cgroup's quota: unless set, the number is limited by the quota.
 int openmp_num_threads() {
   const int count = omp_get_max_threads();
   return count == at_load ? std::min(count, allowed_num_threads()) : count;

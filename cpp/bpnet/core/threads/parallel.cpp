@@ -1,4 +1,4 @@
-// Which threading layer runs the chunks: the one choice at run time.
+// The choice of the threading layer at run time.
 #include "bpnet/core/threads/parallel.h"
 
 #include <atomic>
@@ -17,7 +17,7 @@ namespace {
 
 constexpr Threading kAll[] = {Threading::automatic, Threading::openmp, Threading::pool, Threading::serial};
 
-// What was chosen. `trial`: OpenMP, which `automatic` leaves for the pool when its callers wait too long.
+// The current choice. `trial`: OpenMP, which `automatic` replaces by the pool when its callers wait too long.
 enum class Choice { none, trial, openmp, pool, serial };
 
 std::atomic<Choice> chosen{Choice::none};

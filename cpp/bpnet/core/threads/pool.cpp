@@ -17,8 +17,8 @@
 namespace bpnet {
 namespace {
 
-// An idle worker looks for the next job this long before it sleeps, at first without a pause and then giving
-// way to whoever wants the processor: the parallel parts of a training step follow each other within
+// An idle worker spins this long for the next job before it sleeps, at first without a pause and then
+// yielding the processor to others: the parallel parts of a training step follow each other within
 // microseconds, and waking costs tens of them.
 constexpr std::chrono::microseconds kSpin{20}, kLinger{200};
 
@@ -74,7 +74,7 @@ void ThreadPool::run(std::size_t count, Function function, void* argument, int t
       std::min<std::uint64_t>({static_cast<std::uint64_t>(threads) - 1, count - 1, kMaxPlaces});
   shares_.deal(count, static_cast<std::size_t>(seats) + 1);
   const std::uint64_t number = number_of(job_.load(std::memory_order_relaxed)) + std::uint64_t{1};
-  job_.store(number << 32 | seats);  // before sleepers_ is read: who goes to sleep reads in the other order
+  job_.store(number << 32 | seats);  // before sleepers_ is read; sleepers read in reverse order
   if (sleepers_.load() > 0) {
     {
       std::lock_guard<std::mutex> lock(mutex_);
@@ -82,7 +82,7 @@ void ThreadPool::run(std::size_t count, Function function, void* argument, int t
     wake_.notify_all();
   }
   take_chunks(0);
-  job_.fetch_and(~kMaxPlaces, std::memory_order_relaxed);  // who comes now comes too late
+  job_.fetch_and(~kMaxPlaces, std::memory_order_relaxed);  // nobody can join after this
   const auto done = [&] { return !has_workers(job_.load(std::memory_order_acquire)); };
   while (!spin_until(done)) {
   }
@@ -93,7 +93,7 @@ void ThreadPool::add_workers(int count) {
     try {
       std::thread(&ThreadPool::work, this, static_cast<std::size_t>(workers_) + 1).detach();
     } catch (const std::exception&) {
-      return;  // no more threads or no memory for them: those there are do the work
+      return;  // no more threads or no memory for them: the existing ones do the work
     }
   }
 }
@@ -136,8 +136,8 @@ void ThreadPool::work(std::size_t seat) {
 
 namespace {
 
-// Never destroyed: its threads sleep until the process ends. After fork() the child has none of them,
-// so it gets a pool of its own.
+// Never destroyed: its threads sleep until the process ends. After fork() the child has none of them, so it
+// gets a new pool.
 std::atomic<ThreadPool*> the_pool{nullptr};
 
 // Null where there is no memory for it.

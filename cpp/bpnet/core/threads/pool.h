@@ -17,7 +17,7 @@ class ThreadPool {
  public:
   using Function = void (*)(std::size_t index, void* argument);
 
-  void start(int threads);  // makes the workers that run() would make
+  void start(int threads);  // creates the workers that run() would create
   // As parallel_for, with at most `threads` threads, the caller being one.
   void run(std::size_t count, Function function, void* argument, int threads);
 
@@ -28,7 +28,7 @@ class ThreadPool {
   bool join(std::uint32_t& seen);
   void take_chunks(std::size_t seat);
 
-  std::mutex caller_;  // held by the one caller that uses the workers
+  std::mutex caller_;  // held by the only caller that uses the workers
   int workers_ = 0;    // guarded by caller_
 
   // The job's number, how many workers are within it and how many more may join, in one word: to join or to
@@ -39,7 +39,7 @@ class ThreadPool {
   alignas(64) Function function_ = nullptr;  // these and the shares are written while no worker is within
   void* argument_ = nullptr;
 
-  std::mutex mutex_;  // of those who sleep
+  std::mutex mutex_;  // of the sleeping workers
   std::condition_variable wake_;
 };
 

@@ -5,7 +5,7 @@
 namespace bpnet {
 namespace {
 
-// Another thread that is still at a few chunks, or is being woken, is no sign of a busy machine.
+// Another thread that still works on a few chunks, or is being woken, does not indicate a busy machine.
 constexpr double kWaitPerChunk = 4, kWaking = 200e-6;
 // One region counts no more than this: a process that was stopped for minutes has a single late region.
 constexpr double kMostPerRegion = 10e-3;

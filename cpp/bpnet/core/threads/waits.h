@@ -1,8 +1,8 @@
-// Whether the machine lets a team of OpenMP's run.
+// Whether an OpenMP team gets to run on this machine.
 //
-// A parallel region ends when every thread of the team has come to its closing barrier, those too that found
-// no chunk left, and the next begins when every thread has left it. Where other processes have the
-// processors, a thread comes milliseconds late, and the caller waits much longer than the work takes.
+// A parallel region ends when every thread of the team has reached its closing barrier, also those that found
+// no chunk left, and the next begins when every thread has left it. Where other processes use the processors,
+// a thread arrives milliseconds late, and the caller waits much longer than the work takes.
 #pragma once
 
 #include <atomic>
@@ -10,7 +10,7 @@
 
 namespace bpnet {
 
-// One parallel region as its caller sees it, times in seconds.
+// One parallel region as measured by its caller, times in seconds.
 struct Region {
   double work;         // from its first chunk until it found none left
   double wait;         // before, for the region to begin, and after, for its end
@@ -29,8 +29,8 @@ class Waits {
   std::atomic<bool> too_long_{false}, forgotten_{false};
 };
 
-// For tests, which no clock may decide: `replace` changes what was measured of each region, before it is
-// added. Null: what was measured.
+// For tests, which must not depend on a clock: `replace` changes the measurement of each region before it is
+// added. Null: no change.
 void replace_region_times(void (*replace)(Region& region)) noexcept;
 
 }  // namespace bpnet
