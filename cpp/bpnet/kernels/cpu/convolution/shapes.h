@@ -43,13 +43,6 @@ inline bpnet::ConvolutionSizes mirrored(const bpnet::ConvolutionSizes& s) {
   return {s.n, mirrored(s.height), mirrored(s.width), s.out_channels, s.channels, s.groups};
 }
 
-inline void copy_run(size_t count, const real* from, real* to) {
-  for (size_t i = 0; i < count; ++i) to[i] = from[i];
-}
-inline void clear_run(size_t count, real* to) {
-  for (size_t i = 0; i < count; ++i) to[i] = 0;
-}
-
 // The taps begin … end−1 of the window of output o are within the axis.
 struct Taps {
   size_t begin, end;
