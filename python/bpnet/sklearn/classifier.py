@@ -161,7 +161,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         """
         return self._fit(X, y, sample_weight)
 
-    @available_if(lambda self: self._is_stochastic())
+    @available_if(lambda self: self._check_partial_fit())
     def partial_fit(
         self,
         X: Any,
