@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -18,32 +20,24 @@ from bpnet.sklearn.rows import DENSE_ROWS, TrainingRows
 from bpnet.training import Trainer
 
 
-class _OneBlasThread:
-    """SciPy's vectors are short, and the threads of its BLAS would spin beside bpnet's.
+_limit = threading.Lock()
 
-    The number of threads is the process's. So all fits that run at once share one limit, which the first of them
-    sets and the last one takes back.
+
+@contextmanager
+def _one_blas_thread() -> Iterator[None]:
+    """One thread of BLAS: SciPy's vectors are short, and the other threads would spin beside bpnet's.
+
+    Their number is the process's. So the limits of two fits must not overlap: the second one would take the first one's
+    for the number to restore. A fit that begins while another holds the limit sets none.
     """
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._inside = 0
-        self._limit: Any = None
-
-    def __enter__(self) -> None:
-        with self._lock:
-            if self._inside == 0:
-                self._limit = threadpool_limits(limits=1, user_api="blas")
-            self._inside += 1
-
-    def __exit__(self, *error: object) -> None:
-        with self._lock:
-            self._inside -= 1
-            if self._inside == 0:
-                self._limit.restore_original_limits()
-
-
-_ONE_BLAS_THREAD = _OneBlasThread()
+    if not _limit.acquire(blocking=False):
+        yield
+        return
+    try:
+        with threadpool_limits(limits=1, user_api="blas"):
+            yield
+    finally:
+        _limit.release()
 
 
 class Objective:
@@ -139,7 +133,7 @@ def _minimise(estimator: Any, objective: Objective, reports: Reports) -> None:
             reports.begin_epoch(e.n_iter_ + 1)
 
     reports.begin_epoch(1)
-    with _ONE_BLAS_THREAD:
+    with _one_blas_thread():
         result = scipy.optimize.minimize(
             objective,
             objective.start(),
