@@ -185,7 +185,7 @@ def test_a_loss_may_be_a_name_and_sizes_a_number() -> None:
 
 
 def test_what_is_wrong_is_said() -> None:
-    with pytest.raises(ValueError, match="bpnet.river: activation is 'cube', one of identity, relu, "):
+    with pytest.raises(ValueError, match="bpnet.river: activation is 'cube', one of identity, tanh, "):
         MLPClassifier(activation="cube")
     with pytest.raises(bp.NumericError):
         MLPRegressor().learn_one({"a": float("nan")}, 1.0)

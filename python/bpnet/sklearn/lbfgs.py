@@ -19,7 +19,6 @@ from bpnet.sklearn.reports import Reports, printed
 from bpnet.sklearn.rows import DENSE_ROWS, TrainingRows
 from bpnet.training import Trainer
 
-
 _limit = threading.Lock()
 
 
