@@ -49,7 +49,7 @@ def test_features_that_appear_join_the_others() -> None:
         model.learn_one(x, values[0] - (values[15] if known == 20 else 0.0))
     assert model.predict_one({"x0": 1.0, "x15": -1.0}) == pytest.approx(2.0, abs=0.5)
     assert model.predict_one({}) == pytest.approx(0.0, abs=0.3)
-    assert model.predict_one({"x0": 1.0, "nobody knows": 9.0}) == model.predict_one({"x0": 1.0})
+    assert model.predict_one({"x0": 1.0, "unknown": 9.0}) == model.predict_one({"x0": 1.0})
 
 
 def test_a_new_feature_or_class_changes_no_answer_that_it_has_no_part_in() -> None:
@@ -124,7 +124,7 @@ def test_a_copy_learns_to_the_same_bits_and_on_its_own(kind: type, optimizer: An
 
 
 @pytest.mark.parametrize("copied", [lambda m: pickle.loads(pickle.dumps(m)), copy.deepcopy])
-def test_a_copy_keeps_a_loss_of_ones_own(copied: Any) -> None:
+def test_a_copy_keeps_a_custom_loss(copied: Any) -> None:
     model = MLPRegressor((4,), loss=absolute)
     for _ in range(3):
         model.learn_one({"a": 1.0}, 2.0)
@@ -184,7 +184,7 @@ def test_a_loss_may_be_a_name_and_sizes_a_number() -> None:
     assert named.predict_one({"a": 1.0}) == given.predict_one({"a": 1.0})
 
 
-def test_what_is_wrong_is_said() -> None:
+def test_wrong_arguments_are_refused() -> None:
     with pytest.raises(ValueError, match="bpnet.river: activation is 'cube', one of identity, tanh, "):
         MLPClassifier(activation="cube")
     with pytest.raises(bp.NumericError):

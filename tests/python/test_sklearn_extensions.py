@@ -1,4 +1,4 @@
-"""What bpnet's estimators can do beyond scikit-learn's."""
+"""What bpnet's estimators do beyond scikit-learn's."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def test_each_layer_may_have_its_activation() -> None:
 
 
 @pytest.mark.parametrize("name", ["leaky_relu", "softplus", "gelu", "silu"])
-def test_bpnets_activations_go_by_name(name: str) -> None:
+def test_bpnets_activations_are_taken_by_name(name: str) -> None:
     X, y = iris()
     assert classifier(activation=name, solver="lbfgs").fit(X, y).score(X, y) > 0.9
 
@@ -113,7 +113,7 @@ def test_any_optimizer_and_schedule_trains(optimizer: Any) -> None:
     assert len(rates) == model.n_iter_
 
 
-def test_an_own_optimizer_trains_as_bpnets_fit() -> None:
+def test_an_optimizer_trains_as_in_networks_fit() -> None:
     X, y = iris()
     X = X.astype(np.float32)
     model = classifier(optimizer=bp.SGD(0.1, momentum=0.5), shuffle=False, batch_size=30, max_iter=3).fit(
@@ -164,7 +164,7 @@ def test_the_validation_loss_is_that_of_the_held_out_rows() -> None:
     assert model.validation_scores_ == [model.score(X[100:], y[100:])]
 
 
-def test_partial_fit_stops_early_and_goes_back_to_the_best() -> None:
+def test_partial_fit_stops_early_and_restores_the_best() -> None:
     X, y = iris()
     held_out = (X[::3], y[::3])
     model = classifier(n_iter_no_change=3, learning_rate_init=0.05)

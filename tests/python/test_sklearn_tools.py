@@ -122,7 +122,7 @@ def test_pipelines_ensembles_and_calibration() -> None:
     assert target.fit(X[:, :3], X[:, 3]).score(X[:, :3], X[:, 3]) > 0.8
 
 
-def test_metadata_routing_hands_on_sample_weights() -> None:
+def test_metadata_routing_passes_sample_weights() -> None:
     X, y = iris()
     weight = np.where(y == 2, 0.0, 1.0)
     with config_context(enable_metadata_routing=True):
@@ -133,14 +133,14 @@ def test_metadata_routing_hands_on_sample_weights() -> None:
         assert 2 not in pipeline.fit(X, y, sample_weight=weight).predict(X)
 
 
-def test_tags_say_what_the_estimators_take() -> None:
+def test_tags_describe_the_inputs() -> None:
     assert is_classifier(MLPClassifier()) and is_regressor(MLPRegressor())
     tags = MLPClassifier().__sklearn_tags__()
     assert tags.input_tags.sparse and tags.classifier_tags.multi_label
     assert MLPRegressor().__sklearn_tags__().input_tags.sparse
 
 
-def test_a_data_frame_leaves_its_names_and_is_asked_for_them() -> None:
+def test_the_names_of_a_data_frames_columns_are_kept_and_compared() -> None:
     pandas = pytest.importorskip("pandas", reason="pandas is not installed")
     X, y = iris()
     table = pandas.DataFrame(X, columns=["a", "b", "c", "d"])
@@ -165,7 +165,7 @@ def test_a_clone_has_the_parameters_and_is_not_fitted() -> None:
     "copied", [lambda m: pickle.loads(pickle.dumps(m)), copy.deepcopy], ids=["pickle", "copy"]
 )
 @pytest.mark.parametrize("solver", ["sgd", "adam"])
-def test_a_copy_goes_on_as_the_original(copied: Any, solver: str) -> None:
+def test_a_copy_continues_as_the_original(copied: Any, solver: str) -> None:
     X, y = iris()
     model = fitted(solver=solver)
     model.partial_fit(X[:40], y[:40])
@@ -201,6 +201,17 @@ def test_an_activation_that_is_set_after_fit_is_applied(name: str) -> None:
             each.partial_fit(X[:90], y[:90]).partial_fit(X[60:], y[60:])
         np.testing.assert_allclose(model.coefs_[0], theirs.coefs_[0], atol=1e-9)
     np.testing.assert_array_equal(model.set_params(activation="relu").coefs_[0], model.coefs_[0])
+
+
+def test_parameters_that_are_set_after_fit_are_checked() -> None:
+    X, _ = iris()
+    model = fitted()
+    before = model.predict_proba(X)
+    with pytest.raises(ValueError, match="activation holds 'cube'; bpnet layers and "):
+        model.set_params(activation="cube").predict(X)
+    with pytest.raises((bp.DeviceError, ValueError), match="abacus"):
+        model.set_params(activation="relu", device="abacus").predict(X)
+    np.testing.assert_array_equal(model.set_params(device="cpu").predict_proba(X), before)
 
 
 def test_a_list_of_activations_that_is_changed_in_place_is_applied() -> None:

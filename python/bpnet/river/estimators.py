@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
-from numbers import Integral
 from typing import Any
 
 import numpy as np
 from river import base
 
+from bpnet.evaluation import softmax
 from bpnet.layers.elementwise import SCIKIT_LEARN_ACTIVATIONS
 from bpnet.losses import LOSSES_OF_NUMBERS, MSE, CrossEntropy, Loss, as_loss
 from bpnet.optimizers import Adam, Optimizer, as_optimizer
-from bpnet.river.growing import GrowingNetwork, check_number
+from bpnet.river.growing import GrowingNetwork, checked_number
 from bpnet.schedules import Schedule
 
 # Learns within some hundred samples of a stream, and stays steady in longer ones.
@@ -36,7 +36,7 @@ class _MLP(base.Estimator):
     def _made(self, loss: Loss, outputs: int) -> GrowingNetwork:
         sizes = self.hidden_layer_sizes
         return GrowingNetwork(
-            [sizes] if isinstance(sizes, Integral) else list(sizes),
+            [int(sizes)] if isinstance(sizes, (int, np.integer)) else list(sizes),
             SCIKIT_LEARN_ACTIVATIONS[self.activation],
             loss,
             _optimizer_of(self.optimizer),
@@ -47,7 +47,7 @@ class _MLP(base.Estimator):
 
 def _optimizer_of(given: Any) -> Optimizer:
     """The parameter's, which a schedule by epochs is refused for."""
-    optimizer = as_optimizer("bpnet.river", given)
+    optimizer = _DEFAULT_OPTIMIZER if given is None else as_optimizer("bpnet.river", given)
     if optimizer.schedule != Schedule():
         raise ValueError(
             f"bpnet.river: optimizer has the schedule {optimizer.schedule!r}, and a stream has no epochs; give an "
@@ -79,7 +79,8 @@ class MLPClassifier(_MLP, base.Classifier):
     activation
         Of hidden units: identity, relu, tanh, logistic, leaky_relu, softplus, gelu or silu.
     optimizer
-        A bpnet optimizer without a schedule such as ``bpnet.SGD(0.1)``, or its name, with its default rate.
+        A bpnet optimizer without a schedule such as ``bpnet.SGD(0.1)``, or its name, with its default rate; None
+        is ``bpnet.Adam(3e-3)``.
     seed
         Of the first weights. The same seed and samples give the same bits.
 
@@ -99,7 +100,7 @@ class MLPClassifier(_MLP, base.Classifier):
         self,
         hidden_layer_sizes: int | tuple[int, ...] = (32,),
         activation: str = "relu",
-        optimizer: Any = _DEFAULT_OPTIMIZER,
+        optimizer: Any = None,
         seed: int = 0,
     ) -> None:
         super().__init__(hidden_layer_sizes, activation, optimizer, seed)
@@ -118,20 +119,19 @@ class MLPClassifier(_MLP, base.Classifier):
             NumericError: a feature is NaN, infinite or too large for float32, with nothing changed; or the loss is not
                 finite, with no weight updated.
         """
-        self._network.check(x)
+        values = self._network.values_of(x)
         index = self._classes.get(y)
         if index is None:
             index = self._classes[y] = len(self._classes)
             self._network.add_output()
-        self._network.learn(x, None, index)
+        self._network.learn(x.keys(), values, None, index)
 
     def predict_proba_one(self, x: Mapping[Hashable, Any], **kwargs: Any) -> dict[Any, float]:
         """The probability of each class so far; an empty dict before there is one."""
         logits = self._network.outputs_of(x)
         if logits is None:
             return {}
-        powers = np.exp(logits.astype(np.float64) - logits.max())
-        return dict(zip(self._classes, (powers / powers.sum()).tolist()))
+        return dict(zip(self._classes, softmax(logits.astype(np.float64)).tolist()))
 
 
 class MLPRegressor(_MLP, base.Regressor):
@@ -147,7 +147,8 @@ class MLPRegressor(_MLP, base.Regressor):
     activation
         Of hidden units: identity, relu, tanh, logistic, leaky_relu, softplus, gelu or silu.
     optimizer
-        A bpnet optimizer without a schedule such as ``bpnet.SGD(0.1)``, or its name, with its default rate.
+        A bpnet optimizer without a schedule such as ``bpnet.SGD(0.1)``, or its name, with its default rate; None
+        is ``bpnet.Adam(3e-3)``.
     loss
         A bpnet loss of numbers such as ``bpnet.Huber()``, its name, or a function for ``bpnet.CustomLoss``; None is
         the squared error.
@@ -169,7 +170,7 @@ class MLPRegressor(_MLP, base.Regressor):
         self,
         hidden_layer_sizes: int | tuple[int, ...] = (32,),
         activation: str = "relu",
-        optimizer: Any = _DEFAULT_OPTIMIZER,
+        optimizer: Any = None,
         loss: Any = None,
         seed: int = 0,
     ) -> None:
@@ -185,9 +186,8 @@ class MLPRegressor(_MLP, base.Regressor):
             NumericError: one is NaN, infinite or too large for float32, with nothing changed; or the loss is not
                 finite, with no weight updated.
         """
-        self._network.check(x)
-        check_number("the target", y)
-        self._network.learn(x, np.array([[y]], dtype=np.float32), None)
+        values, number = self._network.values_of(x), checked_number("the target", y)
+        self._network.learn(x.keys(), values, np.array([[number]], dtype=np.float32), None)
 
     def predict_one(self, x: Mapping[Hashable, Any]) -> float:
         """The answer for x; 0 before anything was learned."""

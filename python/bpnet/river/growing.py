@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import zlib
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -76,8 +76,8 @@ class GrowingNetwork:
         named = zlib.crc32(f"{type(feature).__name__} {feature!r}".encode())
         return np.random.default_rng([self._seed, named]).uniform(-bound, bound, units)
 
-    def _learn_names(self, x: Mapping[Hashable, float]) -> None:
-        new = sorted((name for name in x if name not in self._columns), key=repr)
+    def _learn_names(self, names: Collection[Hashable]) -> None:
+        new = sorted((name for name in names if name not in self._columns), key=repr)
         for name in new:
             self._columns[name] = len(self._columns)
         inputs = max(self.inputs, _LEAST_INPUTS)
@@ -99,13 +99,13 @@ class GrowingNetwork:
 
     # Learning.
 
-    def check(self, x: Mapping[Hashable, Any]) -> None:
-        """A TypeError or NumericError where a feature of x is no finite number in float32."""
+    @staticmethod
+    def values_of(x: Mapping[Hashable, Any]) -> np.ndarray:
+        """The values of x (features,), float32; a TypeError or NumericError where one is no finite number there."""
         values = np.array(list(x.values()))
-        if values.dtype.kind in "biuf" and np.abs(values, dtype=np.float64).max(initial=0.0) <= _LARGEST:
-            return
-        for name, value in x.items():
-            check_number(f"feature {name!r}", value)
+        if values.dtype.kind not in "biuf" or not np.abs(values, dtype=np.float64).max(initial=0) <= _LARGEST:
+            values = np.array([checked_number(f"feature {name!r}", value) for name, value in x.items()])
+        return values.astype(np.float32)
 
     def _row(self, x: Mapping[Hashable, Any]) -> np.ndarray:
         """x (1, inputs) of the features that are known."""
@@ -118,19 +118,23 @@ class GrowingNetwork:
             row[0, [columns[name] for name in known]] = [x[name] for name in known]
         return row
 
-    def learn(self, x: Mapping[Hashable, Any], target: np.ndarray | None, label: int | None) -> None:
-        """One update by x, which :meth:`check` has passed, and a target (1, outputs) or the index of a class.
+    def learn(
+        self, names: Collection[Hashable], values: np.ndarray, target: np.ndarray | None, label: int | None
+    ) -> None:
+        """One update by features' values (features,) and a target (1, outputs) or the index of a class.
 
         Raises:
             NumericError: the loss is not finite; then no weight was updated.
         """
-        if self._network is None or not x.keys() <= self._columns.keys():
-            self._learn_names(x)
+        if self._network is None or not all(name in self._columns for name in names):
+            self._learn_names(names)
         assert self._network is not None
         if self._trainer is None:
             self._trainer = Trainer(self._network, self._loss, self._optimizer)
         labels = None if label is None else np.array([label], dtype=np.int64)
-        self._trainer._core.step(DATASETS["float32"](self._row(x), self.outputs, target, labels))
+        row = np.zeros((1, self.inputs), dtype=np.float32)
+        row[0, [self._columns[name] for name in names]] = values
+        self._trainer._core.step(DATASETS["float32"](row, self.outputs, target, labels))
 
     def outputs_of(self, x: Mapping[Hashable, Any]) -> np.ndarray | None:
         """The outputs (outputs,) for x; None before there is a network."""
@@ -161,8 +165,8 @@ class GrowingNetwork:
         self._network = self._trainer.network
 
 
-def check_number(what: str, value: Any) -> None:
-    """A TypeError or NumericError where the value is no finite number in float32."""
+def checked_number(what: str, value: Any) -> float:
+    """The value; a TypeError or NumericError where it is no finite number in float32."""
     try:
         number = None if isinstance(value, (str, bytes)) else float(value)
     except (TypeError, ValueError):
@@ -173,3 +177,4 @@ def check_number(what: str, value: Any) -> None:
         raise TypeError(f"learn_one: {what} is {value!r:.80}, a number is needed")
     if not abs(number) <= _LARGEST:
         raise NumericError(f"learn_one: {what} is {value!r:.80}, a finite number in float32 is needed")
+    return number

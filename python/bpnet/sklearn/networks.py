@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from scipy.special import expit
 
+from bpnet.evaluation import softmax
 from bpnet.layers import Dropout, Layer, Linear, Sigmoid
 from bpnet.layers.elementwise import SCIKIT_LEARN_ACTIVATIONS
 from bpnet.network import Network
@@ -188,10 +189,7 @@ class Weights:
 def activate_outputs(name: str, outputs: np.ndarray) -> np.ndarray:
     """The output activation of logits (n, outputs), written into them."""
     if name == "softmax":
-        outputs -= outputs.max(axis=1, keepdims=True)
-        np.exp(outputs, out=outputs)
-        outputs /= outputs.sum(axis=1, keepdims=True)
-        return outputs
+        return softmax(outputs)
     if name == "logistic":
         return expit(outputs, out=outputs)
     if name == "exp":

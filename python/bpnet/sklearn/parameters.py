@@ -58,7 +58,7 @@ REGRESSOR_CONSTRAINTS: dict[str, list[Any]] = {
     "loss": [StrOptions(set(REGRESSION_LOSSES)), *LOSSES_OF_NUMBERS],
 }
 
-#: Said in the classes' docstrings, of both.
+#: A part of both classes' docstrings.
 EXTENSIONS = """
     Beyond scikit-learn:
 

@@ -128,7 +128,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         """Fit to X (n, features), an array or a CSR or CSC matrix, and y (n,) or (n, outputs).
 
         Args:
-            sample_weight: (n,), multiplies each sample's loss; a batch's sum is divided by its weights'.
+            sample_weight: (n,), multiplies each sample's loss; a batch's sum is divided by its weights'. A batch whose
+                weights are all 0 has the loss 0, where scikit-learn raises a ZeroDivisionError.
         """
         return self._fit(X, y, sample_weight)
 
@@ -136,7 +137,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     def partial_fit(
         self, X: Any, y: Any, sample_weight: Any = None, validation_data: Any = None
     ) -> MLPRegressor:
-        """One epoch on these rows, going on from where the estimator is.
+        """One epoch on these rows, which continues the training so far.
 
         Args:
             validation_data: (X, y) or (X, y, sample_weight), scored after the epoch: ``validation_scores_``,
