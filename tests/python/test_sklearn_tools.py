@@ -275,7 +275,14 @@ def test_overlapping_lbfgs_fits_leave_the_threads_of_blas() -> None:
         first_ended.wait()
 
     options = QUICK | {"solver": "lbfgs", "max_iter": 3}
-    second = threading.Thread(target=MLPClassifier(**options, callbacks=[wait]).fit, args=(X, y))
+
+    def fit_second() -> None:
+        try:
+            MLPClassifier(**options, callbacks=[wait]).fit(X, y)
+        finally:
+            began.set()
+
+    second = threading.Thread(target=fit_second)
 
     def begin_second(epoch: int, metrics: Any) -> None:
         if epoch == 1:
