@@ -35,6 +35,14 @@ def outputs(operation: str, core: CoreNetwork, X: np.ndarray) -> np.ndarray:
     return in_pieces(core, X, lambda piece, _: core.forward(inputs(operation, core, piece)))
 
 
+def softmax(outputs: np.ndarray) -> np.ndarray:
+    """exp(x_j) / Σ_k exp(x_k) along the last axis, written into ``outputs``, of floats."""
+    outputs -= outputs.max(axis=-1, keepdims=True)
+    np.exp(outputs, out=outputs)
+    outputs /= outputs.sum(axis=-1, keepdims=True)
+    return outputs
+
+
 def evaluate(core: CoreNetwork, data: Dataset, loss: Loss) -> dict[str, float]:
     """``{"loss": …}``, with ``"accuracy"`` (0 to 1) for the cross-entropies."""
     loss_sum = weight_sum = 0.0

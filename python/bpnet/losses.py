@@ -232,6 +232,9 @@ FAMILY: Family[Loss] = Family(
     by_name=True,
 )
 
+#: Those whose targets are numbers, not classes.
+LOSSES_OF_NUMBERS = (HalfSquaredError, SquaredError, MSE, MAE, Huber, CustomLoss)
+
 
 def as_loss(operation: str, loss: Loss | str | LossFunction) -> Loss:
     """The loss itself, the one of this name, or that of a function."""

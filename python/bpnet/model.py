@@ -21,7 +21,7 @@ from bpnet.losses import CustomLoss, Loss, LossFunction, as_loss
 from bpnet.metrics import has_accuracy
 from bpnet.network import Network, load_network
 from bpnet.options import option
-from bpnet.provenance import listed, trained_on
+from bpnet.provenance import estimator_class, listed, trained_on
 from bpnet.scores import class_scores, confusion_matrix, in_top, number_scores
 from bpnet.settings import kept_settings
 from bpnet.summary import summary_text
@@ -52,6 +52,9 @@ class Model:
 
     def __init__(self, network: Network, trainer: Trainer | None = None) -> None:
         self.network = network
+        estimator = estimator_class(network.preprocessing)
+        if estimator:
+            raise ValueError(f"the network is that of a {estimator}; {estimator}.load reads it")
         self.preprocessing = Preprocessing.from_description(network.preprocessing)
         self.preprocessing.check_network(network.input_shape, network.output_shape)
         self.trainer = trainer

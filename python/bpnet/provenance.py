@@ -9,6 +9,9 @@ from typing import Any
 # So many names are listed before the others are counted.
 _MOST_NAMES = 8
 
+#: The key of what bpnet.sklearn keeps in a network's preprocessing, beside its weights.
+ESTIMATOR = "estimator"
+
 _warned = False
 
 
@@ -20,6 +23,12 @@ def is_of_raw_data(preprocessing: Any) -> bool:
     return isinstance(columns, list) and all(
         isinstance(column, Mapping) and isinstance(column.get("name"), str) for column in columns
     )
+
+
+def estimator_class(preprocessing: Any) -> str:
+    """``bpnet.sklearn.MLPClassifier``, whose ``load`` reads the network's file; nothing where it is of no estimator."""
+    kept = preprocessing.get(ESTIMATOR) if isinstance(preprocessing, Mapping) else None
+    return f"bpnet.sklearn.{kept.get('class')}" if isinstance(kept, Mapping) else ""
 
 
 def listed(names: Sequence[Any], most: int = _MOST_NAMES) -> str:
@@ -43,13 +52,27 @@ def trained_on(preprocessing: Any) -> str:
 
 
 def warn_of_encoded_rows(path: str, preprocessing: Any) -> None:
-    """Once per process: a network takes encoded rows, and load_model raw ones."""
+    """Once per process: a network takes encoded rows, and load_model, or the estimator's load, gives what takes raw
+    ones."""
     global _warned
-    if _warned or not is_of_raw_data(preprocessing):
+    message = _about_rows(path, preprocessing)
+    if _warned or not message:
         return
     _warned = True
-    warnings.warn(
-        f"load: the network in {path} was trained on {trained_on(preprocessing)}; it takes encoded rows and gives raw "
-        "outputs. bpnet.load_model takes the rows as they are and gives answers; its .network is this network",
-        stacklevel=4,  # the caller of load, whose arguments are checked by a function around it
+    # At the caller of load, whose arguments are checked by a function around it.
+    warnings.warn(message, stacklevel=4)
+
+
+def _about_rows(path: str, preprocessing: Any) -> str:
+    if is_of_raw_data(preprocessing):
+        return (
+            f"load: the network in {path} was trained on {trained_on(preprocessing)}; it takes encoded rows and gives "
+            "raw outputs. bpnet.load_model takes the rows as they are and gives answers; its .network is this network"
+        )
+    estimator = estimator_class(preprocessing)
+    if not estimator or preprocessing[ESTIMATOR].get("standardisation") is None:
+        return ""
+    return (
+        f"load: the network in {path} was trained on standardised columns, which it takes; {estimator}.load gives the "
+        "estimator, which takes the columns as they are"
     )

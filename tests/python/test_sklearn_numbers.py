@@ -135,7 +135,7 @@ def test_the_poisson_loss_is_scikit_learns(solver: str) -> None:
     np.testing.assert_allclose(ours.predict(X), theirs.predict(X), rtol=1e-7)
 
 
-def test_labels_of_several_kinds_are_scikit_learns() -> None:
+def test_multilabel_targets_are_scikit_learns() -> None:
     X, y = digits()
     indicators = np.stack([y % 2 == 0, y > 4, y == 3], axis=1).astype(int)
     theirs, ours = both("classifier", X, indicators, {"max_iter": 5})
@@ -247,18 +247,20 @@ MESSAGES = {
 def test_messages_are_scikit_learns(name: str) -> None:
     options, kind = MESSAGES[name]
     X, y = digits(2)
-    said = []
+    messages = []
     for made in PAIRS["classifier"]:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             try:
                 made(**options).fit(X, y)
             except kind as error:
-                said.append([(type(error), str(error))])
+                messages.append([(type(error), str(error))])
             else:
-                said.append([(each.category, str(each.message)) for each in caught if each.category is kind])
-    assert said[0] == said[1]
-    assert said[0]
+                messages.append(
+                    [(each.category, str(each.message)) for each in caught if each.category is kind]
+                )
+    assert messages[0] == messages[1]
+    assert messages[0]
 
 
 def test_what_is_printed_is_scikit_learns(capsys: pytest.CaptureFixture[str]) -> None:

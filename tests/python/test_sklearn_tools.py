@@ -7,6 +7,7 @@ import inspect
 import pickle
 import subprocess
 import sys
+import threading
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -31,6 +32,7 @@ from sklearn.linear_model import LogisticRegression  # noqa: E402
 from sklearn.model_selection import GridSearchCV, cross_val_score  # noqa: E402
 from sklearn.pipeline import make_pipeline  # noqa: E402
 from sklearn.preprocessing import StandardScaler  # noqa: E402
+from threadpoolctl import threadpool_info  # noqa: E402
 
 from bpnet.sklearn import MLPClassifier, MLPRegressor, register_onnx_converters  # noqa: E402
 
@@ -120,7 +122,7 @@ def test_pipelines_ensembles_and_calibration() -> None:
     assert target.fit(X[:, :3], X[:, 3]).score(X[:, :3], X[:, 3]) > 0.8
 
 
-def test_metadata_routing_hands_on_sample_weights() -> None:
+def test_metadata_routing_passes_sample_weights() -> None:
     X, y = iris()
     weight = np.where(y == 2, 0.0, 1.0)
     with config_context(enable_metadata_routing=True):
@@ -131,14 +133,14 @@ def test_metadata_routing_hands_on_sample_weights() -> None:
         assert 2 not in pipeline.fit(X, y, sample_weight=weight).predict(X)
 
 
-def test_tags_say_what_the_estimators_take() -> None:
+def test_tags_describe_the_inputs() -> None:
     assert is_classifier(MLPClassifier()) and is_regressor(MLPRegressor())
     tags = MLPClassifier().__sklearn_tags__()
     assert tags.input_tags.sparse and tags.classifier_tags.multi_label
     assert MLPRegressor().__sklearn_tags__().input_tags.sparse
 
 
-def test_a_data_frame_leaves_its_names_and_is_asked_for_them() -> None:
+def test_the_names_of_a_data_frames_columns_are_kept_and_compared() -> None:
     pandas = pytest.importorskip("pandas", reason="pandas is not installed")
     X, y = iris()
     table = pandas.DataFrame(X, columns=["a", "b", "c", "d"])
@@ -163,7 +165,7 @@ def test_a_clone_has_the_parameters_and_is_not_fitted() -> None:
     "copied", [lambda m: pickle.loads(pickle.dumps(m)), copy.deepcopy], ids=["pickle", "copy"]
 )
 @pytest.mark.parametrize("solver", ["sgd", "adam"])
-def test_a_copy_goes_on_as_the_original(copied: Any, solver: str) -> None:
+def test_a_copy_continues_as_the_original(copied: Any, solver: str) -> None:
     X, y = iris()
     model = fitted(solver=solver)
     model.partial_fit(X[:40], y[:40])
@@ -174,6 +176,129 @@ def test_a_copy_goes_on_as_the_original(copied: Any, solver: str) -> None:
         each.partial_fit(X[:50], y[:50])
     for mine, yours in zip(model.coefs_, other.coefs_):
         np.testing.assert_allclose(mine, yours, rtol=1e-12)
+
+
+PARAMETERS: dict[str, Any] = {
+    "activation": {"activation": "tanh"},
+    "layer": {"activation": [bp.LeakyReLU(0.5)]},
+}
+
+
+@pytest.mark.parametrize("name", PARAMETERS)
+def test_an_activation_that_is_set_after_fit_is_applied(name: str) -> None:
+    X, y = iris()
+    model = fitted()
+    before = model.predict_proba(X)
+    model.predict(X[:1])  # the network is there
+    model.set_params(**PARAMETERS[name])
+    after = model.predict_proba(X)
+    assert not np.array_equal(after, before)
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(model)).predict_proba(X), after)
+    if name == "activation":
+        theirs = neural_network.MLPClassifier(**QUICK).fit(X, y).set_params(activation="tanh")
+        np.testing.assert_allclose(after, theirs.predict_proba(X), atol=1e-9)
+        for each in (model, theirs):
+            each.partial_fit(X[:90], y[:90]).partial_fit(X[60:], y[60:])
+        np.testing.assert_allclose(model.coefs_[0], theirs.coefs_[0], atol=1e-9)
+    np.testing.assert_array_equal(model.set_params(activation="relu").coefs_[0], model.coefs_[0])
+
+
+def test_parameters_that_are_set_after_fit_are_checked() -> None:
+    X, _ = iris()
+    model = fitted()
+    before = model.predict_proba(X)
+    with pytest.raises(ValueError, match="activation holds 'cube'; bpnet layers and "):
+        model.set_params(activation="cube").predict(X)
+    with pytest.raises((bp.DeviceError, ValueError), match="abacus"):
+        model.set_params(activation="relu", device="abacus").predict(X)
+    np.testing.assert_array_equal(model.set_params(device="cpu").predict_proba(X), before)
+
+
+def test_a_list_of_activations_that_is_changed_in_place_is_applied() -> None:
+    X, _ = iris()
+    given: list[Any] = ["relu"]
+    model = fitted(activation=given)
+    given[0] = "tanh"
+    np.testing.assert_array_equal(model.predict_proba(X), pickle.loads(pickle.dumps(model)).predict_proba(X))
+
+
+def test_parameters_of_the_network_are_applied_by_a_warm_start() -> None:
+    X, y = iris()
+    ours, theirs = (
+        made(**QUICK | {"warm_start": True, "max_iter": 3})
+        for made in (MLPClassifier, neural_network.MLPClassifier)
+    )
+    for each in (ours, theirs):
+        each.fit(X, y).set_params(activation="logistic").fit(X, y)
+    np.testing.assert_allclose(ours.coefs_[0], theirs.coefs_[0], atol=1e-9)
+    ours.set_params(dropout=0.5).fit(X, y)
+    layers = [type(layer).__name__ for layer in ours._weights.network.layers]
+    assert layers == ["Linear", "Sigmoid", "Dropout", "Linear"]
+
+
+@pytest.mark.parametrize("call", ["fit", "partial_fit"])
+@pytest.mark.parametrize("now", [True, False])
+def test_weights_are_not_trained_on_with_another_standardisation(now: bool, call: str) -> None:
+    X, y = iris()
+    model = fitted(standardize=not now, warm_start=True)
+    before = model.predict_proba(X)
+    model.set_params(standardize=now)
+    np.testing.assert_array_equal(model.predict_proba(X), before)
+    with pytest.raises(ValueError, match=f"standardize is {now}, the weights were trained with {not now}"):
+        getattr(model, call)(X, y)
+    assert model.set_params(warm_start=False).fit(X, y)._standardisation is not None or not now
+
+
+def test_a_loss_that_is_set_after_fit_is_trained_on() -> None:
+    X, y = iris()
+    target = y / 2.0
+    ours = MLPRegressor(**QUICK).partial_fit(X, target)
+    other = copy.deepcopy(ours).set_params(loss="absolute_error")
+    ours.set_params(loss="absolute_error").partial_fit(X, target)
+    other.partial_fit(X, target)
+    np.testing.assert_allclose(ours.coefs_[0], other.coefs_[0], rtol=1e-12)
+    with pytest.raises(
+        ValueError, match="loss is 'poisson', whose outputs are 'exp'; the fitted ones are 'identity'"
+    ):
+        ours.set_params(loss="poisson").partial_fit(X, target)
+
+
+def test_overlapping_lbfgs_fits_leave_the_threads_of_blas() -> None:
+    X, y = iris()
+    before = blas_threads()
+    if max(before) == 1:
+        pytest.skip("BLAS has one thread, which no limit changes")
+    began, first_ended = threading.Event(), threading.Event()
+
+    def wait(epoch: int, metrics: Any) -> None:
+        began.set()
+        first_ended.wait()
+
+    options = QUICK | {"solver": "lbfgs", "max_iter": 3}
+
+    def fit_second() -> None:
+        try:
+            MLPClassifier(**options, callbacks=[wait]).fit(X, y)
+        finally:
+            began.set()
+
+    second = threading.Thread(target=fit_second)
+
+    def begin_second(epoch: int, metrics: Any) -> None:
+        if epoch == 1:
+            second.start()
+            began.wait()
+
+    try:
+        MLPClassifier(**options, callbacks=[begin_second]).fit(X, y)
+    finally:
+        first_ended.set()
+        second.join()
+    assert blas_threads() == before
+
+
+def blas_threads() -> list[int]:
+    return [each["num_threads"] for each in threadpool_info() if each["user_api"] == "blas"]
 
 
 def test_weights_are_views_that_write_into_the_network() -> None:

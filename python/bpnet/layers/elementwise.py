@@ -106,3 +106,9 @@ ACTIVATIONS: Family[Layer] = Family(
     {cls.operation: cls for cls in (Tanh, ReLU, LeakyReLU, Sigmoid, Softplus, GELU, SiLU)},
     by_name=True,
 )
+
+#: The same by the names that scikit-learn has for four of them; its identity is no layer.
+SCIKIT_LEARN_ACTIVATIONS: dict[str, type[Layer] | None] = {
+    "identity": None,
+    **{"logistic" if cls is Sigmoid else name: cls for name, cls in ACTIVATIONS.classes.items()},
+}

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from bpnet import _core, arrays
+from bpnet.evaluation import softmax
 from bpnet.plots.figure import PathLike, check_path, new_figure, written
 from bpnet.plots.labels import class_indices, labels_of
 from bpnet.plots.plane import Plane
@@ -146,8 +147,7 @@ def _probabilities(operation: str, field: np.ndarray, outputs: str) -> np.ndarra
     if outputs == "logits":
         if field.shape[-1] == 1:  # σ(s) is the softmax of 0 and s
             field = np.concatenate([np.zeros_like(field), field], axis=-1)
-        powers = np.exp(field - field.max(axis=-1, keepdims=True))
-        return powers / powers.sum(axis=-1, keepdims=True)
+        return softmax(field.copy())
     if field.shape[-1] == 1:
         field = np.concatenate([1 - field, field], axis=-1)
     if field.min() < -1e-3 or abs(field.sum(axis=-1) - 1).max() > 1e-3:

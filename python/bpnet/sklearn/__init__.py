@@ -3,7 +3,7 @@
 >>> from bpnet.sklearn import MLPClassifier  # in place of: from sklearn.neural_network import MLPClassifier
 >>> MLPClassifier(hidden_layer_sizes=(100,), random_state=0).fit(X, y).score(X_test, y_test)
 
-What they can do besides are keyword parameters after those of scikit-learn; see :class:`MLPClassifier`.
+What they can do beyond scikit-learn's are keyword parameters after those; see :class:`MLPClassifier`.
 """
 
 from __future__ import annotations

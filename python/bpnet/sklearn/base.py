@@ -16,7 +16,7 @@ from bpnet.evaluation import outputs
 from bpnet.network import Network
 from bpnet.sklearn.lbfgs import fit_lbfgs
 from bpnet.sklearn.losses import TrainingLoss
-from bpnet.sklearn.networks import Weights, glorot_arrays, hidden_sizes, make_network
+from bpnet.sklearn.networks import Weights, glorot_arrays, has_dropout, hidden_sizes, make_network
 from bpnet.sklearn.optimizers import BaseSolver
 from bpnet.sklearn.parameters import STOCHASTIC_SOLVERS
 from bpnet.sklearn.rows import DENSE_ROWS, Standardisation, TrainingRows, dense_rows
@@ -35,7 +35,7 @@ class BaseMLP(BaseEstimator):
     _standardisation: Standardisation | None = None
     _best_parameters: tuple[list[np.ndarray], list[np.ndarray]] | None = None
 
-    # What the two subclasses say.
+    # What the two subclasses define.
 
     def _out_activation(self) -> str:
         raise NotImplementedError
@@ -57,6 +57,7 @@ class BaseMLP(BaseEstimator):
     def _fit(self, X: Any, y: Any, sample_weight: Any = None, incremental: bool = False) -> Any:
         hidden = hidden_sizes(self.hidden_layer_sizes)
         first_pass = not hasattr(self, "coefs_") or (not self.warm_start and not incremental)
+        self._check_together(first_pass)
         given_y = y
         X, y = self._validate_input(X, y, incremental, reset=first_pass)
         if sample_weight is not None:
@@ -66,13 +67,13 @@ class BaseMLP(BaseEstimator):
             y = y.reshape((-1, 1))
         self.n_outputs_ = y.shape[1]
         self._random_state = check_random_state(self.random_state)
-        dtype = np.dtype(np.float64 if self.solver == "lbfgs" and self.optimizer is None else X.dtype)
+        dtype = np.dtype(X.dtype if self._is_stochastic else np.float64)
         if first_pass:
             self._initialize(X, [X.shape[1], *hidden, self.n_outputs_], dtype)
-        elif dtype == np.float64 and self.solver == "lbfgs":
-            self._weights = self._weights_in(dtype)
+        elif not self._is_stochastic:
+            self._weights_in(dtype)
         weights, loss = self._current_weights(), self._training_loss()
-        if self.optimizer is not None or self.solver in STOCHASTIC_SOLVERS:
+        if self._is_stochastic:
             fit_stochastic(self, weights, X, y, sample_weight, loss, incremental)
         else:
             rows = TrainingRows(X, y, sample_weight, loss, weights.network.dtype, self._standardisation)
@@ -80,12 +81,21 @@ class BaseMLP(BaseEstimator):
         if not weights.on_host:
             weights.refresh()
             self._show(weights)
-        if not weights.all_finite():
-            raise ValueError(
-                "Solver produced non-finite parameter weights. The input data may contain large values and need "
-                "to be preprocessed."
-            )
+        _check_finite(weights)
         return self
+
+    def _check_together(self, first_pass: bool) -> None:
+        """A ValueError where parameters contradict each other, or the weights that there are."""
+        if not self._is_stochastic and (self.dropout or has_dropout(self.activation)):
+            raise ValueError(
+                f"solver is {self.solver!r} and the network has dropout, which makes the loss random; give solver "
+                "'adam' or 'sgd'"
+            )
+        if not first_pass and bool(self.standardize) != (self._standardisation is not None):
+            raise ValueError(
+                f"standardize is {self.standardize}, the weights were trained with {not self.standardize}; call fit "
+                "with warm_start=False"
+            )
 
     def _initialize(self, X: Any, sizes: list[int], dtype: np.dtype) -> None:
         self.n_iter_ = 0
@@ -96,9 +106,11 @@ class BaseMLP(BaseEstimator):
         arrays = glorot_arrays(sizes, self.activation, dtype, self._random_state)
         seed = int(self._random_state.randint(2**31)) if self.dropout else 0
         network = make_network(sizes, self.activation, dtype, self.dropout, self.device, seed)
-        self._take(network, *arrays)
-        self._best_parameters = self._weights.copies() if self.early_stopping else None
-        if self.solver in STOCHASTIC_SOLVERS or self.optimizer is not None:
+        weights = Weights(network, self._network_options())
+        weights.write(*arrays)
+        self._show(weights)
+        self._best_parameters = weights.copies() if self.early_stopping else None
+        if self._is_stochastic:
             self.loss_curve_: list[float] = []
             self._no_improvement_count = 0
             early = self.early_stopping
@@ -109,10 +121,14 @@ class BaseMLP(BaseEstimator):
 
     # The network.
 
-    def _take(self, network: Network, coefs: Any, intercepts: Any) -> None:
-        weights = Weights(network)
-        weights.write(coefs, intercepts)
-        self._show(weights)
+    def _network_options(self) -> tuple[Any, ...]:
+        """The parameters that a network is made with; a list as it is now."""
+        activation = self.activation
+        return list(activation) if type(activation) is list else activation, self.dropout, self.device
+
+    def _is_current(self, weights: Weights) -> bool:
+        """Whether these are the estimator's arrays, in a network that its parameters ask for."""
+        return weights.options == self._network_options() and weights.are(self.coefs_, self.intercepts_)
 
     def _show(self, weights: Weights) -> None:
         self._weights = weights
@@ -122,20 +138,21 @@ class BaseMLP(BaseEstimator):
     def _current_weights(self) -> Weights:
         """The network's parameters, which are those in ``coefs_`` and ``intercepts_``."""
         weights = self.__dict__.get("_weights")
-        if weights is not None and weights.are(self.coefs_, self.intercepts_):
+        if weights is not None and self._is_current(weights):
             return weights
-        self._show(self._weights_in(np.asarray(self.coefs_[0]).dtype))
-        return self._weights
+        return self._weights_in(np.asarray(self.coefs_[0]).dtype)
 
     def _weights_in(self, dtype: Any) -> Weights:
         """Parameters of this dtype with the numbers of ``coefs_`` and ``intercepts_``, in the network that there is
-        where it has their sizes."""
+        where it has their sizes and the activations, dropout and device that the parameters ask for."""
         coefs = [np.asarray(coef) for coef in self.coefs_]
         sizes = [coefs[0].shape[0], *(coef.shape[1] for coef in coefs)]
         weights: Weights | None = self.__dict__.get("_weights")
-        if weights is None or not weights.fit(coefs, dtype):
+        options = self._network_options()
+        if weights is None or weights.options != options or not weights.fit(coefs, dtype):
             seed = int(np.random.RandomState(self.t_ % 2**32).randint(2**31)) if self.dropout else 0
-            weights = Weights(make_network(sizes, self.activation, dtype, self.dropout, self.device, seed))
+            network = make_network(sizes, self.activation, dtype, self.dropout, self.device, seed)
+            weights = Weights(network, options)
         weights.write(coefs, [np.asarray(each) for each in self.intercepts_])
         self._show(weights)
         return weights
@@ -179,14 +196,20 @@ class BaseMLP(BaseEstimator):
         weights = state.get("_weights")
         if type(X) is not np.ndarray or weights is None or "feature_names_in_" in state:
             return None
-        if self._standardisation is not None or not weights.are(self.coefs_, self.intercepts_):
+        if self.standardize or self._standardisation is not None or not self._is_current(weights):
             return None
         return weights.network
 
     # partial_fit.
 
+    @property
     def _is_stochastic(self) -> bool:
-        if self.solver not in STOCHASTIC_SOLVERS and self.optimizer is None:
+        """Whether the training takes steps by batches: with an optimizer, whatever the solver is."""
+        return self.optimizer is not None or self.solver in STOCHASTIC_SOLVERS
+
+    def _check_partial_fit(self) -> bool:
+        """True, or an AttributeError where there is no partial_fit."""
+        if not self._is_stochastic:
             raise AttributeError(
                 f"partial_fit is only available for stochastic optimizers. {self.solver} is not stochastic."
             )
@@ -223,12 +246,9 @@ class BaseMLP(BaseEstimator):
         count_training_loss(self)
         solver.end_epoch(self.t_, self.loss_)
         if self._no_improvement_count > self.n_iter_no_change:
-            self._no_improvement_count *= not solver.goes_on("", False)
-        if not np.isfinite(self.loss_) and not self._weights.all_finite():
-            raise ValueError(
-                "Solver produced non-finite parameter weights. The input data may contain large values and need "
-                "to be preprocessed."
-            )
+            self._no_improvement_count *= not solver.continues("", False)
+        if not np.isfinite(self.loss_):
+            _check_finite(self._weights)
         return True
 
     def restore_best(self) -> Any:
@@ -265,7 +285,7 @@ class BaseMLP(BaseEstimator):
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], *, device: str = "cpu") -> Any:
-        """The estimator that ``save`` wrote, fitted; its optimizer begins anew."""
+        """The estimator that ``save`` wrote, fitted; its optimizer begins without averages."""
         from bpnet.sklearn.files import load
 
         return load(cls, path, device)
@@ -274,6 +294,14 @@ class BaseMLP(BaseEstimator):
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         return tags
+
+
+def _check_finite(weights: Weights) -> None:
+    if not weights.all_finite():
+        raise ValueError(
+            "Solver produced non-finite parameter weights. The input data may contain large values and need "
+            "to be preprocessed."
+        )
 
 
 def _is_float(X: Any) -> bool:

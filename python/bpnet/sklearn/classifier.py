@@ -157,11 +157,12 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         """Fit to X (n, features), an array or a CSR or CSC matrix, and y (n,) or (n, labels).
 
         Args:
-            sample_weight: (n,), multiplies each sample's loss; a batch's sum is divided by its weights'.
+            sample_weight: (n,), multiplies each sample's loss; a batch's sum is divided by its weights'. A batch whose
+                weights are all 0 has the loss 0, where scikit-learn raises a ZeroDivisionError.
         """
         return self._fit(X, y, sample_weight)
 
-    @available_if(lambda self: self._is_stochastic())
+    @available_if(lambda self: self._check_partial_fit())
     def partial_fit(
         self,
         X: Any,
@@ -170,7 +171,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         classes: Any = None,
         validation_data: Any = None,
     ) -> MLPClassifier:
-        """One epoch on these rows, going on from where the estimator is.
+        """One epoch on these rows, which continues the training so far.
 
         Args:
             classes: all classes that y will ever have; needed in the first call.

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from sklearn.preprocessing import LabelBinarizer
 
+from bpnet import provenance
 from bpnet._core import FileFormatError
 from bpnet.layers import Layer
 from bpnet.layers.nested import layer_from
@@ -17,8 +18,6 @@ from bpnet.network import load_network
 from bpnet.optimizers import Optimizer, optimizer_from
 from bpnet.sklearn.networks import Weights
 from bpnet.sklearn.rows import Standardisation
-
-_KEY = "estimator"
 
 # Attributes beside the network that are plain, where an estimator has them.
 _PLAIN = (
@@ -59,8 +58,12 @@ def save(estimator: Any, path: str | os.PathLike[str]) -> None:
     }
     if hasattr(e, "classes_"):
         content["classes"] = _classes(e)
-    network.preprocessing = {_KEY: content}
-    network.save(path)
+    before = network.preprocessing
+    network.preprocessing = {provenance.ESTIMATOR: content}
+    try:
+        network.save(path)
+    finally:
+        network.preprocessing = before
 
 
 def _classes(estimator: Any) -> dict[str, Any]:
@@ -80,6 +83,8 @@ def _encoded(name: str, value: Any) -> Any:
         return {"float": str(value)}
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
+    if isinstance(value, np.ndarray) and value.dtype.kind in "biuf":
+        return {"array": value.tolist(), "dtype": value.dtype.str}
     if isinstance(value, list):
         return [_encoded(name, each) for each in value]
     if isinstance(value, tuple):
@@ -104,6 +109,8 @@ def _decoded(value: Any) -> Any:
         return value
     if "float" in value:
         return float(value["float"])
+    if "array" in value:
+        return np.array(value["array"], dtype=value["dtype"])
     if "tuple" in value:
         return tuple(_decoded(each) for each in value["tuple"])
     if "items" in value:
@@ -118,7 +125,7 @@ def _decoded(value: Any) -> Any:
 def load(kind: type, path: str | os.PathLike[str], device: str) -> Any:
     """The estimator of a file."""
     network = load_network(path, device=device)
-    content = (network.preprocessing or {}).get(_KEY)
+    content = (network.preprocessing or {}).get(provenance.ESTIMATOR)
     if not isinstance(content, dict):
         raise FileFormatError("load: the file holds no scikit-learn estimator; bpnet.load reads its network")
     if content.get("class") != kind.__name__:
@@ -130,23 +137,24 @@ def load(kind: type, path: str | os.PathLike[str], device: str) -> Any:
         for key in _PLAIN:
             if key in content["attributes"]:
                 setattr(estimator, key, _decoded(content["attributes"][key]))
-        _take_up(estimator, content)
+        _load_attributes(estimator, content)
     except (KeyError, TypeError, AttributeError) as error:
         raise FileFormatError(f"load: the file's estimator is not whole: {error!r}") from error
     network.preprocessing = None
-    estimator._show(Weights(network))
+    estimator._show(Weights(network, estimator._network_options()))
     return estimator
 
 
-def _take_up(estimator: Any, content: Mapping[str, Any]) -> None:
+def _load_attributes(estimator: Any, content: Mapping[str, Any]) -> None:
     if content["feature_names"] is not None:
         estimator.feature_names_in_ = np.array(content["feature_names"], dtype=object)
     if content["standardisation"] is not None:
         estimator._standardisation = Standardisation(*map(np.array, content["standardisation"]))
     if "classes" not in content:
         return
-    said = content["classes"]
-    classes = np.array(said["values"], dtype=said["dtype"])
-    several = str(said["type"]).startswith("multilabel")
-    estimator._label_binarizer = LabelBinarizer().fit(np.eye(len(classes), dtype=int) if several else classes)
+    stored = content["classes"]
+    classes = np.array(stored["values"], dtype=stored["dtype"])
+    multilabel = str(stored["type"]).startswith("multilabel")
+    targets = np.eye(len(classes), dtype=int) if multilabel else classes
+    estimator._label_binarizer = LabelBinarizer().fit(targets)
     estimator.classes_ = classes

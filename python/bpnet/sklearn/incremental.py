@@ -41,6 +41,5 @@ def _validate(estimator: Any, validation_data: Any, before: int) -> None:
         e.best_validation_score_, before = -np.inf, 0
     e._no_improvement_count = before
     rows = TrainingRows(X, y, weight, e._training_loss(), e._weights.network.dtype, e._standardisation)
-    says = e.verbose if e.verbose != "bar" else False
-    count_validation_score(e, Validation(X, y, weight, rows), says)
+    count_validation_score(e, Validation(X, y, weight, rows))
     e.should_stop_ = e._no_improvement_count > e.n_iter_no_change

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -12,8 +15,28 @@ from threadpoolctl import threadpool_limits
 from bpnet.optimizers import SGD
 from bpnet.sklearn.losses import TrainingLoss
 from bpnet.sklearn.networks import Weights
+from bpnet.sklearn.reports import Reports, printed
 from bpnet.sklearn.rows import DENSE_ROWS, TrainingRows
 from bpnet.training import Trainer
+
+_limit = threading.Lock()
+
+
+@contextmanager
+def _one_blas_thread() -> Iterator[None]:
+    """One thread of BLAS: SciPy's vectors are short, and the other threads would spin beside bpnet's.
+
+    Their number is the process's. So the limits of two fits must not overlap: the second one would take the first one's
+    for the number to restore. A fit that begins while another holds the limit sets none.
+    """
+    if not _limit.acquire(blocking=False):
+        yield
+        return
+    try:
+        with threadpool_limits(limits=1, user_api="blas"):
+            yield
+    finally:
+        _limit.release()
 
 
 class Objective:
@@ -23,8 +46,8 @@ class Objective:
         self._rows, self._loss, self._alpha = rows, loss, float(alpha)
         self._order = np.arange(rows.count, dtype=np.uint64)
         # Steps of rate 0: loss and gradients are made, no weight changes.
-        self._trainer = Trainer(weights.network, loss.loss, SGD(lr=0.0))
-        self._core = self._trainer._core
+        self.trainer = Trainer(weights.network, loss.loss, SGD(lr=0.0))
+        self._core = self.trainer._core
         self._parameters = [view.reshape(-1) for view in weights.network._core.writable_parameters().values()]
         self._decays = [index % 2 == 0 for index in range(len(self._parameters))]  # weights, not biases
         self._parts = [
@@ -82,23 +105,42 @@ def fit_lbfgs(estimator: Any, weights: Weights, rows: TrainingRows, loss: Traini
             f"solver is 'lbfgs' and device {weights.network.device!r}; lbfgs is for device='cpu', give 'adam' or 'sgd'"
         )
     objective = Objective(weights, rows, loss, estimator.alpha)
-    iterations = 0
+    reports = Reports(estimator, objective.trainer, " iterations")
+    estimator.n_iter_ = 0
+    try:
+        if not reports.begin():
+            _minimise(estimator, objective, reports)
+    finally:
+        reports.close()
+    reports.end()
+
+
+def _minimise(estimator: Any, objective: Objective, reports: Reports) -> None:
+    e = estimator
+    stopped = False
 
     def report(intermediate_result: Any) -> None:
-        nonlocal iterations
-        iterations += 1
-        print(f"Iteration {iterations}, loss = {intermediate_result.fun:.8f}")
+        nonlocal stopped
+        e.n_iter_ += 1
+        if printed(e.verbose):
+            print(f"Iteration {e.n_iter_}, loss = {intermediate_result.fun:.8f}")
+        objective.write(intermediate_result.x)
+        stopped = reports.end_epoch(e.n_iter_, {"epoch": e.n_iter_, "loss": float(intermediate_result.fun)})
+        if stopped:
+            raise StopIteration
+        if e.n_iter_ < e.max_iter:
+            reports.begin_epoch(e.n_iter_ + 1)
 
-    # SciPy's vectors are short, and the threads of its BLAS would go on spinning beside bpnet's.
-    with threadpool_limits(limits=1, user_api="blas"):
+    reports.begin_epoch(1)
+    with _one_blas_thread():
         result = scipy.optimize.minimize(
             objective,
             objective.start(),
             method="L-BFGS-B",
             jac=True,
-            callback=report if estimator.verbose else None,
-            options={"maxfun": estimator.max_fun, "maxiter": estimator.max_iter, "gtol": estimator.tol},
+            callback=report if e.verbose or e.callbacks else None,
+            options={"maxfun": e.max_fun, "maxiter": e.max_iter, "gtol": e.tol},
         )
     objective.write(result.x)
-    estimator.n_iter_ = _check_optimize_result("lbfgs", result, estimator.max_iter)
-    estimator.loss_ = result.fun
+    e.n_iter_ = result.nit if stopped else _check_optimize_result("lbfgs", result, e.max_iter)
+    e.loss_ = result.fun

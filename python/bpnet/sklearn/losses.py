@@ -39,21 +39,24 @@ def poisson_deviance(
         return float(losses @ share), (rates - targets) * share[:, None]
 
 
+_OF_CLASSES = TrainingLoss(CrossEntropy(), 1.0, labels=True)
+_OF_LABELS = TrainingLoss(BinaryCrossEntropyWithLogits(outputs="sum"), 1.0)
+#: Losses of the regressor by name; the last two are not scikit-learn's.
+REGRESSION_LOSSES: dict[str, Loss] = {
+    "squared_error": HalfSquaredError(),
+    "poisson": CustomLoss(poisson_deviance),
+    "absolute_error": MAE(),
+    "huber": Huber(),
+}
+
+
 def classifier_loss(out_activation: str) -> TrainingLoss:
     """The log-loss: of classes that exclude each other, or Σ_j of independent ones."""
-    if out_activation == "softmax":
-        return TrainingLoss(CrossEntropy(), 1.0, labels=True)
-    return TrainingLoss(BinaryCrossEntropyWithLogits(outputs="sum"), 1.0)
+    return _OF_CLASSES if out_activation == "softmax" else _OF_LABELS
 
 
 def regressor_loss(loss: Any, outputs: int) -> TrainingLoss:
     """The loss of the parameter ``loss``."""
     if isinstance(loss, Loss):
         return TrainingLoss(loss, 1.0)
-    if loss == "poisson":
-        return TrainingLoss(CustomLoss(poisson_deviance), 1.0)
-    if loss == "absolute_error":
-        return TrainingLoss(MAE(), 1.0)
-    if loss == "huber":
-        return TrainingLoss(Huber(), 1.0)
-    return TrainingLoss(HalfSquaredError(), 1.0 / outputs)
+    return TrainingLoss(REGRESSION_LOSSES[loss], 1.0 / outputs if loss == "squared_error" else 1.0)

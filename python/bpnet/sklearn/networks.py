@@ -9,23 +9,13 @@ from typing import Any
 import numpy as np
 from scipy.special import expit
 
-from bpnet import layers as bp_layers
-from bpnet.layers import Dropout, Layer, Linear
+from bpnet.evaluation import softmax
+from bpnet.layers import Dropout, Layer, Linear, Sigmoid
+from bpnet.layers.elementwise import SCIKIT_LEARN_ACTIVATIONS
 from bpnet.network import Network
 
 # Numbers in one product of NumPy's: of longer ones BLAS makes parts in threads that go on spinning beside bpnet's.
 _PIECE = 8192
-
-_LAYERS: dict[str, type[Layer] | None] = {
-    "identity": None,
-    "logistic": bp_layers.Sigmoid,
-    "tanh": bp_layers.Tanh,
-    "relu": bp_layers.ReLU,
-    "leaky_relu": bp_layers.LeakyReLU,
-    "softplus": bp_layers.Softplus,
-    "gelu": bp_layers.GELU,
-    "silu": bp_layers.SiLU,
-}
 
 
 def hidden_sizes(hidden_layer_sizes: Any) -> list[int]:
@@ -37,25 +27,47 @@ def hidden_sizes(hidden_layer_sizes: Any) -> list[int]:
     return sizes
 
 
-def activations_of(activation: Any, hidden: int) -> list[Any]:
-    """An activation for each hidden layer."""
+def activations_of(activation: Any, hidden: int) -> list[Layer | None]:
+    """The layer after each hidden one, None for the identity; ValueError where the parameter is none."""
     if not isinstance(activation, (list, tuple)):
-        return [activation] * hidden
+        return [_layer_of(activation)] * hidden
     if len(activation) != hidden:
         raise ValueError(
             f"activation has {len(activation)} entries, hidden_layer_sizes has {hidden}; give one for each"
         )
-    for each in activation:
-        if not isinstance(each, Layer) and each not in _LAYERS:
-            raise ValueError(f"activation holds {each!r}; bpnet layers and {sorted(_LAYERS)} are known")
-    return list(activation)
+    return [_layer_of(each) for each in activation]
 
 
 def _layer_of(activation: Any) -> Layer | None:
     if isinstance(activation, Layer):
         return activation
-    kind = _LAYERS[activation]
+    if not isinstance(activation, str) or activation not in SCIKIT_LEARN_ACTIVATIONS:
+        known = sorted(SCIKIT_LEARN_ACTIVATIONS)
+        raise ValueError(f"activation holds {activation!r}; bpnet layers and {known} are known")
+    kind = SCIKIT_LEARN_ACTIVATIONS[activation]
     return None if kind is None else kind()
+
+
+def _check_activation(layer: Layer, size: int) -> None:
+    """A ValueError where the layer has parameters, which coefs_ has no room for, or changes the shape."""
+    alone = Network((size,), [layer])
+    if alone.state_dict():
+        raise ValueError(
+            f"activation holds {layer!r}, which has parameters; give a layer without, such as LeakyReLU(0.1)"
+        )
+    if alone.output_shape != (size,):
+        raise ValueError(
+            f"activation holds {layer!r}, which gives {alone.output_shape} for {(size,)}; give a layer that keeps "
+            "the shape"
+        )
+
+
+def has_dropout(value: Any) -> bool:
+    """Whether this is Dropout, or a layer or a list that holds it."""
+    if isinstance(value, Dropout):
+        return True
+    inner = tuple(value.options.values()) if isinstance(value, Layer) else value
+    return isinstance(inner, (list, tuple)) and any(map(has_dropout, inner))
 
 
 def make_network(
@@ -64,10 +76,10 @@ def make_network(
     """Linear layers of these sizes, inputs first, with activations between them; the outputs are logits."""
     hidden = len(sizes) - 2
     stack: list[Layer] = []
-    for size, each in zip(sizes[1:-1], activations_of(activation, hidden)):
+    for size, layer in zip(sizes[1:-1], activations_of(activation, hidden)):
         stack.append(Linear(int(size)))
-        layer = _layer_of(each)
         if layer is not None:
+            _check_activation(layer, int(size))
             stack.append(layer)
         if dropout:
             stack.append(Dropout(dropout))
@@ -80,10 +92,14 @@ def glorot_arrays(
 ) -> tuple[list[np.ndarray], list[np.ndarray]]:
     """Weights (in, out) and biases (out,) from U(−r, r), r = √(f / (in + out)), f = 2 for the logistic function and
     6 otherwise (Glorot and Bengio 2010); drawn in scikit-learn's order."""
-    kinds = activations_of(activation, len(sizes) - 2)
+    hidden = activations_of(activation, len(sizes) - 2)
+    if not hidden and not isinstance(activation, (list, tuple)):
+        hidden = activations_of(
+            activation, 1
+        )  # scikit-learn's factor of the output layer is the activation's
     coefs, intercepts = [], []
-    for (fan_in, fan_out), kind in zip(pairwise(sizes), [*kinds, kinds[-1] if kinds else activation]):
-        bound = np.sqrt((2.0 if isinstance(kind, str) and kind == "logistic" else 6.0) / (fan_in + fan_out))
+    for (fan_in, fan_out), layer in zip(pairwise(sizes), [*hidden, *hidden[-1:], None]):
+        bound = np.sqrt((2.0 if isinstance(layer, Sigmoid) else 6.0) / (fan_in + fan_out))
         coefs.append(random.uniform(-bound, bound, (fan_in, fan_out)).astype(dtype, copy=False))
         intercepts.append(random.uniform(-bound, bound, fan_out).astype(dtype, copy=False))
     return coefs, intercepts
@@ -91,15 +107,19 @@ def glorot_arrays(
 
 class Weights:
     """A network's parameters as scikit-learn has them. On the processor they are views: who writes into them writes
-    into the network."""
+    into the network.
 
-    def __init__(self, network: Network) -> None:
-        self.network = network
+    Args:
+        options: the estimator's parameters that the network was made with.
+    """
+
+    def __init__(self, network: Network, options: tuple[Any, ...]) -> None:
+        self.network, self.options = network, options
         self.on_host = network.device == "cpu"
         self.refresh()
 
     def refresh(self) -> None:
-        """Take the arrays anew, as a GPU's have to be after a training."""
+        """Take the arrays again, as a GPU's have to be after a training."""
         parameters = self._now()
         self._names = list(parameters)
         arrays = list(parameters.values())
@@ -169,10 +189,7 @@ class Weights:
 def activate_outputs(name: str, outputs: np.ndarray) -> np.ndarray:
     """The output activation of logits (n, outputs), written into them."""
     if name == "softmax":
-        outputs -= outputs.max(axis=1, keepdims=True)
-        np.exp(outputs, out=outputs)
-        outputs /= outputs.sum(axis=1, keepdims=True)
-        return outputs
+        return softmax(outputs)
     if name == "logistic":
         return expit(outputs, out=outputs)
     if name == "exp":

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from bpnet.losses import Loss
 from bpnet.network import Network
 from bpnet.optimizers import SGD, Adam, Optimizer, as_optimizer
 from bpnet.sklearn.losses import TrainingLoss
@@ -18,7 +19,7 @@ _BELOW_ONE = 1 - 1e-15
 class BaseSolver:
     """What an optimizer keeps between steps: its learning rate, and the trainer with its averages.
 
-    A pickle holds the averages; the trainer is made anew when the next step wants it.
+    A pickle holds the averages; the next step makes another trainer.
     """
 
     learning_rate: float
@@ -26,19 +27,22 @@ class BaseSolver:
     def __init__(self, optimizer: Optimizer) -> None:
         self._optimizer = optimizer
         self._trainer: Trainer | None = None
+        self._loss: Loss | None = None
         self._kept: dict[str, np.ndarray] | None = None
 
     def trainer_of(self, network: Network, loss: TrainingLoss) -> Trainer:
-        """The trainer of this network, with the averages so far."""
-        if self._trainer is None or self._trainer.network is not network:
+        """The trainer of this network and loss, with the averages so far."""
+        trainer = self._trainer
+        if trainer is None or trainer.network is not network or self._loss != loss.loss:
             slots = self._slots()
             self._trainer = Trainer(network, loss.loss, self._optimizer)
             if slots:
                 for name, view in self._trainer._core.writable_slots().items():
                     view[...] = slots[name]
-            self._kept = None
+            self._kept, self._loss = None, loss.loss
             self._begin()
-        return self._trainer
+            return self._trainer
+        return trainer
 
     def _slots(self) -> dict[str, np.ndarray]:
         if self._trainer is not None and self._trainer.network.device == "cpu":
@@ -54,14 +58,14 @@ class BaseSolver:
     def end_epoch(self, samples_seen: int, loss: float) -> None:
         """Change the rate after an epoch."""
 
-    def goes_on(self, message: str, verbose: Any) -> bool:
-        """Whether to go on, with a lower rate, though the training has ceased to improve."""
+    def continues(self, message: str, verbose: Any) -> bool:
+        """Whether the training continues, with a lower rate, though it has ceased to improve."""
         if verbose:
             print(message + " Stopping.")
         return False
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_trainer": None, "_kept": self._slots()}
+        return {**self.__dict__, "_trainer": None, "_loss": None, "_kept": self._slots()}
 
 
 class SGDSolver(BaseSolver):
@@ -77,10 +81,10 @@ class SGDSolver(BaseSolver):
         )
         self.learning_rate_init, self.learning_rate = rate, rate
         self.lr_schedule, self.power_t = schedule, power_t
-        self._told: tuple[float, float] | None = None
+        self._rates: tuple[float, float] | None = None
 
     def _begin(self) -> None:
-        self._told = None
+        self._rates = None
         assert self._trainer is not None
         if (
             self._trainer.network.device != "cpu"
@@ -95,10 +99,10 @@ class SGDSolver(BaseSolver):
     def before_step(self, decay: float) -> None:
         """Tell the core the step's rates."""
         now = (self.learning_rate, decay)
-        if now != self._told:
+        if now != self._rates:
             assert self._trainer is not None
             self._trainer._core.set_rates(*now, 0.0)
-            self._told = now
+            self._rates = now
 
     def _set_rate(self, rate: float) -> None:
         if rate == self.learning_rate:
@@ -113,12 +117,12 @@ class SGDSolver(BaseSolver):
         if self.lr_schedule == "invscaling":
             self._set_rate(float(self.learning_rate_init) / (samples_seen + 1) ** self.power_t)
 
-    def goes_on(self, message: str, verbose: Any) -> bool:
+    def continues(self, message: str, verbose: Any) -> bool:
         """With a fifth of the rate, where it is adaptive and not yet 1e-6."""
         if self.lr_schedule != "adaptive":
-            return super().goes_on(message, verbose)
+            return super().continues(message, verbose)
         if self.learning_rate <= 1e-6:
-            return super().goes_on(message + " Learning rate too small.", verbose)
+            return super().continues(message + " Learning rate too small.", verbose)
         self._set_rate(self.learning_rate / 5.0)
         if verbose:
             print(f"{message} Setting learning rate to {self.learning_rate:f}")
@@ -137,10 +141,10 @@ class AdamSolver(BaseSolver):
         self.beta_1, self.beta_2, self.epsilon = beta_1, beta_2, epsilon
         self.t = 0
         self._first = 0  # steps that other trainers have made
-        self._told: tuple[float, float, float] | None = None
+        self._rates: tuple[float, float, float] | None = None
 
     def _begin(self) -> None:
-        self._first, self._told = self.t, None
+        self._first, self._rates = self.t, None
 
     def _corrections(self, step: int) -> tuple[float, float]:
         return 1 - self.beta_1**step, math.sqrt(1 - self.beta_2**step)
@@ -154,10 +158,10 @@ class AdamSolver(BaseSolver):
         if self._first:
             mean, root = self._corrections(self.t - self._first)  # what the core divides by
         now = (rate * mean / root, decay, self.epsilon / root)
-        if now != self._told:
+        if now != self._rates:
             assert self._trainer is not None
             self._trainer._core.set_rates(*now)
-            self._told = now
+            self._rates = now
 
 
 class OwnSolver(BaseSolver):

@@ -9,21 +9,17 @@ import numpy as np
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 
 from bpnet.layers import Layer
-from bpnet.losses import Loss
-from bpnet.optimizers import Optimizer
+from bpnet.layers.elementwise import SCIKIT_LEARN_ACTIVATIONS
+from bpnet.losses import LOSSES_OF_NUMBERS
+from bpnet.optimizers import FAMILY, Optimizer
+from bpnet.sklearn.losses import REGRESSION_LOSSES
 
 #: The solvers that go by mini-batches.
 STOCHASTIC_SOLVERS = ("sgd", "adam")
 
-#: scikit-learn's words for activations, and bpnet's for those that scikit-learn has not.
-ACTIVATIONS = ("identity", "logistic", "tanh", "relu", "leaky_relu", "softplus", "gelu", "silu")
-
-#: Losses of the regressor; the last two are not scikit-learn's.
-REGRESSION_LOSSES = ("squared_error", "poisson", "absolute_error", "huber")
-
 CONSTRAINTS: dict[str, list[Any]] = {
     "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
-    "activation": [StrOptions(set(ACTIVATIONS)), list, tuple, Layer],
+    "activation": [StrOptions(set(SCIKIT_LEARN_ACTIVATIONS)), list, tuple, Layer],
     "solver": [StrOptions({"lbfgs", *STOCHASTIC_SOLVERS})],
     "alpha": [Interval(Real, 0, None, closed="left")],
     "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
@@ -46,7 +42,7 @@ CONSTRAINTS: dict[str, list[Any]] = {
     "n_iter_no_change": [Interval(Integral, 1, None, closed="left"), Options(Real, {np.inf})],
     "max_fun": [Interval(Integral, 1, None, closed="left")],
     "dropout": [Interval(Real, 0, 1, closed="left")],
-    "optimizer": [StrOptions({"sgd", "adam", "adamw", "rmsprop"}), Optimizer, None],
+    "optimizer": [StrOptions(set(FAMILY.classes)), Optimizer, None],
     "callbacks": [list, tuple],
     "standardize": ["boolean"],
     "device": [str],
@@ -59,30 +55,31 @@ CLASSIFIER_CONSTRAINTS: dict[str, list[Any]] = {
 
 REGRESSOR_CONSTRAINTS: dict[str, list[Any]] = {
     **CONSTRAINTS,
-    "loss": [StrOptions(set(REGRESSION_LOSSES)), Loss],
+    "loss": [StrOptions(set(REGRESSION_LOSSES)), *LOSSES_OF_NUMBERS],
 }
 
-#: Said in the classes' docstrings, of both.
+#: A part of both classes' docstrings.
 EXTENSIONS = """
     Beyond scikit-learn:
 
     Parameters
     ----------
-    activation : also 'leaky_relu', 'softplus', 'gelu', 'silu', a bpnet layer such as ``bpnet.LeakyReLU(0.1)``, or a list of
-        these with one for each hidden layer.
-    verbose : also 'bar', a progress bar of epochs.
+    activation : also 'leaky_relu', 'softplus', 'gelu', 'silu', a bpnet layer without parameters such as
+        ``bpnet.LeakyReLU(0.1)``, or a list of these with one for each hidden layer.
+    verbose : also 'bar', a progress bar of epochs, or of iterations of 'lbfgs', which partial_fit does not show.
     dropout : float, default=0.0
         Probability with which an output of a hidden layer is 0 in training; those that are left are divided by
-        1 − dropout. Only with solver 'sgd' and 'adam'.
+        1 − dropout. Solver 'lbfgs' refuses it.
     optimizer : bpnet optimizer or its name, default=None
         Trains in place of the solver's, with its own learning rate, schedule and weight_decay; `alpha`, `momentum`,
         `learning_rate` and the other parameters of solvers are not used. A pickle does not keep its averages.
     callbacks : list, default=()
         bpnet callbacks, or functions called with (epoch, metrics) after each epoch, which end the training by
-        returning True. Metrics are 'epoch', 'loss', 'lr', and with early stopping 'val_score' and 'val_loss'.
+        returning True. Metrics are 'epoch', 'loss', 'lr', and with early stopping 'val_score' and 'val_loss'. An
+        iteration of 'lbfgs' is an epoch without batches, of metrics 'epoch' and 'loss'.
     standardize : bool, default=False
         Subtract each column's mean and divide by its standard deviation, those of the first fit or partial_fit;
-        `coefs_` are of the standardised columns.
+        `coefs_` are of the standardised columns. A constant column's deviation counts as 1.
     device : str, default='cpu'
         'cuda' or 'cuda:1' trains on a GPU; `coefs_` and `intercepts_` are copies then.
 """

@@ -25,7 +25,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     Its parameters, attributes and methods are those of ``sklearn.neural_network.MLPRegressor``, in their order and
     with their defaults; see its documentation. Targets are numbers (n,) or (n, outputs).
     {EXTENSIONS}
-    loss : also 'absolute_error', 'huber', or a bpnet loss such as ``bpnet.Huber(delta=2.0)``.
+    loss : also 'absolute_error', 'huber', or a bpnet loss of numbers such as ``bpnet.Huber(delta=2.0)``.
 
     Attributes
     ----------
@@ -101,6 +101,11 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         return "exp" if isinstance(self.loss, str) and self.loss == "poisson" else "identity"
 
     def _training_loss(self) -> TrainingLoss:
+        if self._out_activation() != self.out_activation_:
+            raise ValueError(
+                f"loss is {self.loss!r}, whose outputs are {self._out_activation()!r}; the fitted ones are "
+                f"{self.out_activation_!r}; call fit with warm_start=False"
+            )
         return regressor_loss(self.loss, self.n_outputs_)
 
     def _validate_input(self, X: Any, y: Any, incremental: bool, reset: bool) -> tuple[Any, np.ndarray]:
@@ -123,15 +128,16 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         """Fit to X (n, features), an array or a CSR or CSC matrix, and y (n,) or (n, outputs).
 
         Args:
-            sample_weight: (n,), multiplies each sample's loss; a batch's sum is divided by its weights'.
+            sample_weight: (n,), multiplies each sample's loss; a batch's sum is divided by its weights'. A batch whose
+                weights are all 0 has the loss 0, where scikit-learn raises a ZeroDivisionError.
         """
         return self._fit(X, y, sample_weight)
 
-    @available_if(lambda self: self._is_stochastic())
+    @available_if(lambda self: self._check_partial_fit())
     def partial_fit(
         self, X: Any, y: Any, sample_weight: Any = None, validation_data: Any = None
     ) -> MLPRegressor:
-        """One epoch on these rows, going on from where the estimator is.
+        """One epoch on these rows, which continues the training so far.
 
         Args:
             validation_data: (X, y) or (X, y, sample_weight), scored after the epoch: ``validation_scores_``,

@@ -17,7 +17,11 @@ DENSE_ROWS = 4096
 
 
 class Standardisation:
-    """(x − mean) / scale of columns, scale being the standard deviation, and 1 where that is 0."""
+    """(x − mean) / scale of columns, scale being the standard deviation, and 1 of a constant column.
+
+    A column is constant where its variance is within rounding of 0, n ε σ² + (n ε mean)², as scikit-learn's
+    ``StandardScaler`` has it. Both are float64, whatever the columns are.
+    """
 
     def __init__(self, mean: np.ndarray, scale: np.ndarray) -> None:
         self.mean, self.scale = mean, scale
@@ -26,11 +30,12 @@ class Standardisation:
     def of(cls, X: Any) -> Standardisation:
         """That of the columns of X (n, features)."""
         if sparse.issparse(X):
-            mean, variance = mean_variance_axis(X, axis=0)
-            deviation = np.sqrt(variance)
+            mean, variance = (each.astype(np.float64) for each in mean_variance_axis(X, axis=0))
         else:
-            mean, deviation = X.mean(axis=0), X.std(axis=0)
-        return cls(mean, np.where(deviation > 0, deviation, 1).astype(mean.dtype))
+            mean, variance = X.mean(axis=0, dtype=np.float64), X.var(axis=0, dtype=np.float64)
+        rounding = X.shape[0] * np.finfo(np.float64).eps
+        constant = variance <= rounding * variance + (rounding * mean) ** 2
+        return cls(mean, np.where(constant, 1.0, np.sqrt(variance)))
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
         return ((x - self.mean) / self.scale).astype(x.dtype, copy=False)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,12 +12,11 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
 
 from bpnet.losses import CustomLoss
-from bpnet.progress_bar import Bar
 from bpnet.sklearn.losses import TrainingLoss
 from bpnet.sklearn.networks import Weights
 from bpnet.sklearn.optimizers import BaseSolver, OwnSolver, solver_of
+from bpnet.sklearn.reports import Reports, printed
 from bpnet.sklearn.rows import TrainingRows
-from bpnet.training.callbacks import Callback, as_callback
 
 
 class Epochs:
@@ -31,12 +30,20 @@ class Epochs:
         self.trainer = solver.trainer_of(weights.network, loss)
         self._custom = isinstance(loss.loss, CustomLoss)
 
-    def run(self, order: np.ndarray, batch_size: int) -> float:
-        """One epoch, in this order; the mean over samples of their batches' losses, each before its update."""
+    def run(
+        self, order: np.ndarray, batch_size: int, after_batch: Callable[[int, float], None] | None = None
+    ) -> float:
+        """One epoch, in this order; the mean over samples of their batches' losses, each before its update.
+
+        Args:
+            after_batch: called with the batch's number, counted from 1, and that mean so far.
+        """
         total, count = 0.0, self._rows.count
-        for first in range(0, count, batch_size):
+        for batch, first in enumerate(range(0, count, batch_size), start=1):
             samples = min(batch_size, count - first)
             total += self._step(order, first, samples) * samples
+            if after_batch is not None:
+                after_batch(batch, total / (first + samples))
         return total / count
 
     def _step(self, order: np.ndarray, first: int, samples: int) -> float:
@@ -110,15 +117,17 @@ def fit_stochastic(
     rows = TrainingRows(X, y, sample_weight, loss, weights.network.dtype, e._standardisation)
     batch_size = batch_size_of(e, rows.count)
     epochs = Epochs(e, weights, e._optimizer, rows, loss)
-    run = _Run(e, epochs, validation)
+    reports = Reports(e, epochs.trainer, " epochs", bar=not incremental)
+    run = _Run(e, reports, validation)
     try:
-        run.begin()
         e.n_iter_ = 0
         order = np.arange(rows.count, dtype=np.uint64)
-        for _ in range(e.max_iter):
+        for _ in range(0 if reports.begin() else e.max_iter):
             if e.shuffle:
                 order = shuffled(order, e._random_state)
-            if run.ends_after(epochs.run(order, batch_size), rows.count) or incremental:
+            reports.begin_epoch(e.n_iter_ + 1)
+            loss_of_epoch = epochs.run(order, batch_size, reports.after_batch)
+            if run.ends_after(loss_of_epoch, rows.count) or incremental:
                 break
             if e.n_iter_ == e.max_iter:
                 warnings.warn(
@@ -130,25 +139,18 @@ def fit_stochastic(
     except KeyboardInterrupt:
         warnings.warn("Training interrupted by user.", stacklevel=2)
     finally:
-        run.close()
+        reports.close()
     if e.early_stopping:
         weights.write(*e._best_parameters)
-    run.end()
+    reports.end()
 
 
 class _Run:
-    """What is noted, said and decided after each epoch of one fit."""
+    """What is noted, printed and decided after each epoch of one fit."""
 
-    def __init__(self, estimator: Any, epochs: Epochs, validation: Validation | None) -> None:
-        self._estimator, self._trainer = estimator, epochs.trainer
-        self._validation = validation
-        self._callbacks = _callbacks(estimator.callbacks)
-        self._bar = Bar(estimator.max_iter, " epochs") if estimator.verbose == "bar" else None
-        self._says = estimator.verbose if estimator.verbose != "bar" else False
-
-    def begin(self) -> None:
-        for callback in self._callbacks:
-            callback.on_train_begin(self._trainer)
+    def __init__(self, estimator: Any, reports: Reports, validation: Validation | None) -> None:
+        self._estimator, self._reports, self._validation = estimator, reports, validation
+        self._prints = printed(estimator.verbose)
 
     def ends_after(self, loss: float, samples: int) -> bool:
         """Note an epoch of this loss; whether it is the last."""
@@ -157,16 +159,15 @@ class _Run:
         e.loss_ = loss
         e.t_ += samples
         e.loss_curve_.append(e.loss_)
-        if self._says:
+        if self._prints:
             print(f"Iteration {e.n_iter_}, loss = {e.loss_:.8f}")
         metrics = {"epoch": e.n_iter_, "loss": loss, "lr": e._optimizer.learning_rate}
         if self._validation is None:
             count_training_loss(e)
         else:
-            metrics |= count_validation_score(e, self._validation, self._says)
-        self._show(metrics)
+            metrics |= count_validation_score(e, self._validation)
         e._optimizer.end_epoch(e.t_, metrics.get("val_loss", loss))
-        stops = any([c.on_epoch_end(self._trainer, e.n_iter_, metrics) for c in self._callbacks])
+        stops = self._reports.end_epoch(e.n_iter_, metrics)
         return self._converged() or stops
 
     def _converged(self) -> bool:
@@ -177,27 +178,10 @@ class _Run:
         message = (
             f"{what} did not improve more than tol={e.tol:f} for {e.n_iter_no_change} consecutive epochs."
         )
-        if not e._optimizer.goes_on(message, self._says):
+        if not e._optimizer.continues(message, self._prints):
             return True
         e._no_improvement_count = 0
         return False
-
-    def _show(self, metrics: dict[str, float]) -> None:
-        if self._bar is not None:
-            self._bar.note(f"loss {metrics['loss']:.4f}")
-            self._bar.update(1)
-
-    def close(self) -> None:
-        if self._bar is not None:
-            self._bar.close()
-
-    def end(self) -> None:
-        for callback in self._callbacks:
-            callback.on_train_end(self._trainer)
-
-
-def _callbacks(given: Sequence[Any]) -> list[Callback]:
-    return sorted((as_callback(each) for each in given), key=lambda callback: callback.last)
 
 
 def count_training_loss(estimator: Any) -> None:
@@ -216,7 +200,7 @@ class Validation(NamedTuple):
     rows: TrainingRows  # the same ones, for the loss
 
 
-def count_validation_score(estimator: Any, held_out: Validation, says: Any) -> dict[str, float]:
+def count_validation_score(estimator: Any, held_out: Validation) -> dict[str, float]:
     """Whether the score has risen by tol above the best, whose weights are kept."""
     e = estimator
     X, y, sample_weight, rows = held_out
@@ -224,7 +208,7 @@ def count_validation_score(estimator: Any, held_out: Validation, says: Any) -> d
     score = e._validation_score(outputs, y, sample_weight)
     e.validation_scores_.append(score)
     e.validation_loss_curve_.append(rows.mean_loss(e._weights.network._core))
-    if says:
+    if printed(e.verbose):
         print(f"Validation score: {score:f}")
     worse = score < e.best_validation_score_ + e.tol
     e._no_improvement_count = e._no_improvement_count + 1 if worse else 0
