@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +17,11 @@ sklearn = pytest.importorskip("sklearn", minversion="1.6", reason="scikit-learn 
 
 from scipy import sparse  # noqa: E402
 from sklearn.datasets import load_diabetes, load_iris  # noqa: E402
-from sklearn.exceptions import ConvergenceWarning  # noqa: E402
 
 from bpnet.sklearn import MLPClassifier, MLPRegressor  # noqa: E402
+from estimator_data import iris, unconverged  # noqa: E402, F401
+
+pytestmark = pytest.mark.usefixtures("unconverged")
 
 QUICK: dict[str, Any] = {
     "hidden_layer_sizes": (8,),
@@ -28,18 +29,6 @@ QUICK: dict[str, Any] = {
     "random_state": 0,
     "learning_rate_init": 0.02,
 }
-
-
-@pytest.fixture(autouse=True)
-def quiet() -> Iterator[None]:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        yield
-
-
-def iris() -> tuple[np.ndarray, np.ndarray]:
-    X, y = load_iris(return_X_y=True)
-    return (X - X.mean(axis=0)) / X.std(axis=0), y
 
 
 def classifier(**options: Any) -> MLPClassifier:

@@ -8,8 +8,6 @@ import pickle
 import subprocess
 import sys
 import threading
-import warnings
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +25,7 @@ from sklearn.calibration import CalibratedClassifierCV  # noqa: E402
 from sklearn.compose import TransformedTargetRegressor  # noqa: E402
 from sklearn.datasets import load_digits, load_iris  # noqa: E402
 from sklearn.ensemble import VotingClassifier  # noqa: E402
-from sklearn.exceptions import ConvergenceWarning, NotFittedError  # noqa: E402
+from sklearn.exceptions import NotFittedError  # noqa: E402
 from sklearn.linear_model import LogisticRegression  # noqa: E402
 from sklearn.model_selection import GridSearchCV, cross_val_score  # noqa: E402
 from sklearn.pipeline import make_pipeline  # noqa: E402
@@ -35,6 +33,9 @@ from sklearn.preprocessing import StandardScaler  # noqa: E402
 from threadpoolctl import threadpool_info  # noqa: E402
 
 from bpnet.sklearn import MLPClassifier, MLPRegressor, register_onnx_converters  # noqa: E402
+from estimator_data import iris, unconverged  # noqa: E402, F401
+
+pytestmark = pytest.mark.usefixtures("unconverged")
 
 QUICK: dict[str, Any] = {
     "hidden_layer_sizes": (8,),
@@ -42,18 +43,6 @@ QUICK: dict[str, Any] = {
     "random_state": 0,
     "learning_rate_init": 0.05,
 }
-
-
-@pytest.fixture(autouse=True)
-def quiet() -> Iterator[None]:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        yield
-
-
-def iris() -> tuple[np.ndarray, np.ndarray]:
-    X, y = load_iris(return_X_y=True)
-    return (X - X.mean(axis=0)) / X.std(axis=0), y
 
 
 def fitted(**options: Any) -> MLPClassifier:
