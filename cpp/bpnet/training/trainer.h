@@ -43,7 +43,8 @@ class BasicTrainer {
  public:
   BasicTrainer(BasicNetwork<T>& network, Loss loss, Optimizer optimizer, TrainerOptions options = {});
 
-  // Allocates the memory for batches of up to max_batch; step_unchecked within it allocates none.
+  // Allocates the memory for batches of up to max_batch and makes the threads; step_unchecked within it,
+  // called from the same thread, allocates none. (A team of OpenMP belongs to one thread.)
   void reserve(std::size_t max_batch);
 
   // One step on x (batch, input) and labels (batch,) or targets (batch, output); sample_weight (batch,) may

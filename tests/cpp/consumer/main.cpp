@@ -6,6 +6,7 @@
 #include <bpnet/bpnet.h>
 #include <bpnet/core/memory/arena.h>
 #include <bpnet/core/threads/interrupt.h>
+#include <bpnet/core/threads/waits.h>
 
 #include <cmath>
 #include <cstdio>
@@ -331,6 +332,67 @@ void steps_take_no_memory() {
   bpnet::set_threading(bpnet::Threading::automatic);
 }
 
+// `automatic` gives up OpenMP's team on a busy machine, in the middle of a step or of a forward. The numbers
+// of threads are larger than any before, so that the pool cannot have them yet.
+void giving_up_a_team_takes_no_memory() {
+  const int before = bpnet::num_threads();
+  bpnet::replace_region_times([](bpnet::Region& region) { region.wait = 1; });
+  const auto begin = [](int threads) {
+    bpnet::set_num_threads(threads);
+    bpnet::set_threading(bpnet::Threading::automatic);
+    return bpnet::threading() == bpnet::Threading::openmp;
+  };
+  const auto given_up = [](const char* where) {
+    check(bpnet::threading() != bpnet::Threading::openmp, std::string(where) + ": the team was not given up");
+  };
+  const Data data(256, 200, 10);
+  bpnet::Network network({200}, {bpnet::linear(300), bpnet::tanh(), bpnet::linear(10)});
+  std::vector<float> out(data.count * 10);
+  const auto forward = [&] { network.forward(data.x.data(), data.count, out.data()); };
+  if (begin(5)) {
+    forward();
+    check_takes_no_memory("forward that gives up its team", [&] {
+      for (int i = 0; i < 10; ++i) forward();
+    });
+    given_up("forward");
+  }
+  if (begin(6)) {
+    bpnet::Trainer trainer(network, bpnet::CrossEntropy{}, kMomentum);
+    trainer.reserve(data.count);
+    check_takes_no_memory("step that gives up its team", [&] {
+      for (int i = 0; i < 10; ++i) trainer.step_unchecked(data.x.data(), data.labels.data(), data.count);
+    });
+    given_up("step");
+  }
+  bpnet::replace_region_times(nullptr);
+  bpnet::set_threading(bpnet::Threading::automatic);
+  bpnet::set_num_threads(before);
+}
+
+// Threads that the system refuses are not tried again in every step.
+void refused_threads_take_no_memory() {
+  const int before = bpnet::num_threads();
+  const Data data(256, 200, 10);
+  for (const bpnet::Threading layer : layers()) {
+    if (layer == bpnet::Threading::serial) continue;
+    bpnet::set_threading(layer);
+    bpnet::set_num_threads(9);
+    bpnet::Network network({200}, {bpnet::linear(300), bpnet::tanh(), bpnet::linear(10)});
+    bpnet::Trainer trainer(network, bpnet::CrossEntropy{}, kMomentum);
+    trainer.reserve(data.count);
+    bpnet::set_num_threads(13 + static_cast<int>(layer));
+    if (!refuse_allocation(0)) break;
+    trainer.reserve(data.count);  // creates the threads
+    check(was_refused(), std::string(name_of(layer)) + ": no thread was refused");
+    refuse_allocation(-1);
+    check_takes_no_memory(std::string("a step without threads that were refused, ") + name_of(layer), [&] {
+      for (int i = 0; i < 3; ++i) trainer.step(data.x.data(), data.labels.data(), data.count);
+    });
+  }
+  bpnet::set_threading(bpnet::Threading::automatic);
+  bpnet::set_num_threads(before);
+}
+
 // That is, on one thread.
 void steps_make_no_system_call() {
   const int before = bpnet::num_threads();
@@ -504,6 +566,8 @@ int main(int count, char** arguments) {
     a_batch_that_cannot_be_learnt_from();
     image_layers(folder);
     steps_take_no_memory();
+    giving_up_a_team_takes_no_memory();
+    refused_threads_take_no_memory();
     steps_make_no_system_call();
     same_bits_for_every_thread_count();
     draws_follow_the_warm_up();

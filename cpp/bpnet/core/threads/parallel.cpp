@@ -23,6 +23,7 @@ enum class Choice { none, trial, openmp, pool, serial };
 std::atomic<Choice> chosen{Choice::none};
 std::atomic<int> thread_count{0};  // 0: not set
 Waits waits;                       // of the trial
+std::atomic<int> pool_threads{1};  // that the trial has made ready
 
 // GCC's OpenMP waits for ever, in the child of a fork(), for the threads of its parent.
 bool openmp_hangs_here() { return fork_count() > 0; }
@@ -34,6 +35,13 @@ const ThreadingLayer* layer_of(Choice choice) {
     case Choice::pool: return pool_layer();
     default: return serial_layer();
   }
+}
+
+// The pool's threads are made before it replaces OpenMP: that may be within a step, which must not allocate.
+void make_pool_ready(int threads) {
+  if (threads <= pool_threads.load(std::memory_order_relaxed)) return;
+  pool_threads.store(threads, std::memory_order_relaxed);
+  pool_layer()->start(threads);
 }
 
 bool is_built(Threading layer) {
@@ -129,8 +137,11 @@ void set_num_threads(int count) {
 bool has_threads() { return pool_layer() != nullptr; }
 
 void start_threads() {
-  const ThreadingLayer* const layer = layer_of(current());
-  if (num_threads() > 1) layer->start(num_threads());
+  const Choice choice = current();
+  const int threads = num_threads();
+  if (threads < 2) return;
+  if (choice == Choice::trial) make_pool_ready(threads);
+  layer_of(choice)->start(threads);
 }
 
 void parallel_for(std::size_t count, void (*function)(std::size_t, void*), void* argument) {
@@ -143,6 +154,7 @@ void parallel_for(std::size_t count, void (*function)(std::size_t, void*), void*
     return;
   }
   const bool trial = choice == Choice::trial;
+  if (trial) make_pool_ready(threads);
   layer_of(choice)->run(count, function, argument, threads, trial ? &waits : nullptr);
   if (trial && waits.too_long()) {
     Choice left = Choice::trial;

@@ -89,11 +89,11 @@ void ThreadPool::run(std::size_t count, Function function, void* argument, int t
 }
 
 void ThreadPool::add_workers(int count) {
-  for (; workers_ < count; ++workers_) {
+  for (; workers_ < std::min(count, most_workers_); ++workers_) {
     try {
       std::thread(&ThreadPool::work, this, static_cast<std::size_t>(workers_) + 1).detach();
     } catch (const std::exception&) {
-      return;  // no more threads or no memory for them: the existing ones do the work
+      most_workers_ = workers_;  // no more threads or no memory for them: the existing ones do the work
     }
   }
 }

@@ -7,6 +7,7 @@
 #include <condition_variable>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <mutex>
 
 #include "bpnet/core/threads/shares.h"
@@ -29,7 +30,8 @@ class ThreadPool {
   void take_chunks(std::size_t seat);
 
   std::mutex caller_;  // held by the only caller that uses the workers
-  int workers_ = 0;    // guarded by caller_
+  // Guarded by caller_. A number of workers that the system refused is not tried again.
+  int workers_ = 0, most_workers_ = std::numeric_limits<int>::max();
 
   // The job's number, how many workers are within it and how many more may join, in one word: to join or to
   // close it takes one exchange and no lock, on which a thread might be put to sleep.
