@@ -1,10 +1,12 @@
 """bpnet's scikit-learn and river estimators beside scikit-learn's and river's own, by ``--sklearn``.
 
-Each is a process of its own. scikit-learn runs with BLAS on one thread and on all, and the better takes turns with bpnet.
+Each is a process of its own. A peer runs with BLAS on one thread and on all, and the better takes turns with bpnet. Where
+``--threads`` is 1, which it is unless given, each has one thread and one processor.
 """
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import NamedTuple
@@ -14,7 +16,7 @@ from benchmarks.workers import Company, MissingPeer, Worker
 
 MODULE = "benchmarks.peers.estimators"
 SCIKIT_LEARN = ("scikit-learn",)
-RIVER = ("river, a line", "river, a tree", "scikit-learn in river")
+RIVER = ("river, a line", "river, a tree", "scikit-learn in river", "deep-river")
 
 
 class EstimatorCase(NamedTuple):
@@ -83,11 +85,14 @@ def compare(
         ours.ask("make", case=fields, form=forms[-1])
         ours.rate(0.0)
         theirs.rate(0.0)
-        ratios = [ours.rate(0.2) / theirs.rate(0.2) for _ in range(repeats)]
+        taken = [(ours.rate(0.2), theirs.rate(0.2)) for _ in range(repeats)]
     finally:
         ours.end()
         theirs.end()
-    return [row(title(case), threads, peer, ratios, best)]
+    if case == STREAM:
+        mine, yours = (statistics.median(each) for each in zip(*taken))
+        best += f"; {mine:,.0f} samples/s beside {yours:,.0f}"
+    return [row(title(case), threads, peer, [mine / yours for mine, yours in taken], best)]
 
 
 def measurements(

@@ -36,5 +36,7 @@ def test_the_peers_run(name: str, case) -> None:
 @pytest.mark.parametrize("name", ["bpnet", *RIVER])
 def test_the_streams_run(name: str) -> None:
     pytest.importorskip("river", reason="river is not installed")
+    if name == "deep-river":
+        pytest.importorskip("deep_river", reason="deep-river is not installed")
     peer = Peer(name)
     assert peer.make(STREAM._replace(batch=5), 1, peer.forms(STREAM)[0]).run() is None
