@@ -42,6 +42,9 @@ FITS = (
     EstimatorCase("GridSearchCV, n_jobs=2, digits", "grid", "float64", 18),
 )
 STREAM = EstimatorCase("river, learn_one and predict_one", "stream", "float64", 1250)
+# bpnet makes an update for each row, the others one for all.
+TABLES = EstimatorCase("river, learn_many and predict_many of 50 rows", "tables", "float64", 1250)
+RIVER_OF_TABLES = ("river, a line", "deep-river")
 
 
 def pairs() -> Iterator[tuple[EstimatorCase, str]]:
@@ -49,6 +52,7 @@ def pairs() -> Iterator[tuple[EstimatorCase, str]]:
     for case in FITS:
         yield from ((case, peer) for peer in SCIKIT_LEARN)
     yield from ((STREAM, peer) for peer in RIVER)
+    yield from ((TABLES, peer) for peer in RIVER_OF_TABLES)
 
 
 def title(case: EstimatorCase) -> str:
@@ -89,7 +93,7 @@ def compare(
     finally:
         ours.end()
         theirs.end()
-    if case == STREAM:
+    if case in (STREAM, TABLES):
         mine, yours = (statistics.median(each) for each in zip(*taken))
         best += f"; {mine:,.0f} samples/s beside {yours:,.0f}"
     return [row(title(case), threads, peer, [mine / yours for mine, yours in taken], best)]

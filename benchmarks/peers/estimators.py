@@ -128,21 +128,42 @@ def one_by_one(method: str) -> Callable[[Peer, EstimatorCase], Callable[[], None
     return make
 
 
-def stream(of: Peer, case: EstimatorCase) -> Callable[[], None]:
+def scaled_samples(count: int) -> list[tuple[dict[str, float], bool]]:
     from river import datasets, preprocessing
 
-    samples = list(itertools.islice(datasets.Phishing(), case.batch))
+    samples = list(itertools.islice(datasets.Phishing(), count))
     scaler = preprocessing.StandardScaler()
     for x, _ in samples:
         scaler.learn_one(x)
-    scaled = [(scaler.transform_one(x), y) for x, y in samples]
-    model = of.online(len(scaled[0][0]))
-    model.learn_one(*scaled[0])  # deep-river answers nothing before
+    return [(scaler.transform_one(x), y) for x, y in samples]
+
+
+def stream(of: Peer, case: EstimatorCase) -> Callable[[], None]:
+    samples = scaled_samples(case.batch)
+    model = of.online(len(samples[0][0]))
+    model.learn_one(*samples[0])  # deep-river answers nothing before
 
     def run() -> None:
-        for x, y in scaled:
+        for x, y in samples:
             model.predict_one(x)
             model.learn_one(x, y)
+
+    return run
+
+
+def tables(of: Peer, case: EstimatorCase) -> Callable[[], None]:
+    import pandas as pd
+
+    samples = scaled_samples(case.batch)
+    X, y = pd.DataFrame([x for x, _ in samples]), pd.Series([y for _, y in samples])
+    parts = [(X.iloc[first : first + 50], y.iloc[first : first + 50]) for first in range(0, len(X), 50)]
+    model = of.online(X.shape[1])
+    model.learn_many(*parts[0])
+
+    def run() -> None:
+        for rows, targets in parts:
+            model.predict_many(rows)
+            model.learn_many(rows, targets)
 
     return run
 
@@ -155,4 +176,5 @@ MAKERS: dict[str, Callable[[Peer, EstimatorCase], Callable[[], None]]] = {
     "predict": one_by_one("predict"),
     "predict_proba": one_by_one("predict_proba"),
     "stream": stream,
+    "tables": tables,
 }
