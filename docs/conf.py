@@ -47,6 +47,7 @@ nb_execution_timeout = -1
 nb_execution_show_tb = True
 nb_output_stderr = "error"
 nb_merge_streams = True
+nb_ipywidgets_js = {}
 nb_render_image_options = {"alt": "What the code above draws"}
 
 # The docstrings: Google's sections, with types in the signatures; those of bpnet.sklearn and bpnet.river are NumPy's.
