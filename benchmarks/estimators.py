@@ -1,10 +1,12 @@
 """bpnet's scikit-learn and river estimators beside scikit-learn's and river's own, by ``--sklearn``.
 
-Each is a process of its own. scikit-learn runs with BLAS on one thread and on all, and the better takes turns with bpnet.
+Each is a process of its own. A peer runs with BLAS on one thread and on all, and the better takes turns with bpnet. Where
+``--threads`` is 1, which it is unless given, each has one thread and one processor.
 """
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import NamedTuple
@@ -14,7 +16,7 @@ from benchmarks.workers import Company, MissingPeer, Worker
 
 MODULE = "benchmarks.peers.estimators"
 SCIKIT_LEARN = ("scikit-learn",)
-RIVER = ("river, a line", "river, a tree", "scikit-learn in river")
+RIVER = ("river, a line", "river, a tree", "scikit-learn in river", "deep-river")
 
 
 class EstimatorCase(NamedTuple):
@@ -40,6 +42,9 @@ FITS = (
     EstimatorCase("GridSearchCV, n_jobs=2, digits", "grid", "float64", 18),
 )
 STREAM = EstimatorCase("river, learn_one and predict_one", "stream", "float64", 1250)
+# bpnet makes an update for each row, the others one for all.
+TABLES = EstimatorCase("river, learn_many and predict_many of 50 rows", "tables", "float64", 1250)
+RIVER_OF_TABLES = ("river, a line", "deep-river")
 
 
 def pairs() -> Iterator[tuple[EstimatorCase, str]]:
@@ -47,6 +52,7 @@ def pairs() -> Iterator[tuple[EstimatorCase, str]]:
     for case in FITS:
         yield from ((case, peer) for peer in SCIKIT_LEARN)
     yield from ((STREAM, peer) for peer in RIVER)
+    yield from ((TABLES, peer) for peer in RIVER_OF_TABLES)
 
 
 def title(case: EstimatorCase) -> str:
@@ -83,11 +89,14 @@ def compare(
         ours.ask("make", case=fields, form=forms[-1])
         ours.rate(0.0)
         theirs.rate(0.0)
-        ratios = [ours.rate(0.2) / theirs.rate(0.2) for _ in range(repeats)]
+        taken = [(ours.rate(0.2), theirs.rate(0.2)) for _ in range(repeats)]
     finally:
         ours.end()
         theirs.end()
-    return [row(title(case), threads, peer, ratios, best)]
+    if case in (STREAM, TABLES):
+        mine, yours = (statistics.median(each) for each in zip(*taken))
+        best += f"; {mine:,.0f} samples/s beside {yours:,.0f}"
+    return [row(title(case), threads, peer, [mine / yours for mine, yours in taken], best)]
 
 
 def measurements(

@@ -28,6 +28,8 @@ DISTRIBUTIONS = (
     "jax",
     "torch",
     "scikit-learn",
+    "river",
+    "deep-river",
     "tensorflow",
     "tensorflow-cpu",
     "openvino",

@@ -46,8 +46,13 @@ if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64|amd64" AND NOT CMAKE_OSX_ARCHITE
   else()
     list(APPEND BPNET_PROCESSOR cpp/bpnet/kernels/no_tile_permission.cpp)
   endif()
-  include(CheckCXXCompilerFlag)
-  check_cxx_compiler_flag("-mavx512bf16 -mamx-tile -mamx-bf16" BPNET_HAS_BFLOAT16)
+  # GCC for Windows has the options, and loads a tile with a stride of 32 bits, which its assembler refuses.
+  include(CheckCXXSourceCompiles)
+  set(CMAKE_REQUIRED_FLAGS "-mavx512bf16 -mamx-tile -mamx-bf16")
+  check_cxx_source_compiles(
+    "#include <immintrin.h>
+    int main(int stride, char** memory) { _tile_loadd(0, memory, stride); }" BPNET_HAS_BFLOAT16)
+  unset(CMAKE_REQUIRED_FLAGS)
 else()
   set(BPNET_PROCESSOR cpp/bpnet/kernels/processor_other.cpp)
 endif()

@@ -1,4 +1,4 @@
-"""Estimators of bpnet, scikit-learn and river; ``peer(name)`` is one library's."""
+"""Estimators of bpnet, scikit-learn, river and deep-river; ``peer(name)`` is one library's."""
 
 from __future__ import annotations
 
@@ -21,6 +21,8 @@ class Peer:
         warnings.simplefilter("ignore")
         if name == "bpnet":
             import bpnet.sklearn  # noqa: F401
+        elif name == "deep-river":
+            import deep_river.classification  # noqa: F401
         elif "river" in name:
             import river  # noqa: F401
         else:
@@ -37,6 +39,10 @@ class Peer:
             import threadpoolctl
 
             threadpoolctl.threadpool_limits(1 if "one" in form else threads)
+        if self.name == "deep-river":
+            import torch
+
+            torch.set_num_threads(1 if "one" in form else threads)
         made = MAKERS[case.kind](self, case)
 
         def run() -> None:  # a fit gives its estimator, a Runner a number of samples or None
@@ -51,12 +57,18 @@ class Peer:
             from sklearn.neural_network import MLPClassifier
         return MLPClassifier(random_state=0, **options)
 
-    def online(self) -> Any:
-        """A classifier for river's streams."""
+    def online(self, features: int) -> Any:
+        """A classifier of two classes for river's streams; the perceptrons have 32 hidden units, ReLU and Adam(3e-3)."""
         if self.name == "bpnet":
             from bpnet.river import MLPClassifier
 
             return MLPClassifier((32,))
+        if self.name == "deep-river":
+            from deep_river.classification import Classifier
+            from torch import nn
+
+            module = nn.Sequential(nn.Linear(features, 32), nn.ReLU(), nn.Linear(32, 2))
+            return Classifier(module, loss_fn="cross_entropy", optimizer_fn="adam", lr=3e-3)
         from river import compat, linear_model, tree
 
         if self.name == "river, a line":
@@ -65,7 +77,8 @@ class Peer:
             return tree.HoeffdingTreeClassifier()
         from sklearn.neural_network import MLPClassifier as Theirs
 
-        return compat.SKL2RiverClassifier(Theirs((32,), random_state=0), classes=[False, True])
+        theirs = Theirs((32,), learning_rate_init=3e-3, random_state=0)
+        return compat.SKL2RiverClassifier(theirs, classes=[False, True])
 
 
 peer = Peer
@@ -115,20 +128,42 @@ def one_by_one(method: str) -> Callable[[Peer, EstimatorCase], Callable[[], None
     return make
 
 
-def stream(of: Peer, case: EstimatorCase) -> Callable[[], None]:
+def scaled_samples(count: int) -> list[tuple[dict[str, float], bool]]:
     from river import datasets, preprocessing
 
-    samples = list(itertools.islice(datasets.Phishing(), case.batch))
+    samples = list(itertools.islice(datasets.Phishing(), count))
     scaler = preprocessing.StandardScaler()
     for x, _ in samples:
         scaler.learn_one(x)
-    scaled = [(scaler.transform_one(x), y) for x, y in samples]
-    model = of.online()
+    return [(scaler.transform_one(x), y) for x, y in samples]
+
+
+def stream(of: Peer, case: EstimatorCase) -> Callable[[], None]:
+    samples = scaled_samples(case.batch)
+    model = of.online(len(samples[0][0]))
+    model.learn_one(*samples[0])  # deep-river answers nothing before
 
     def run() -> None:
-        for x, y in scaled:
+        for x, y in samples:
             model.predict_one(x)
             model.learn_one(x, y)
+
+    return run
+
+
+def tables(of: Peer, case: EstimatorCase) -> Callable[[], None]:
+    import pandas as pd
+
+    samples = scaled_samples(case.batch)
+    X, y = pd.DataFrame([x for x, _ in samples]), pd.Series([y for _, y in samples])
+    parts = [(X.iloc[first : first + 50], y.iloc[first : first + 50]) for first in range(0, len(X), 50)]
+    model = of.online(X.shape[1])
+    model.learn_many(*parts[0])
+
+    def run() -> None:
+        for rows, targets in parts:
+            model.predict_many(rows)
+            model.learn_many(rows, targets)
 
     return run
 
@@ -141,4 +176,5 @@ MAKERS: dict[str, Callable[[Peer, EstimatorCase], Callable[[], None]]] = {
     "predict": one_by_one("predict"),
     "predict_proba": one_by_one("predict_proba"),
     "stream": stream,
+    "tables": tables,
 }

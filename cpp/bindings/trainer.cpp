@@ -2,6 +2,7 @@
 
 #include "arrays.h"
 #include "bpnet/core/error.h"
+#include "bpnet/io/run_state.h"
 #include "bpnet/training/metrics.h"
 #include "bpnet/training/order.h"
 #include "custom_loss.h"
@@ -129,6 +130,31 @@ py::dict state(Self<T>& self) {
   return result;
 }
 
+// Go on where another trainer was: its described state, and the arrays of its optimizer.
+template <class T>
+void resume(Self<T>& self, const std::string& described, const py::dict& arrays) {
+  const TrainerState given = trainer_state_from_json(Json::parse(described));
+  const std::vector<NamedTensor<T>> slots = self.trainer.slots();
+  if (arrays.size() != slots.size()) {
+    fail<ValueError>("resume: ", arrays.size(), " arrays were given, the optimizer has ", slots.size());
+  }
+  std::vector<py::array> held;  // while the interpreter's lock is released
+  std::vector<const T*> from;
+  for (const NamedTensor<T>& slot : slots) {
+    const py::str name(slot.name);
+    if (!arrays.contains(name)) fail<ValueError>("resume: the optimizer's '", slot.name, "' is missing");
+    held.push_back(arrays[name].template cast<py::array>());
+    from.push_back(numbers<T>(held.back(), slot.tensor.count(), "resume"));
+  }
+  in_turn(*self.held, [&] {
+    const Memory& memory = self.held->network.memory();
+    for (std::size_t i = 0; i < slots.size(); ++i) {
+      write_to(memory, slots[i].tensor.data, from[i], slots[i].tensor.count());
+    }
+    self.trainer.state() = given;
+  });
+}
+
 template <class T>
 void register_one(py::module_& module, const char* name, const char* snapshot_name) {
   py::class_<TrainerSnapshot<T>>(module, snapshot_name);
@@ -144,6 +170,10 @@ void register_one(py::module_& module, const char* name, const char* snapshot_na
       .def_property_readonly("lr", [](Self<T>& s) { return read(s, [](const auto& t) { return t.lr(); }); })
       .def_property_readonly("has_accuracy", [](Self<T>& s) { return has_accuracy(s.trainer.loss()); })
       .def_property_readonly("state", &state<T>)
+      .def_property_readonly(
+          "described_state",
+          [](Self<T>& s) { return describe(read(s, [](const auto& t) { return t.state(); })).dump(); })
+      .def("resume", &resume<T>, py::arg("described_state"), py::arg("slots"))
       .def_property_readonly("epoch_sums",
                              [](Self<T>& s) {
                                const TrainerState state = read(s, [](const auto& t) { return t.state(); });
@@ -158,6 +188,11 @@ void register_one(py::module_& module, const char* name, const char* snapshot_na
             with_lock(*s.held, [&] { s.trainer.set_rates({lr, weight_decay, epsilon}); });
           },
           py::arg("lr"), py::arg("weight_decay"), py::arg("epsilon"))
+      .def("slots",
+           [](const py::object& self) {
+             auto& held = self.cast<Self<T>&>();
+             return named_views(held.held->network.memory(), held.trainer.slots(), self);
+           })
       .def("writable_slots",
            [](const py::object& self) {
              auto& held = self.cast<Self<T>&>();

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import pickle
-import warnings
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -14,24 +12,18 @@ import bpnet as bp
 
 sklearn = pytest.importorskip("sklearn", minversion="1.6", reason="scikit-learn 1.6 is not installed")
 
-from sklearn.datasets import load_iris  # noqa: E402
-from sklearn.exceptions import ConvergenceWarning  # noqa: E402
-
 from bpnet.sklearn import MLPClassifier, MLPRegressor  # noqa: E402
+from estimator_data import iris, unconverged  # noqa: E402, F401
 
-pytestmark = pytest.mark.skipif("cuda:0" not in bp.devices(), reason="there is no GPU")
-
-
-@pytest.fixture(autouse=True)
-def quiet() -> Iterator[None]:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        yield
+pytestmark = [
+    pytest.mark.skipif("cuda:0" not in bp.devices(), reason="there is no GPU"),
+    pytest.mark.usefixtures("unconverged"),
+]
 
 
-def iris() -> tuple[np.ndarray, np.ndarray]:
-    X, y = load_iris(return_X_y=True)
-    return ((X - X.mean(axis=0)) / X.std(axis=0)).astype(np.float32), y
+def float32_iris() -> tuple[np.ndarray, np.ndarray]:
+    X, y = iris()
+    return X.astype(np.float32), y
 
 
 OPTIONS: dict[str, dict[str, Any]] = {
@@ -44,7 +36,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("name", OPTIONS)
 def test_a_gpu_gives_the_processors_weights(name: str) -> None:
-    X, y = iris()
+    X, y = float32_iris()
     options = {"hidden_layer_sizes": (8,), "max_iter": 5, "random_state": 0, "batch_size": 40} | OPTIONS[name]
     here, there = (MLPClassifier(device=device, **options).fit(X, y) for device in ("cpu", "cuda"))
     assert there._weights.network.device == "cuda:0"
@@ -56,7 +48,7 @@ def test_a_gpu_gives_the_processors_weights(name: str) -> None:
 
 
 def test_partial_fit_shows_the_weights_after_it() -> None:
-    X, y = iris()
+    X, y = float32_iris()
     models = [
         MLPRegressor(hidden_layer_sizes=(5,), random_state=0, device=device) for device in ("cpu", "cuda")
     ]
@@ -69,7 +61,7 @@ def test_partial_fit_shows_the_weights_after_it() -> None:
 
 
 def test_what_a_gpu_has_not_is_said() -> None:
-    X, y = iris()
+    X, y = float32_iris()
     with pytest.raises(ValueError, match="lbfgs is for device='cpu', give 'adam' or 'sgd'"):
         MLPClassifier(solver="lbfgs", device="cuda").fit(X, y)
     with pytest.raises(

@@ -7,7 +7,7 @@ import pytest
 pytest.importorskip("sklearn", minversion="1.6", reason="scikit-learn 1.6 is not installed")
 pytest.importorskip("benchmarks", reason="the checkout's root is not on the path")
 
-from benchmarks.estimators import FITS, RIVER, STREAM, pairs, title
+from benchmarks.estimators import FITS, RIVER, RIVER_OF_TABLES, STREAM, TABLES, pairs, title
 from benchmarks.peers.estimators import MAKERS, Peer
 
 
@@ -33,8 +33,13 @@ def test_the_peers_run(name: str, case) -> None:
     assert made.run() is None
 
 
-@pytest.mark.parametrize("name", ["bpnet", *RIVER])
-def test_the_streams_run(name: str) -> None:
+@pytest.mark.parametrize(
+    "case, name",
+    [(STREAM, name) for name in ("bpnet", *RIVER)] + [(TABLES, name) for name in ("bpnet", *RIVER_OF_TABLES)],
+)
+def test_the_streams_run(name: str, case) -> None:
     pytest.importorskip("river", reason="river is not installed")
+    if name == "deep-river":
+        pytest.importorskip("deep_river", reason="deep-river is not installed")
     peer = Peer(name)
-    assert peer.make(STREAM._replace(batch=5), 1, peer.forms(STREAM)[0]).run() is None
+    assert peer.make(case._replace(batch=5), 1, peer.forms(case)[0]).run() is None

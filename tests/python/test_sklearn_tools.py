@@ -150,21 +150,41 @@ def test_a_clone_has_the_parameters_and_is_not_fitted() -> None:
         model.predict(iris()[0])
 
 
+CONTINUED: dict[str, dict[str, Any]] = {
+    "sgd": {"solver": "sgd"},
+    "sgd with a falling rate": {"solver": "sgd", "learning_rate": "invscaling"},
+    "adam": {"solver": "adam"},
+    "adam, dropout": {"solver": "adam", "dropout": 0.3},
+    "SGD": {"optimizer": bp.SGD(0.05, momentum=0.9, nesterov=True)},
+    "Adam": {"optimizer": bp.Adam(0.02)},
+    "AdamW, dropout": {"optimizer": bp.AdamW(0.02), "dropout": 0.3},
+    "RMSprop": {"optimizer": bp.RMSprop(0.01, momentum=0.5)},
+    "StepLR": {"optimizer": bp.SGD(0.1, momentum=0.9, schedule=bp.StepLR(3, gamma=0.5))},
+    "ReduceLROnPlateau": {"optimizer": bp.Adam(0.3, schedule=bp.ReduceLROnPlateau(factor=0.5, patience=0))},
+    "LinearWarmup": {"optimizer": bp.Adam(0.1, schedule=bp.LinearWarmup(100))},
+}
+
+
 @pytest.mark.parametrize(
     "copied", [lambda m: pickle.loads(pickle.dumps(m)), copy.deepcopy], ids=["pickle", "copy"]
 )
-@pytest.mark.parametrize("solver", ["sgd", "adam"])
-def test_a_copy_continues_as_the_original(copied: Any, solver: str) -> None:
+@pytest.mark.parametrize("kind", [MLPClassifier, MLPRegressor])
+@pytest.mark.parametrize("name", CONTINUED)
+def test_a_copy_continues_to_the_same_bits(name: str, kind: type, copied: Any) -> None:
     X, y = iris()
-    model = fitted(solver=solver)
+    model = kind(**QUICK | {"max_iter": 4, "batch_size": 20} | CONTINUED[name]).fit(X, y)
     model.partial_fit(X[:40], y[:40])
-    other = copied(model)
-    np.testing.assert_array_equal(other.predict_proba(X), model.predict_proba(X))
-    for each in (model, other):
-        each.partial_fit(X[30:90], y[30:90])
-        each.partial_fit(X[:50], y[:50])
-    for mine, yours in zip(model.coefs_, other.coefs_):
-        np.testing.assert_allclose(mine, yours, rtol=1e-12)
+    other = copied(copied(model))
+    np.testing.assert_array_equal(other.predict(X), model.predict(X))
+    assert other._optimizer.learning_rate == model._optimizer.learning_rate
+    for rows in (slice(30, 90), slice(0, 50), slice(80, 150)):
+        for each in (model, other):
+            each.partial_fit(X[rows], y[rows])
+        other = copied(other)
+        for mine, yours in zip(model.coefs_ + model.intercepts_, other.coefs_ + other.intercepts_):
+            np.testing.assert_array_equal(mine, yours)
+        assert other._optimizer.learning_rate == model._optimizer.learning_rate
+        assert other.loss_curve_ == model.loss_curve_
 
 
 PARAMETERS: dict[str, Any] = {

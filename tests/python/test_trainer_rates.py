@@ -1,4 +1,4 @@
-"""The core's steps on rows of data in an order of the caller's, with rates that change from step to step."""
+"""The core's steps on rows in an order of the caller's, with rates that change between them; and runs that resume."""
 
 from __future__ import annotations
 
@@ -115,3 +115,41 @@ def test_parameters_and_averages_can_be_written() -> None:
     trainer.step(x, y)
     fresh.step(x, y)
     assert weights(trainer) == weights(fresh)
+
+
+@DTYPES
+def test_a_trainer_resumes_where_another_was(dtype: str) -> None:
+    x, y = problem(dtype)
+    optimizer = bp.Adam(0.05, schedule=bp.LinearWarmup(10))
+    one, other = (trainer_of(dtype, optimizer) for _ in range(2))
+    for _ in range(4):
+        one.step(x, y)
+    other.network.load_state_dict(one.network.state_dict())
+    slots = {name: values.copy() for name, values in one._core.slots().items()}
+    other._core.resume(one._core.described_state, slots)
+    assert other.steps == one.steps == 4 and other.lr == one.lr
+    for _ in range(3):
+        one.step(x, y)
+        other.step(x, y)
+        assert weights(other) == weights(one)
+
+
+def test_what_cannot_be_resumed_is_refused_and_changes_nothing() -> None:
+    x, y = problem("float64")
+    one, other = (trainer_of("float64", bp.SGD(0.1, momentum=0.9)) for _ in range(2))
+    one.step(x, y)
+    state = one._core.described_state
+    slots = {name: values.copy() for name, values in one._core.slots().items()}
+    some = dict(list(slots.items())[:-1])
+    with pytest.raises(ValueError, match="resume: 3 arrays were given, the optimizer has 4"):
+        other._core.resume(state, some)
+    with pytest.raises(ValueError, match="resume: the optimizer's 'momentum.2.bias' is missing"):
+        other._core.resume(state, {**some, "other": slots["momentum.2.bias"]})
+    with pytest.raises(ValueError, match="resume: the array has 2 elements, 3 are needed"):
+        other._core.resume(state, {**slots, "momentum.2.bias": slots["momentum.2.bias"][:2]})
+    with pytest.raises(bp.FileFormatError):
+        other._core.resume("{}", slots)
+    assert other.steps == 0
+    assert not any(values.any() for values in other._core.slots().values())
+    with pytest.raises(ValueError, match="read-only"):
+        next(iter(one._core.slots().values()))[...] = 0

@@ -4,6 +4,7 @@
 
 #include "bpnet/core/error.h"
 #include "bpnet/core/threads/interrupt.h"
+#include "bpnet/io/run_state.h"
 #include "bpnet/io/safetensors.h"
 
 namespace bpnet {
@@ -148,23 +149,6 @@ BasicNetwork<T> read_network(const SafeTensorsFile& file, const Where& where) {
   return network;
 }
 
-Json describe_state(const TrainerState& state) {
-  return Json::Object{{"step", std::size_t(state.step)},         {"epoch", std::size_t(state.epoch)},
-                      {"position", std::size_t(state.position)}, {"loss_sum", state.loss_sum},
-                      {"weight_sum", state.weight_sum},          {"correct", std::size_t(state.correct)},
-                      {"schedule", describe(state.schedule)}};
-}
-
-TrainerState state_from_json(const Json& d) {
-  return {d["step"].size(),
-          d["epoch"].size(),
-          d["position"].size(),
-          d["loss_sum"].number(),
-          d["weight_sum"].number(),
-          d["correct"].size(),
-          schedule_state_from_json(d["schedule"])};
-}
-
 // The best epoch's numbers as flat arrays; an empty one is left out, for a tensor needs an element.
 template <class T>
 std::vector<NamedTensor<T>> best_tensors(TrainerSnapshot<T>& best) {
@@ -212,13 +196,13 @@ void BasicTrainer<T>::save(const std::string& path) {
     for (const NamedTensor<T>& item : best_tensors(*best_)) {
       tensors.add(host_memory(), item.name, item.tensor);
     }
-    run.set("best", describe_state(best_->state));
+    run.set("best", describe(best_->state));
   }
   run.set("loss", describe(loss_));
   run.set("optimizer", describe(optimizer_));
   run.set("schedule", describe(options_.schedule));
   run.set("seed", std::to_string(seed()));
-  run.set("state", describe_state(state_));
+  run.set("state", describe(state_));
   Metadata metadata = network_metadata(*network_);
   metadata["bpnet.trainer"] = run.dump();
   metadata["bpnet.notes"] = notes;
@@ -263,14 +247,14 @@ BasicTrainer<T> BasicTrainer<T>::load(BasicNetwork<T>& network, const std::strin
   for (const NamedTensor<T>& slot : trainer.slots()) {
     copies.add(network.memory(), kSlotPrefix + slot.name, slot.tensor);
   }
-  trainer.state_ = state_from_json(run["state"]);
+  trainer.state_ = trainer_state_from_json(run["state"]);
   trainer.notes = require(file, "bpnet.notes");
   if (const Json* best = run.find("best")) {
     trainer.keep_best();  // sizes the arrays
     for (const NamedTensor<T>& item : best_tensors(*trainer.best_)) {
       copies.add(host_memory(), item.name, item.tensor);
     }
-    trainer.best_->state = state_from_json(*best);
+    trainer.best_->state = trainer_state_from_json(*best);
   }
   // The caller's last chance to interrupt the load.
   if (Interruptible* const work = Interruptible::current()) work->check();

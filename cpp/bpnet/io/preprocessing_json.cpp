@@ -69,7 +69,7 @@ Json image_to_json(const ImageInput& image) {
 template <std::size_t count>
 std::array<double, count> array_from_json(const Json& json, const char* name) {
   const std::vector<double> numbers = numbers_from_json(json);
-  std::array<double, count> result;
+  std::array<double, count> result{};
   if (numbers.size() != count) {
     fail<FileFormatError>(name, " has ", numbers.size(), " numbers, ", count, " are needed");
   }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from river import base
@@ -12,8 +12,12 @@ from bpnet.evaluation import softmax
 from bpnet.layers.elementwise import SCIKIT_LEARN_ACTIVATIONS
 from bpnet.losses import LOSSES_OF_NUMBERS, MSE, CrossEntropy, Loss, as_loss
 from bpnet.optimizers import Adam, Optimizer, as_optimizer
-from bpnet.river.growing import GrowingNetwork, checked_number
+from bpnet.river.growing import GrowingNetwork
+from bpnet.river.numbers import check_as_many, checked_number, rows_of, targets_of, values_of
 from bpnet.schedules import Schedule
+
+if TYPE_CHECKING:
+    import pandas as pd  # type: ignore[import-untyped]
 
 # Learns within some hundred samples of a stream, and stays steady in longer ones.
 _DEFAULT_OPTIMIZER = Adam(3e-3)
@@ -56,6 +60,20 @@ def _optimizer_of(given: Any) -> Optimizer:
     return optimizer
 
 
+def _classes_of(y: Any) -> list[Any]:
+    """The classes in a Series, of which none is missing."""
+    import pandas as pd
+
+    series = pd.Series(y)
+    missing = series.isna()
+    if missing.any():
+        row = int(missing.to_numpy().argmax())
+        raise ValueError(f"learn_many: the class in row {row} is missing; leave its row out")
+    classes = series.tolist()
+    dict.fromkeys(classes)  # a TypeError where one cannot be hashed
+    return classes
+
+
 def _loss_of(given: Any) -> Loss:
     """The regressor's, whose targets are numbers."""
     loss = MSE() if given is None else as_loss("bpnet.river", given)
@@ -66,11 +84,11 @@ def _loss_of(given: Any) -> Loss:
     return loss
 
 
-class MLPClassifier(_MLP, base.Classifier):
+class MLPClassifier(_MLP, base.MiniBatchClassifier):
     """A multi-layer perceptron of any number of classes, which minimises the cross-entropy.
 
-    Features and classes may appear at any time; a feature that is not in a dict is 0. Scale features before, as by
-    ``preprocessing.StandardScaler``.
+    Features and classes may appear at any time; a feature that is not in a dict is 0. The optimizer's averages stay when
+    one does, and are 0 for the new weights. Scale features before, as by ``preprocessing.StandardScaler``.
 
     Parameters
     ----------
@@ -119,12 +137,39 @@ class MLPClassifier(_MLP, base.Classifier):
             NumericError: a feature is NaN, infinite or too large for float32, with nothing changed; or the loss is not
                 finite, with no weight updated.
         """
-        values = self._network.values_of(x)
+        values = values_of("learn_one", x)
+        index = self._index_of(y)
+        self._network.learn(x.keys(), values, None, np.array([index], dtype=np.int64))
+
+    def _index_of(self, y: Any) -> int:
+        """That of a class, which gets an output if it is new."""
         index = self._classes.get(y)
         if index is None:
             index = self._classes[y] = len(self._classes)
             self._network.add_output()
-        self._network.learn(x.keys(), values, None, index)
+        return index
+
+    def learn_many(self, X: pd.DataFrame, y: pd.Series) -> None:
+        """An update by each row of X and its class in y, in their order: as ``learn_one`` of each, to rounding, in one
+        call.
+
+        Raises:
+            TypeError: X is no pandas.DataFrame, or a value is no number; then nothing has changed.
+            ValueError: X and y differ in their length, two columns have one name, or a class is missing, with nothing
+                changed.
+            NumericError: a feature is NaN, infinite or too large for float32, with nothing changed; or the loss of a
+                row is not finite, when the rows before it were learned.
+        """
+        values, names, classes = rows_of("learn_many", X), list(X.columns), _classes_of(y)
+        check_as_many("learn_many", X, classes)
+        begin, indices = 0, np.empty(len(classes), dtype=np.int64)
+        for row, each in enumerate(classes):
+            if row > begin and each not in self._classes:  # the rows before it know nothing of this class
+                self._network.learn_each(names, values[begin:row], None, indices[begin:row])
+                begin = row
+            indices[row] = self._index_of(each)
+        if begin < len(values):
+            self._network.learn_each(names, values[begin:], None, indices[begin:])
 
     def predict_proba_one(self, x: Mapping[Hashable, Any], **kwargs: Any) -> dict[Any, float]:
         """The probability of each class so far; an empty dict before there is one."""
@@ -133,12 +178,44 @@ class MLPClassifier(_MLP, base.Classifier):
             return {}
         return dict(zip(self._classes, softmax(logits.astype(np.float64)).tolist()))
 
+    def predict_proba_many(self, X: pd.DataFrame) -> pd.DataFrame:
+        """The probability of each class so far, a column, for each row of X; no column before there is a class.
 
-class MLPRegressor(_MLP, base.Regressor):
+        Raises:
+            TypeError, ValueError, NumericError: X is such as ``learn_many`` refuses.
+        """
+        import pandas as pd
+
+        return pd.DataFrame(
+            self._probabilities("predict_proba_many", X),
+            index=X.index,
+            columns=pd.Index(list(self._classes), tupleize_cols=False),
+        )
+
+    def _probabilities(self, operation: str, X: pd.DataFrame) -> np.ndarray:
+        """(n, classes)"""
+        logits = self._network.outputs_of_rows(list(X.columns), rows_of(operation, X))
+        return np.zeros((len(X), 0)) if logits is None else softmax(logits.astype(np.float64))
+
+    def predict_many(self, X: pd.DataFrame) -> pd.Series:
+        """The most probable class for each row of X; None before there is a class.
+
+        Raises:
+            TypeError, ValueError, NumericError: X is such as ``learn_many`` refuses.
+        """
+        import pandas as pd
+
+        probabilities, classes = self._probabilities("predict_many", X), list(self._classes)
+        if not classes:
+            return pd.Series([None] * len(X), index=X.index, dtype=object)
+        return pd.Series([classes[index] for index in probabilities.argmax(axis=1)], index=X.index)
+
+
+class MLPRegressor(_MLP, base.MiniBatchRegressor):
     """A multi-layer perceptron which minimises the squared error, or another loss.
 
-    Features may appear at any time; a feature that is not in a dict is 0. Scale features before, as by
-    ``preprocessing.StandardScaler``, and the target by ``preprocessing.TargetStandardScaler``.
+    Features may appear at any time; a feature that is not in a dict is 0. The optimizer's averages stay when one does, and
+    are 0 for the new weights. Scale features before, as by ``preprocessing.StandardScaler``, and the target by ``preprocessing.TargetStandardScaler``.
 
     Parameters
     ----------
@@ -186,10 +263,37 @@ class MLPRegressor(_MLP, base.Regressor):
             NumericError: one is NaN, infinite or too large for float32, with nothing changed; or the loss is not
                 finite, with no weight updated.
         """
-        values, number = self._network.values_of(x), checked_number("the target", y)
+        values, number = values_of("learn_one", x), checked_number("learn_one", "the target", y)
         self._network.learn(x.keys(), values, np.array([[number]], dtype=np.float32), None)
+
+    def learn_many(self, X: pd.DataFrame, y: pd.Series) -> None:
+        """An update by each row of X and its target in y, in their order: as ``learn_one`` of each, to rounding, in one
+        call.
+
+        Raises:
+            TypeError: X is no pandas.DataFrame, or a value or target is no number; then nothing has changed.
+            ValueError: X and y differ in their length, or two columns have one name, with nothing changed.
+            NumericError: a number is NaN, infinite or too large for float32, with nothing changed; or the loss of a
+                row is not finite, when the rows before it were learned.
+        """
+        values, targets = rows_of("learn_many", X), targets_of("learn_many", y)
+        check_as_many("learn_many", X, targets)
+        if len(values):
+            self._network.learn_each(list(X.columns), values, targets, None)
 
     def predict_one(self, x: Mapping[Hashable, Any]) -> float:
         """The answer for x; 0 before anything was learned."""
         outputs = self._network.outputs_of(x)
         return 0.0 if outputs is None else float(outputs[0])
+
+    def predict_many(self, X: pd.DataFrame) -> pd.Series:
+        """The answer for each row of X; 0 before anything was learned.
+
+        Raises:
+            TypeError, ValueError, NumericError: X is such as ``learn_many`` refuses.
+        """
+        import pandas as pd
+
+        outputs = self._network.outputs_of_rows(list(X.columns), rows_of("predict_many", X))
+        answers = np.zeros(len(X)) if outputs is None else outputs[:, 0].astype(np.float64)
+        return pd.Series(answers, index=X.index)

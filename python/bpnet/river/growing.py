@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 
 from bpnet._bridge import DATASETS
-from bpnet._core import NumericError
 from bpnet.layers import Layer, Linear
 from bpnet.losses import CustomLoss, Loss
 from bpnet.network import Network
@@ -19,7 +18,6 @@ from bpnet.optimizers import Optimizer
 from bpnet.training import Trainer
 
 _LEAST_INPUTS = 8
-_LARGEST = float(np.finfo(np.float32).max)
 
 
 class GrowingNetwork:
@@ -27,8 +25,9 @@ class GrowingNetwork:
 
     A feature that is not in a dict is 0. A new one gets a weight to each hidden unit that is drawn from the seed and the
     feature's name alone, so that the order in which features come does not matter; while inputs are left that no
-    feature has yet, the network stays. A new output begins with weights from the seed and its number. The optimizer's
-    averages begin again with a network that has grown; a copy and a pickle keep them.
+    feature has yet, the network stays. A new output begins with weights from the seed and its number. A network that
+    grows keeps the optimizer's averages and count of steps, and the averages of new weights are 0: a feature learns as
+    one that was 0 in all samples before. A copy and a pickle keep them too.
     """
 
     def __init__(
@@ -51,24 +50,30 @@ class GrowingNetwork:
     # Growing.
 
     def _grow(self, inputs: int, outputs: int) -> None:
-        """A new network of so many inputs and outputs, with the weights so far."""
-        old = {} if self._network is None else self._network.state_dict()
+        """A new network of so many inputs and outputs, with the weights and averages so far."""
+        before = self._trainer
         layers: list[Layer] = []
         for size in self._hidden:
             layers += [Linear(size), *([] if self._activation is None else [self._activation()])]
-        network = Network((inputs,), [*layers, Linear(outputs)], seed=self._seed)
-        state = network._core.writable_parameters()
-        names = list(state)
-        for name in names:
-            kept = old.get(name)
-            if kept is not None:
-                state[name][tuple(slice(0, size) for size in kept.shape)] = kept
-        first = state[names[0]]  # (units, inputs)
-        for feature, column in self._columns.items():
-            if not old or column >= self.inputs:
-                first[:, column] = self._weights_of(feature, first.shape[0])
-        self._network, self.inputs, self.outputs = network, inputs, outputs
-        self._trainer = None
+        self._network = Network((inputs,), [*layers, Linear(outputs)], seed=self._seed)
+        self._trainer = Trainer(self._network, self._loss, self._optimizer)
+        self.inputs, self.outputs = inputs, outputs
+        if before is not None:
+            _copy_corners(before.network._core.state(), self._network._core.writable_parameters())
+            slots = {name: np.zeros_like(values) for name, values in self._trainer._core.slots().items()}
+            _copy_corners(before._core.slots(), slots)
+            self._trainer._core.resume(before._core.described_state, slots)
+
+    def _begin_columns(self, features: Sequence[Hashable]) -> None:
+        """The first weights of features that have got an input, and averages of 0."""
+        assert self._network is not None and self._trainer is not None
+        columns = [self._columns[feature] for feature in features]
+        first, weight = next(iter(self._network._core.writable_parameters().items()))  # (units, inputs)
+        for feature, column in zip(features, columns):
+            weight[:, column] = self._weights_of(feature, weight.shape[0])
+        for name, averages in self._trainer._core.writable_slots().items():
+            if name.endswith(f".{first}"):
+                averages[:, columns] = 0
 
     def _weights_of(self, feature: Hashable, units: int) -> np.ndarray:
         """U(−r, r), r = √(6 / (units + inputs)) (Glorot and Bengio 2010) at the least number of inputs."""
@@ -85,10 +90,7 @@ class GrowingNetwork:
             inputs *= 2
         if inputs > self.inputs or self._network is None:
             self._grow(inputs, self.outputs)
-            return
-        first = next(iter(self._network._core.writable_parameters().values()))
-        for name in new:
-            first[:, self._columns[name]] = self._weights_of(name, first.shape[0])
+        self._begin_columns(new)
 
     def add_output(self) -> None:
         """One output more."""
@@ -98,14 +100,6 @@ class GrowingNetwork:
             self._grow(self.inputs, self.outputs + 1)
 
     # Learning.
-
-    @staticmethod
-    def values_of(x: Mapping[Hashable, Any]) -> np.ndarray:
-        """The values of x (features,), float32; a TypeError or NumericError where one is no finite number there."""
-        values = np.array(list(x.values()))
-        if values.dtype.kind not in "biuf" or not np.abs(values, dtype=np.float64).max(initial=0) <= _LARGEST:
-            values = np.array([checked_number(f"feature {name!r}", value) for name, value in x.items()])
-        return values.astype(np.float32)
 
     def _row(self, x: Mapping[Hashable, Any]) -> np.ndarray:
         """x (1, inputs) of the features that are known."""
@@ -118,29 +112,74 @@ class GrowingNetwork:
             row[0, [columns[name] for name in known]] = [x[name] for name in known]
         return row
 
+    def _batch(
+        self,
+        names: Collection[Hashable],
+        values: np.ndarray,
+        targets: np.ndarray | None,
+        labels: np.ndarray | None,
+    ) -> Any:
+        """The core's data of values (n, features), whose names get inputs."""
+        if self._network is None or not all(name in self._columns for name in names):
+            self._learn_names(names)
+        rows = np.zeros((len(values), self.inputs), dtype=np.float32)
+        rows[:, [self._columns[name] for name in names]] = values
+        return DATASETS["float32"](rows, self.outputs, targets, labels)
+
     def learn(
-        self, names: Collection[Hashable], values: np.ndarray, target: np.ndarray | None, label: int | None
+        self,
+        names: Collection[Hashable],
+        values: np.ndarray,
+        targets: np.ndarray | None,
+        labels: np.ndarray | None,
     ) -> None:
-        """One update by features' values (features,) and a target (1, outputs) or the index of a class.
+        """One update by features' values (1, features) and targets (1, outputs) or the indices (1,) of a class.
 
         Raises:
             NumericError: the loss is not finite; then no weight was updated.
         """
-        if self._network is None or not all(name in self._columns for name in names):
-            self._learn_names(names)
-        assert self._network is not None
-        if self._trainer is None:
-            self._trainer = Trainer(self._network, self._loss, self._optimizer)
-        labels = None if label is None else np.array([label], dtype=np.int64)
-        row = np.zeros((1, self.inputs), dtype=np.float32)
-        row[0, [self._columns[name] for name in names]] = values
-        self._trainer._core.step(DATASETS["float32"](row, self.outputs, target, labels))
+        batch = self._batch(names, values, targets, labels)
+        assert self._trainer is not None
+        self._trainer._core.step(batch)
+
+    def learn_each(
+        self,
+        names: Collection[Hashable],
+        values: np.ndarray,
+        targets: np.ndarray | None,
+        labels: np.ndarray | None,
+    ) -> None:
+        """An update by each of n > 0 rows, in their order: values (n, features), targets (n, outputs) or labels (n,).
+
+        Raises:
+            NumericError: the loss of a row is not finite; then the rows before it were learned.
+        """
+        batch = self._batch(names, values, targets, labels)
+        assert self._trainer is not None
+        core = self._trainer._core
+        try:
+            core.run(batch, 1, False, np.inf)
+        finally:
+            core.begin_epoch()  # a stream has no epochs: the next call begins at its own first row
 
     def outputs_of(self, x: Mapping[Hashable, Any]) -> np.ndarray | None:
         """The outputs (outputs,) for x; None before there is a network."""
         if self._network is None:
             return None
         return self._network.predict(self._row(x))[0]
+
+    def outputs_of_rows(self, names: Sequence[Hashable], values: np.ndarray) -> np.ndarray | None:
+        """The outputs (n, outputs) for values (n, features), each row's to the bits of ``outputs_of``; None before there
+        is a network."""
+        if self._network is None:
+            return None
+        known = [index for index, name in enumerate(names) if name in self._columns]
+        rows = np.zeros((len(values), self.inputs), dtype=np.float32)
+        rows[:, [self._columns[names[index]] for index in known]] = values[:, known]
+        outputs = np.empty((len(rows), self.outputs), dtype=np.float32)
+        for row in range(len(rows)):  # a product of many rows is rounded differently
+            outputs[row] = self._network.predict(rows[row : row + 1])[0]
+        return outputs
 
     # Copies and pickles.
 
@@ -165,16 +204,7 @@ class GrowingNetwork:
         self._network = self._trainer.network
 
 
-def checked_number(what: str, value: Any) -> float:
-    """The value; a TypeError or NumericError where it is no finite number in float32."""
-    try:
-        number = None if isinstance(value, (str, bytes)) else float(value)
-    except (TypeError, ValueError):
-        number = None
-    except OverflowError:
-        number = np.inf
-    if number is None:
-        raise TypeError(f"learn_one: {what} is {value!r:.80}, a number is needed")
-    if not abs(number) <= _LARGEST:
-        raise NumericError(f"learn_one: {what} is {value!r:.80}, a finite number in float32 is needed")
-    return number
+def _copy_corners(kept: Mapping[str, np.ndarray], into: Mapping[str, np.ndarray]) -> None:
+    """Write smaller arrays into those of the same names, at their beginnings."""
+    for name, values in kept.items():
+        into[name][tuple(slice(0, size) for size in values.shape)] = values

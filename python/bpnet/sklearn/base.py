@@ -33,6 +33,7 @@ class BaseMLP(BaseEstimator):
     coefs_: list[np.ndarray]
     intercepts_: list[np.ndarray]
     _standardisation: Standardisation | None = None
+    _seed_of_masks = 0  # the dropout's
     _best_parameters: tuple[list[np.ndarray], list[np.ndarray]] | None = None
 
     # What the two subclasses define.
@@ -104,9 +105,8 @@ class BaseMLP(BaseEstimator):
         self.out_activation_ = self._out_activation()
         self._standardisation = Standardisation.of(X) if self.standardize else None
         arrays = glorot_arrays(sizes, self.activation, dtype, self._random_state)
-        seed = int(self._random_state.randint(2**31)) if self.dropout else 0
-        network = make_network(sizes, self.activation, dtype, self.dropout, self.device, seed)
-        weights = Weights(network, self._network_options())
+        self._seed_of_masks = int(self._random_state.randint(2**31)) if self.dropout else 0
+        weights = Weights(self._made_network(sizes, dtype), self._network_options())
         weights.write(*arrays)
         self._show(weights)
         self._best_parameters = weights.copies() if self.early_stopping else None
@@ -125,6 +125,9 @@ class BaseMLP(BaseEstimator):
         """The parameters that a network is made with; a list as it is now."""
         activation = self.activation
         return list(activation) if type(activation) is list else activation, self.dropout, self.device
+
+    def _made_network(self, sizes: list[int], dtype: Any) -> Network:
+        return make_network(sizes, self.activation, dtype, self.dropout, self.device, self._seed_of_masks)
 
     def _is_current(self, weights: Weights) -> bool:
         """Whether these are the estimator's arrays, in a network that its parameters ask for."""
@@ -150,9 +153,7 @@ class BaseMLP(BaseEstimator):
         weights: Weights | None = self.__dict__.get("_weights")
         options = self._network_options()
         if weights is None or weights.options != options or not weights.fit(coefs, dtype):
-            seed = int(np.random.RandomState(self.t_ % 2**32).randint(2**31)) if self.dropout else 0
-            network = make_network(sizes, self.activation, dtype, self.dropout, self.device, seed)
-            weights = Weights(network, options)
+            weights = Weights(self._made_network(sizes, dtype), options)
         weights.write(coefs, [np.asarray(each) for each in self.intercepts_])
         self._show(weights)
         return weights

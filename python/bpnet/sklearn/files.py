@@ -141,6 +141,7 @@ def load(kind: type, path: str | os.PathLike[str], device: str) -> Any:
     except (KeyError, TypeError, AttributeError) as error:
         raise FileFormatError(f"load: the file's estimator is not whole: {error!r}") from error
     network.preprocessing = None
+    estimator._seed_of_masks = int(network.description["seed"])
     estimator._show(Weights(network, estimator._network_options()))
     return estimator
 

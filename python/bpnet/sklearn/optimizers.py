@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -16,10 +16,24 @@ from bpnet.training import Trainer
 _BELOW_ONE = 1 - 1e-15
 
 
+class Kept(NamedTuple):
+    """What a trainer was at, for another one.
+
+    Attributes:
+        slots: the optimizer's averages, by name.
+        state: the core's description of its steps, epochs and schedule.
+        lr: the rate of the next step.
+    """
+
+    slots: dict[str, np.ndarray]
+    state: str
+    lr: float
+
+
 class BaseSolver:
     """What an optimizer keeps between steps: its learning rate, and the trainer with its averages.
 
-    A pickle holds the averages; the next step makes another trainer.
+    A pickle holds the averages and the count of steps; the next step makes another trainer that continues there.
     """
 
     learning_rate: float
@@ -28,29 +42,30 @@ class BaseSolver:
         self._optimizer = optimizer
         self._trainer: Trainer | None = None
         self._loss: Loss | None = None
-        self._kept: dict[str, np.ndarray] | None = None
+        self._kept: Kept | None = None
 
     def trainer_of(self, network: Network, loss: TrainingLoss) -> Trainer:
-        """The trainer of this network and loss, with the averages so far."""
+        """The trainer of this network and loss, which continues where the one before was."""
         trainer = self._trainer
         if trainer is None or trainer.network is not network or self._loss != loss.loss:
-            slots = self._slots()
-            self._trainer = Trainer(network, loss.loss, self._optimizer)
-            if slots:
-                for name, view in self._trainer._core.writable_slots().items():
-                    view[...] = slots[name]
-            self._kept, self._loss = None, loss.loss
+            kept = self._kept_now()
+            trainer = Trainer(network, loss.loss, self._optimizer)
+            if kept is not None:
+                slots = {name: each.astype(network.dtype, copy=False) for name, each in kept.slots.items()}
+                trainer._core.resume(kept.state, slots)
+            self._trainer, self._kept, self._loss = trainer, None, loss.loss
             self._begin()
-            return self._trainer
         return trainer
 
-    def _slots(self) -> dict[str, np.ndarray]:
-        if self._trainer is not None and self._trainer.network.device == "cpu":
-            return {name: view.copy() for name, view in self._trainer._core.writable_slots().items()}
-        return self._kept or {}
+    def _kept_now(self) -> Kept | None:
+        trainer = self._trainer
+        if trainer is None:
+            return self._kept
+        slots = {name: np.array(values) for name, values in trainer._core.slots().items()}
+        return Kept(slots, trainer._core.described_state, trainer.lr)
 
     def _begin(self) -> None:
-        """A trainer was made: its steps count from 1."""
+        """A trainer was made, which has the optimizer's own rates."""
 
     def before_step(self, decay: float) -> None:
         """Tell the core what the step needs: its rates, and the penalty's factor alpha / Σ weight."""
@@ -65,7 +80,7 @@ class BaseSolver:
         return False
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_trainer": None, "_loss": None, "_kept": self._slots()}
+        return {**self.__dict__, "_trainer": None, "_loss": None, "_kept": self._kept_now()}
 
 
 class SGDSolver(BaseSolver):
@@ -140,24 +155,18 @@ class AdamSolver(BaseSolver):
         self.learning_rate_init, self.learning_rate = rate, rate
         self.beta_1, self.beta_2, self.epsilon = beta_1, beta_2, epsilon
         self.t = 0
-        self._first = 0  # steps that other trainers have made
         self._rates: tuple[float, float, float] | None = None
 
     def _begin(self) -> None:
-        self._first, self._rates = self.t, None
-
-    def _corrections(self, step: int) -> tuple[float, float]:
-        return 1 - self.beta_1**step, math.sqrt(1 - self.beta_2**step)
+        self._rates = None
 
     def before_step(self, decay: float) -> None:
         """Tell the core the step's rates."""
         self.t += 1
-        mean, root = self._corrections(self.t)
+        mean, root = 1 - self.beta_1**self.t, math.sqrt(1 - self.beta_2**self.t)
         rate = self.learning_rate_init * root / mean
         self.learning_rate = rate
-        if self._first:
-            mean, root = self._corrections(self.t - self._first)  # what the core divides by
-        now = (rate * mean / root, decay, self.epsilon / root)
+        now = (rate * mean / root, decay, self.epsilon / root)  # the core divides by both
         if now != self._rates:
             assert self._trainer is not None
             self._trainer._core.set_rates(*now)
@@ -173,15 +182,14 @@ class OwnSolver(BaseSolver):
     @property
     def learning_rate(self) -> float:  # type: ignore[override]
         """The rate of the next step."""
-        return self._optimizer.lr if self._trainer is None else self._trainer.lr
+        if self._trainer is not None:
+            return self._trainer.lr
+        return self._optimizer.lr if self._kept is None else self._kept.lr
 
     def end_epoch(self, samples_seen: int, loss: float) -> None:
         """Change the rate by the schedule."""
         assert self._trainer is not None
         self._trainer._core.end_epoch(loss)
-
-    def _slots(self) -> dict[str, np.ndarray]:
-        return {}
 
 
 def solver_of(estimator: Any) -> BaseSolver:

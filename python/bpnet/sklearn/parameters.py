@@ -72,7 +72,7 @@ EXTENSIONS = """
         1 − dropout. Solver 'lbfgs' refuses it.
     optimizer : bpnet optimizer or its name, default=None
         Trains in place of the solver's, with its own learning rate, schedule and weight_decay; `alpha`, `momentum`,
-        `learning_rate` and the other parameters of solvers are not used. A pickle does not keep its averages.
+        `learning_rate` and the other parameters of solvers are not used.
     callbacks : list, default=()
         bpnet callbacks, or functions called with (epoch, metrics) after each epoch, which end the training by
         returning True. Metrics are 'epoch', 'loss', 'lr', and with early stopping 'val_score' and 'val_loss'. An

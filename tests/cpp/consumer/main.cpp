@@ -336,7 +336,7 @@ void steps_take_no_memory() {
 // of threads are larger than any before, so that the pool cannot have them yet.
 void giving_up_a_team_takes_no_memory() {
   const int before = bpnet::num_threads();
-  bpnet::replace_region_times([](bpnet::Region& region) { region.wait = 1; });
+  bpnet::replace_region_times([](bpnet::Region& region) { region = {.work = 1e-4, .wait = 1, .chunks = 8}; });
   const auto begin = [](int threads) {
     bpnet::set_num_threads(threads);
     bpnet::set_threading(bpnet::Threading::automatic);
