@@ -146,7 +146,7 @@ void resume(Self<T>& self, const std::string& described, const py::dict& arrays)
     held.push_back(arrays[name].template cast<py::array>());
     from.push_back(numbers<T>(held.back(), slot.tensor.count(), "resume"));
   }
-  in_turn(*self.held, [&] {
+  with_lock(*self.held, [&] {
     const Memory& memory = self.held->network.memory();
     for (std::size_t i = 0; i < slots.size(); ++i) {
       write_to(memory, slots[i].tensor.data, from[i], slots[i].tensor.count());
