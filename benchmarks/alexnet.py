@@ -26,8 +26,8 @@ from benchmarks.measure import (
     Row,
     difference,
     fractions_of_peak,
+    interleaved_rates,
     row,
-    take_turns,
     weights_after,
 )
 from benchmarks.workers import Company
@@ -223,7 +223,7 @@ def measure(
     if peak and case.norm and not case.predict:  # the program has the layers of the paper's network
         workers[PRODUCTS] = ProductsAlone(company, case, crew.threads)
     try:
-        rates, peaks = take_turns(workers, repeats, peak)
+        rates, peaks = interleaved_rates(workers, repeats, peak)
     finally:
         if PRODUCTS in workers:
             workers.pop(PRODUCTS).end()

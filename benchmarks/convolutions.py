@@ -30,8 +30,8 @@ from benchmarks.measure import (
     Row,
     difference,
     fractions_of_peak,
+    interleaved_rates,
     row,
-    take_turns,
 )
 from benchmarks.peers.ours import missing
 from benchmarks.workers import Company
@@ -271,7 +271,7 @@ def measure(case: Convolution, crew: Crew, repeats: int, peak: Callable[[], floa
     """bpnet's rate over PyTorch's, and the fraction of the multiply-add peak that it reaches."""
     forms = crew.best_forms(case._replace(batch=min(case.batch, TRIAL_BATCH)))
     check(case, crew, forms)
-    rates, peaks = take_turns(crew.ready(case, forms), repeats, peak)
+    rates, peaks = interleaved_rates(crew.ready(case, forms), repeats, peak)
     ours = rates["bpnet"]
     rows = []
     for peer, theirs in rates.items():

@@ -24,8 +24,8 @@ from benchmarks.measure import (
     Row,
     check_same_weights,
     fractions_of_peak,
+    interleaved_rates,
     row,
-    take_turns,
 )
 from benchmarks.report import BANDWIDTH, MATRIX_RATE
 from benchmarks.workers import Company
@@ -102,7 +102,7 @@ def measure(case: Any, crew: Crew, repeats: int) -> list[Row]:
     """bpnet's rate over each peer's, and the fractions of what the card reaches."""
     forms = crew.best_forms(case)
     check(case, crew, {name: form for name, form in forms.items() if name not in CARD})
-    rates, _ = take_turns(crew.ready(case, forms), repeats)
+    rates, _ = interleaved_rates(crew.ready(case, forms), repeats)
     medians = ", ".join(f"{name} {median(rate):.4g}" for name, rate in rates.items() if name not in CARD)
     print(f"{case.name}, samples a second: {medians}")
     rows = [

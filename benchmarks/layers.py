@@ -20,7 +20,7 @@ ENVIRONMENTS = {
     "openmp": {"BPNET_THREADING": "openmp"},
     "openmp, passive": {"BPNET_THREADING": "openmp", "OMP_WAIT_POLICY": "passive"},
 }
-TURN_SECONDS = 0.4  # several slices of a busy machine's time
+RUN_SECONDS = 0.4  # several time slices of a busy machine
 BUSY_PROCESSES = 2
 MINI_BATCHES = [case for case in CASES if case.batch > 1 and not case.predict]
 
@@ -54,10 +54,10 @@ def compare(case: Case, busy: int, company: Company, processors: Sequence[int], 
                 module = "benchmarks.peers.ours"
                 workers[name] = Worker(company, name, module, len(processors), processors, environment)
                 workers[name].ask("make", case=case._asdict(), form="fit")
-                workers[name].ask("run", seconds=TURN_SECONDS)
+                workers[name].ask("run", seconds=RUN_SECONDS)
             for _ in range(repeats):
                 for name, worker in workers.items():
-                    rates[name].append(worker.rate(TURN_SECONDS))
+                    rates[name].append(worker.rate(RUN_SECONDS))
             layer = workers["auto"].ask("threading")["layer"]
         finally:
             for worker in workers.values():

@@ -13,7 +13,7 @@ import numpy as np
 from benchmarks.cases import Case
 from benchmarks.crew import Crew
 
-TURN_SECONDS = 0.15  # of each peer in each repeat, at least
+RUN_SECONDS = 0.15  # of each peer in each repeat, at least
 
 
 class Row(NamedTuple):
@@ -114,10 +114,10 @@ def difference(ours: Sequence[np.ndarray], theirs: Sequence[np.ndarray]) -> floa
     return max(float(np.abs(a - b).max() / np.abs(b).max()) for a, b in zip(ours, theirs))
 
 
-def take_turns(
+def interleaved_rates(
     workers: Mapping[str, Any], repeats: int, peak: Callable[[], float] | None = None
 ) -> tuple[dict[str, list[float]], list[float]]:
-    """Samples a second of each, one number per repeat, and the peaks before and after the first one's turn."""
+    """Samples a second of each, one number per repeat, in rounds over all workers, and the peaks before and after the first one's runs."""
     rates: dict[str, list[float]] = {name: [] for name in workers}
     peaks = []
     for _ in range(repeats):
@@ -125,7 +125,7 @@ def take_turns(
             first = peak is not None and name == next(iter(workers))
             if first:
                 peaks.append(peak())
-            rates[name].append(worker.rate(TURN_SECONDS))
+            rates[name].append(worker.rate(RUN_SECONDS))
             if first:
                 peaks.append(peak())
     return rates, peaks
@@ -136,7 +136,7 @@ def measure(case: Case, crew: Crew, repeats: int, peak: Callable[[], float] | No
     forms = crew.best_forms(case)
     if not (case.predict or case.dropout):
         check_same_weights(case, crew, forms)
-    rates, peaks = take_turns(crew.ready(case, forms), repeats, peak)
+    rates, peaks = interleaved_rates(crew.ready(case, forms), repeats, peak)
     ours = rates["bpnet"]
     rows = [
         row(case.name, crew.threads, peer, [a / b for a, b in zip(ours, theirs)], forms[peer])

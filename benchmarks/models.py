@@ -23,8 +23,8 @@ from benchmarks.measure import (
     Row,
     difference,
     fractions_of_peak,
+    interleaved_rates,
     row,
-    take_turns,
     weights_after,
 )
 from benchmarks.workers import Company
@@ -146,7 +146,7 @@ def measure(case: Model, crew: Crew, repeats: int, peak: Callable[[], float] | N
     """The rates of bpnet over each peer's, those in bf16 beside those in bf16, and the fraction of the multiply-add peak."""
     forms = crew.best_forms(case)
     check(case, crew, forms)
-    rates, peaks = take_turns(crew.ready(case, forms), repeats, peak)
+    rates, peaks = interleaved_rates(crew.ready(case, forms), repeats, peak)
     medians = ", ".join(f"{name} {np.median(rate):.4g}" for name, rate in rates.items())
     print(f"{case.name}, images a second: {medians}")
     rows = []

@@ -20,7 +20,7 @@ def build() -> str:
     """Build the program and the library, or bring them up to date; what is in the way, or ""."""
     cmake = shutil.which("cmake")
     if cmake is None:
-        return "cmake is not here"
+        return "cmake is not installed"
     ninja = ["-G", "Ninja"] if shutil.which("ninja") and not (BUILD / "CMakeCache.txt").exists() else []
     for command in (
         [cmake, "-S", ROOT, "-B", BUILD, "-DBPNET_BENCHMARKS=ON", *ninja],

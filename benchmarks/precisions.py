@@ -5,7 +5,7 @@ of samples, and so the differences of their final accuracies are paired. Told ar
 and the difference that so many seeds would have detected: the smallest mean that a two-sided test of 5 % finds in four of five
 experiments, (t₀.₉₇₅ + t₀.₈) · s / √n with the t of n − 1 degrees of freedom and s the differences' standard deviation.
 
-The perceptron learns Fashion-MNIST (Debian's package dataset-fashion-mnist), or where that is not here scikit-learn's digits. With
+The perceptron learns Fashion-MNIST (Debian's package dataset-fashion-mnist), or where that is not installed, scikit-learn's digits. With
 ``--photographs TRAIN TEST`` a narrow AlexNet learns photographs, folders of class folders.
 """
 

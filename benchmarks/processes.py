@@ -78,7 +78,7 @@ def _at_once(children: list[Any]) -> float:
     return time.perf_counter() - start
 
 
-def _in_turn(children: list[Any]) -> float:
+def _one_after_another(children: list[Any]) -> float:
     start = time.perf_counter()
     for child in children:
         _go(child)
@@ -97,7 +97,7 @@ def four_processes(
         together = _start(code, None, processors, environment)
         alone = _start(code, 1, processors, environment)
         try:
-            gains = [_in_turn(alone) / _at_once(together) for _ in range(repeats)]
+            gains = [_one_after_another(alone) / _at_once(together) for _ in range(repeats)]
         finally:
             for child in together + alone:
                 child.stdin.close()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from benchmarks.cases import Case
-from benchmarks.measure import Row, row, take_turns
+from benchmarks.measure import Row, interleaved_rates, row
 from benchmarks.workers import Company, Worker
 
 
@@ -19,7 +19,7 @@ def gain_of_threads(case: Case, company: Company, processors: Sequence[int], rep
         for worker in workers.values():
             worker.ask("make", case=case._asdict(), form="fit")
             worker.ask("run", seconds=0)
-        rates, _ = take_turns(workers, repeats)
+        rates, _ = interleaved_rates(workers, repeats)
     finally:
         for worker in workers.values():
             worker.end()

@@ -19,6 +19,6 @@ pybind11_add_module(_core
   cpp/bindings/tables.cpp
   cpp/bindings/threads.cpp
   cpp/bindings/trainer.cpp
-  cpp/bindings/turns.cpp)
+  cpp/bindings/ticket_lock.cpp)
 target_link_libraries(_core PRIVATE bpnet bpnet_flags)
 install(TARGETS _core LIBRARY DESTINATION .)

@@ -1,5 +1,6 @@
 """How the documentation is built: ``python -m sphinx -W --keep-going -b html docs build/docs`` (the extra ``docs``)."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -14,12 +15,14 @@ copyright = author
 version = release = bpnet.__version__
 
 extensions = [
-    "myst_parser",
+    "myst_nb",
     "sphinx.ext.autodoc",
     "sphinx.ext.napoleon",
     "checkout_links",
     "command_line",
     "docstrings",
+    "mathml",
+    "notebooks",
 ]
 exclude_patterns = ["extensions", "pictures.py"]
 
@@ -28,9 +31,24 @@ html_theme = "furo"
 html_title = f"bpnet {release}"
 html_show_sphinx = False
 html_copy_source = False
+html_static_path = ["static"]
+html_css_files = ["site.css"]
 
 myst_heading_anchors = 3  # so that [text](page.md#heading) is checked, as GitHub names headings
-myst_enable_extensions = ["colon_fence"]
+myst_enable_extensions = ["colon_fence", "dollarmath"]
+html_math_renderer = "mathml"
+
+# Notebooks are executed, each in an empty folder. What ends in an exception or writes on standard error is a warning.
+os.environ["TQDM_DISABLE"] = "1"  # the states of a bar that moves would be lines of the page
+nb_custom_formats = {".nblink": ["nbformat.reads", {"as_version": 4}]}
+nb_execution_mode = "force"
+nb_execution_in_temp = True
+nb_execution_timeout = -1
+nb_execution_show_tb = True
+nb_output_stderr = "error"
+nb_merge_streams = True
+nb_ipywidgets_js = {}
+nb_render_image_options = {"alt": "What the code above draws"}
 
 # The docstrings: Google's sections, with types in the signatures; those of bpnet.sklearn and bpnet.river are NumPy's.
 napoleon_use_param = False  # "seed, dtype: as …" describes two parameters

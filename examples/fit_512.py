@@ -27,8 +27,8 @@ def first_photographs(folder: str) -> bp.data.ImageFolder:
     by_class: list[list[int]] = [[] for _ in source.classes]
     for index, label in enumerate(source.labels.tolist()):
         by_class[label].append(index)
-    in_turn = sorted((rank, index) for each in by_class for rank, index in enumerate(each))
-    kept = {source.files[index] for _, index in in_turn[:PHOTOGRAPHS]}
+    interleaved = sorted((rank, index) for each in by_class for rank, index in enumerate(each))
+    kept = {source.files[index] for _, index in interleaved[:PHOTOGRAPHS]}
     source.leave_out([file for file in source.files if file not in kept])
     return source
 
@@ -38,8 +38,8 @@ def almost(epoch: int, metrics: Mapping[str, float]) -> bool:
     return metrics["accuracy"] >= 0.95
 
 
-def known_by_heart(epoch: int, metrics: Mapping[str, float]) -> bool:
-    """True once the photographs are known: measured after the epoch, without dropout."""
+def all_are_learned(epoch: int, metrics: Mapping[str, float]) -> bool:
+    """True once the photographs are learned: measured after the epoch, without dropout."""
     return metrics["val_accuracy"] >= GOAL
 
 
@@ -66,7 +66,7 @@ def main() -> None:
     if not measured(path):
         bp.recipes.alexnet(source, packed=packed, resume=path, epochs=LONGEST, on_epoch_end=almost)
     if not measured(path) or measured(path)[-1] < GOAL:
-        bp.recipes.alexnet(source, source, packed=packed, resume=path, on_epoch_end=known_by_heart)
+        bp.recipes.alexnet(source, source, packed=packed, resume=path, on_epoch_end=all_are_learned)
     known = f"{100 * measured(path)[-1]:.1f} %" if measured(path) else "fewer than 95 % were ever"
     print(f"after {bp.Trainer.load(path).epochs} epochs: {known} known by heart")
 

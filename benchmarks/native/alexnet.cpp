@@ -15,7 +15,7 @@ using bpnet::WindowAxis;
 
 constexpr Activation kRelu{ActivationKind::kRelu, 0};
 
-// The largest arrays; every kernel works in them, for they are gone over in turn.
+// The largest arrays; every kernel works in them, for they are used one after another.
 struct Arrays {
   float *x, *w, *bias, *y, *grad_w, *grad_bias, *grad_x, *grad_y;
 };

@@ -12,8 +12,9 @@
 
 struct Measured {
   std::string name;
-  std::size_t memory;  // bytes of its arrays: compared with what goes through so many; 0: with multiply-adds
-  double work;         // operations, or bytes read and written, of one run
+  std::size_t
+      memory;   // bytes of its arrays: compared with the rate of copying so many; 0: with multiply-adds
+  double work;  // operations, or bytes read and written, of one run
   std::function<void()> run;
 };
 

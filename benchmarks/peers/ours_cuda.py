@@ -67,7 +67,7 @@ def alexnet_fit(case: alexnet.AlexNet, where: dict[str, str]) -> Runner:
 def peer(device: str) -> Peer:
     """
     Raises:
-        ImportError: with what bpnet says of a device that is not here.
+        ImportError: with what bpnet says of a device that is not available.
     """
     try:
         bp.Network((1,), [bp.Linear(1)], device=device)

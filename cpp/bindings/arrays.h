@@ -14,7 +14,7 @@
 #include "bpnet/network/network.h"
 #include "bpnet/training/dataset.h"
 #include "interpreter.h"
-#include "turns.h"
+#include "ticket_lock.h"
 
 namespace bpnet::bindings {
 
@@ -52,23 +52,23 @@ auto make_or_stop(const Make& make) {
   });
 }
 
-// A network with the lock that lets several Python threads call it in turn.
+// A network with the lock that lets several Python threads call it one after another.
 template <class T>
 struct HeldNetwork {
   explicit HeldNetwork(BasicNetwork<T> made) : network(std::move(made)) {
     network.interrupted = &ctrl_c_pressed;
   }
   BasicNetwork<T> network;
-  Turns turns;                // of all users of the network or its trainers
+  TicketLock lock;            // of all users of the network or its trainers
   std::vector<T> recorded_x;  // of forward(training=True): the caller's array may be gone by backward
 };
 
-// work(), with the network to itself. The interpreter is released first, so that a thread that waits for its
-// turn never holds it.
+// work(), while this thread holds the network's lock. The interpreter is released first, so that a thread
+// that waits for the lock never holds it.
 template <class T, class Work>
-auto in_turn(HeldNetwork<T>& held, const Work& work) {
+auto with_lock(HeldNetwork<T>& held, const Work& work) {
   return without_interpreter([&] {
-    const std::lock_guard<Turns> turn(held.turns);
+    const std::lock_guard<TicketLock> guard(held.lock);
     return work();
   });
 }

@@ -66,7 +66,7 @@ void register_errors(py::module_& module) {
   numeric_error =
       new_error(module, "NumericError", "NaN or infinity in data, weights or a loss.", PyExc_ValueError);
   device_error =
-      new_error(module, "DeviceError", "A backend or device that is not here.", PyExc_RuntimeError);
+      new_error(module, "DeviceError", "A backend or device that is not available.", PyExc_RuntimeError);
   py::register_exception_translator(&translate);
 }
 

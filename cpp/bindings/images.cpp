@@ -58,7 +58,8 @@ struct CheckedRows {
 };
 
 // The output of (count, [views,] 3, crop, crop) floats.
-float* room(py::array_t<float, py::array::c_style>& out, const ImageAugmenter& self, std::size_t windows) {
+float* checked_output(py::array_t<float, py::array::c_style>& out, const ImageAugmenter& self,
+                      std::size_t windows) {
   const std::size_t crop = self.options().crop;
   if (static_cast<std::size_t>(out.size()) < windows * 3 * crop * crop) {
     fail<ShapeError>("augmentation: the output has ", out.size(), " numbers, ", windows, " x 3 x ", crop,
@@ -73,7 +74,7 @@ void training_batch(const ImageAugmenter& self, const Image& images, const Index
                     std::uint64_t seed, std::uint64_t epoch, Out out, bool parallel) {
   const CheckedRows checked(self, images, rows);
   if (samples.size() != rows.size()) fail<ShapeError>("augmentation: rows and samples differ in number");
-  float* to = room(out, self, checked.rows.size());
+  float* to = checked_output(out, self, checked.rows.size());
   const std::uint64_t* numbers = samples.data();
   without_interpreter([&] { self.training_batch(checked.batch(), numbers, seed, epoch, to, parallel); });
 }
@@ -81,14 +82,14 @@ void training_batch(const ImageAugmenter& self, const Image& images, const Index
 void centre_batch(const ImageAugmenter& self, const Image& images, const Index& rows, Out out,
                   bool parallel) {
   const CheckedRows checked(self, images, rows);
-  float* to = room(out, self, checked.rows.size());
+  float* to = checked_output(out, self, checked.rows.size());
   without_interpreter([&] { self.centre_batch(checked.batch(), to, parallel); });
 }
 
 void ten_view_batch(const ImageAugmenter& self, const Image& images, const Index& rows, Out out,
                     bool parallel) {
   const CheckedRows checked(self, images, rows);
-  float* to = room(out, self, checked.rows.size() * self.ten_views().size());
+  float* to = checked_output(out, self, checked.rows.size() * self.ten_views().size());
   without_interpreter([&] { self.ten_view_batch(checked.batch(), to, parallel); });
 }
 

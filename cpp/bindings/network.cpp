@@ -48,18 +48,18 @@ py::array_t<T> forward(Held<T>& self, const py::array& x) {
   py::array_t<T> out = new_batch<T>(row_count(x), self.network.output_shape());
   T* to = out.mutable_data();
   const std::size_t rows = row_count(x);
-  in_turn(self, [&] { self.network.forward(from, rows, to); });
+  with_lock(self, [&] { self.network.forward(from, rows, to); });
   return out;
 }
 
 template <class T>
 py::array_t<T> forward_upto(Held<T>& self, const py::array& x, const std::string& upto) {
   const T* from = batch_of<T>(x, self.network.input_shape(), "forward");
-  const Shape shape = in_turn(self, [&] { return self.network.output_shape(upto); });
+  const Shape shape = with_lock(self, [&] { return self.network.output_shape(upto); });
   const std::size_t rows = row_count(x);
   py::array_t<T> out = new_batch<T>(rows, shape);
   T* to = out.mutable_data();
-  in_turn(self, [&] { self.network.forward(from, rows, to, upto); });
+  with_lock(self, [&] { self.network.forward(from, rows, to, upto); });
   return out;
 }
 
@@ -80,7 +80,7 @@ py::object predict(Held<T>& self, const py::array& x) {
   const std::size_t rows = row_count(x), count = static_cast<std::size_t>(x.size());
   py::array_t<T> out = new_batch<T>(rows, self.network.output_shape());
   T* to = out.mutable_data();
-  in_turn(self, [&] {
+  with_lock(self, [&] {
     const std::size_t bad = self.network.first_not_finite(from, count);
     if (bad < count) {
       fail<NumericError>("predict: X has NaN or infinity in row ", bad / (count / rows));
@@ -96,7 +96,7 @@ py::array_t<T> forward_training(Held<T>& self, const py::array& x, std::uint64_t
   const std::size_t rows = row_count(x);
   py::array_t<T> out = new_batch<T>(rows, self.network.output_shape());
   T* to = out.mutable_data();
-  in_turn(self, [&] {
+  with_lock(self, [&] {
     self.network.forget_recorded();  // since its inputs are about to be overwritten
     self.recorded_x.assign(from, from + rows * self.network.input_shape().count());
     BasicNetwork<T>& network = self.network;
@@ -128,7 +128,7 @@ py::array_t<T> backward(Held<T>& self, const py::array& grad_out, bool accumulat
   const std::size_t rows = row_count(grad_out);
   py::array_t<T> grad_x = new_batch<T>(rows, self.network.input_shape());
   T* to = grad_x.mutable_data();
-  in_turn(self, [&] {
+  with_lock(self, [&] {
     const std::size_t recorded = self.network.recorded_batch();
     if (recorded != 0 && recorded != rows) {
       fail<ShapeError>("backward: the gradient has ", rows, " rows, the last forward(training=True) had ",
@@ -148,7 +148,7 @@ py::tuple trace_sample(Held<T>& self, const std::string& loss, const py::array& 
   const T* to = target ? numbers<T>(*target, outputs, "trace") : nullptr;
   const Loss parsed = read_loss<T>(loss, function);
   const Trace<T> t =
-      in_turn(self, [&] { return trace(self.network, parsed, from, to, label ? &*label : nullptr); });
+      with_lock(self, [&] { return trace(self.network, parsed, from, to, label ? &*label : nullptr); });
   const auto arrays = [](const std::vector<std::vector<T>>& layers) {
     py::list list;
     for (const std::vector<T>& layer : layers)
@@ -163,7 +163,7 @@ py::tuple evaluate_rows(Held<T>& self, const std::string& loss, const HeldDatase
                         std::size_t end, const std::optional<py::function>& function) {
   const Loss parsed = read_loss<T>(loss, function);
   const Evaluation result =
-      in_turn(self, [&] { return evaluate(self.network, parsed, data.data, begin, end); });
+      with_lock(self, [&] { return evaluate(self.network, parsed, data.data, begin, end); });
   return py::make_tuple(result.loss_sum, result.weight_sum, result.correct);
 }
 
@@ -202,9 +202,10 @@ void register_one(py::module_& module, const char* name) {
       .def("describe", [](Self& s) { return s.network.describe().dump(); })
       .def("summary_rows", &summary_rows<T>)
       .def_property(
-          "preprocessing", [](Self& s) { return in_turn(s, [&] { return s.network.preprocessing.dump(); }); },
+          "preprocessing",
+          [](Self& s) { return with_lock(s, [&] { return s.network.preprocessing.dump(); }); },
           [](Self& s, const std::string& json) {
-            in_turn(s, [&] { s.network.preprocessing = Json::parse(json); });
+            with_lock(s, [&] { s.network.preprocessing = Json::parse(json); });
           })
       .def("state",
            [](const py::object& self) {
@@ -226,7 +227,7 @@ void register_one(py::module_& module, const char* name) {
           [](Self& s, const std::string& tensor, const py::array& values) {
             std::vector<std::size_t> sizes(values.shape(), values.shape() + values.ndim());
             const T* from = numbers<T>(values, static_cast<std::size_t>(values.size()), "load_state_dict");
-            in_turn(s, [&] { s.network.set_state(tensor, Shape(sizes), from); });
+            with_lock(s, [&] { s.network.set_state(tensor, Shape(sizes), from); });
           },
           py::arg("name"), py::arg("values"))
       .def("forward", &forward<T>, py::arg("x"))
@@ -241,7 +242,7 @@ void register_one(py::module_& module, const char* name) {
       .def(
           "save",
           [](Self& s, const std::string& path) {
-            in_turn(s, [&] { make_or_stop([&] { save(s.network, path); }); });
+            with_lock(s, [&] { make_or_stop([&] { save(s.network, path); }); });
           },
           py::arg("path"))
       .def_static(
@@ -260,7 +261,7 @@ void register_one(py::module_& module, const char* name) {
 py::dict check(Held<double>& self, const std::string& loss, const HeldDataset<double>& data,
                const std::optional<py::function>& function) {
   const Loss parsed = read_loss<double>(loss, function);
-  const auto errors = in_turn(self, [&] { return check_gradients(self.network, parsed, data.data); });
+  const auto errors = with_lock(self, [&] { return check_gradients(self.network, parsed, data.data); });
   py::dict result;
   for (const auto& [name, error] : errors) result[py::str(name)] = error;
   return result;

@@ -27,7 +27,7 @@ std::shared_ptr<Self<T>> make_trainer(const std::shared_ptr<HeldNetwork<T>>& net
                                       std::optional<std::uint64_t> seed,
                                       const std::optional<py::function>& function) {
   const Loss parsed = read_loss<T>(loss, function);
-  return in_turn(*network, [&] {
+  return with_lock(*network, [&] {
     return make_or_stop([&] {
       return std::make_shared<Self<T>>(Self<T>{
           network, BasicTrainer<T>(network->network, parsed, optimizer_from_json(Json::parse(optimizer)),
@@ -40,7 +40,7 @@ template <class T>
 double step(Self<T>& self, const HeldDataset<T>& batch) {
   const DatasetView<T>& data = batch.data.view();
   if (data.x_type != DatasetView<T>().x_type) fail<ValueError>("step: x is not of the network's dtype");
-  return in_turn(*self.held, [&] {
+  return with_lock(*self.held, [&] {
     check_data("step", data, self.trainer.loss(), self.held->network);
     const auto* x = static_cast<const T*>(data.x);
     return data.labels ? self.trainer.step(x, data.labels, data.count, data.sample_weight)
@@ -57,7 +57,7 @@ double step_rows(Self<T>& self, const HeldDataset<T>& data, const py::array& ord
   if (first > rows || count > rows - first) {
     fail<ShapeError>("step: rows ", first, " to ", first + count, " of an order of ", rows);
   }
-  return in_turn(*self.held, [&] { return self.trainer.step_rows(data.data, from, first, count); });
+  return with_lock(*self.held, [&] { return self.trainer.step_rows(data.data, from, first, count); });
 }
 
 // A batch that owns its arrays.
@@ -82,7 +82,7 @@ template <class T>
 double step_in_epoch(Self<T>& self, const py::array& x, const py::array& labels, std::uint64_t visited) {
   HeldBatch<T> held;
   held.take(self, x, labels, visited);
-  return in_turn(*self.held, [&] { return self.trainer.step_in_epoch(held.batch); });
+  return with_lock(*self.held, [&] { return self.trainer.step_in_epoch(held.batch); });
 }
 
 // Of an iterator over (x, labels, visited).
@@ -102,19 +102,19 @@ bool run_batches(Self<T>& self, const py::iterator& batches, double seconds) {
     });
     return more;
   };
-  return in_turn(*self.held, [&] { return self.trainer.run_batches(next, seconds); });
+  return with_lock(*self.held, [&] { return self.trainer.run_batches(next, seconds); });
 }
 
 // State that another thread may change is read under the lock.
 template <class T, class Read>
 auto read(Self<T>& self, const Read& of) {
-  return in_turn(*self.held, [&] { return of(self.trainer); });
+  return with_lock(*self.held, [&] { return of(self.trainer); });
 }
 
 template <class T>
 void set_reducer(Self<T>& self, const std::optional<py::function>& function, const py::function& first_row) {
   auto reducer = function ? std::make_unique<PythonReducer<T>>(*function, first_row, self.held) : nullptr;
-  in_turn(*self.held, [&] {
+  with_lock(*self.held, [&] {
     self.trainer.set_reducer(reducer ? reducer->as_reducer() : Reducer<T>{});
     std::swap(self.reducer, reducer);
   });
@@ -146,7 +146,7 @@ void resume(Self<T>& self, const std::string& described, const py::dict& arrays)
     held.push_back(arrays[name].template cast<py::array>());
     from.push_back(numbers<T>(held.back(), slot.tensor.count(), "resume"));
   }
-  in_turn(*self.held, [&] {
+  with_lock(*self.held, [&] {
     const Memory& memory = self.held->network.memory();
     for (std::size_t i = 0; i < slots.size(); ++i) {
       write_to(memory, slots[i].tensor.data, from[i], slots[i].tensor.count());
@@ -185,7 +185,7 @@ void register_one(py::module_& module, const char* name, const char* snapshot_na
       .def(
           "set_rates",
           [](Self<T>& s, double lr, double weight_decay, double epsilon) {
-            in_turn(*s.held, [&] { s.trainer.set_rates({lr, weight_decay, epsilon}); });
+            with_lock(*s.held, [&] { s.trainer.set_rates({lr, weight_decay, epsilon}); });
           },
           py::arg("lr"), py::arg("weight_decay"), py::arg("epsilon"))
       .def("slots",
@@ -210,7 +210,7 @@ void register_one(py::module_& module, const char* name, const char* snapshot_na
           "run",
           [](Self<T>& s, const HeldDataset<T>& data, std::size_t batch_size, bool shuffle, double seconds,
              std::size_t online_block) {
-            return in_turn(*s.held, [&] {
+            return with_lock(*s.held, [&] {
               return s.trainer.run(data.data, {batch_size, shuffle, seconds, online_block});
             });
           },
@@ -219,7 +219,7 @@ void register_one(py::module_& module, const char* name, const char* snapshot_na
       .def(
           "run_draws",
           [](Self<T>& s, const HeldDataset<T>& data, std::uint64_t steps, double seconds) {
-            in_turn(*s.held, [&] { s.trainer.run_draws(data.data, steps, seconds); });
+            with_lock(*s.held, [&] { s.trainer.run_draws(data.data, steps, seconds); });
           },
           py::arg("data"), py::arg("steps"), py::arg("seconds"))
       .def(
@@ -229,26 +229,27 @@ void register_one(py::module_& module, const char* name, const char* snapshot_na
             return py::make_tuple(result.loss, result.accuracy);
           },
           py::arg("samples"))
-      .def("begin_epoch", [](Self<T>& s) { in_turn(*s.held, [&] { s.trainer.begin_epoch(); }); })
+      .def("begin_epoch", [](Self<T>& s) { with_lock(*s.held, [&] { s.trainer.begin_epoch(); }); })
       .def(
-          "end_epoch", [](Self<T>& s, double loss) { in_turn(*s.held, [&] { s.trainer.end_epoch(loss); }); },
+          "end_epoch",
+          [](Self<T>& s, double loss) { with_lock(*s.held, [&] { s.trainer.end_epoch(loss); }); },
           py::arg("watched_loss"))
       .def("weights_are_finite",
-           [](Self<T>& s) { return in_turn(*s.held, [&] { return s.trainer.weights_are_finite(); }); })
-      .def("snapshot", [](Self<T>& s) { return in_turn(*s.held, [&] { return s.trainer.snapshot(); }); })
+           [](Self<T>& s) { return with_lock(*s.held, [&] { return s.trainer.weights_are_finite(); }); })
+      .def("snapshot", [](Self<T>& s) { return with_lock(*s.held, [&] { return s.trainer.snapshot(); }); })
       .def(
           "restore",
           [](Self<T>& s, const TrainerSnapshot<T>& snapshot) {
-            in_turn(*s.held, [&] { s.trainer.restore(snapshot); });
+            with_lock(*s.held, [&] { s.trainer.restore(snapshot); });
           },
           py::arg("snapshot"))
-      .def("keep_best", [](Self<T>& s) { in_turn(*s.held, [&] { s.trainer.keep_best(); }); })
+      .def("keep_best", [](Self<T>& s) { with_lock(*s.held, [&] { s.trainer.keep_best(); }); })
       .def("restore_best",
-           [](Self<T>& s) { return in_turn(*s.held, [&] { return s.trainer.restore_best(); }); })
+           [](Self<T>& s) { return with_lock(*s.held, [&] { return s.trainer.restore_best(); }); })
       .def(
           "save",
           [](Self<T>& s, const std::string& path, const std::string& notes) {
-            in_turn(*s.held, [&] {
+            with_lock(*s.held, [&] {
               s.trainer.notes = notes;
               make_or_stop([&] { s.trainer.save(path); });
             });
@@ -260,7 +261,7 @@ void register_one(py::module_& module, const char* name, const char* snapshot_na
              const std::optional<py::function>& function) {
             std::optional<CustomLoss> custom;
             if (function) custom = std::get<CustomLoss>(read_loss<T>(loss, function));
-            const auto self = in_turn(*network, [&] {
+            const auto self = with_lock(*network, [&] {
               return do_or_stop([&] {
                 return std::make_shared<Self<T>>(Self<T>{
                     network, BasicTrainer<T>::load(network->network, path, custom ? &*custom : nullptr)});

@@ -4,8 +4,15 @@ from __future__ import annotations
 
 from sphinx.application import Sphinx
 
-# Files beside docs/, and the pages that include them.
-PAGES = {"README": "index", "CONTRIBUTING": "contributing", "CHANGELOG": "changelog"}
+# Files beside docs/, and the pages that show them.
+PAGES = {
+    "README.md": "index.md",
+    "CONTRIBUTING.md": "contributing.md",
+    "CHANGELOG.md": "changelog.md",
+    "examples/filters.ipynb": "notebooks/filters.nblink",
+    "examples/lecture.ipynb": "notebooks/lecture.nblink",
+    "examples/tabular.ipynb": "notebooks/tabular.nblink",
+}
 
 
 def link_pages(app: Sphinx, page: str, source: list[str]) -> None:
@@ -13,7 +20,7 @@ def link_pages(app: Sphinx, page: str, source: list[str]) -> None:
     up = "../" * (page.count("/") + 1)
     here = "../" * page.count("/")
     for file, target in PAGES.items():
-        source[0] = source[0].replace(f"]({up}{file}.md", f"]({here}{target}.md")
+        source[0] = source[0].replace(f"]({up}{file}", f"]({here}{target}")
 
 
 def setup(app: Sphinx) -> dict[str, bool]:

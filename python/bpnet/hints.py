@@ -133,7 +133,7 @@ def elsewhere(given: str, names: Iterable[str], family: str) -> str | None:
 
 
 def remark_on(given: str) -> str:
-    """Where to say what the option ``given``, which is not here, says; or nothing."""
+    """Where to say what the option ``given``, which bpnet does not have, says; or nothing."""
     return _REMARKS.get(_letters(given), "")
 
 

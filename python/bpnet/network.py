@@ -83,7 +83,7 @@ class Network:
         ValueError: layers that do not fit together; the message names the layer and both sizes. A backend beside
             a GPU, ``"tf32"`` without one, ``"bfloat16"`` with one, or either with float64; ``winograd``
             with another backend than it is for.
-        DeviceError: a device or backend that is not here.
+        DeviceError: a device or backend that is not available.
         MemoryError: the network does not fit the memory.
     """
 

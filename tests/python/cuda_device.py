@@ -80,7 +80,7 @@ def test_the_devices():
 
 
 def test_a_gpu_that_is_not_here():
-    with pytest.raises(bp.DeviceError, match=r"^device: 'cuda:2' is not here; the driver knows 2 GPUs$"):
+    with pytest.raises(bp.DeviceError, match=r"^device: 'cuda:2' is not available; the driver lists 2 GPUs$"):
         network("cuda:2")
 
 
@@ -213,7 +213,7 @@ def test_the_command_line(files: Path, tmp_path: Path, capsys: pytest.CaptureFix
         answers.append(capsys.readouterr().out)
     assert answers[0] == answers[1]
     assert main(["predict", run, data, "--device", "cuda:2"]) == 2
-    assert capsys.readouterr().err.startswith("bpnet: device: 'cuda:2' is not here; ")
+    assert capsys.readouterr().err.startswith("bpnet: device: 'cuda:2' is not available; ")
 
 
 # Views.

@@ -16,7 +16,7 @@ from backend_names import FAST
 
 ROOT = Path(__file__).parents[2]
 CPP = ROOT / "cpp" / "bpnet"
-ROOMS = ["core", "kernels", "layers", "network", "training", "io"]  # each includes itself and those before
+FOLDERS = ["core", "kernels", "layers", "network", "training", "io"]  # each includes itself and those before
 
 # Where each header that only one file may include is included. Folders or files, below cpp/.
 PRIVATE_HEADERS = {
@@ -56,22 +56,22 @@ def name(path: Path) -> str:
 
 
 def test_rooms_are_known():
-    assert sorted(path.name for path in CPP.iterdir() if path.is_dir()) == sorted(ROOMS)
+    assert sorted(path.name for path in CPP.iterdir() if path.is_dir()) == sorted(FOLDERS)
 
 
-@pytest.mark.parametrize("room", ROOMS)
-def test_includes_never_run_back_up(room):
-    allowed = ROOMS[: ROOMS.index(room) + 1]
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_includes_never_run_back_up(folder):
+    allowed = FOLDERS[: FOLDERS.index(folder) + 1]
     wrong = [
         f"{name(path)} includes {header}"
-        for path in sources(CPP / room)
+        for path in sources(CPP / folder)
         for header in includes(path)
         if header.startswith("bpnet/") and header != "bpnet/version.h" and header.split("/")[1] not in allowed
     ]
-    assert not wrong, f"{room} may include {', '.join(allowed)} only"
+    assert not wrong, f"{folder} may include {', '.join(allowed)} only"
 
 
-KERNEL_ROOMS = [
+KERNEL_FOLDERS = [
     "base",
     "product",
     "",
@@ -81,14 +81,14 @@ KERNEL_ROOMS = [
 ]  # of kernels/cpu; "": the files beside them
 
 
-@pytest.mark.parametrize("room", KERNEL_ROOMS)
-def test_kernel_includes_never_run_back_up(room):
-    folder = CPP / "kernels" / "cpu"
-    assert {path.name for path in folder.iterdir() if path.is_dir()} == set(filter(None, KERNEL_ROOMS))
-    allowed = KERNEL_ROOMS[: KERNEL_ROOMS.index(room) + 1]
+@pytest.mark.parametrize("folder", KERNEL_FOLDERS)
+def test_kernel_includes_never_run_back_up(folder):
+    kernels = CPP / "kernels" / "cpu"
+    assert {path.name for path in kernels.iterdir() if path.is_dir()} == set(filter(None, KERNEL_FOLDERS))
+    allowed = KERNEL_FOLDERS[: KERNEL_FOLDERS.index(folder) + 1]
     wrong = [
         f"{name(path)} includes {header}"
-        for path in sorted((folder / room).glob("*.h"))
+        for path in sorted((kernels / folder).glob("*.h"))
         for header in includes(path)
         if header.startswith("bpnet/kernels/cpu/") and "/".join(header.split("/")[3:-1]) not in allowed
     ]
@@ -326,7 +326,7 @@ def tables(tmp_path_factory) -> dict[str, Path]:
         pytest.skip("reads ELF objects with GNU binutils, on Linux")
     for tool in ("nm", "size"):
         if not shutil.which(tool):
-            pytest.skip(f"{tool} is not here")
+            pytest.skip(f"{tool} is not available")
     archive = Path(bp.get_cmake_dir()).parents[1] / "libbpnet.a"
     if not archive.exists():
         pytest.skip(f"{archive} is not there: bpnet is run from its sources, not installed")

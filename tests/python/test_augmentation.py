@@ -177,7 +177,7 @@ def test_what_a_model_file_keeps_makes_the_same_windows():
     ],
     ids=lambda value: str(value)[:30],
 )
-def test_what_a_file_lies_about_is_refused(change: dict, message: str):
+def test_a_wrong_description_is_refused(change: dict, message: str):
     image = {**augmenter().image, **change}
     with pytest.raises(ValueError, match=message):
         _core.ImageAugmenter(

@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 if not (ROOT / "benchmarks").is_dir():
-    pytest.skip("the benchmarks are not here", allow_module_level=True)
+    pytest.skip("the benchmarks are not available", allow_module_level=True)
 sys.path.insert(0, str(ROOT))
 
 from benchmarks import alexnet, layers, libraries, native, report  # noqa: E402
@@ -23,8 +23,8 @@ from benchmarks.measure import (  # noqa: E402
     check_same_weights,
     difference,
     fractions_of_peak,
+    interleaved_rates,
     measure,
-    take_turns,
     weights_after,
 )
 from benchmarks.peers import FILES  # noqa: E402
@@ -95,7 +95,7 @@ def made(crew):
 
 
 def once(worker):
-    """Without TURN_SECONDS: one run a turn, so that the log is known beforehand."""
+    """Without RUN_SECONDS: one run a turn, so that the log is known beforehand."""
     rate = worker.rate
     worker.rate = lambda seconds: rate(0)
 
@@ -105,7 +105,7 @@ def test_peers_alternate_in_the_order_promised(company, log):
     for worker in workers.values():
         once(worker)
     log.write_text("")
-    rates, _ = take_turns(workers, 3)
+    rates, _ = interleaved_rates(workers, 3)
     turns = [f"{name} {what}" for name in "abc" for what in ("begins", "ends")]
     assert log.read_text().split("\n")[:-1] == turns * 3
     assert {name: len(rate) for name, rate in rates.items()} == {"a": 3, "b": 3, "c": 3}
@@ -122,7 +122,7 @@ def test_the_peak_is_measured_before_and_after_the_turn_of_the_first(company, lo
             file.write("peak\n")
         return 5.0
 
-    _, peaks = take_turns(workers, 2, peak)
+    _, peaks = interleaved_rates(workers, 2, peak)
     repeat = ["peak", "a begins", "a ends", "peak", "b begins", "b ends"]
     assert log.read_text().split("\n")[:-1] == repeat * 2
     assert peaks == [5.0] * 4
@@ -327,7 +327,7 @@ def test_the_weights_that_are_compared_come_from_the_run(company, tmp_path):
 def test_threading_layers_are_compared_and_busy_processes_end(company, monkeypatch):
     started = []
     popen = layers.subprocess.Popen
-    monkeypatch.setattr(layers, "TURN_SECONDS", 0.0)
+    monkeypatch.setattr(layers, "RUN_SECONDS", 0.0)
     monkeypatch.setattr(
         layers, "ENVIRONMENTS", {name: {"BPNET_THREADING": name} for name in ("auto", "pool")}
     )

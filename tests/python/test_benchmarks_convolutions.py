@@ -13,7 +13,7 @@ import bpnet as bp
 
 ROOT = Path(__file__).parents[2]
 if not (ROOT / "benchmarks").is_dir():
-    pytest.skip("the benchmarks are not here", allow_module_level=True)
+    pytest.skip("the benchmarks are not available", allow_module_level=True)
 sys.path.insert(0, str(ROOT))
 
 from benchmarks import convolutions  # noqa: E402

@@ -29,7 +29,7 @@ def of_this_processor(names: list[str]) -> list[Any]:
     """As parameters: those that this processor has not are skipped."""
     here = bp.backends(precision="bfloat16")
     return [
-        pytest.param(name, marks=pytest.mark.skipif(name not in here, reason=f"{name} is not here"))
+        pytest.param(name, marks=pytest.mark.skipif(name not in here, reason=f"{name} is not available"))
         for name in names
     ]
 
@@ -424,7 +424,7 @@ assert libc.prctl(22, 2, program, 0, 0) == 0  # PR_SET_SECCOMP, by a filter
 """
 
 
-@pytest.mark.skipif("amx" not in bp.backends(precision="bfloat16"), reason="amx is not here")
+@pytest.mark.skipif("amx" not in bp.backends(precision="bfloat16"), reason="amx is not available")
 @pytest.mark.skipif(sys.platform != "linux", reason="Linux asks for permission")
 def test_amx_without_the_system_s_permission():
     code = """

@@ -418,7 +418,7 @@ def test_ctrl_c_before_the_checkpoint(
 @POSIX
 @pytest.mark.parametrize("command", ["predict", "info", "evaluate", "train", "--help", "--version"])
 def test_a_reader_that_has_gone(tmp_path: Path, data: Path, command: str, good: Callable[..., list[str]]):
-    """As | head -1 goes: no traceback."""
+    """As with | head -1: no traceback."""
     model = tmp_path / "m"
     good("train", data, *CLASSES, "--epochs", 1, "--save", model)
     arguments = {

@@ -139,7 +139,7 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def tool(name: str, *arguments: str | os.PathLike[str]) -> str:
     if not shutil.which(name):
-        pytest.skip(f"{name} is not here")
+        pytest.skip(f"{name} is not available")
     return run(name, *arguments)
 
 
@@ -201,5 +201,5 @@ except bp.DeviceError as error:
     print(error)
 """
     said = run(sys.executable, "-c", script, env={**os.environ, "BPNET_CUDA_LIBRARY": str(library)})
-    refused = re.fullmatch(r"device: 'cuda:0' is not here; the driver says: .+\n", said)
+    refused = re.fullmatch(r"device: 'cuda:0' is not available; the driver says: .+\n", said)
     assert refused or (driver_is_here() and said == "(1, 1)\n"), said

@@ -315,8 +315,8 @@ def test_lines_are_those_of_the_file(tmp_path: Path):
 def test_random_bytes_crash_no_reader(tmp_path: Path):
     rng = np.random.default_rng(3)
     seeds = [b"a,b\n1,2\n", idx(IMAGES), gzip.compress(idx(IMAGES)), b"PK\3\4" + bytes(40)]
-    for turn in range(300):
-        raw = bytearray(seeds[turn % 4])
+    for trial in range(300):
+        raw = bytearray(seeds[trial % 4])
         for _ in range(rng.integers(1, 6)):
             raw[rng.integers(len(raw))] = rng.integers(256)
         (tmp_path / "x").write_bytes(raw)

@@ -207,7 +207,7 @@ def test_epochs_go_on_exactly(make_optimizer: Callable, batch_size: int, tmp_pat
 
 
 @pytest.mark.parametrize("batches", [1, 3, 4])
-def test_an_epoch_saved_amid_is_finished(batches: int, tmp_path: Path):
+def test_an_epoch_saved_in_its_middle_is_finished(batches: int, tmp_path: Path):
     """The core stops between two batches when its time is up; here it has none, so after each one."""
     x, y = table()
     whole = bp.Trainer(small(), "cross_entropy", bp.Adam(0.01))

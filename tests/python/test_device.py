@@ -1,4 +1,4 @@
-"""What computes: device, backend and precision, and what is said where one of them is not here. With bpnet's CUDA
+"""What computes: device, backend and precision, and what is said where one of them is not available. With bpnet's CUDA
 library, emulated on the processor, cuda_device.py holds."""
 
 from __future__ import annotations
@@ -321,8 +321,8 @@ import bpnet as bp
 assert bp.devices() == ['cpu'] and not any(name.startswith('cuda') for name in bp.backends())
 bp.Network(2, [bp.Linear(1)], device='cuda')"""
     assert last_error(built, code, BPNET_CUDA_ON_CPU_DEVICES="0") == (
-        "bpnet.DeviceError: device: 'cuda:0' is not here; the driver says: no CUDA-capable device is detected "
-        "(cudaErrorNoDevice); nvidia-smi shows what it knows"
+        "bpnet.DeviceError: device: 'cuda:0' is not available; the driver says: no CUDA-capable device is detected "
+        "(cudaErrorNoDevice); nvidia-smi lists the GPUs that the driver sees"
     )
 
 

@@ -9,6 +9,7 @@ import importlib
 import importlib.util
 import inspect
 import json
+import os
 import re
 import shutil
 import struct
@@ -18,6 +19,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -462,30 +464,63 @@ def test_links_lead_somewhere(page: Path):
 
 # The site.
 
+NOTEBOOKS = sorted((ROOT / "examples").glob("*.ipynb"))
+
+
+def test_each_notebook_has_a_page():
+    paths = {
+        page.stem: page.parent / json.loads(page.read_text(encoding="utf-8"))["path"]
+        for page in (DOCS / "notebooks").glob("*.nblink")
+    }
+    assert {name: path.resolve() for name, path in paths.items()} == {each.stem: each for each in NOTEBOOKS}
+
+
+def build_site(folder: Path) -> None:
+    """A process as readers start it, but that warnings are errors and paths of modules are absolute."""
+    options = ["-W", "--keep-going", "-q", "-b", "html"]
+    modules = [
+        str(Path(each).resolve()) for each in os.environ.get("PYTHONPATH", "").split(os.pathsep) if each
+    ]
+    done = subprocess.run(
+        [sys.executable, "-m", "sphinx", *options, str(DOCS), str(folder)],
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(modules)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+
 
 @pytest.mark.slow
 def test_the_site_is_built_without_warnings_and_needs_no_network(tmp_path: Path):
-    pytest.importorskip("furo", reason="the extra docs is not installed")
-    pytest.importorskip("myst_parser", reason="the extra docs is not installed")
-    command = [
-        sys.executable,
-        "-m",
-        "sphinx",
-        "-W",
-        "--keep-going",
-        "-q",
-        "-b",
-        "html",
-        str(DOCS),
-        str(tmp_path),
-    ]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    for page in tmp_path.rglob("*.html"):
+    for module in ("furo", "myst_parser", "myst_nb"):
+        pytest.importorskip(module, reason="the extra docs is not installed")
+    site = tmp_path / "site"
+    build_site(site)
+    for page in site.rglob("*.html"):
+        text = page.read_text(encoding="utf-8")
         loaded = re.findall(
             r"""<(?:script|img|iframe)[^>]*\bsrc="([^"]+)"|<link[^>]*\brel="(?:stylesheet|preload)"[^>]*\bhref="([^"]+)\"""",
-            page.read_text(encoding="utf-8"),
+            text,
         )
         assert loaded
         foreign = [each for pair in loaded for each in pair if re.match(r"(?:[a-z]+:)?//", each)]
         assert foreign == [], page
+        for picture in re.findall(r'<img[^>]*\bsrc="([^"]+)"', text):
+            assert (page.parent / picture).is_file(), f"{page}: {picture}"
+    for notebook in NOTEBOOKS:
+        check_executed(notebook, (site / "notebooks" / f"{notebook.stem}.html").read_text(encoding="utf-8"))
+
+
+def check_executed(notebook: Path, page: str) -> None:
+    """The page shows the outputs: pictures, networks drawn, formulas; and no error, nor the bar of a training."""
+    article = page[page.index("<article") : page.index("</article>")]
+    for drawn in re.findall(r"<svg.*?</svg>", article, re.DOTALL):
+        ElementTree.fromstring(drawn)
+    cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
+    assert article.count('<div class="cell docutils') == sum(cell["cell_type"] == "code" for cell in cells)
+    assert article.count("<svg") >= 2 and article.count("<img ") >= 2
+    text = "".join(line for cell in cells if cell["cell_type"] == "markdown" for line in cell["source"])
+    assert article.count("<math") == len(re.findall(r"\$\$.+?\$\$|\$.+?\$", text))
+    for word in ("traceback", "stderr", "samples/s"):
+        assert word not in article

@@ -203,7 +203,7 @@ def test_the_rule_of_the_biases_needs_no_quotes(good, train: Path, model: Path, 
 @pytest.mark.parametrize(
     "moment", ["first batch", "within a batch", "between batches", "an epoch's last batch"]
 )
-def test_ctrl_c_amid_an_epoch(
+def test_ctrl_c_during_an_epoch(
     bpnet: Run,  # noqa: F811
     good,  # noqa: F811
     train: Path,

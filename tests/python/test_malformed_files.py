@@ -396,7 +396,7 @@ path = t.Path(sys.argv[2] + ".fuzz")
 path.write_bytes(b"")
 interesting = b'0123456789-+.eE[]{}",:\\\\\\0\\xff\\x80 ntfu'
 with open(path, "r+b", buffering=0) as file:
-    for turn in range(2500):
+    for trial in range(2500):
         changed = bytearray(text)
         for _ in range(rng.integers(1, 4)):
             at = int(rng.integers(len(changed)))

@@ -148,7 +148,7 @@ def rewrite(path: Path, change: Callable[[dict], None]) -> None:
     path.write_bytes(data[:8] + text + data[HEADER:])
 
 
-LIES: dict[str, Callable[[dict], None]] = {
+WRONG_HEADERS: dict[str, Callable[[dict], None]] = {
     "more images": lambda h: h["images"].update(shape=[25, SIZE, SIZE, 3]),
     "a huge number of images": lambda h: h["images"].update(shape=[2**62, SIZE, SIZE, 3]),
     "negative sizes": lambda h: h["images"].update(shape=[-24, -SIZE, SIZE, 3]),
@@ -169,8 +169,8 @@ LIES: dict[str, Callable[[dict], None]] = {
 }
 
 
-@pytest.mark.parametrize("change", LIES.values(), ids=LIES)
-def test_lies_are_refused(packed: Path, change: Callable[[dict], None]):
+@pytest.mark.parametrize("change", WRONG_HEADERS.values(), ids=WRONG_HEADERS)
+def test_wrong_headers_are_refused(packed: Path, change: Callable[[dict], None]):
     rewrite(packed, change)
     with pytest.raises(bp.FileFormatError, match=str(packed)):
         PackedImages(packed)

@@ -249,8 +249,8 @@ def test_the_order_of_classes_is_total():
     names = ["1", "01", "1.0", "10", "9", "-2", "1e1"]
     assert ordered_classes(names) == ["-2", "01", "1", "1.0", "9", "10", "1e1"]
     assert ordered_classes([*names, "x"]) == sorted([*names, "x"])
-    for turn in range(20):
-        rng = np.random.default_rng(turn)
+    for trial in range(20):
+        rng = np.random.default_rng(trial)
         assert ordered_classes(rng.permutation(names).tolist()) == ordered_classes(names)
 
 

@@ -299,7 +299,7 @@ def colours_of(**changes: Any) -> dict[str, Any]:
     return {"columns": [{**COLOUR, **changes}]}
 
 
-LIES: dict[str, tuple[dict[str, Any], str]] = {
+INCONSISTENT: dict[str, tuple[dict[str, Any], str]] = {
     "an option of a newer bpnet": ({"crystal": 1}, "there is no option 'crystal'"),
     "a column's option of a newer bpnet": (columns_of(unit="kg"), "column 'n': there is no option 'unit'"),
     "no name": ({"columns": [{"categories": []}]}, "columns: "),
@@ -351,9 +351,9 @@ LIES: dict[str, tuple[dict[str, Any], str]] = {
 }
 
 
-@pytest.mark.parametrize("name", LIES)
+@pytest.mark.parametrize("name", INCONSISTENT)
 def test_descriptions_that_lie(name: str):
-    description, message = LIES[name]
+    description, message = INCONSISTENT[name]
     with pytest.raises(ValueError, match="^preprocessing: .*" + re.escape(message)):
         Preprocessing.from_description(description)
 
@@ -399,9 +399,9 @@ def with_preprocessing(path: Path, description: dict[str, Any]) -> None:
     write(path, head, data)
 
 
-@pytest.mark.parametrize("name", LIES)
-def test_files_whose_preprocessing_lies(tmp_path: Path, name: str):
-    description, message = LIES[name]
+@pytest.mark.parametrize("name", INCONSISTENT)
+def test_files_whose_preprocessing_is_inconsistent(tmp_path: Path, name: str):
+    description, message = INCONSISTENT[name]
     with_preprocessing(tmp_path / "model", description)
     with pytest.raises(bp.FileFormatError, match="^load: preprocessing: .*" + re.escape(message)):
         bp.load_model(tmp_path / "model")

@@ -106,7 +106,7 @@ def test_what_csv_writes_is_read_back(tmp_path: Path):
     """Random names and fields, with delimiters, quotes and newlines in them, as the csv module writes them."""
     rng = random.Random(0)
     letters = 'ab,;\t| "\n'
-    for turn in range(200):
+    for trial in range(200):
         columns = rng.randint(1, 5)
         names = [f"n{i}" + "".join(rng.choices(letters, k=rng.randint(0, 6))) for i in range(columns)]
         rows = [["".join(rng.choices(letters, k=rng.randint(0, 5))) + "x" for _ in names] for _ in range(3)]
@@ -115,7 +115,7 @@ def test_what_csv_writes_is_read_back(tmp_path: Path):
         csv.writer(file, delimiter=delimiter, quoting=csv.QUOTE_ALL).writerows([names, *rows])
         found = table(tmp_path, file.getvalue(), delimiter=delimiter)
         stripped = [[field.strip(" \t\n") for field in row] for row in [names, *rows]]
-        assert [found.header, *rows_of(found)] == stripped, turn
+        assert [found.header, *rows_of(found)] == stripped, trial
         if columns > 1:  # quoted fields hide what is in them
             assert table(tmp_path, file.getvalue()).header == stripped[0]
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import os
+import re
 import subprocess
 import sys
 import zipfile
@@ -84,6 +85,19 @@ def test_it_has_the_openmp_runtime_and_no_other_library(repaired: Path):
     libraries = [path.name for path in paths if path.parent.name == "backpropnet.libs"]
     assert all(name.startswith(("libgomp", "libomp", "libatomic")) for name in libraries), libraries
     assert bool(libraries) == ("openmp" in LAYERS)
+
+
+def test_pypi_can_show_the_readme():
+    """Its links and its picture are relative, and lead nowhere there: the text says all without them."""
+    markdown = pytest.importorskip("readme_renderer.markdown", reason="the extra wheel is not installed")
+    text = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    page = markdown.render(text)
+    assert page and "<!--" not in page and "```" not in page
+    assert page.count("<table>") == 2 and page.count("<h2 ") == text.count("\n## ")
+    for attributes in re.findall(r"<img([^>]*)>", page):
+        assert re.search(r'alt="[^"]{40,}"', attributes)
+    targets = re.findall(r'<a href="([^"#]+)"[^>]*>(.*?)</a>', page)
+    assert targets and not {"how", "here", "this", ""} & {name for _, name in targets}
 
 
 # Without a compiler, the installed package not being the one that is used.

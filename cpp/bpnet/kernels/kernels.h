@@ -215,7 +215,7 @@ struct LossArgs {
   double* loss;           // (1,) the loss, written
 };
 
-struct Stretch {  // of a flat array
+struct FlatRange {  // of a flat array
   size_t offset, count;
 };
 
@@ -224,7 +224,7 @@ struct Stretch {  // of a flat array
 template <class T>
 struct ClipArgs {
   T* grad;
-  const Stretch* stretches;  // (count,) in the host's memory: the ranges of grad to clip
+  const FlatRange* ranges;  // (count,) in the host's memory: what of grad is clipped
   size_t count;
   double value, norm;  // 0: without this one
 };
@@ -437,7 +437,7 @@ struct Kernels {
                  const T* grad, T* const* slots);
   // Nothing is done where Sums::updates is 0. Where ‖g‖ is not finite training stops as at a loss that is
   // not, with the batch's loss as the one that stopped.
-  size_t (*clip_workspace)(size_t longest);  // elements of a stretch
+  size_t (*clip_workspace)(size_t longest);  // elements of a range
   void (*clip)(Context&, const ClipArgs<T>&, Tally, Sums*);
   // y = x, unless `stopped` is not null and points to another number than 0
   void (*keep)(Context&, const uint64_t* stopped, size_t count, const T* x, T* y);

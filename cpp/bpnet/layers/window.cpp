@@ -18,10 +18,10 @@ WindowAxis sliding_axis(const char* operation, const char* extent, const AxisOpt
                      " with its padding, the kernel ", reach, o.dilation > 1 ? " with its dilation" : "",
                      ": the kernel must not be larger than the padded input");
   }
-  const std::size_t room = padded - reach;
-  std::size_t steps = room / o.stride;
+  const std::size_t span = padded - reach;
+  std::size_t steps = span / o.stride;
   // A window that has only padding beyond the map would have no inputs.
-  if (o.ceil && room % o.stride != 0 && (steps + 1) * o.stride < o.in + o.before) ++steps;
+  if (o.ceil && span % o.stride != 0 && (steps + 1) * o.stride < o.in + o.before) ++steps;
   return {o.in, steps + 1, o.kernel, o.stride, o.dilation, o.before};
 }
 

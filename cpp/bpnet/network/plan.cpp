@@ -361,7 +361,7 @@ std::size_t Plan<T>::most_inputs() const {
 template <class T>
 std::size_t Plan<T>::widest() const {
   std::size_t most = 0;
-  for (const ActivationPlace& place : activations) most = std::max(most, place.count);
+  for (const ActivationSpec& activation : activations) most = std::max(most, activation.count);
   return most;
 }
 

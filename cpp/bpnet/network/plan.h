@@ -69,7 +69,7 @@ struct LeastBatch {
   std::string layer = {};  // "'features.1' (BatchNorm1d)"
 };
 
-struct ActivationPlace {
+struct ActivationSpec {
   std::size_t count;                    // elements of one sample
   std::optional<std::size_t> producer;  // the step that makes it; none for the network's input
   bool trained;  // parameters that are not frozen are before it: backward must reach it
@@ -83,7 +83,7 @@ struct Plan {
   std::vector<std::unique_ptr<Layer<T>>> layers;
   std::vector<Entry> entries;
   std::vector<Step> steps;
-  std::vector<ActivationPlace> activations;  // by id; 0 is the network's input
+  std::vector<ActivationSpec> activations;  // by id; 0 is the network's input
   std::vector<ParameterSpec> parameter_specs;
   std::vector<Slot> parameters;  // beside parameter_specs
   std::vector<BufferSpec> buffer_specs;

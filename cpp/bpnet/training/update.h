@@ -48,8 +48,8 @@ class Update {
   std::vector<std::string> slot_names_;
   std::vector<Segment> segments_;
   Clipping clipping_;
-  std::vector<Stretch> gradients_;  // that are clipped
-  Arena slots_;                     // one array of plan().parameter_size per slot
+  std::vector<FlatRange> gradients_;  // that are clipped
+  Arena slots_;                       // one array of plan().parameter_size per slot
 };
 
 extern template class Update<float>;

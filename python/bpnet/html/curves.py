@@ -10,7 +10,7 @@ from bpnet.html.markup import Markup, drawing, element
 
 _WIDTH, _HEIGHT = 330.0, 210.0
 _LEFT, _RIGHT, _TOP, _BOTTOM = 58.0, 318.0, 46.0, 182.0  # the edges of the area within the axes
-_MOST_POINTS = 400  # of a curve; of more the least and the largest of each stretch are drawn
+_MOST_POINTS = 400  # of a curve; of more the least and the largest of each run are drawn
 _TICKS = 4
 _LARGEST = 1e300  # of a number that is drawn, so that no difference of two overflows
 
@@ -112,11 +112,11 @@ def _axes(across: _Scale, upward: _Scale) -> Iterator[Markup]:
 
 
 def _drawn(curve: Curve, across: _Scale, upward: _Scale) -> Markup:
-    """The curve's stretches of finite numbers as lines; one of a single point as a dot."""
+    """The curve's runs of finite numbers as lines; one of a single point as a dot."""
     lines: list[str] = []
     dots: list[str] = []
-    for stretch in _stretches(zip(curve.x, curve.y)):
-        pixels = [f"{across.at(x):.1f} {upward.at(y):.1f}" for x, y in _thinned(stretch)]
+    for run in _runs(zip(curve.x, curve.y)):
+        pixels = [f"{across.at(x):.1f} {upward.at(y):.1f}" for x, y in _thinned(run)]
         (lines if len(pixels) > 1 else dots).append("M" + "L".join(pixels))
     parts = [element("path", d="".join(lines), stroke_width=1.5)] if lines else []
     parts += [element("path", d=dot + "h0", stroke_width=4, stroke_linecap="round") for dot in dots]
@@ -124,14 +124,14 @@ def _drawn(curve: Curve, across: _Scale, upward: _Scale) -> Markup:
     return element("g", *parts, fill="none", stroke=curve.colour, stroke_linejoin="round", opacity=opacity)
 
 
-def _stretches(points: Iterable[tuple[float, float]]) -> list[list[tuple[float, float]]]:
-    stretches: list[list[tuple[float, float]]] = [[]]
+def _runs(points: Iterable[tuple[float, float]]) -> list[list[tuple[float, float]]]:
+    runs: list[list[tuple[float, float]]] = [[]]
     for x, y in points:
         if _is_drawn(x, y):
-            stretches[-1].append((x, y))
-        elif stretches[-1]:
-            stretches.append([])
-    return [stretch for stretch in stretches if stretch]
+            runs[-1].append((x, y))
+        elif runs[-1]:
+            runs.append([])
+    return [run for run in runs if run]
 
 
 def _thinned(points: list[tuple[float, float]]) -> list[tuple[float, float]]:

@@ -192,7 +192,7 @@ class BaseMLP(BaseEstimator):
             return None
 
     def _plain_network(self, X: Any) -> Network | None:
-        """The network if X can be handed to it as it is, as far as its type tells; None else."""
+        """The network if X can be passed to it as it is, as far as its type tells; None else."""
         state = self.__dict__
         weights = state.get("_weights")
         if type(X) is not np.ndarray or weights is None or "feature_names_in_" in state:

@@ -49,7 +49,7 @@ def _layer_of(activation: Any) -> Layer | None:
 
 
 def _check_activation(layer: Layer, size: int) -> None:
-    """A ValueError where the layer has parameters, which coefs_ has no room for, or changes the shape."""
+    """A ValueError where the layer has parameters, which coefs_ cannot hold, or changes the shape."""
     alone = Network((size,), [layer])
     if alone.state_dict():
         raise ValueError(

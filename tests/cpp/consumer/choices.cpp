@@ -155,7 +155,7 @@ void a_custom_loss_that_throws_changes_nothing() {
       "custom loss 'faulty': there is no function of float64");
 }
 
-void a_run_is_handed_its_loss_again(const std::string& folder) {
+void a_run_is_given_its_loss_again(const std::string& folder) {
   const std::string path = folder + "/choices_run.safetensors";
   const Data<float> data;
   bpnet::Network net = network<float>(), other = network<float>();
@@ -248,7 +248,7 @@ int main(int count, char** arguments) {
     }
     its_gradient_is_checked();
     a_custom_loss_that_throws_changes_nothing();
-    a_run_is_handed_its_loss_again(folder);
+    a_run_is_given_its_loss_again(folder);
     steps_take_no_memory();
     frozen_layers_keep_their_bits();
     what_an_inner_layer_gives();

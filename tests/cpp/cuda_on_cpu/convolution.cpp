@@ -83,7 +83,7 @@ template <class T>
 const ConvolutionPlan* library_plan(Context& context, ConvolutionPass pass, Layout layout,
                                     const ConvolutionSizes& s) {
   Device& device = device_of(context);
-  const Device::Turn turn(device);
+  const Device::Lock lock(device);
   if (!is_even(s.height) || !is_even(s.width)) {
     fail<DeviceError>("cuda-on-cpu: cuDNN has no convolution with other padding after than before");
   }

@@ -21,7 +21,7 @@ Fiber::Fiber(void (*body)()) : bytes_(kStack), body_(body) {
   unsigned char* const stack = static_cast<unsigned char*>(pages) + kGuard;
   if (mprotect(stack, kStack, PROT_READ | PROT_WRITE) != 0) die("there is no memory for a thread's stack");
   stack_ = stack;
-  place_ = first_place(stack, kStack, begin);
+  stack_pointer_ = new_stack(stack, kStack, begin);
 }
 
 void Fiber::arrived() { enter_stack(entered->kept_, &left->stack_, &left->bytes_); }
@@ -35,7 +35,7 @@ void Fiber::switch_to(Fiber& other) {
   left = this;
   entered = &other;
   leave_stack(&kept_, other.stack_, other.bytes_);
-  switch_place(&place_, other.place_);
+  switch_stack(&stack_pointer_, other.stack_pointer_);
   arrived();
 }
 

@@ -19,7 +19,7 @@ class Fiber {
   static void begin();
   static void arrived();
 
-  void* place_ = nullptr;
+  void* stack_pointer_ = nullptr;
   void* kept_ = nullptr;  // the sanitizer's
   const void* stack_ = nullptr;
   std::size_t bytes_ = 0;

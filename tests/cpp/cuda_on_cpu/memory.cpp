@@ -110,8 +110,8 @@ Where where(const void* address, std::size_t bytes) {
   const auto* const at = static_cast<const unsigned char*>(address);
   const Array* const array = array_before(address);
   if (!array || at >= array->pages.begin + array->pages.bytes) return {Where::kHost, 0};
-  const auto room = static_cast<std::size_t>(array->pages.begin + array->pages.bytes - at);
-  if (bytes > room) return {Where::kBeyond, array->device};
+  const auto available = static_cast<std::size_t>(array->pages.begin + array->pages.bytes - at);
+  if (bytes > available) return {Where::kBeyond, array->device};
   return {array->device == kPinnedDevice ? Where::kPinned : Where::kDevice, array->device};
 }
 

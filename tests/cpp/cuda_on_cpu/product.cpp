@@ -35,7 +35,7 @@ template <class T>
 Made library_product(Context& context, const Product& p, const T* a, const T* b, const Epilogue<T>& epilogue,
                      T* c) {
   Device& device = device_of(context);
-  const Device::Turn turn(device);
+  const Device::Lock lock(device);
   if (!device.products) device.products = std::make_unique<Products>();
   static_cast<Products&>(*device.products)
       .done.get(device, product_key<T>(p, context.precision, a, b, epilogue, c), [] { return true; });

@@ -162,8 +162,8 @@ void touch(const void* address, std::size_t size, Access access) {
   }
   const Touch current = now(access == Access::kAtomic);
   Byte* const bytes = shadow->bytes + (at - shadow->begin);
-  const auto room = static_cast<std::size_t>(shadow->begin + shadow->count - at);
-  const std::size_t count = std::min(size, room);  // an access beyond the end faults by itself
+  const auto available = static_cast<std::size_t>(shadow->begin + shadow->count - at);
+  const std::size_t count = std::min(size, available);  // an access beyond the end faults by itself
   if (access != Access::kWrite) check_written(bytes, count, at);
   for (std::size_t i = 0; i < count; ++i) {
     (access == Access::kRead ? read_byte : write_byte)(bytes[i], current, at + i);

@@ -4,7 +4,7 @@
 
 namespace cuda_on_cpu {
 
-void* first_place(void* stack, std::size_t bytes, void (*body)()) {
+void* new_stack(void* stack, std::size_t bytes, void (*body)()) {
   auto* const context = new ucontext_t;  // never freed, as the stack
   getcontext(context);
   context->uc_stack.ss_sp = stack;
@@ -14,7 +14,7 @@ void* first_place(void* stack, std::size_t bytes, void (*body)()) {
   return context;
 }
 
-void switch_place(void** here, void* there) {
+void switch_stack(void** here, void* there) {
   if (!*here) *here = new ucontext_t;
   swapcontext(static_cast<ucontext_t*>(*here), static_cast<ucontext_t*>(there));
 }

@@ -6,10 +6,10 @@
 
 asm(R"(
 .text
-.globl cuda_on_cpu_switch_place
-.hidden cuda_on_cpu_switch_place
-.type cuda_on_cpu_switch_place, @function
-cuda_on_cpu_switch_place:
+.globl cuda_on_cpu_switch_stack
+.hidden cuda_on_cpu_switch_stack
+.type cuda_on_cpu_switch_stack, @function
+cuda_on_cpu_switch_stack:
   pushq %rbp
   pushq %rbx
   pushq %r12
@@ -25,13 +25,13 @@ cuda_on_cpu_switch_place:
   popq %rbx
   popq %rbp
   ret
-.size cuda_on_cpu_switch_place, . - cuda_on_cpu_switch_place
+.size cuda_on_cpu_switch_stack, . - cuda_on_cpu_switch_stack
 )");
-extern "C" __attribute__((visibility("hidden"))) void cuda_on_cpu_switch_place(void** here, void* there);
+extern "C" __attribute__((visibility("hidden"))) void cuda_on_cpu_switch_stack(void** here, void* there);
 
 namespace cuda_on_cpu {
 
-void* first_place(void* stack, std::size_t bytes, void (*body)()) {
+void* new_stack(void* stack, std::size_t bytes, void (*body)()) {
   // Six registers, the address to return to, and a word that keeps the stack aligned as after a call.
   auto* const top = reinterpret_cast<std::uintptr_t*>(static_cast<unsigned char*>(stack) + bytes) - 8;
   for (int i = 0; i < 8; ++i) top[i] = 0;
@@ -39,6 +39,6 @@ void* first_place(void* stack, std::size_t bytes, void (*body)()) {
   return top;
 }
 
-void switch_place(void** here, void* there) { cuda_on_cpu_switch_place(here, there); }
+void switch_stack(void** here, void* there) { cuda_on_cpu_switch_stack(here, there); }
 
 }  // namespace cuda_on_cpu

@@ -118,9 +118,9 @@ void update_flag() { with_update(nullptr, &word, nullptr); }
 void slots() { with_update(nullptr, nullptr, &number); }
 void with_clip(float* grad, bpnet::Sums* sums) {
   Given g;
-  const bpnet::Stretch stretch{0, 1};
+  const bpnet::FlatRange range{0, 1};
   if (!grad) grad = g.ours;
-  g.kernels.clip(g.network.context(), {grad, &stretch, 1, 1, 0}, bpnet::Tally::kTraining, sums);
+  g.kernels.clip(g.network.context(), {grad, &range, 1, 1, 0}, bpnet::Tally::kTraining, sums);
 }
 void clip_gradient() { with_clip(&number, nullptr); }
 void clip_sums() {

@@ -51,7 +51,7 @@ void Interruptible::check() {
   if (asks_to_stop()) fail<Interrupted>("the work was interrupted before its end");
 }
 
-void run_in_turn(std::size_t count, void (*function)(std::size_t, void*), void* argument) {
+void run_serially(std::size_t count, void (*function)(std::size_t, void*), void* argument) {
   Interruptible* const work = count > 1 ? innermost : nullptr;
   for (std::size_t index = 0; index < count; ++index) {
     if (work && work->asks_to_stop()) return;

@@ -40,6 +40,6 @@ void replace_question_clock(bool (*is_time)()) noexcept;
 
 // function(index, argument) for 0 … count−1 in order, with a check of this thread's Interruptible between
 // them.
-void run_in_turn(std::size_t count, void (*function)(std::size_t index, void* argument), void* argument);
+void run_serially(std::size_t count, void (*function)(std::size_t index, void* argument), void* argument);
 
 }  // namespace bpnet

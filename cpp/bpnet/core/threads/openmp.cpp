@@ -76,7 +76,7 @@ void run_region(std::size_t count, ThreadingLayer::Function function, void* argu
 
 void run(std::size_t count, ThreadingLayer::Function function, void* argument, int threads, Waits* waits) {
   if (omp_in_parallel() || in_use.test_and_set(std::memory_order_acquire)) {
-    run_in_turn(count, function, argument);
+    run_serially(count, function, argument);
     return;
   }
   if (has_team(threads)) {

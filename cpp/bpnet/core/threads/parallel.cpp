@@ -150,7 +150,7 @@ void parallel_for(std::size_t count, void (*function)(std::size_t, void*), void*
   const Choice choice = current();
   const int threads = num_threads();
   if (threads < 2 || count < 2) {
-    run_in_turn(count, function, argument);
+    run_serially(count, function, argument);
     return;
   }
   const bool trial = choice == Choice::trial;

@@ -20,7 +20,7 @@ namespace {
 // An idle worker spins this long for the next job before it sleeps, at first without a pause and then
 // yielding the processor to others: the parallel parts of a training step follow each other within
 // microseconds, and waking costs tens of them.
-constexpr std::chrono::microseconds kSpin{20}, kLinger{200};
+constexpr std::chrono::microseconds kSpin{20}, kYield{200};
 
 thread_local bool inside = false;  // this thread is working on a chunk
 
@@ -33,11 +33,11 @@ void pause() {
 }
 
 // ThreadPool::job_: number << 32 | workers within << 16 | seats
-constexpr std::uint64_t kOnePlace = 1, kOneWithin = 1 << 16;
-constexpr std::uint64_t kMaxPlaces = kOneWithin - 1;
+constexpr std::uint64_t kOneSeat = 1, kOneWithin = 1 << 16;
+constexpr std::uint64_t kMaxSeats = kOneWithin - 1;
 
 std::uint32_t number_of(std::uint64_t job) { return static_cast<std::uint32_t>(job >> 32); }
-std::uint64_t places_of(std::uint64_t job) { return job & kMaxPlaces; }
+std::uint64_t seats_of(std::uint64_t job) { return job & kMaxSeats; }
 bool has_workers(std::uint64_t job) { return (job & 0xFFFFFFFF) >= kOneWithin; }
 
 template <class Condition>
@@ -49,7 +49,7 @@ bool spin_until(const Condition& condition) {
       pause();
     }
     const auto waited = std::chrono::steady_clock::now() - begin;
-    if (waited > kLinger) return false;
+    if (waited > kYield) return false;
     if (waited > kSpin) std::this_thread::yield();
   }
 }
@@ -64,14 +64,14 @@ void ThreadPool::start(int threads) {
 void ThreadPool::run(std::size_t count, Function function, void* argument, int threads) {
   std::unique_lock<std::mutex> caller(caller_, std::defer_lock);
   if (threads < 2 || count < 2 || inside || !caller.try_lock()) {
-    run_in_turn(count, function, argument);
+    run_serially(count, function, argument);
     return;
   }
   add_workers(threads - 1);
   function_ = function;
   argument_ = argument;
   const std::uint64_t seats =
-      std::min<std::uint64_t>({static_cast<std::uint64_t>(threads) - 1, count - 1, kMaxPlaces});
+      std::min<std::uint64_t>({static_cast<std::uint64_t>(threads) - 1, count - 1, kMaxSeats});
   shares_.deal(count, static_cast<std::size_t>(seats) + 1);
   const std::uint64_t number = number_of(job_.load(std::memory_order_relaxed)) + std::uint64_t{1};
   job_.store(number << 32 | seats);  // before sleepers_ is read; sleepers read in reverse order
@@ -82,7 +82,7 @@ void ThreadPool::run(std::size_t count, Function function, void* argument, int t
     wake_.notify_all();
   }
   take_chunks(0);
-  job_.fetch_and(~kMaxPlaces, std::memory_order_relaxed);  // nobody can join after this
+  job_.fetch_and(~kMaxSeats, std::memory_order_relaxed);  // nobody can join after this
   const auto done = [&] { return !has_workers(job_.load(std::memory_order_acquire)); };
   while (!spin_until(done)) {
   }
@@ -116,9 +116,9 @@ void ThreadPool::wait_for_job(std::uint32_t seen) {
 // Whether there was a seat in the job; `seen` becomes its number.
 bool ThreadPool::join(std::uint32_t& seen) {
   std::uint64_t job = job_.load(std::memory_order_relaxed);
-  while (places_of(job) > 0) {
+  while (seats_of(job) > 0) {
     seen = number_of(job);
-    if (job_.compare_exchange_weak(job, job - kOnePlace + kOneWithin, std::memory_order_acquire)) return true;
+    if (job_.compare_exchange_weak(job, job - kOneSeat + kOneWithin, std::memory_order_acquire)) return true;
   }
   seen = number_of(job);
   return false;
@@ -161,7 +161,7 @@ void run_in_pool(std::size_t count, ThreadingLayer::Function function, void* arg
   if (ThreadPool* const workers = pool()) {
     workers->run(count, function, argument, threads);
   } else {
-    run_in_turn(count, function, argument);
+    run_serially(count, function, argument);
   }
 }
 

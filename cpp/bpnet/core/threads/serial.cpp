@@ -9,7 +9,7 @@ const ThreadingLayer* serial_layer() {
       .kind = Threading::serial,
       .start = [](int) {},
       .run = [](std::size_t count, ThreadingLayer::Function function, void* argument, int,
-                Waits*) { run_in_turn(count, function, argument); },
+                Waits*) { run_serially(count, function, argument); },
   };
   return &layer;
 }

@@ -45,7 +45,7 @@ void clip(bpnet::Context& context, const Clip& a, bpnet::Tally how, bpnet::Sums*
   double* const partial = reinterpret_cast<double*>(context.scratch);
   double squares = 0;
   for (size_t s = 0; s < a.count; ++s) {
-    squares += clip_by_value(a, a.grad + a.stretches[s].offset, a.stretches[s].count, partial);
+    squares += clip_by_value(a, a.grad + a.ranges[s].offset, a.ranges[s].count, partial);
   }
   if (a.norm == 0) return;
   const double norm = __builtin_sqrt(squares);
@@ -58,8 +58,8 @@ void clip(bpnet::Context& context, const Clip& a, bpnet::Tally how, bpnet::Sums*
   const double share = a.norm / (norm + 1e-6);
   if (share >= 1) return;
   for (size_t s = 0; s < a.count; ++s) {
-    real* const grad = a.grad + a.stretches[s].offset;
-    scale(context, a.stretches[s].count, share, grad, grad);
+    real* const grad = a.grad + a.ranges[s].offset;
+    scale(context, a.ranges[s].count, share, grad, grad);
   }
 }
 

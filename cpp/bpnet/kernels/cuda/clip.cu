@@ -9,11 +9,11 @@
 namespace bpnet::cuda {
 namespace {
 
-// Stretches are sent as a kernel's argument, some at a time.
-constexpr size_t kStretches = 64;
+// Ranges are sent as a kernel's argument, some at a time.
+constexpr size_t kRanges = 64;
 
-struct SomeStretches {
-  Stretch stretches[kStretches];
+struct SomeRanges {
+  FlatRange ranges[kRanges];
   size_t count;
 };
 
@@ -26,25 +26,25 @@ struct ClipMemory {
 };
 
 template <class T, class Change>
-__device__ void for_each_gradient(const SomeStretches& some, T* grad,
+__device__ void for_each_gradient(const SomeRanges& some, T* grad,
                                   const Change& change) {  // change(element)
   const size_t first = size_t{blockIdx.x} * blockDim.x + threadIdx.x, step = size_t{gridDim.x} * blockDim.x;
   for (size_t s = 0; s < some.count; ++s) {
-    T* const stretch = grad + some.stretches[s].offset;
-    for (size_t i = first; i < some.stretches[s].count; i += step) change(stretch[i]);
+    T* const range = grad + some.ranges[s].offset;
+    for (size_t i = first; i < some.ranges[s].count; i += step) change(range[i]);
   }
 }
 
 // Each element to −value … value where value > 0. NaN is kept.
 template <class T>
-__global__ void clip_values(SomeStretches some, T* grad, T value, const Sums* sums) {
+__global__ void clip_values(SomeRanges some, T* grad, T value, const Sums* sums) {
   if (!sums->updates) return;
   for_each_gradient(some, grad, [&](T& g) { g = g > value ? value : g < -value ? -value : g; });
 }
 
-// The same, and the sum of all squares, added to those of earlier stretches except for the first.
+// The same, and the sum of all squares, added to those of earlier ranges except for the first.
 template <class T>
-__global__ void sum_squares(SomeStretches some, bool first, T* grad, T value, const Sums* sums,
+__global__ void sum_squares(SomeRanges some, bool first, T* grad, T value, const Sums* sums,
                             ClipMemory* memory) {
   if (blockIdx.x == 0 && threadIdx.x == 0) memory->updates = sums->updates;
   if (!sums->updates) return;
@@ -59,7 +59,7 @@ __global__ void sum_squares(SomeStretches some, bool first, T* grad, T value, co
 
 // Every block computes the norm; the first one records whether it stops training.
 template <class T>
-__global__ void clip_by_norm(SomeStretches some, size_t partials, T* grad, double most, Tally how,
+__global__ void clip_by_norm(SomeRanges some, size_t partials, T* grad, double most, Tally how,
                              const ClipMemory* memory, Sums* sums) {
   if (!memory->updates) return;
   double squares = 0;
@@ -78,12 +78,12 @@ __global__ void clip_by_norm(SomeStretches some, size_t partials, T* grad, doubl
   for_each_gradient(some, grad, [&](T& g) { g *= T(share); });
 }
 
-// Calls body(stretches, whether they are the first).
+// Calls body(ranges, whether they are the first).
 template <class T, class Body>
-void for_some_stretches(const ClipArgs<T>& a, const Body& body) {
-  for (size_t begin = 0; begin < a.count; begin += kStretches) {
-    SomeStretches some{{}, a.count - begin < kStretches ? a.count - begin : kStretches};
-    for (size_t s = 0; s < some.count; ++s) some.stretches[s] = a.stretches[begin + s];
+void for_some_ranges(const ClipArgs<T>& a, const Body& body) {
+  for (size_t begin = 0; begin < a.count; begin += kRanges) {
+    SomeRanges some{{}, a.count - begin < kRanges ? a.count - begin : kRanges};
+    for (size_t s = 0; s < some.count; ++s) some.ranges[s] = a.ranges[begin + s];
     body(some, begin == 0);
   }
 }
@@ -93,20 +93,20 @@ size_t clip_workspace(size_t) { return sizeof(ClipMemory); }
 template <class T>
 void clip(Context& context, const ClipArgs<T>& a, Tally how, Sums* sums) {
   size_t elements = 0;
-  for (size_t s = 0; s < a.count; ++s) elements += a.stretches[s].count;
+  for (size_t s = 0; s < a.count; ++s) elements += a.ranges[s].count;
   const size_t wanted = ceil_divide(elements, kThreads * kElementsOfThread);
   const size_t blocks = wanted < kPartialSums ? wanted : kPartialSums;
   const Grid grid = {blocks, kThreads, kWarp * sizeof(double)};
   ClipMemory* const memory = reinterpret_cast<ClipMemory*>(context.scratch);
   if (a.norm == 0) {
-    return for_some_stretches(a, [&](const SomeStretches& some, bool) {
+    return for_some_ranges(a, [&](const SomeRanges& some, bool) {
       launch(context, grid, clip_values<T>, some, a.grad, T(a.value), sums);
     });
   }
-  for_some_stretches(a, [&](const SomeStretches& some, bool first) {
+  for_some_ranges(a, [&](const SomeRanges& some, bool first) {
     launch(context, grid, sum_squares<T>, some, first, a.grad, T(a.value), sums, memory);
   });
-  for_some_stretches(a, [&](const SomeStretches& some, bool) {
+  for_some_ranges(a, [&](const SomeRanges& some, bool) {
     launch(context, grid, clip_by_norm<T>, some, blocks, a.grad, a.norm, how, memory, sums);
   });
 }

@@ -6,9 +6,9 @@
 namespace bpnet::cuda {
 namespace {
 
-constexpr size_t kFewRows = 64;        // of a part, at least
-constexpr size_t kMostSummers = 1024;  // blocks of a launch
-constexpr unsigned kRun = 32;          // elements that are added in their type
+constexpr size_t kFewRows = 64;      // of a part, at least
+constexpr size_t kMaxBlocks = 1024;  // blocks of a launch
+constexpr unsigned kRun = 32;        // elements that are added in their type
 
 // A block sums `width` columns of one part of the rows; its threads are (threads / width, width).
 struct Tiling {
@@ -22,7 +22,7 @@ Tiling tiling(size_t rows, size_t columns) {
   Tiling t{rows, columns, 1, 1};
   while (t.width < kWarp && t.width < columns) t.width *= 2;
   const size_t wanted = (rows + kFewRows - 1) / kFewRows;
-  const size_t most = kMostSummers / t.tiles();
+  const size_t most = kMaxBlocks / t.tiles();
   t.parts = wanted < most ? wanted : most;
   if (t.parts == 0) t.parts = 1;
   return t;

@@ -152,7 +152,7 @@ template <class T>
 Made library_product(Context& context, const Product& p, const T* a, const T* b, const Epilogue<T>& epilogue,
                      T* c) {
   Device& device = device_of(context);
-  const Device::Turn turn(device);
+  const Device::Lock lock(device);
   if (!device.products) device.products = std::make_unique<Products>(device);
   auto& products = static_cast<Products&>(*device.products);
   const auto make = [&](const Epilogue<T>& form) {

@@ -71,11 +71,12 @@ bool describe(ConvolutionPlan& plan, const ConvolutionSizes& s, cudnnTensorForma
 
 // Chooses the fastest algorithm that is deterministic and fits; `found` is sorted by speed.
 template <class Found>
-void choose(ConvolutionPlan& plan, const Found* found, int count, std::size_t room, bool tf32) {
+void choose(ConvolutionPlan& plan, const Found* found, int count, std::size_t most_workspace, bool tf32) {
   for (const Found* f = found; f != found + count && !plan.usable; ++f) {
     const bool full = f->mathType == CUDNN_FMA_MATH || f->mathType == CUDNN_DEFAULT_MATH;
     if (f->mathType == CUDNN_TENSOR_OP_MATH_ALLOW_CONVERSION) continue;  // to 16 bits
-    if (f->status != CUDNN_STATUS_SUCCESS || f->determinism != CUDNN_DETERMINISTIC || f->memory > room)
+    if (f->status != CUDNN_STATUS_SUCCESS || f->determinism != CUDNN_DETERMINISTIC ||
+        f->memory > most_workspace)
       continue;
     if (!full && !tf32) continue;
     if (tf32) {
@@ -87,7 +88,7 @@ void choose(ConvolutionPlan& plan, const Found* found, int count, std::size_t ro
   }
 }
 
-void find_algorithm(cudnnHandle_t handle, ConvolutionPlan& plan, std::size_t room, bool tf32) {
+void find_algorithm(cudnnHandle_t handle, ConvolutionPlan& plan, std::size_t most_workspace, bool tf32) {
   int count = 0;
   switch (plan.pass) {
     case ConvolutionPass::kForward: {
@@ -95,7 +96,7 @@ void find_algorithm(cudnnHandle_t handle, ConvolutionPlan& plan, std::size_t roo
       if (supported("cudnnGetConvolutionForwardAlgorithm_v7",
                     cudnnGetConvolutionForwardAlgorithm_v7(handle, plan.x, plan.w, plan.convolution, plan.y,
                                                            std::size(found), &count, found))) {
-        choose(plan, found, count, room, tf32);
+        choose(plan, found, count, most_workspace, tf32);
       }
       return;
     }
@@ -104,7 +105,7 @@ void find_algorithm(cudnnHandle_t handle, ConvolutionPlan& plan, std::size_t roo
       if (supported("cudnnGetConvolutionBackwardDataAlgorithm_v7",
                     cudnnGetConvolutionBackwardDataAlgorithm_v7(handle, plan.w, plan.y, plan.convolution,
                                                                 plan.x, std::size(found), &count, found))) {
-        choose(plan, found, count, room, tf32);
+        choose(plan, found, count, most_workspace, tf32);
       }
       return;
     }
@@ -113,7 +114,7 @@ void find_algorithm(cudnnHandle_t handle, ConvolutionPlan& plan, std::size_t roo
       if (supported("cudnnGetConvolutionBackwardFilterAlgorithm_v7",
                     cudnnGetConvolutionBackwardFilterAlgorithm_v7(handle, plan.x, plan.y, plan.convolution,
                                                                   plan.w, std::size(found), &count, found))) {
-        choose(plan, found, count, room, tf32);
+        choose(plan, found, count, most_workspace, tf32);
       }
       return;
     }
@@ -181,7 +182,7 @@ template <class T>
 const ConvolutionPlan* library_plan(Context& context, ConvolutionPass pass, Layout layout,
                                     const ConvolutionSizes& sizes) {
   Device& device = device_of(context);
-  const Device::Turn turn(device);
+  const Device::Lock lock(device);
   const ConvolutionPlan& plan = convolutions(device).plan<T>(device, pass, layout, context.precision, sizes);
   return plan.usable ? &plan : nullptr;
 }
@@ -200,7 +201,7 @@ template <class T>
 void library_convolution(Context& context, const ConvolutionPlan& plan, const T* a, const T* b, T* result,
                          void* workspace, bool accumulate) {
   Device& device = device_of(context);
-  const Device::Turn turn(device);
+  const Device::Lock lock(device);
   convolutions(device).run(plan, a, b, result, workspace, accumulate);
 }
 

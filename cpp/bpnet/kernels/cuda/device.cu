@@ -76,11 +76,11 @@ Device& Device::get(int number) {
     const cudaError_t error = cudaGetDeviceCount(&there);
     if (error != cudaSuccess) {
       fail<DeviceError>("device: 'cuda:", number,
-                        "' is not here; the driver says: ", cudaGetErrorString(error), " (",
-                        cudaGetErrorName(error), "); nvidia-smi shows what it knows");
+                        "' is not available; the driver says: ", cudaGetErrorString(error), " (",
+                        cudaGetErrorName(error), "); nvidia-smi lists the GPUs that the driver sees");
     }
     if (number >= there) {
-      fail<DeviceError>("device: 'cuda:", number, "' is not here; the driver knows ", there,
+      fail<DeviceError>("device: 'cuda:", number, "' is not available; the driver lists ", there,
                         there == 1 ? " GPU" : " GPUs");
     }
     device = new Device(number);
@@ -89,7 +89,7 @@ Device& Device::get(int number) {
 }
 
 // In a forked child another thread's lock is never released.
-Device::Turn::Turn(Device& device) : lock_((refuse_after_fork(), device.mutex_)), current_(device.number_) {}
+Device::Lock::Lock(Device& device) : lock_((refuse_after_fork(), device.mutex_)), current_(device.number_) {}
 
 uint64_t* Device::answers() {
   if (!answers_) answers_ = static_cast<uint64_t*>(memory_of(number_).allocate(kAnswers * sizeof(uint64_t)));
@@ -100,16 +100,16 @@ uint64_t* Device::answers() {
 void Device::keep_pace() {
   cudaEvent_t oldest;
   {
-    const Turn turn(*this);
+    const Lock lock(*this);
     oldest = paces_[pace_++ % kAhead];
   }
   check("cudaEventSynchronize", cudaEventSynchronize(oldest));
-  const Turn turn(*this);
+  const Lock lock(*this);
   check("cudaEventRecord", cudaEventRecord(oldest, stream_));
 }
 
 void Device::wait() {
-  const Turn turn(*this);
+  const Lock lock(*this);
   check("cudaStreamSynchronize", cudaStreamSynchronize(stream_));
 }
 

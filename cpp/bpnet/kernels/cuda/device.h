@@ -43,11 +43,11 @@ class Device {
   cudaStream_t stream() const { return stream_; }
 
   // While one exists, no other thread queues anything on the stream, and this is the thread's current GPU.
-  class Turn {
+  class Lock {
    public:
-    explicit Turn(Device& device);
-    Turn(const Turn&) = delete;
-    Turn& operator=(const Turn&) = delete;
+    explicit Lock(Device& device);
+    Lock(const Lock&) = delete;
+    Lock& operator=(const Lock&) = delete;
 
    private:
     std::lock_guard<std::recursive_mutex> lock_;
@@ -55,12 +55,12 @@ class Device {
   };
 
   // (kAnswers,) in the GPU's memory: results of a kernel for the host. To be written and read within one
-  // Turn.
+  // Lock.
   static constexpr size_t kAnswers = 512;
   uint64_t* answers();
   // Waits until the work before all but the last few calls of this function is done.
   void keep_pace();
-  // Whether operations are recorded and not executed; of the thread that holds the Turn.
+  // Whether operations are recorded and not executed; of the thread that holds the Lock.
   bool recording() const { return recording_; }
   void set_recording(bool value) { recording_ = value; }
 

@@ -65,7 +65,7 @@ template <class T>
 size_t first_not_finite(Context& context, size_t count, const T* x) {
   if (count == 0) return 0;
   Device& device = device_of(context);
-  const Device::Turn turn(device);
+  const Device::Lock lock(device);
   const size_t blocks = std::min((count + kThreads - 1) / kThreads, Device::kAnswers);
   launch(context, {blocks, kThreads, kWarp * sizeof(size_t)}, first_not_finite_kernel<T>, count, x,
          device.answers());

@@ -88,7 +88,7 @@ class DeviceFeed final : public Feed {
 
   ~DeviceFeed() override {  // after the GPU has finished using its memory
     try {
-      const Device::Turn turn(device_);
+      const Device::Lock lock(device_);
       static_cast<void>(cudaStreamSynchronize(copies_));
     } catch (const Error&) {
     }
@@ -102,7 +102,7 @@ class DeviceFeed final : public Feed {
 
   // A slot's bytes on the GPU were last used before the other slot was sent.
   const void* send(std::size_t bytes) override {
-    const Device::Turn turn(device_);
+    const Device::Lock lock(device_);
     Slot &slot = slots_[next_], &other = slots_[next_ ^ 1];
     other.used.record(device_.stream());
     slot.used.hold_back(copies_);
@@ -131,7 +131,7 @@ class DeviceFeed final : public Feed {
 
 std::unique_ptr<Feed> make_feed(int number, std::size_t bytes) {
   Device& device = Device::get(number);
-  const Device::Turn turn(device);
+  const Device::Lock lock(device);
   return std::make_unique<DeviceFeed>(device, bytes == 0 ? 1 : bytes);
 }
 

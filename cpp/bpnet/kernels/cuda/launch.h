@@ -25,7 +25,7 @@ void launch(Context& context, const Grid& grid, void (*kernel)(Parameters...),
             std::type_identity_t<Parameters>... arguments) {
   if (grid.blocks == 0) return;
   Device& device = device_of(context);
-  const Device::Turn turn(device);
+  const Device::Lock lock(device);
   cudaLaunchConfig_t config{};
   config.gridDim = dim3(static_cast<unsigned>(grid.blocks));
   config.blockDim = dim3(grid.threads);
@@ -47,7 +47,7 @@ inline size_t most_shared(const Context& context) {
 template <class... Parameters>
 void launch_sharing(Context& context, const Grid& grid, void (*kernel)(Parameters...),
                     std::type_identity_t<Parameters>... arguments) {
-  const Device::Turn turn(device_of(context));
+  const Device::Lock lock(device_of(context));
   check("cudaFuncSetAttribute", cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
                                                      static_cast<int>(most_shared(context))));
   launch(context, grid, kernel, arguments...);

@@ -35,7 +35,7 @@ class DeviceMemory final : public Memory {
 
   void* allocate(std::size_t bytes) const override {
     Device& device = Device::get(number_);
-    const Device::Turn turn(device);
+    const Device::Lock lock(device);
     void* memory = nullptr;
     const cudaError_t error = cudaMalloc(&memory, bytes == 0 ? 1 : bytes);
     if (error == cudaErrorMemoryAllocation) {
@@ -50,7 +50,7 @@ class DeviceMemory final : public Memory {
   // It fails only once the driver is shut down: there is nothing to free then.
   void release(void* memory, std::size_t) const noexcept override {
     try {
-      const Device::Turn turn(Device::get(number_));
+      const Device::Lock lock(Device::get(number_));
       static_cast<void>(cudaFree(memory));
     } catch (const Error&) {
     }
@@ -58,13 +58,13 @@ class DeviceMemory final : public Memory {
 
   void clear(void* to, std::size_t bytes) const override {
     Device& device = Device::get(number_);
-    const Device::Turn turn(device);
+    const Device::Lock lock(device);
     check("cudaMemsetAsync", cudaMemsetAsync(to, 0, bytes, device.stream()));
   }
 
   void to_backend(void* to, const void* host, std::size_t bytes) const override {
     Device& device = Device::get(number_);
-    const Device::Turn turn(device);
+    const Device::Lock lock(device);
     if (device.recording()) {
       fail<DeviceError>("cuda: ", bytes,
                         " bytes are sent from the host within a recorded step, whose replay would ",
@@ -82,19 +82,19 @@ class DeviceMemory final : public Memory {
 
   void to_host(void* host, const void* from, std::size_t bytes) const override {
     Device& device = Device::get(number_);
-    const Device::Turn turn(device);
+    const Device::Lock lock(device);
     check("cudaMemcpyAsync", cudaMemcpyAsync(host, from, bytes, cudaMemcpyDeviceToHost, device.stream()));
     check("cudaStreamSynchronize", cudaStreamSynchronize(device.stream()));
   }
 
   void within(void* to, const void* from, std::size_t bytes) const override {
     Device& device = Device::get(number_);
-    const Device::Turn turn(device);
+    const Device::Lock lock(device);
     check("cudaMemcpyAsync", cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice, device.stream()));
   }
 
   std::size_t free_bytes() const override {
-    const Device::Turn turn(Device::get(number_));
+    const Device::Lock lock(Device::get(number_));
     std::size_t free = 0, total = 0;
     check("cudaMemGetInfo", cudaMemGetInfo(&free, &total));
     return free;

@@ -8,7 +8,7 @@
 
 namespace bpnet::cuda {
 
-// Key is ordered by <. The caller holds the device's Turn.
+// Key is ordered by <. The caller holds the device's Lock.
 template <class Key, class Plan>
 class Plans {
  public:

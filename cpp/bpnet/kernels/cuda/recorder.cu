@@ -49,7 +49,7 @@ cudaGraph_t capture(Device& device, void (*work)(const void* argument), const vo
 
 void* record(const Context& context, void (*work)(const void* argument), const void* argument) {
   Device& device = device_of(context);
-  const Device::Turn turn(device);
+  const Device::Lock lock(device);
   const cudaGraph_t graph = capture(device, work, argument);
   if (!graph) return nullptr;
   cudaGraphExec_t steps = nullptr;
@@ -62,7 +62,7 @@ void* record(const Context& context, void (*work)(const void* argument), const v
 
 void replay(const Context&, void* recording) {
   const auto& mine = *static_cast<const Recording*>(recording);
-  const Device::Turn turn(mine.device);
+  const Device::Lock lock(mine.device);
   check("cudaGraphLaunch", cudaGraphLaunch(mine.steps, mine.device.stream()));
 }
 
@@ -71,7 +71,7 @@ void release(void* recording) noexcept {
   const auto* mine = static_cast<const Recording*>(recording);
   if (!mine) return;
   try {
-    const Device::Turn turn(mine->device);
+    const Device::Lock lock(mine->device);
     static_cast<void>(cudaGraphExecDestroy(mine->steps));
   } catch (const Error&) {  // the driver is shut down
   }

@@ -11,8 +11,8 @@ inline size_t clip_workspace(size_t) { return 0; }
 template <class T, class Change>
 void for_each_gradient(const ClipArgs<T>& a, const Change& change) {  // change(element)
   for (size_t s = 0; s < a.count; ++s) {
-    T* const grad = a.grad + a.stretches[s].offset;
-    for (size_t i = 0; i < a.stretches[s].count; ++i) change(grad[i]);
+    T* const grad = a.grad + a.ranges[s].offset;
+    for (size_t i = 0; i < a.ranges[s].count; ++i) change(grad[i]);
   }
 }
 

@@ -112,5 +112,5 @@ class ImageAugmenter:
         return out.reshape(len(images), 10, 3, self.crop, self.crop)
 
     def new_windows(self, count: int) -> np.ndarray:
-        """Room for ``count`` windows."""
+        """(count, 3, crop, crop) float32, not initialised."""
         return np.empty((count, 3, self.crop, self.crop), dtype=np.float32)

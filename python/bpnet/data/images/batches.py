@@ -20,7 +20,7 @@ class ImageBatch(NamedTuple):
     Attributes:
         x: (M, 3, crop, crop) float32, or (M · 10, …) of ten views; overwritten after the next batch.
         labels: (M,) int64.
-        visited: how many samples were to be in it; M is less where some turned out to be bad.
+        visited: how many samples were to be in it; M is less where some are found to be bad.
     """
 
     x: np.ndarray
@@ -52,7 +52,7 @@ class ImageBatches:
         self.labels = source.labels if labels is None else labels
         self.augmenter = augmenter
         self.batch_size = batch_size
-        self._rooms: list[np.ndarray] = []
+        self._buffers: list[np.ndarray] = []
 
     def training(self, order: np.ndarray, seed: int, epoch: int) -> Generator[ImageBatch, None, None]:
         """The samples of ``order``, augmented."""
@@ -85,13 +85,13 @@ class ImageBatches:
         self, order: np.ndarray, views: int, cut: Callable[..., None]
     ) -> Generator[ImageBatch, None, None]:
         windows = min(self.batch_size, len(self.source)) * views
-        if not self._rooms or len(self._rooms[0]) < windows:
-            self._rooms = [self.augmenter.new_windows(windows) for _ in range(2)]
+        if not self._buffers or len(self._buffers[0]) < windows:
+            self._buffers = [self.augmenter.new_windows(windows) for _ in range(2)]
 
         def make(first: int) -> ImageBatch:
             indices = order[first : first + self.batch_size]
             images, rows, samples = self.source.gather(indices)
-            x = self._rooms[first // self.batch_size % 2][: len(rows) * views]
+            x = self._buffers[first // self.batch_size % 2][: len(rows) * views]
             if len(rows):
                 cut(images, rows, samples, x)
             return ImageBatch(x, self.labels[samples.astype(np.int64)], len(indices))

@@ -1,4 +1,4 @@
-#include "turns.h"
+#include "ticket_lock.h"
 
 #include <Python.h>
 
@@ -8,10 +8,10 @@
 
 namespace bpnet::bindings {
 
-Turns::Turns() : process_(2 * fork_count()) {}
+TicketLock::TicketLock() : process_(2 * fork_count()) {}
 
 // The first caller after a fork checks whether the lock was held then.
-bool Turns::lost() {
+bool TicketLock::lost() {
   const std::uint64_t now = fork_count();
   std::uint64_t seen = process_.load();
   while (seen / 2 != now) {
@@ -22,7 +22,7 @@ bool Turns::lost() {
   return seen % 2 != 0;
 }
 
-void Turns::lock() {
+void TicketLock::lock() {
   if (lost()) {
     throw std::runtime_error(
         "network: this process was forked while another thread was using the network, which is half changed "
@@ -39,7 +39,7 @@ void Turns::lock() {
   holder_.store(me);
 }
 
-void Turns::unlock() noexcept {
+void TicketLock::unlock() noexcept {
   holder_.store(0);
   serving_.fetch_add(1);
   serving_.notify_all();

@@ -7,9 +7,9 @@
 
 namespace bpnet::bindings {
 
-class Turns {
+class TicketLock {
  public:
-  Turns();
+  TicketLock();
 
   // Throws a std::runtime_error in a child that was forked while another thread held the lock: that thread
   // does not exist here, and its changes are incomplete. Also throws where this thread holds it, which would
