@@ -9,7 +9,7 @@
 namespace bpnet {
 
 // Inference processes large inputs in pieces, so that its memory is small: about this many elements of the
-// widest activation.
+// widest activation, or a quarter of the parameters, since each piece reads these once.
 constexpr std::size_t kInferenceElements = std::size_t{1} << 20;
 
 constexpr int kAnyNesting = 1 << 20;  // the nesting was checked before
@@ -30,7 +30,8 @@ BasicNetwork<T>::BasicNetwork(const Shape& input_shape, std::vector<LayerSpec> l
       buffers_before_(memory()),
       staged_x_(memory()),
       now_(memory()),
-      context_{nullptr, 0, memory().device(), precision(), winograd()} {
+      context_{nullptr, 0, memory().device(), precision(), winograd()},
+      prepared_(plan_, *backend_) {
   parameters_.reserve(plan_.parameter_size * sizeof(T));
   gradients_.reserve(plan_.parameter_size * sizeof(T));
   buffers_.reserve(plan_.buffer_size * sizeof(T));
@@ -69,7 +70,14 @@ std::vector<T*> BasicNetwork<T>::pointers(Arena& arena, const std::vector<Slot>&
 }
 
 template <class T>
-std::vector<NamedTensor<T>> BasicNetwork<T>::parameters() {
+void BasicNetwork<T>::expect(Writes writes) {
+  if (writes == Writes::kBeforeNextCall) prepared_.weights_change();
+  if (writes == Writes::kAtAnyTime) prepared_.weights_escape();
+}
+
+template <class T>
+std::vector<NamedTensor<T>> BasicNetwork<T>::parameters(Writes writes) {
+  expect(writes);
   std::vector<NamedTensor<T>> result;
   for (std::size_t i = 0; i < plan_.parameters.size(); ++i) {
     result.push_back({plan_.parameters[i].name, {parameter_pointers_[i], plan_.parameters[i].shape}});
@@ -88,8 +96,8 @@ std::vector<NamedTensor<T>> BasicNetwork<T>::gradients() {
 }
 
 template <class T>
-std::vector<NamedTensor<T>> BasicNetwork<T>::state() {
-  std::vector<NamedTensor<T>> all = parameters();
+std::vector<NamedTensor<T>> BasicNetwork<T>::state(Writes writes) {
+  std::vector<NamedTensor<T>> all = parameters(writes);
   for (std::size_t i = 0; i < plan_.buffers.size(); ++i) {
     all.push_back({plan_.buffers[i].name, {buffer_pointers_[i], plan_.buffers[i].shape}});
   }
@@ -119,7 +127,7 @@ std::size_t BasicNetwork<T>::trained_count() const {
 template <class T>
 void BasicNetwork<T>::set_state(const std::string& name, const Shape& shape, const T* values) {
   forget_recorded();  // what undoes a forward would put old buffers over these
-  for (NamedTensor<T>& item : state()) {
+  for (NamedTensor<T>& item : state(Writes::kBeforeNextCall)) {
     if (item.name != name) continue;
     if (!(item.tensor.shape == shape)) {
       fail<ShapeError>("load_state_dict: '", name, "' has shape ", shape, ", the network's has ",
@@ -146,7 +154,8 @@ void BasicNetwork<T>::reserve_scratch(std::size_t bytes) {
 // Rows of a piece: about kInferenceElements of the widest activation.
 template <class T>
 static std::size_t piece_rows(const Plan<T>& plan) {
-  return std::max<std::size_t>(16, kInferenceElements / plan.widest());
+  const std::size_t elements = std::max(kInferenceElements, plan.parameter_size / 4);
+  return std::max<std::size_t>(16, elements / plan.widest());
 }
 
 template <class T>
@@ -196,12 +205,6 @@ std::size_t BasicNetwork<T>::first_not_finite(const T* values, std::size_t count
   return std::size_t(std::find_if(values, values + count, [](T x) { return !std::isfinite(x); }) - values);
 }
 
-template <class T>
-void BasicNetwork<T>::run_steps(const BatchMemory& memory, const T* x, std::size_t batch,
-                                const RandomStep* now) {
-  run_steps(Course{plan_, parameter_pointers_, buffer_pointers_, workspace_, memory}, x, batch, now);
-}
-
 // In training mode where there is a step's number.
 template <class T>
 void BasicNetwork<T>::run_steps(const Course& course, const T* x, std::size_t batch, const RandomStep* now) {
@@ -224,7 +227,9 @@ void BasicNetwork<T>::run_steps(const Course& course, const T* x, std::size_t ba
                               at(course.memory.activations[step.output]),
                               course.parameters.data() + step.first_parameter,
                               course.buffers.data() + step.first_buffer,
-                              at(course.memory.saved[i])};
+                              at(course.memory.saved[i]),
+                              course.prepared ? course.prepared->of_step(i) : nullptr,
+                              course.prepared ? course.prepared->preparation() : nullptr};
     course.plan.layer_of(step).forward(context_, args);
   }
   work.check();
@@ -316,7 +321,13 @@ template <class T>
 const T* BasicNetwork<T>::infer_piece(const T* x, std::size_t rows) {
   recorded_batch_ = 0;
   reserve_inference(rows);
-  run_steps(inference_, x, rows, nullptr);
+  {
+    Interruptible work(interrupted);
+    prepared_.begin(context_, plan_, parameter_pointers_.data());
+    work.check();
+  }
+  run_steps({plan_, parameter_pointers_, buffer_pointers_, workspace_, inference_, &prepared_}, x, rows,
+            nullptr);
   return plan_.output == 0 ? x : activation(inference_, plan_.output);
 }
 
@@ -340,7 +351,7 @@ const T* BasicNetwork<T>::forward_training(const T* x, std::size_t batch, const 
   recorded_x_ = x;
   recorded_batch_ = batch;
   try {
-    run_steps(training_, x, batch, now);
+    run_steps({plan_, parameter_pointers_, buffer_pointers_, workspace_, training_}, x, batch, now);
   } catch (...) {
     undo_forward_training();
     throw;
@@ -359,6 +370,7 @@ void BasicNetwork<T>::undo_forward_training() {
 
 template <class T>
 void BasicNetwork<T>::set_recorded(const RecordedForward<T>& forward) {
+  prepared_.weights_change();  // by the update that the device has replayed
   recorded_x_ = forward.x;
   recorded_batch_ = forward.batch;
 }

@@ -76,22 +76,64 @@ struct WindowsOfX {
   Images images;
 };
 
+// The arguments of forward except the weights.
+struct Forward {
+  const TileUnit& unit;
+  const bpnet::Kernels<float>& base;
+  const bpnet::ConvolutionSizes& s;
+  const float *x, *bias;
+  bpnet::Activation activation;
+  float* y;
+};
+
+// weights_of(g): a group's, (out, patch)
+template <class WeightsOf>
+inline void multiply_windows(const Forward& f, const ConvolutionMemory& memory, const WeightsOf& weights_of) {
+  const size_t out = group_outputs(f.s);
+  const WindowsOfX windows(f.s, f.x, memory.images);
+  for (size_t g = 0; g < f.s.groups; ++g) {
+    run_product({f.unit,
+                 {positions(f.s), out, patch_size(f.s)},
+                 windows.of(g, false),
+                 weights_of(g),
+                 {f.y + g * out, f.s.out_channels, false},
+                 {&f.base, f.bias ? f.bias + g * out : nullptr, f.activation}},
+                {memory.products}, kMostDepth, false);
+  }
+}
+
 inline void convolution_forward(const TileUnit& unit, const bpnet::Kernels<float>& base,
                                 bpnet::Context& context, const bpnet::ConvolutionSizes& s, const float* x,
                                 const float* w, const float* bias, bpnet::Activation act, float* y) {
   const ConvolutionMemory memory = convolution_memory(context, s);
-  const size_t out = group_outputs(s), patch = patch_size(s);
+  const size_t patch = patch_size(s), group = group_outputs(s) * patch;
   reorder_weight(s, w, memory.weight);
-  const WindowsOfX windows(s, x, memory.images);
+  multiply_windows({unit, base, s, x, bias, act, y}, memory,
+                   [&](size_t g) { return matrix_of(memory.weight + g * group, patch, false); });
+}
+
+inline size_t prepared_group(const bpnet::ConvolutionSizes& s) {  // elements
+  return prepared_elements(group_outputs(s), patch_size(s));
+}
+
+inline void convolution_prepare(bpnet::Context& context, const bpnet::ConvolutionSizes& s, const float* w,
+                                void* prepared) {
+  float* const weight = convolution_memory(context, s).weight;
+  const size_t out = group_outputs(s), patch = patch_size(s);
+  reorder_weight(s, w, weight);
   for (size_t g = 0; g < s.groups; ++g) {
-    run_product({unit,
-                 {positions(s), out, patch},
-                 windows.of(g, false),
-                 matrix_of(memory.weight + g * out * patch, patch, false),
-                 {y + g * out, s.out_channels, false},
-                 {&base, bias ? bias + g * out : nullptr, act}},
-                {memory.products}, kMostDepth, false);
+    prepare_columns(matrix_of(weight + g * out * patch, patch, false), out, patch,
+                    static_cast<bfloat16*>(prepared) + g * prepared_group(s));
   }
+}
+
+inline void convolution_forward_prepared(const TileUnit& unit, const bpnet::Kernels<float>& base,
+                                         bpnet::Context& context, const bpnet::ConvolutionSizes& s,
+                                         const float* x, const void* prepared, const float* bias,
+                                         bpnet::Activation act, float* y) {
+  const bfloat16* const panels = static_cast<const bfloat16*>(prepared);
+  multiply_windows({unit, base, s, x, bias, act, y}, convolution_memory(context, s),
+                   [&](size_t g) { return prepared_columns(panels + g * prepared_group(s), patch_size(s)); });
 }
 
 inline void convolution_backward_weight(const TileUnit& unit, bpnet::Context& context,
