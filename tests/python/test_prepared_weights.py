@@ -13,7 +13,18 @@ import pytest
 import bpnet as bp
 from bpnet import _core
 from ctrl_c import interrupted
-from test_bfloat16 import CONVOLUTIONS, FEW, LINEAR, convnet, convolution, drawn, mlp, network, photographs, points
+from test_bfloat16 import (
+    CONVOLUTIONS,
+    FEW,
+    LINEAR,
+    convnet,
+    convolution,
+    drawn,
+    mlp,
+    network,
+    photographs,
+    points,
+)
 
 BACKENDS = bp.backends(precision="bfloat16")
 

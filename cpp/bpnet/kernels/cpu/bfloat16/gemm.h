@@ -102,7 +102,8 @@ inline void tile_sums(const BlockPass& pass, size_t r, size_t s) {
                    ceil_divide(pass.k, kBlockDepth),
                    nullptr,
                    p.c.stride,
-                   p.c.accumulate || pass.k0 > 0};
+                   p.c.accumulate || pass.k0 > 0,
+                   kConsecutiveBlocks.at};
   if (p.c.images || p.c.transposed || rows % kPanelLines != 0 || columns % kPanelLines != 0) {
     sums_aside(p.c, p.unit, sums, i, j, rows, columns);
     return;

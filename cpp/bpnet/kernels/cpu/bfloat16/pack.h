@@ -41,7 +41,7 @@ class Rows {
       round_run(count_, from_, to);
       from_ += f_.stride;
     } else {
-      copy_window(cursor_, start_, count_, to);
+      copy_window(f_.windows, cursor_.window(), start_, count_, to);
       cursor_.next();
     }
     zero_run(whole - count_, to + count_);
