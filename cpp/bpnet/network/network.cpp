@@ -9,7 +9,7 @@
 namespace bpnet {
 
 // Inference processes large inputs in pieces, so that its memory is small: about this many elements of the
-// widest activation, or a quarter of the parameters, since each piece reads these once.
+// widest activation.
 constexpr std::size_t kInferenceElements = std::size_t{1} << 20;
 
 constexpr int kAnyNesting = 1 << 20;  // the nesting was checked before
@@ -151,16 +151,18 @@ void BasicNetwork<T>::reserve_scratch(std::size_t bytes) {
   context_.scratch_size = scratch_.size();
 }
 
-// Rows of a piece: about kInferenceElements of the widest activation.
+// Rows of a piece: about kInferenceElements of the widest activation. In bfloat16, where the bits of a sample
+// do not depend on the number of rows, up to a quarter of the parameters, since each piece reads all of
+// these.
 template <class T>
-static std::size_t piece_rows(const Plan<T>& plan) {
-  const std::size_t elements = std::max(kInferenceElements, plan.parameter_size / 4);
-  return std::max<std::size_t>(16, elements / plan.widest());
+static std::size_t piece_rows(const Plan<T>& plan, Precision precision) {
+  const std::size_t fit = precision == Precision::kBfloat16 ? plan.parameter_size / 4 : 0;
+  return std::max<std::size_t>(16, std::max(kInferenceElements, fit) / plan.widest());
 }
 
 template <class T>
 std::size_t BasicNetwork<T>::inference_rows() const {
-  return piece_rows(plan_);
+  return piece_rows(plan_, precision());
 }
 
 template <class T>
@@ -285,7 +287,8 @@ Shape BasicNetwork<T>::output_shape(const std::string& upto) {
 template <class T>
 void BasicNetwork<T>::forward(const T* x, std::size_t batch, T* out, const std::string& upto) {
   Section& part = section(upto);
-  const std::size_t most = std::min(batch, piece_rows(part.plan)), outputs = part.plan.output_shape.count();
+  const std::size_t most = std::min(batch, piece_rows(part.plan, precision())),
+                    outputs = part.plan.output_shape.count();
   forget_recorded();
   if (most > part.memory.batch) {
     reserve_scratch(part.plan.workspace_size(*kernels_, most));
