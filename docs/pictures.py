@@ -14,11 +14,13 @@ from matplotlib.figure import Figure
 
 DOCS = Path(__file__).resolve().parent
 FOLDER = DOCS / "pictures"
-sys.path.insert(0, str(DOCS.parent / "examples"))
+sys.path[:0] = [str(DOCS.parent), str(DOCS.parent / "examples")]
 
 from vanishing_gradient import norms_by_network  # noqa: E402
 
 import bpnet as bp  # noqa: E402
+from benchmarks import imagenette as tables  # noqa: E402
+from benchmarks.imagenette.__main__ import curves  # noqa: E402
 from bpnet import plots  # noqa: E402
 
 XOR = np.array([[0, 0], [0, 1], [1, 0], [1, 1]], dtype=float), np.array([-1, 1, 1, -1], dtype=float)
@@ -126,8 +128,27 @@ def digit_filters() -> Figure:
     return plots.plot_filters(net)
 
 
+def imagenette() -> Figure:
+    """Held-out accuracy of AlexNet in its long runs."""
+    figure = Figure(figsize=(9, 3.6), layout="constrained")
+    by_epoch, by_hour = figure.subplots(1, 2, sharey=True)
+    for name, curve in curves(Path(tables.__file__).parent).items():
+        by_epoch.plot(curve.epochs, curve.top1, label=name)
+        by_hour.plot(curve.hours, curve.top1, label=name)
+    by_epoch.set_xlabel("epoch")
+    by_hour.set_xlabel("hours of training")
+    by_epoch.set_ylabel("top-1 of 3,925 photographs, %")
+    by_hour.legend(loc="lower right")
+    for axes in (by_epoch, by_hour):
+        axes.grid(alpha=0.3)
+        axes.set_xlim(left=0)
+        axes.set_ylim(bottom=0)
+    return figure
+
+
 PICTURES: dict[str, Callable[[], Figure]] = {
     "digit-filters": digit_filters,
+    "imagenette": imagenette,
     "lecture-network": lecture_network,
     "lecture-trace": lecture_trace,
     "lecture-xor": lecture_xor,

@@ -17,7 +17,7 @@ if not (ROOT / "benchmarks").is_dir():
 sys.path.insert(0, str(ROOT))
 
 from benchmarks import precisions  # noqa: E402
-from benchmarks.imagenette.__main__ import curves, draw  # noqa: E402
+from benchmarks.imagenette.__main__ import curves  # noqa: E402
 
 
 def test_the_mean_difference_has_student_s_interval():
@@ -51,8 +51,7 @@ def test_a_perceptron_learns_and_the_seed_decides():
     assert train(0, "full") == train(0, "full")
 
 
-def test_the_picture_is_drawn_of_the_tables_that_are_there(tmp_path):
-    pytest.importorskip("matplotlib")
+def test_the_tables_that_are_there_are_read(tmp_path):
     table = "epoch,loss,top1,images_per_s\n1,2.0,0.25,9469\n2,1.5,0.5,4734.5\n"
     (tmp_path / "bpnet_float32.csv").write_text(table)
     found = curves(tmp_path)
@@ -60,14 +59,12 @@ def test_the_picture_is_drawn_of_the_tables_that_are_there(tmp_path):
     curve = found["bpnet, float32"]
     assert curve.epochs == [1, 2] and curve.top1 == [25.0, 50.0]
     assert curve.hours == pytest.approx([1 / 3600, 3 / 3600])
-    pictures = [tmp_path / name / "curve.svg" for name in ("a", "b")]
-    for picture in pictures:
-        draw(found, picture)
-    assert pictures[0].read_bytes() == pictures[1].read_bytes()
 
 
 def test_the_committed_tables_are_read():
-    assert curves(ROOT / "benchmarks" / "imagenette")["PyTorch, bfloat16"].top1[-1] == pytest.approx(71.75)
+    found = curves(ROOT / "benchmarks" / "imagenette")
+    assert found["PyTorch, bfloat16, other processors"].top1[-1] == pytest.approx(71.75)
+    assert max(found["bpnet, bfloat16"].top1) == pytest.approx(75.87, abs=0.01)
 
 
 @pytest.mark.slow

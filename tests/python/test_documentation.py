@@ -392,7 +392,7 @@ def test_each_picture_has_a_script_and_a_page():
 
 def test_pictures_are_drawn(tmp_path: Path):
     script = pictures_script()
-    for picture in ("speed", "lecture-network"):
+    for picture in ("speed", "lecture-network", "imagenette"):
         drawn = script.draw(picture, tmp_path).read_text(encoding="utf-8")
         assert drawn.startswith("<?xml") and "NaN" not in drawn
     again = tmp_path / "again"
