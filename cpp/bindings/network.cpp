@@ -210,12 +210,13 @@ void register_one(py::module_& module, const char* name) {
       .def("state",
            [](const py::object& self) {
              auto& network = self.cast<Self&>().network;
-             return named_views(network.memory(), network.state(), self);
+             return named_views(network.memory(), network.state(Writes::kNever), self);
            })
       .def("writable_parameters",
            [](const py::object& self) {
-             auto& network = self.cast<Self&>().network;
-             return named_views(network.memory(), network.parameters(), self, Access::kWrite);
+             Self& held = self.cast<Self&>();
+             const auto all = in_turn(held, [&] { return held.network.parameters(Writes::kAtAnyTime); });
+             return named_views(held.network.memory(), all, self, Access::kWrite);
            })
       .def("gradients",
            [](const py::object& self) {

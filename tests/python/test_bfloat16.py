@@ -142,6 +142,20 @@ CONVOLUTIONS: dict[str, tuple[tuple[int, int, int, int], dict[str, Any]]] = {
     "mostly padding": ((2, 16, 4, 3), {"out_channels": 6, "kernel_size": 3, "padding": (4, 1, 0, 5)}),
     "few weights of 16 channels": ((2, 16, 5, 6), {"out_channels": 1, "kernel_size": 1}),
     "2,565 weights of 15 channels": ((2, 15, 6, 7), {"out_channels": 19, "kernel_size": 3}),
+    # The next are multiplied without a copy of the windows: a row of the padded map is at most a third longer
+    # than one of windows, and blocks of 32 are contiguous in the map; of 48 channels only most are.
+    "in place": ((2, 64, 13, 13), {"out_channels": 40, "kernel_size": 3, "padding": 1}),
+    "in place but for some blocks": ((1, 48, 14, 14), {"out_channels": 33, "kernel_size": 5, "padding": 2}),
+    "in place, dilated": (
+        (1, 32, 20, 20),
+        {"out_channels": 17, "kernel_size": 3, "padding": 2, "dilation": 2},
+    ),
+    "in place, groups": ((2, 64, 14, 14), {"out_channels": 70, "kernel_size": 3, "padding": 1, "groups": 2}),
+    "in place, columns in two parts": ((1, 512, 7, 7), {"out_channels": 70, "kernel_size": 3, "padding": 1}),
+    "in place by the input": (
+        (2, 32, 28, 28),
+        {"out_channels": 64, "kernel_size": 3, "stride": 2, "padding": 1},
+    ),
 }
 convolutions = pytest.mark.parametrize("name", CONVOLUTIONS)
 

@@ -40,7 +40,8 @@ class FileTensors {
     tensors_.push_back(safe_tensor(name, Tensor<T>{mirrors_.back().data(), tensor.shape}));
   }
   void add_state(BasicNetwork<T>& network) {
-    for (const NamedTensor<T>& item : network.state()) add(network.memory(), item.name, item.tensor);
+    for (const NamedTensor<T>& item : network.state(Writes::kNever))
+      add(network.memory(), item.name, item.tensor);
   }
   const std::vector<SafeTensor>& all() const { return tensors_; }
 
@@ -85,7 +86,8 @@ class Copies {
     copies_.push_back({&memory, to.data, from->bytes});
   }
   void add_state(BasicNetwork<T>& network) {
-    for (const NamedTensor<T>& item : network.state()) add(network.memory(), item.name, item.tensor);
+    for (const NamedTensor<T>& item : network.state(Writes::kBeforeNextCall))
+      add(network.memory(), item.name, item.tensor);
   }
   void make() const {
     for (const Copy& copy : copies_) copy.memory->to_backend(copy.to, copy.from.data(), copy.from.size());

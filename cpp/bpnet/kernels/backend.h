@@ -5,6 +5,7 @@
 
 #include "bpnet/core/memory/memory.h"
 #include "bpnet/kernels/kernels.h"
+#include "bpnet/kernels/preparation.h"
 #include "bpnet/kernels/recorder.h"
 
 namespace bpnet {
@@ -21,6 +22,7 @@ struct Backend {
   bool bfloat16 = false;               // of the processor: products are in bfloat16, else in float32
   bool winograd = false;               // supports Context::winograd
   bool model = false;                  // emulates an instruction bit by bit, by plain loops
+  const Preparation<float>* (*preparation)() = nullptr;  // null: it multiplies by weights as they are
 
   const Memory& memory() const { return memory_of(device); }
 

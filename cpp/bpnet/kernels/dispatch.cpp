@@ -38,16 +38,18 @@ bool has_avx512_bf16() { return has_bfloat16_instructions() && processor_has_avx
 const Kernels<double>* best_kernels_double() { return &best_of_float32().kernels<double>(); }
 
 constexpr Backend bfloat16_backend(const char* name, bool (*supported)(), const Kernels<float>* (*single)(),
-                                   bool model) {
-  return {name, supported, the_hosts, single, best_kernels_double, 0, false, nullptr, true, false, model};
+                                   const Preparation<float>* (*preparation)(), bool model) {
+  return {name,    supported, the_hosts, single, best_kernels_double, 0, false,
+          nullptr, true,      false,     model,  preparation};
 }
 
 constexpr Backend kBfloat16Backends[] = {
     // best first
-    bfloat16_backend("amx", has_amx, amx_kernels, false),
-    bfloat16_backend("avx512_bf16", has_avx512_bf16, avx512_bf16_kernels, false),
-    bfloat16_backend("amx_model", always, amx_model_kernels, true),
-    bfloat16_backend("avx512_bf16_model", always, avx512_bf16_model_kernels, true),
+    bfloat16_backend("amx", has_amx, amx_kernels, amx_preparation, false),
+    bfloat16_backend("avx512_bf16", has_avx512_bf16, avx512_bf16_kernels, avx512_bf16_preparation, false),
+    bfloat16_backend("amx_model", always, amx_model_kernels, amx_model_preparation, true),
+    bfloat16_backend("avx512_bf16_model", always, avx512_bf16_model_kernels, avx512_bf16_model_preparation,
+                     true),
 };
 
 const Backend* bfloat16_called(const std::string& name) {

@@ -82,10 +82,25 @@ std::size_t Conv2d<T>::workspace_size(const Kernels<T>& kernels, const Shape& in
 }
 
 template <class T>
+std::size_t Conv2d<T>::prepared_size(const Preparation<T>& by, const Shape& input) const {
+  return by.convolution_size(sizes(input, 1));
+}
+
+template <class T>
+void Conv2d<T>::prepare(Context& context, const Preparation<T>& by, const Shape& input, T* const* parameters,
+                        unsigned char* prepared) const {
+  by.convolution(context, sizes(input, 1), parameters[0], prepared);
+}
+
+template <class T>
 void Conv2d<T>::forward(Context& context, const ForwardArgs<T>& a) const {
+  const ConvolutionSizes s = sizes(a.input_shape[0], a.batch);
   const T* bias = options_.bias ? a.parameters[1] : nullptr;
-  a.kernels.convolution_forward(context, sizes(a.input_shape[0], a.batch), a.x[0], a.parameters[0], bias,
-                                a.activation, a.y);
+  if (a.prepared) {
+    a.preparation->convolution_forward(context, s, a.x[0], a.prepared, bias, a.activation, a.y);
+  } else {
+    a.kernels.convolution_forward(context, s, a.x[0], a.parameters[0], bias, a.activation, a.y);
+  }
 }
 
 template <class T>

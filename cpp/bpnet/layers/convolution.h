@@ -28,6 +28,9 @@ class Conv2d : public Layer<T> {
   Shape output_shape(const Shape& input) const override;
   std::vector<ParameterSpec> parameters(const Shape& input) const override;
   std::size_t workspace_size(const Kernels<T>&, const Shape& input, std::size_t batch) const override;
+  std::size_t prepared_size(const Preparation<T>&, const Shape& input) const override;
+  void prepare(Context&, const Preparation<T>&, const Shape& input, T* const* parameters,
+               unsigned char* prepared) const override;
   void forward(Context&, const ForwardArgs<T>&) const override;
   void backward(Context&, const BackwardArgs<T>&) const override;
   bool takes_activation() const override { return true; }

@@ -9,6 +9,7 @@
 
 #include "bpnet/core/shape.h"
 #include "bpnet/kernels/kernels.h"
+#include "bpnet/kernels/preparation.h"
 #include "bpnet/layers/init.h"
 #include "bpnet/layers/spec.h"
 
@@ -56,6 +57,9 @@ struct ForwardArgs {
   T* const* parameters;   // in the order of parameters()
   T* const* buffers;
   T* saved;  // saved_size() elements, kept until backward
+  // The weights by prepare(), which has the kernels for them; null: they are read from parameters.
+  const unsigned char* prepared = nullptr;
+  const Preparation<T>* preparation = nullptr;
 };
 
 template <class T>
@@ -93,6 +97,12 @@ class Layer {
   virtual std::size_t workspace_size(const Kernels<T>&, const Shape&, std::size_t /*batch*/) const {
     return 0;  // bytes of Context::scratch
   }
+
+  // Parameters as the kernels multiply by them, for many forward passes with the same: their bytes, 0 where
+  // there is no gain, and what makes them. It has the workspace of a batch.
+  virtual std::size_t prepared_size(const Preparation<T>&, const Shape&) const { return 0; }
+  virtual void prepare(Context&, const Preparation<T>&, const Shape&, T* const* /*parameters*/,
+                       unsigned char* /*prepared*/) const {}
 
   virtual void forward(Context&, const ForwardArgs<T>&) const = 0;
   virtual void backward(Context&, const BackwardArgs<T>&) const = 0;

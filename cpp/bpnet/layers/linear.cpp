@@ -49,10 +49,25 @@ std::size_t Linear<T>::workspace_size(const Kernels<T>& kernels, const Shape& in
 }
 
 template <class T>
+std::size_t Linear<T>::prepared_size(const Preparation<T>& by, const Shape& input) const {
+  return by.linear_size({1, input[0], out_features_});
+}
+
+template <class T>
+void Linear<T>::prepare(Context& context, const Preparation<T>& by, const Shape& input, T* const* parameters,
+                        unsigned char* prepared) const {
+  by.linear(context, {1, input[0], out_features_}, parameters[0], prepared);
+}
+
+template <class T>
 void Linear<T>::forward(Context& context, const ForwardArgs<T>& a) const {
+  const LinearSizes sizes{a.batch, a.input_shape[0][0], out_features_};
   const T* bias = options_.bias ? a.parameters[1] : nullptr;
-  a.kernels.linear_forward(context, {a.batch, a.input_shape[0][0], out_features_}, a.x[0], a.parameters[0],
-                           bias, a.activation, a.y);
+  if (a.prepared) {
+    a.preparation->linear_forward(context, sizes, a.x[0], a.prepared, bias, a.activation, a.y);
+  } else {
+    a.kernels.linear_forward(context, sizes, a.x[0], a.parameters[0], bias, a.activation, a.y);
+  }
 }
 
 template <class T>

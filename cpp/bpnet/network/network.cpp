@@ -30,7 +30,8 @@ BasicNetwork<T>::BasicNetwork(const Shape& input_shape, std::vector<LayerSpec> l
       buffers_before_(memory()),
       staged_x_(memory()),
       now_(memory()),
-      context_{nullptr, 0, memory().device(), precision(), winograd()} {
+      context_{nullptr, 0, memory().device(), precision(), winograd()},
+      prepared_(plan_, *backend_) {
   parameters_.reserve(plan_.parameter_size * sizeof(T));
   gradients_.reserve(plan_.parameter_size * sizeof(T));
   buffers_.reserve(plan_.buffer_size * sizeof(T));
@@ -69,7 +70,14 @@ std::vector<T*> BasicNetwork<T>::pointers(Arena& arena, const std::vector<Slot>&
 }
 
 template <class T>
-std::vector<NamedTensor<T>> BasicNetwork<T>::parameters() {
+void BasicNetwork<T>::expect(Writes writes) {
+  if (writes == Writes::kBeforeNextCall) prepared_.weights_change();
+  if (writes == Writes::kAtAnyTime) prepared_.weights_escape();
+}
+
+template <class T>
+std::vector<NamedTensor<T>> BasicNetwork<T>::parameters(Writes writes) {
+  expect(writes);
   std::vector<NamedTensor<T>> result;
   for (std::size_t i = 0; i < plan_.parameters.size(); ++i) {
     result.push_back({plan_.parameters[i].name, {parameter_pointers_[i], plan_.parameters[i].shape}});
@@ -88,8 +96,8 @@ std::vector<NamedTensor<T>> BasicNetwork<T>::gradients() {
 }
 
 template <class T>
-std::vector<NamedTensor<T>> BasicNetwork<T>::state() {
-  std::vector<NamedTensor<T>> all = parameters();
+std::vector<NamedTensor<T>> BasicNetwork<T>::state(Writes writes) {
+  std::vector<NamedTensor<T>> all = parameters(writes);
   for (std::size_t i = 0; i < plan_.buffers.size(); ++i) {
     all.push_back({plan_.buffers[i].name, {buffer_pointers_[i], plan_.buffers[i].shape}});
   }
@@ -119,7 +127,7 @@ std::size_t BasicNetwork<T>::trained_count() const {
 template <class T>
 void BasicNetwork<T>::set_state(const std::string& name, const Shape& shape, const T* values) {
   forget_recorded();  // what undoes a forward would put old buffers over these
-  for (NamedTensor<T>& item : state()) {
+  for (NamedTensor<T>& item : state(Writes::kBeforeNextCall)) {
     if (item.name != name) continue;
     if (!(item.tensor.shape == shape)) {
       fail<ShapeError>("load_state_dict: '", name, "' has shape ", shape, ", the network's has ",
@@ -143,15 +151,18 @@ void BasicNetwork<T>::reserve_scratch(std::size_t bytes) {
   context_.scratch_size = scratch_.size();
 }
 
-// Rows of a piece: about kInferenceElements of the widest activation.
+// Rows of a piece: about kInferenceElements of the widest activation. In bfloat16, where the bits of a sample
+// do not depend on the number of rows, up to a quarter of the parameters, since each piece reads all of
+// these.
 template <class T>
-static std::size_t piece_rows(const Plan<T>& plan) {
-  return std::max<std::size_t>(16, kInferenceElements / plan.widest());
+static std::size_t piece_rows(const Plan<T>& plan, Precision precision) {
+  const std::size_t fit = precision == Precision::kBfloat16 ? plan.parameter_size / 4 : 0;
+  return std::max<std::size_t>(16, std::max(kInferenceElements, fit) / plan.widest());
 }
 
 template <class T>
 std::size_t BasicNetwork<T>::inference_rows() const {
-  return piece_rows(plan_);
+  return piece_rows(plan_, precision());
 }
 
 template <class T>
@@ -196,12 +207,6 @@ std::size_t BasicNetwork<T>::first_not_finite(const T* values, std::size_t count
   return std::size_t(std::find_if(values, values + count, [](T x) { return !std::isfinite(x); }) - values);
 }
 
-template <class T>
-void BasicNetwork<T>::run_steps(const BatchMemory& memory, const T* x, std::size_t batch,
-                                const RandomStep* now) {
-  run_steps(Course{plan_, parameter_pointers_, buffer_pointers_, workspace_, memory}, x, batch, now);
-}
-
 // In training mode where there is a step's number.
 template <class T>
 void BasicNetwork<T>::run_steps(const Course& course, const T* x, std::size_t batch, const RandomStep* now) {
@@ -224,7 +229,9 @@ void BasicNetwork<T>::run_steps(const Course& course, const T* x, std::size_t ba
                               at(course.memory.activations[step.output]),
                               course.parameters.data() + step.first_parameter,
                               course.buffers.data() + step.first_buffer,
-                              at(course.memory.saved[i])};
+                              at(course.memory.saved[i]),
+                              course.prepared ? course.prepared->of_step(i) : nullptr,
+                              course.prepared ? course.prepared->preparation() : nullptr};
     course.plan.layer_of(step).forward(context_, args);
   }
   work.check();
@@ -280,7 +287,8 @@ Shape BasicNetwork<T>::output_shape(const std::string& upto) {
 template <class T>
 void BasicNetwork<T>::forward(const T* x, std::size_t batch, T* out, const std::string& upto) {
   Section& part = section(upto);
-  const std::size_t most = std::min(batch, piece_rows(part.plan)), outputs = part.plan.output_shape.count();
+  const std::size_t most = std::min(batch, piece_rows(part.plan, precision())),
+                    outputs = part.plan.output_shape.count();
   forget_recorded();
   if (most > part.memory.batch) {
     reserve_scratch(part.plan.workspace_size(*kernels_, most));
@@ -316,7 +324,13 @@ template <class T>
 const T* BasicNetwork<T>::infer_piece(const T* x, std::size_t rows) {
   recorded_batch_ = 0;
   reserve_inference(rows);
-  run_steps(inference_, x, rows, nullptr);
+  {
+    Interruptible work(interrupted);
+    prepared_.begin(context_, plan_, parameter_pointers_.data());
+    work.check();
+  }
+  run_steps({plan_, parameter_pointers_, buffer_pointers_, workspace_, inference_, &prepared_}, x, rows,
+            nullptr);
   return plan_.output == 0 ? x : activation(inference_, plan_.output);
 }
 
@@ -340,7 +354,7 @@ const T* BasicNetwork<T>::forward_training(const T* x, std::size_t batch, const 
   recorded_x_ = x;
   recorded_batch_ = batch;
   try {
-    run_steps(training_, x, batch, now);
+    run_steps({plan_, parameter_pointers_, buffer_pointers_, workspace_, training_}, x, batch, now);
   } catch (...) {
     undo_forward_training();
     throw;
@@ -359,6 +373,7 @@ void BasicNetwork<T>::undo_forward_training() {
 
 template <class T>
 void BasicNetwork<T>::set_recorded(const RecordedForward<T>& forward) {
+  prepared_.weights_change();  // by the update that the device has replayed
   recorded_x_ = forward.x;
   recorded_batch_ = forward.batch;
 }

@@ -11,6 +11,7 @@
 #include "bpnet/kernels/dispatch.h"
 #include "bpnet/network/memory.h"
 #include "bpnet/network/plan.h"
+#include "bpnet/network/prepared_weights.h"
 
 namespace bpnet {
 
@@ -45,6 +46,14 @@ struct GradientReady {
   void* context;
 };
 
+// When the caller of state(), parameters() or parameter_data() writes there. What is kept of the weights
+// between inferences depends on it, so it must be true.
+enum class Writes {
+  kNever,
+  kBeforeNextCall,  // of this network
+  kAtAnyTime,       // from then on every inference reads all weights
+};
+
 // One object serves one thread at a time. Sizes given as `batch` count samples. Arrays are in the backend's
 // memory, which for the processors' backends is the host's, unless stated otherwise.
 template <class T>
@@ -63,8 +72,9 @@ class BasicNetwork {
   const Kernels<T>& kernels() const { return *kernels_; }
   const Plan<T>& plan() const { return plan_; }
 
-  std::vector<NamedTensor<T>> state();  // parameters and buffers in layer order
-  std::vector<NamedTensor<T>> parameters();
+  // Parameters and buffers in layer order.
+  std::vector<NamedTensor<T>> state(Writes writes = Writes::kAtAnyTime);
+  std::vector<NamedTensor<T>> parameters(Writes writes = Writes::kAtAnyTime);
   std::vector<NamedTensor<T>> gradients();  // of the parameters that are not frozen
   std::size_t parameter_count() const;      // numbers of all parameters, frozen ones too
   std::size_t trained_count() const;        // without these
@@ -74,7 +84,8 @@ class BasicNetwork {
   void set_state(const std::string& name, const Shape& shape, const T* values);
 
   // Allocates the memory for batches of up to max_batch; later calls within it allocate none, whatever was
-  // called between.
+  // called between, except that in bfloat16 the second inference with the same weights allocates memory for
+  // them, rounded.
   void reserve(std::size_t max_batch);
   std::size_t reserved_batch() const { return training_.batch; }
 
@@ -125,7 +136,10 @@ class BasicNetwork {
   void set_recorded(const RecordedForward<T>& forward);
 
   // For the trainer: flat arrays whose slots are plan().parameters.
-  T* parameter_data() { return parameters_.template at<T>(0); }
+  T* parameter_data(Writes writes = Writes::kAtAnyTime) {
+    expect(writes);
+    return parameters_.template at<T>(0);
+  }
   T* gradient_data() { return gradients_.template at<T>(0); }
   T* buffer_data() { return buffers_.template at<T>(0); }
   Context& context() { return context_; }
@@ -161,8 +175,10 @@ class BasicNetwork {
     const std::vector<T*>&parameters, &buffers;
     Arena& workspace;
     const BatchMemory& memory;
+    const PreparedWeights<T>* prepared = nullptr;
   };
 
+  void expect(Writes writes);
   Section& section(const std::string& upto);
   T* activation(const BatchMemory& memory, std::size_t id) {
     return workspace_.template at<T>(memory.activations[id]);
@@ -175,7 +191,6 @@ class BasicNetwork {
   void reserve_inference(std::size_t rows);
   const T* infer_piece(const T* x, std::size_t rows);
   void take_memory(BatchMemory training, BatchMemory inference);
-  void run_steps(const BatchMemory& memory, const T* x, std::size_t batch, const RandomStep* now);
   void run_steps(const Course& course, const T* x, std::size_t batch, const RandomStep* now);
   void run_back(std::size_t index, T* grad_x, bool accumulate);
   void run_back_all(T* grad_x, bool accumulate, const GradientReady* ready);
@@ -197,6 +212,7 @@ class BasicNetwork {
   std::unique_ptr<bool[]> adds_;
   Context context_;
   BatchMemory training_, inference_;
+  PreparedWeights<T> prepared_;
   std::unique_ptr<Section> section_;
   const T* recorded_x_ = nullptr;  // of the last forward_training
   std::size_t recorded_batch_ = 0;

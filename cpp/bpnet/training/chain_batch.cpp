@@ -19,10 +19,10 @@ ChainBatch<T>::ChainBatch(BasicNetwork<T>& network, const Loss& loss, const Chai
   for (const ChainLink& link : chain.links) {
     ChainLayer<T> layer{link.in, link.out, link.activation, nullptr, nullptr, nullptr, nullptr};
     if (link.parameter) {
-      layer.weight = at(network.parameter_data(), *link.parameter);
+      layer.weight = at(network.parameter_data(Writes::kNever), *link.parameter);
       layer.grad_weight = at(network.gradient_data(), *link.parameter);
       if (link.bias) {
-        layer.bias = at(network.parameter_data(), *link.parameter + 1);
+        layer.bias = at(network.parameter_data(Writes::kNever), *link.parameter + 1);
         layer.grad_bias = at(network.gradient_data(), *link.parameter + 1);
       }
     }

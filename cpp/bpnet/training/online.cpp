@@ -62,14 +62,14 @@ void OnlineLoop<T>::set_layers(double lr, Update<T>& update) {
     if (link.parameter) {
       const std::size_t weight = *link.parameter, bias = weight + 1;
       const UpdateArgs args = update.args_of(weight);
-      layer.weight = network_->parameter_data() + plan.parameters[weight].offset;
+      layer.weight = network_->parameter_data(Writes::kBeforeNextCall) + plan.parameters[weight].offset;
       layer.weight_rate = rate_at(args, lr);
       layer.weight_decay = weight_decay(args);
       layer.weight_frozen = args.rate == 0;
       update.set_slots(plan.parameters[weight].offset, layer.weight_slots);
       if (link.bias) {
         const UpdateArgs bias_args = update.args_of(bias);
-        layer.bias = network_->parameter_data() + plan.parameters[bias].offset;
+        layer.bias = network_->parameter_data(Writes::kBeforeNextCall) + plan.parameters[bias].offset;
         layer.bias_rate = rate_at(bias_args, lr);
         layer.bias_decay = weight_decay(bias_args);
         layer.bias_frozen = bias_args.rate == 0;

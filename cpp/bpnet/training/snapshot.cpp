@@ -12,8 +12,8 @@ TrainerSnapshot<T> take_snapshot(BasicNetwork<T>& network, Update<T>& update, co
     return to;
   };
   const Plan<T>& plan = network.plan();
-  return {copy(network.parameter_data(), plan.parameter_size), copy(network.buffer_data(), plan.buffer_size),
-          copy(update.slot_data(), update.slot_size()), state};
+  return {copy(network.parameter_data(Writes::kNever), plan.parameter_size),
+          copy(network.buffer_data(), plan.buffer_size), copy(update.slot_data(), update.slot_size()), state};
 }
 
 template <class T>
@@ -31,7 +31,7 @@ void restore_snapshot(const TrainerSnapshot<T>& snapshot, BasicNetwork<T>& netwo
   const auto copy = [&](T* to, const std::vector<T>& from) {
     write_to(network.memory(), to, from.data(), from.size());
   };
-  copy(network.parameter_data(), snapshot.parameters);
+  copy(network.parameter_data(Writes::kBeforeNextCall), snapshot.parameters);
   copy(network.buffer_data(), snapshot.buffers);
   copy(update.slot_data(), snapshot.slots);
   state = snapshot.state;

@@ -74,7 +74,7 @@ Trace<T> trace(BasicNetwork<T>& network, const Loss& loss, const T* x, const T* 
   batch_loss.reserve(1);
   const Batch<T> batch = source.rows(sample, nullptr, 0, 1);
   const auto parameter = [&](std::size_t index) {
-    return network.parameter_data() + network.plan().parameters[index].offset;
+    return network.parameter_data(Writes::kNever) + network.plan().parameters[index].offset;
   };
   const std::size_t depth = chain.links.size();
   Trace<T> t;

@@ -466,7 +466,7 @@ template <class T>
 bool BasicTrainer<T>::weights_are_finite() {
   for (const Slot& slot : network_->plan().parameters) {
     const std::size_t count = slot.shape.count();
-    const T* data = network_->parameter_data() + slot.offset;
+    const T* data = network_->parameter_data(Writes::kNever) + slot.offset;
     if (network_->kernels().first_not_finite(network_->context(), count, data) < count) return false;
   }
   return true;

@@ -61,7 +61,7 @@ void Update<T>::apply(const UpdateStep* now, Tally how, Sums* sums) {
   for (const Segment& segment : segments_) {
     if (segment.args.rate == 0) continue;  // frozen, with its slots
     network_->kernels().update(network_->context(), segment.args, now, &sums->updates, segment.count,
-                               network_->parameter_data() + segment.offset,
+                               network_->parameter_data(Writes::kBeforeNextCall) + segment.offset,
                                network_->gradient_data() + segment.offset, segment.slots);
   }
 }

@@ -3,7 +3,7 @@
 #pragma once
 
 #include "bpnet/kernels/cpu/base/column_sums.h"
-#include "bpnet/kernels/cpu/bfloat16/gemm.h"
+#include "bpnet/kernels/cpu/bfloat16/direct.h"
 #include "bpnet/kernels/cpu/bfloat16/weights.h"
 
 namespace {
@@ -22,25 +22,36 @@ inline WindowTaps taps_of(const bpnet::WindowAxis& axis) {
 
 // x, and grad_y with the padding zeros of the windows of every phase.
 inline Images images_of_x(const bpnet::ConvolutionSizes& s) {
-  const WindowTaps along = taps_of(s.width);
-  return {s.n, s.height.in, s.width.in, s.channels, s.groups, along.zeros_before(), along.zeros_after()};
+  Images images = {s.n, s.height.in, s.width.in, s.channels, s.groups, {}, {}};
+  images.down.include(taps_of(s.height));
+  images.along.include(taps_of(s.width));
+  return images;
+}
+inline Zeros zeros_of_phases(const bpnet::WindowAxis& axis) {
+  Zeros zeros = {};
+  for (size_t first = 0; first < phases_of(axis); ++first) {
+    const WindowTaps outputs = phase_of(axis, first).outputs;
+    if (outputs.taps > 0) zeros.include(outputs);
+  }
+  return zeros;
 }
 inline Images images_of_y(const bpnet::ConvolutionSizes& s) {
-  Images images = {s.n, s.height.out, s.width.out, s.out_channels, s.groups, 0, 0};
-  for (size_t first = 0; first < phases_of(s.width); ++first) {
-    const WindowTaps along = phase_of(s.width, first).outputs;
-    if (along.taps == 0) continue;
-    images.before = larger(images.before, along.zeros_before());
-    images.after = larger(images.after, along.zeros_after());
-  }
-  return images;
+  return {s.n,
+          s.height.out,
+          s.width.out,
+          s.out_channels,
+          s.groups,
+          zeros_of_phases(s.height),
+          zeros_of_phases(s.width)};
 }
 
 inline ConvolutionMemory convolution_memory(Scratch& scratch, const bpnet::ConvolutionSizes& s) {
   const size_t out = group_outputs(s), patch = patch_size(s), inputs = s.n * s.height.in * s.width.in;
   const size_t window = s.height.kernel * s.width.kernel;
-  const size_t forward = product_workspace({positions(s), out, patch});
-  const size_t input = product_workspace({inputs, group_channels(s), window * out});
+  const size_t in = group_channels(s);
+  const size_t forward = larger(product_workspace({positions(s), out, patch}), direct_workspace(out, patch));
+  const size_t input =
+      larger(product_workspace({inputs, in, window * out}), direct_workspace(in, window * out));
   const size_t weight = product_in_parts_workspace({out, patch, positions(s)});
   const size_t bias = column_sums_bytes(positions(s), s.out_channels);
   const size_t images = larger(images_of_x(s).elements(), images_of_y(s).elements());
@@ -76,22 +87,64 @@ struct WindowsOfX {
   Images images;
 };
 
+// The arguments of forward except the weights.
+struct Forward {
+  const TileUnit& unit;
+  const bpnet::Kernels<float>& base;
+  const bpnet::ConvolutionSizes& s;
+  const float *x, *bias;
+  bpnet::Activation activation;
+  float* y;
+};
+
+// weights_of(g): a group's, (out, patch)
+template <class WeightsOf>
+inline void multiply_groups(const Forward& f, const ConvolutionMemory& memory, const WeightsOf& weights_of) {
+  const size_t out = group_outputs(f.s);
+  const WindowsOfX windows(f.s, f.x, memory.images);
+  for (size_t g = 0; g < f.s.groups; ++g) {
+    multiply_windows({f.unit,
+                      {positions(f.s), out, patch_size(f.s)},
+                      windows.of(g, false),
+                      weights_of(g),
+                      {f.y + g * out, f.s.out_channels, false},
+                      {&f.base, f.bias ? f.bias + g * out : nullptr, f.activation}},
+                     {memory.products});
+  }
+}
+
 inline void convolution_forward(const TileUnit& unit, const bpnet::Kernels<float>& base,
                                 bpnet::Context& context, const bpnet::ConvolutionSizes& s, const float* x,
                                 const float* w, const float* bias, bpnet::Activation act, float* y) {
   const ConvolutionMemory memory = convolution_memory(context, s);
-  const size_t out = group_outputs(s), patch = patch_size(s);
+  const size_t patch = patch_size(s), group = group_outputs(s) * patch;
   reorder_weight(s, w, memory.weight);
-  const WindowsOfX windows(s, x, memory.images);
+  multiply_groups({unit, base, s, x, bias, act, y}, memory,
+                  [&](size_t g) { return matrix_of(memory.weight + g * group, patch, false); });
+}
+
+inline size_t prepared_group(const bpnet::ConvolutionSizes& s) {  // elements
+  return prepared_elements(group_outputs(s), patch_size(s));
+}
+
+inline void convolution_prepare(bpnet::Context& context, const bpnet::ConvolutionSizes& s, const float* w,
+                                void* prepared) {
+  float* const weight = convolution_memory(context, s).weight;
+  const size_t out = group_outputs(s), patch = patch_size(s);
+  reorder_weight(s, w, weight);
   for (size_t g = 0; g < s.groups; ++g) {
-    run_product({unit,
-                 {positions(s), out, patch},
-                 windows.of(g, false),
-                 matrix_of(memory.weight + g * out * patch, patch, false),
-                 {y + g * out, s.out_channels, false},
-                 {&base, bias ? bias + g * out : nullptr, act}},
-                {memory.products}, kMostDepth, false);
+    prepare_columns(matrix_of(weight + g * out * patch, patch, false), out, patch,
+                    static_cast<bfloat16*>(prepared) + g * prepared_group(s));
   }
+}
+
+inline void convolution_forward_prepared(const TileUnit& unit, const bpnet::Kernels<float>& base,
+                                         bpnet::Context& context, const bpnet::ConvolutionSizes& s,
+                                         const float* x, const void* prepared, const float* bias,
+                                         bpnet::Activation act, float* y) {
+  const bfloat16* const panels = static_cast<const bfloat16*>(prepared);
+  multiply_groups({unit, base, s, x, bias, act, y}, convolution_memory(context, s),
+                  [&](size_t g) { return prepared_columns(panels + g * prepared_group(s), patch_size(s)); });
 }
 
 inline void convolution_backward_weight(const TileUnit& unit, bpnet::Context& context,
@@ -145,15 +198,16 @@ inline void phase_backward_input(const InputGradient& p, const Phase& down, cons
   if (k == 0) return clear_phase(s, rows, to);
   phase_weight(s, down, along, p.w + g * out * patch_size(s), p.memory.weight);
   const bool dense = s.height.stride == 1 && s.width.stride == 1;
-  run_product({p.unit,
-               {s.n * rows.down * rows.along, in, k},
-               is_pointwise(s)
-                   ? matrix_of(p.grad_y + g * out, s.out_channels, false)
-                   : rows_of(windows_on(p.images, p.memory.images, g, down.outputs, along.outputs), false),
-               matrix_of(p.memory.weight, in, true),
-               {to, s.channels, false, dense ? nullptr : &rows},
-               kNoFinish},
-              {p.memory.products}, kMostDepth, false);
+  multiply_windows(
+      {p.unit,
+       {s.n * rows.down * rows.along, in, k},
+       is_pointwise(s)
+           ? matrix_of(p.grad_y + g * out, s.out_channels, false)
+           : rows_of(windows_on(p.images, p.memory.images, g, down.outputs, along.outputs), false),
+       matrix_of(p.memory.weight, in, true),
+       {to, s.channels, false, dense ? nullptr : &rows},
+       kNoFinish},
+      {p.memory.products});
 }
 
 inline void convolution_backward_input(const TileUnit& unit, bpnet::Context& context,

@@ -23,7 +23,6 @@ constexpr size_t kResidentLines = 8192;
 constexpr size_t kBlockBytes = size_t{1} << 19;
 constexpr size_t kBlockLines = 512;
 constexpr size_t kAlongLines = 2 * kPairLines;  // of a block whose rows are lines: it stays cached during use
-constexpr size_t kMostDepth = 8192;
 constexpr size_t kMostTasks = 64;
 constexpr size_t kSerialWork = size_t{1} << 22;  // multiply-adds below which a second thread does not pay
 

@@ -54,11 +54,10 @@ inline size_t product_workspace(const ProductSizes& s) {
 // The panels of one block times all resident panels: lines r0 … r1−1 and s0 … s1−1, k0 … k0+k−1.
 struct BlockPass {
   const Product& p;
-  const bfloat16 *resident, *streamed;
+  Panels resident, streamed;
   size_t r0, r1, s0, s1, k0, k;
 
   bool a_resident() const { return p.size.m <= p.size.n; }
-  size_t panel(bool of_a) const { return of_a ? a_panel_elements(k) : b_panel_elements(k); }
 };
 
 // body(offset in c, offset in the tile) for every element of c from (i, j) on.
@@ -92,19 +91,19 @@ inline void sums_aside(const Target& c, const TileUnit& unit, TileSums sums, siz
 inline void tile_sums(const BlockPass& pass, size_t r, size_t s) {
   const Product& p = pass.p;
   const bool a_resident = pass.a_resident();
-  const bfloat16* const resident = pass.resident + r / kPanelLines * pass.panel(a_resident);
-  const bfloat16* const streamed = pass.streamed + s / kPanelLines * pass.panel(!a_resident);
+  const bfloat16 *const resident = pass.resident.of_line(r), *const streamed = pass.streamed.of_line(s);
   const size_t i = a_resident ? pass.r0 + r : pass.s0 + s, j = a_resident ? pass.s0 + s : pass.r0 + r;
   const size_t rows = smaller(kPairLines, (a_resident ? pass.r1 : pass.s1) - i);
   const size_t columns = smaller(kPairLines, (a_resident ? pass.s1 : pass.r1) - j);
   TileSums sums = {a_resident ? resident : streamed,
                    a_resident ? streamed : resident,
                    line_elements(pass.k),
-                   b_panel_elements(pass.k),
+                   (a_resident ? pass.streamed : pass.resident).panel,
                    ceil_divide(pass.k, kBlockDepth),
                    nullptr,
                    p.c.stride,
-                   p.c.accumulate || pass.k0 > 0};
+                   p.c.accumulate || pass.k0 > 0,
+                   kConsecutiveBlocks.at};
   if (p.c.images || p.c.transposed || rows % kPanelLines != 0 || columns % kPanelLines != 0) {
     sums_aside(p.c, p.unit, sums, i, j, rows, columns);
     return;
@@ -143,14 +142,15 @@ inline void multiply_block(const BlockPass& pass) {
 
 // One depth of k and the resident lines r0 … r1−1 by all lines of the other operand.
 inline void run_pass(const Product& p, const Cut& cut, size_t r0, size_t r1, size_t k0, size_t k,
-                     bfloat16* resident, bfloat16* blocks) {
+                     bfloat16* packed, bfloat16* blocks) {
   const bool a_resident = p.size.m <= p.size.n;
   const Factor &kept = a_resident ? p.a : p.b, &streamed = a_resident ? p.b : p.a;
   constexpr size_t kTogether = 4 * kPanelLines;
-  run_tasks(ceil_divide(r1 - r0, kTogether), cut.serial, [&](size_t index) {
+  const Panels resident = panels_at(kept, !a_resident, r0, k0, k, packed);
+  run_tasks(kept.prepared ? 0 : ceil_divide(r1 - r0, kTogether), cut.serial, [&](size_t index) {
     const size_t line = index * kTogether;
     pack_panels(kept, !a_resident, r0 + line, smaller(kTogether, r1 - r0 - line), k0, k,
-                resident + line / kPanelLines * (a_resident ? a_panel_elements(k) : b_panel_elements(k)));
+                packed + line / kPanelLines * resident.panel);
   });
   const size_t lines = p.size.more(), count = ceil_divide(lines, cut.block);
   run_tasks(cut.tasks, cut.serial, [&](size_t task) {
@@ -158,8 +158,8 @@ inline void run_pass(const Product& p, const Cut& cut, size_t r0, size_t r1, siz
     p.unit.begin();
     for (size_t index = count * task / cut.tasks; index < count * (task + 1) / cut.tasks; ++index) {
       const size_t s0 = index * cut.block, s1 = smaller(lines, s0 + cut.block);
-      pack_panels(streamed, a_resident, s0, s1 - s0, k0, k, block);
-      multiply_block({p, resident, block, r0, r1, s0, s1, k0, k});
+      if (!streamed.prepared) pack_panels(streamed, a_resident, s0, s1 - s0, k0, k, block);
+      multiply_block({p, resident, panels_at(streamed, a_resident, s0, k0, k, block), r0, r1, s0, s1, k0, k});
     }
     p.unit.end();
   });

@@ -28,6 +28,27 @@ inline void linear_forward(const TileUnit& unit, const bpnet::Kernels<float>& ba
   }
 }
 
+inline size_t linear_prepared_size(bpnet::LinearSizes s) {
+  return prepared_elements(s.out, s.in) * sizeof(bfloat16);
+}
+
+inline void linear_prepare(bpnet::Context&, bpnet::LinearSizes s, const float* w, void* prepared) {
+  prepare_columns(matrix_of(w, s.in, false), s.out, s.in, static_cast<bfloat16*>(prepared));
+}
+
+inline void linear_forward_prepared(const TileUnit& unit, const bpnet::Kernels<float>& base,
+                                    bpnet::Context& context, bpnet::LinearSizes s, const float* x,
+                                    const void* prepared, const float* bias, bpnet::Activation act,
+                                    float* y) {
+  run_product({unit,
+               {s.n, s.out, s.in},
+               matrix_of(x, s.in, false),
+               prepared_columns(static_cast<const bfloat16*>(prepared), s.in),
+               {y, s.out, false},
+               {&base, bias, act}},
+              {context.scratch}, kMostDepth, false);
+}
+
 // Rows of the weights are across the lines: with a small depth a block has long parts of them.
 constexpr size_t kInputDepth = 512;
 

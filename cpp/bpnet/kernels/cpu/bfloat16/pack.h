@@ -13,10 +13,15 @@ struct Factor {
   size_t stride;
   bool across;
   Windows windows = {};
-  size_t first = 0;  // k that counts as 0
+  size_t first = 0;                    // k that counts as 0
+  const bfloat16* prepared = nullptr;  // columns of b: all panels, each for the whole of k
+  size_t depth = 0;                    // the whole of k
 };
 
 inline Factor matrix_of(const float* data, size_t stride, bool across) { return {data, stride, across}; }
+inline Factor prepared_columns(const bfloat16* panels, size_t k) {
+  return {nullptr, 0, false, {}, 0, panels, k};
+}
 inline Factor rows_of(const Windows& windows, bool across) { return {nullptr, 0, across, windows}; }
 
 // Rows one after another, from `row` on, `count` elements of each from `begin` on.
@@ -36,7 +41,7 @@ class Rows {
       round_run(count_, from_, to);
       from_ += f_.stride;
     } else {
-      copy_window(cursor_, start_, count_, to);
+      copy_window(f_.windows, cursor_.window(), start_, count_, to);
       cursor_.next();
     }
     zero_run(whole - count_, to + count_);
@@ -128,6 +133,35 @@ __attribute__((noinline)) void pack_panels(const Factor& f, bool is_b, size_t li
     (is_b ? pack_b_across : pack_a_across)(f, line0 + part, smaller(kMostAcross, lines - part), k0, k,
                                            to + part / kPanelLines * panel);
   }
+}
+
+// Packed lines of an operand; its panels are `panel` elements apart.
+struct Panels {
+  const bfloat16* data;
+  size_t panel;
+
+  const bfloat16* of_line(size_t line) const { return data + line / kPanelLines * panel; }
+};
+
+// The panels from line0 and k0 on: prepared, or packed for k elements at `packed`.
+inline Panels panels_at(const Factor& f, bool is_b, size_t line0, size_t k0, size_t k,
+                        const bfloat16* packed) {
+  if (!f.prepared) return {packed, is_b ? b_panel_elements(k) : a_panel_elements(k)};
+  const size_t panel = b_panel_elements(f.depth);
+  return {f.prepared + line0 / kPanelLines * panel + k0 / kBlockDepth * kBlockElements, panel};
+}
+
+inline size_t prepared_elements(size_t lines, size_t k) {
+  return ceil_divide(lines, kPanelLines) * b_panel_elements(k);
+}
+
+// to = the panels of all columns of b, to multiply by them many times.
+inline void prepare_columns(const Factor& f, size_t lines, size_t k, bfloat16* to) {
+  constexpr size_t kTogether = 4 * kPanelLines;
+  run_tasks(ceil_divide(lines, kTogether), lines * k < kChunk, [&](size_t index) {
+    const size_t line = index * kTogether;
+    pack_panels(f, true, line, smaller(kTogether, lines - line), 0, k, to + prepared_elements(line, k));
+  });
 }
 
 }  // namespace

@@ -32,7 +32,31 @@ struct TileSums {
   float* c;  // (16 · panels of a, 16 · panels of b), rows `stride` apart
   size_t stride;
   bool add;
+  // Elements from `a` to each of its blocks; the complement of those from `copies`, where lines are 32 apart.
+  const ptrdiff_t* a_blocks;
+  const bfloat16* copies = nullptr;
 };
+
+// One block of a.
+struct BlockOfA {
+  const bfloat16* a;
+  size_t line;  // elements
+};
+inline BlockOfA block_of_a(const TileSums& s, size_t block) {
+  const ptrdiff_t at = s.a_blocks[block];
+  return at >= 0 ? BlockOfA{s.a + at, s.a_line} : BlockOfA{s.copies + ~at, kBlockDepth};
+}
+
+// Blocks that follow each other.
+constexpr size_t kMostDepth = 8192;  // of a packed line
+struct ConsecutiveBlocks {
+  ptrdiff_t at[kMostDepth / kBlockDepth];
+  constexpr ConsecutiveBlocks() : at() {
+    for (size_t block = 0; block < kMostDepth / kBlockDepth; ++block)
+      at[block] = ptrdiff_t(block * kBlockDepth);
+  }
+};
+constexpr ConsecutiveBlocks kConsecutiveBlocks;
 
 // How the sums are computed: one instruction, or its model.
 struct TileUnit {

@@ -3,6 +3,7 @@
 
 #include "bpnet/kernels/cpu/bfloat16/convolution.h"
 #include "bpnet/kernels/cpu/bfloat16/linear.h"
+#include "bpnet/kernels/preparation.h"
 #include "bpnet/kernels/tables.h"
 
 namespace {
@@ -31,6 +32,10 @@ struct Products {
                       const float* bias, bpnet::Activation act, float* y) {
     linear_forward(kUnit, float32(), context, s, x, w, bias, act, y);
   }
+  static void forward_prepared(bpnet::Context& context, bpnet::LinearSizes s, const float* x,
+                               const void* prepared, const float* bias, bpnet::Activation act, float* y) {
+    linear_forward_prepared(kUnit, float32(), context, s, x, prepared, bias, act, y);
+  }
   static void backward_input(bpnet::Context& context, bpnet::LinearSizes s, const float* grad_y,
                              const float* w, float* grad_x) {
     linear_backward_input(kUnit, context, s, grad_y, w, grad_x);
@@ -43,6 +48,13 @@ struct Products {
                       const float* w, const float* bias, bpnet::Activation act, float* y) {
     if (stays_in_float32(s)) return float32().convolution_forward(context, s, x, w, bias, act, y);
     convolution_forward(kUnit, float32(), context, s, x, w, bias, act, y);
+  }
+  static size_t prepared_size(const bpnet::ConvolutionSizes& s) {
+    return stays_in_float32(s) ? 0 : s.groups * prepared_group(s) * sizeof(bfloat16);
+  }
+  static void forward_prepared(bpnet::Context& context, const bpnet::ConvolutionSizes& s, const float* x,
+                               const void* prepared, const float* bias, bpnet::Activation act, float* y) {
+    convolution_forward_prepared(kUnit, float32(), context, s, x, prepared, bias, act, y);
   }
   static void backward_input(bpnet::Context& context, const bpnet::ConvolutionSizes& s, const float* grad_y,
                              const float* w, float* grad_x) {
@@ -72,6 +84,10 @@ struct Products {
     result.chain_gradients = nullptr;
     return result;
   }
+
+  static constexpr bpnet::Preparation<float> kPreparation = {linear_prepared_size, linear_prepare,
+                                                             forward_prepared,     prepared_size,
+                                                             convolution_prepare,  forward_prepared};
 };
 
 }  // namespace

@@ -18,4 +18,7 @@ const Kernels<float>* avx512_bf16_kernels() {
   return &table;
 }
 
+const Preparation<float>* amx_preparation() { return &Products<kAmx>::kPreparation; }
+const Preparation<float>* avx512_bf16_preparation() { return &Products<kDot>::kPreparation; }
+
 }  // namespace bpnet

@@ -15,4 +15,7 @@ const Kernels<float>* avx512_bf16_model_kernels() {
   return &table;
 }
 
+const Preparation<float>* amx_model_preparation() { return &Products<kAmx>::kPreparation; }
+const Preparation<float>* avx512_bf16_model_preparation() { return &Products<kDot>::kPreparation; }
+
 }  // namespace bpnet

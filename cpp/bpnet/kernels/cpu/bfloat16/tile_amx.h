@@ -24,7 +24,7 @@ inline void end_amx() { _tile_release(); }
 template <size_t kA, size_t kB>
 __attribute__((noinline)) void amx_sums(const TileSums& s) {
   constexpr bool kDown = kA > 1, kAlong = kB > 1;
-  const size_t row = s.stride * sizeof(float), a_line = s.a_line * sizeof(bfloat16);
+  const size_t row = s.stride * sizeof(float);
   float* const below = s.c + kPanelLines * s.stride;
   if (s.add) {
     _tile_loadd(0, s.c, row);
@@ -40,17 +40,19 @@ __attribute__((noinline)) void amx_sums(const TileSums& s) {
     if constexpr (kDown) _tile_zero(2);
     if constexpr (kDown && kAlong) _tile_zero(3);
   }
-  const bfloat16 *a = s.a, *b = s.b;
-  for (size_t block = 0; block < s.blocks; ++block, a += kBlockDepth, b += kBlockElements) {
+  const bfloat16* b = s.b;
+  for (size_t block = 0; block < s.blocks; ++block, b += kBlockElements) {
+    const BlockOfA of_a = block_of_a(s, block);
+    const size_t a_line = of_a.line * sizeof(bfloat16);
     _tile_loadd(6, b, 64);
-    _tile_loadd(4, a, a_line);
+    _tile_loadd(4, of_a.a, a_line);
     _tile_dpbf16ps(0, 4, 6);
     if constexpr (kAlong) {
       _tile_loadd(7, b + s.b_panel, 64);
       _tile_dpbf16ps(1, 4, 7);
     }
     if constexpr (kDown) {
-      _tile_loadd(5, a + kPanelLines * s.a_line, a_line);
+      _tile_loadd(5, of_a.a + kPanelLines * of_a.line, a_line);
       _tile_dpbf16ps(2, 5, 6);
     }
     if constexpr (kDown && kAlong) _tile_dpbf16ps(3, 5, 7);

@@ -8,34 +8,34 @@
 namespace {
 
 // One panel of a by one of b: a row of c in each of 16 registers.
-inline void dot_panel(const bfloat16* a, size_t a_line, const bfloat16* b, size_t blocks, float* c,
-                      size_t stride, bool add) {
+inline void dot_panel(const TileSums& s, size_t panel, const bfloat16* b, float* c) {
   __m512 row[kPanelLines];
 #pragma GCC unroll 16
   for (size_t i = 0; i < kPanelLines; ++i) {
-    row[i] = add ? _mm512_loadu_ps(c + i * stride) : _mm512_setzero_ps();
+    row[i] = s.add ? _mm512_loadu_ps(c + i * s.stride) : _mm512_setzero_ps();
   }
-  for (size_t block = 0; block < blocks; ++block, a += kBlockDepth, b += kBlockElements) {
+  for (size_t block = 0; block < s.blocks; ++block, b += kBlockElements) {
+    const BlockOfA of_a = block_of_a(s, block);
+    const bfloat16* const a = of_a.a + panel * kPanelLines * of_a.line;
     for (size_t pair = 0; pair < kBlockDepth / 2; ++pair) {
       const __m512bh right = __m512bh(_mm512_loadu_si512(b + pair * kBlockDepth));
 #pragma GCC unroll 16
       for (size_t i = 0; i < kPanelLines; ++i) {
         int left;
-        __builtin_memcpy(&left, a + i * a_line + 2 * pair, sizeof left);
+        __builtin_memcpy(&left, a + i * of_a.line + 2 * pair, sizeof left);
         row[i] = _mm512_dpbf16_ps(row[i], __m512bh(_mm512_set1_epi32(left)), right);
       }
     }
   }
 #pragma GCC unroll 16
-  for (size_t i = 0; i < kPanelLines; ++i) _mm512_storeu_ps(c + i * stride, row[i]);
+  for (size_t i = 0; i < kPanelLines; ++i) _mm512_storeu_ps(c + i * s.stride, row[i]);
 }
 
 template <size_t kA, size_t kB>
 __attribute__((noinline)) void dot_sums(const TileSums& s) {
   for (size_t i = 0; i < kA; ++i) {
     for (size_t j = 0; j < kB; ++j) {
-      dot_panel(s.a + i * kPanelLines * s.a_line, s.a_line, s.b + j * s.b_panel, s.blocks,
-                s.c + i * kPanelLines * s.stride + j * kPanelLines, s.stride, s.add);
+      dot_panel(s, i, s.b + j * s.b_panel, s.c + i * kPanelLines * s.stride + j * kPanelLines);
     }
   }
 }

@@ -74,11 +74,11 @@ template <BlockModel kModel, size_t kA, size_t kB>
 void model_sums(const TileSums& s) {
   for (size_t i = 0; i < kA * kPanelLines; ++i) {
     for (size_t j = 0; j < kB * kPanelLines; ++j) {
-      const bfloat16* a = s.a + i * s.a_line;
       const bfloat16* b = s.b + j / kPanelLines * s.b_panel + j % kPanelLines * 2;
       float sum = s.add ? s.c[i * s.stride + j] : 0;
-      for (size_t block = 0; block < s.blocks; ++block, a += kBlockDepth, b += kBlockElements) {
-        sum = kModel(a, b, sum);
+      for (size_t block = 0; block < s.blocks; ++block, b += kBlockElements) {
+        const BlockOfA of_a = block_of_a(s, block);
+        sum = kModel(of_a.a + i * of_a.line, b, sum);
       }
       s.c[i * s.stride + j] = sum;
     }

@@ -26,27 +26,44 @@ struct WindowTaps {
   }
 };
 
-// Rounded images: (group, image, row, zeros before | pixels | zeros after, channel of the group).
+// Zeros around the elements of an axis.
+struct Zeros {
+  size_t before, after;
+
+  void include(const WindowTaps& taps) {
+    before = larger(before, taps.zeros_before());
+    after = larger(after, taps.zeros_after());
+  }
+};
+
+// Rounded images: (group, image, rows of zeros | rows | rows of zeros, zeros | pixels | zeros, channel of the
+// group).
 struct Images {
   size_t count, rows, columns, channels, groups;
-  size_t before, after;  // zeros of a row, pixels
+  Zeros down, along;
 
   size_t in() const { return channels / groups; }
-  size_t row() const { return (before + columns + after) * in(); }  // elements
-  size_t image() const { return rows * row(); }
-  // Rows are copied 32 elements at a time, and up to 31 beyond the last may be read.
-  size_t elements() const { return groups * count * image() + kBlockDepth; }
+  size_t row() const { return (along.before + columns + along.after) * in(); }  // elements
+  size_t image_rows() const { return down.before + rows + down.after; }
+  size_t image() const { return image_rows() * row(); }
+  // Rows are copied 32 elements at a time, and the tiles of the last image begin at up to 31 pixels more.
+  size_t elements() const { return groups * count * image() + 2 * kPanelLines * in() + kBlockDepth; }
 };
 
 inline void round_images(const Images& images, const float* x, bfloat16* to) {
-  const size_t lines = images.count * images.rows, in = images.in();
+  const size_t lines = images.count * images.image_rows(), in = images.in();
   run_chunks(lines, rows_per_chunk(images.columns * images.channels), [&](size_t begin, size_t end, size_t) {
     for (size_t line = begin; line < end; ++line) {
-      const float* const from = x + line * images.columns * images.channels;
+      const size_t image = line / images.image_rows(), y = line % images.image_rows() - images.down.before;
+      const float* const from = x + (image * images.rows + y) * images.columns * images.channels;
       for (size_t g = 0; g < images.groups; ++g) {
         bfloat16* row = to + (g * lines + line) * images.row();
-        zero_run(images.before * in, row);
-        row += images.before * in;
+        if (y >= images.rows) {  // or before the first, which wraps around
+          zero_run(images.row(), row);
+          continue;
+        }
+        zero_run(images.along.before * in, row);
+        row += images.along.before * in;
         if (images.groups == 1) {
           round_run(images.columns * in, from, row);
         } else {
@@ -54,7 +71,7 @@ inline void round_images(const Images& images, const float* x, bfloat16* to) {
             round_run(in, from + p * images.channels + g * in, row + p * in);
           }
         }
-        zero_run(images.after * in, row + images.columns * in);
+        zero_run(images.along.after * in, row + images.columns * in);
       }
     }
   });
@@ -64,15 +81,16 @@ inline void round_images(const Images& images, const float* x, bfloat16* to) {
 struct Windows {
   const bfloat16* x;       // of a group
   size_t in, row, image;   // elements of a pixel, row and image
-  WindowTaps down, along;  // the first of `along` is relative to the zeros before the row
+  WindowTaps down, along;  // their first elements are relative to the zeros, so they are not negative
 
   size_t row_elements() const { return down.taps * along.taps * in; }
 };
 
-// `along` relative to the pixels.
+// `down` and `along` relative to the pixels.
 inline Windows windows_on(const Images& images, const bfloat16* rounded, size_t g, WindowTaps down,
                           WindowTaps along) {
-  along.first += ptrdiff_t(images.before);
+  down.first += ptrdiff_t(images.down.before);
+  along.first += ptrdiff_t(images.along.before);
   return {
       rounded + g * images.count * images.image(), images.in(), images.row(), images.image(), down, along};
 }
@@ -91,6 +109,11 @@ struct WindowCursor {
     if (++y < w.down.positions) return;
     y = 0;
     image += w.image;
+  }
+
+  const bfloat16* window() const {  // its first element
+    const size_t row = y * w.down.step + size_t(w.down.first);
+    return image + row * w.row + (x * w.along.step + size_t(w.along.first)) * w.in;
   }
 
   const Windows& w;
@@ -114,20 +137,14 @@ inline WindowStart window_start(const Windows& w, size_t element) {
   return {element / tap_row, within / w.in, within % w.in};
 }
 
-// `count` elements of the row at the cursor; up to 31 more are written.
-inline void copy_window(const WindowCursor& at, WindowStart start, size_t count, bfloat16* to) {
-  const Windows& w = at.w;
-  const ptrdiff_t y0 = ptrdiff_t(at.y * w.down.step) + w.down.first;
-  const size_t column = size_t(ptrdiff_t(at.x * w.along.step) + w.along.first) * w.in;
+// `count` elements of a window, which begins at `window`; up to 31 more are written.
+inline void copy_window(const Windows& w, const bfloat16* window, WindowStart start, size_t count,
+                        bfloat16* to) {
   for (bfloat16* const end = to + count; to < end; ++start.down, start.along = 0) {
-    const ptrdiff_t y = y0 + ptrdiff_t(start.down * w.down.every);
-    const bfloat16* const row = at.image + y * ptrdiff_t(w.row) + column;
-    const bool inside = y >= 0 && y < ptrdiff_t(w.down.in);
+    const bfloat16* const row = window + start.down * w.down.every * w.row;
     const size_t skipped = start.along * w.in + start.channel;
     const size_t run = smaller(size_t(end - to), w.along.taps * w.in - skipped);
-    if (!inside) {
-      zero_run(run, to);
-    } else if (w.along.every == 1) {
+    if (w.along.every == 1) {
       copy_blocks(run, row + skipped, to);
     } else {
       size_t tap = start.along, channel = start.channel;
