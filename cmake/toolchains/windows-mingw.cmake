@@ -12,6 +12,6 @@ foreach(library libgomp-1.dll libwinpthread-1.dll)
   cmake_path(GET path PARENT_PATH folder)
   list(APPEND folders ${folder})
 endforeach()
-list(JOIN folders "\\;" folders)
+list(JOIN folders "\\\\\\;" folders)  # escaped for the list below, and again for the test file
 find_program(WINE NAMES wine64 wine PATHS /usr/lib/wine)
 set(CMAKE_CROSSCOMPILING_EMULATOR env WINEDEBUG=-all WINEPATH=${folders} ${WINE})
