@@ -215,7 +215,7 @@ void register_one(py::module_& module, const char* name) {
       .def("writable_parameters",
            [](const py::object& self) {
              Self& held = self.cast<Self&>();
-             const auto all = in_turn(held, [&] { return held.network.parameters(Writes::kAtAnyTime); });
+             const auto all = with_lock(held, [&] { return held.network.parameters(Writes::kAtAnyTime); });
              return named_views(held.network.memory(), all, self, Access::kWrite);
            })
       .def("gradients",
