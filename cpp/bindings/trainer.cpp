@@ -143,8 +143,14 @@ void resume(Self<T>& self, const std::string& described, const py::dict& arrays)
   for (const NamedTensor<T>& slot : slots) {
     const py::str name(slot.name);
     if (!arrays.contains(name)) fail<ValueError>("resume: the optimizer's '", slot.name, "' is missing");
-    held.push_back(arrays[name].template cast<py::array>());
-    from.push_back(numbers<T>(held.back(), slot.tensor.count(), "resume"));
+    const py::array array = arrays[name].template cast<py::array>();
+    const Shape shape(std::vector<std::size_t>(array.shape(), array.shape() + array.ndim()));
+    if (shape != slot.tensor.shape) {
+      fail<ShapeError>("resume: '", slot.name, "' has shape ", shape, ", the optimizer's has ",
+                       slot.tensor.shape);
+    }
+    held.push_back(array);
+    from.push_back(numbers<T>(array, slot.tensor.count(), "resume"));
   }
   with_lock(*self.held, [&] {
     const Memory& memory = self.held->network.memory();

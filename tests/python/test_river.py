@@ -14,6 +14,7 @@ import pytest
 import bpnet as bp
 
 river = pytest.importorskip("river", minversion="0.20", reason="river is not installed")
+pd = pytest.importorskip("pandas", reason="pandas is not installed")
 
 from river import base, checks, datasets, linear_model, metrics, preprocessing  # noqa: E402
 
@@ -154,7 +155,6 @@ def test_a_feature_within_spare_inputs_begins_with_averages_of_0() -> None:
 
 
 def table_and_targets(kind: type, rows: int) -> tuple[Any, Any]:
-    pd = pytest.importorskip("pandas", reason="pandas is not installed")
     rng = np.random.default_rng(2)
     X = pd.DataFrame(rng.normal(size=(rows, 3)), columns=["a", "b", "c"], index=range(100, 100 + rows))
     y = pd.Series(X["a"].to_numpy() - 2 * X["b"].to_numpy(), index=X.index)
@@ -207,7 +207,6 @@ def test_rows_before_anything_was_learned(kind: type) -> None:
 
 
 def test_rows_in_a_pipeline_keep_the_kind_of_classes() -> None:
-    pd = pytest.importorskip("pandas", reason="pandas is not installed")
     samples = list(datasets.Phishing().take(300))
     X, y = pd.DataFrame([x for x, _ in samples]), pd.Series([y for _, y in samples])
     model = preprocessing.StandardScaler() | MLPClassifier()
@@ -227,7 +226,11 @@ def test_rows_in_a_pipeline_keep_the_kind_of_classes() -> None:
         (lambda X, y: (X.assign(b="x"), y), TypeError, "feature 'b' in row 0 is 'x', a number is needed"),
         (lambda X, y: (X.to_numpy(), y), TypeError, "X is a ndarray, a pandas.DataFrame is needed"),
         (lambda X, y: (X, y.iloc[:3]), ValueError, "X has 30 rows, y has 3; give a target for each row"),
-        (lambda X, y: (X.set_axis(["a", "a", "b"], axis=1), y), ValueError, "give each a name of its own"),
+        (
+            lambda X, y: (X.set_axis(["a", "a", "b"], axis=1), y),
+            ValueError,
+            "several columns of X have the name 'a'",
+        ),
         (lambda X, y: (X, y.where(y.index != 105)), ValueError, "(class|target) in row 5 is "),
     ],
 )
@@ -396,3 +399,54 @@ def test_without_river_the_extra_is_named() -> None:
     code = "import sys; sys.modules['river'] = None\nimport bpnet.river"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert "pip install 'backpropnet[river]'" in done.stderr.splitlines()[-1]
+
+
+@pytest.mark.parametrize("kind", [MLPClassifier, MLPRegressor])
+@pytest.mark.parametrize(
+    "x",
+    [
+        {"a": [1, 2], "b": [3, 4]},
+        {"a": [1, 2], "b": 3},
+        {"a": [1.0]},
+        {"a": np.array([1.0, 2.0])},
+        {"a": 1j},
+        {"a": np.complex128(1)},
+        {"a": np.timedelta64(1, "ns")},
+    ],
+)
+def test_a_value_that_is_no_number_changes_nothing(kind: type, x: dict[str, Any]) -> None:
+    model = kind((4,))
+    model.learn_one({"a": 1.0}, 1)
+    with pytest.raises(TypeError, match="learn_one: feature 'a' is .*, a number is needed"):
+        model.learn_one({**x, "new": 1.0}, 2)
+    assert list(model._network._columns) == ["a"]
+    if kind is MLPClassifier:
+        assert list(model.predict_proba_one({"a": 1.0})) == [1]
+
+
+@pytest.mark.parametrize("column", [[1j, 2.0], pd.to_timedelta([1, 2])])
+def test_columns_that_are_no_numbers_are_refused(column: Any) -> None:
+    with pytest.raises(TypeError, match="learn_many: feature 'a' in row 0 is "):
+        MLPRegressor((4,)).learn_many(pd.DataFrame({"a": column}), pd.Series([1.0, 2.0]))
+
+
+@pytest.mark.parametrize("y", [None, float("nan"), np.nan, pd.NA])
+def test_a_missing_class_is_no_class(y: Any) -> None:
+    model = MLPClassifier((4,))
+    with pytest.raises(ValueError, match="learn_one: the class is .*; leave such samples out"):
+        model.learn_one({"a": 1.0}, y)
+    assert model.predict_proba_one({"a": 1.0}) == {}
+
+
+@pytest.mark.parametrize("method", ["predict_many", "predict_proba_many"])
+def test_only_a_frame_is_predicted(method: str) -> None:
+    with pytest.raises(TypeError, match=f"{method}: X is a ndarray, a pandas.DataFrame is needed"):
+        getattr(MLPClassifier((4,)), method)(np.ones((2, 2)))
+
+
+def test_answers_of_classes_of_several_types_are_objects() -> None:
+    model = MLPClassifier((4,))
+    X = pd.DataFrame({"a": [-1.0, 1.0] * 20})
+    model.learn_many(X, pd.Series([1, "a"] * 20))
+    for rows in (X, X.iloc[1:2]):
+        assert model.predict_many(rows).dtype == object

@@ -145,8 +145,13 @@ def test_what_cannot_be_resumed_is_refused_and_changes_nothing() -> None:
         other._core.resume(state, some)
     with pytest.raises(ValueError, match="resume: the optimizer's 'momentum.2.bias' is missing"):
         other._core.resume(state, {**some, "other": slots["momentum.2.bias"]})
-    with pytest.raises(ValueError, match="resume: the array has 2 elements, 3 are needed"):
+    with pytest.raises(
+        ValueError, match=r"resume: 'momentum.2.bias' has shape \(2,\), the optimizer's has \(3,\)"
+    ):
         other._core.resume(state, {**slots, "momentum.2.bias": slots["momentum.2.bias"][:2]})
+    weight = slots["momentum.0.weight"]
+    with pytest.raises(ValueError, match="resume: 'momentum.0.weight' has shape "):
+        other._core.resume(state, {**slots, "momentum.0.weight": weight.T.copy()})
     with pytest.raises(bp.FileFormatError):
         other._core.resume("{}", slots)
     assert other.steps == 0

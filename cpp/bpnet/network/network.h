@@ -46,8 +46,8 @@ struct GradientReady {
   void* context;
 };
 
-// When the caller of state(), parameters() or parameter_data() writes there. What is kept of the weights
-// between inferences depends on it, so it must be true.
+// When the caller of state(), parameters() or parameter_data() writes there. One who writes at another time
+// gets inferences by the old weights.
 enum class Writes {
   kNever,
   kBeforeNextCall,  // of this network
@@ -85,7 +85,7 @@ class BasicNetwork {
 
   // Allocates the memory for batches of up to max_batch; later calls within it allocate none, whatever was
   // called between, except that in bfloat16 the second inference with the same weights allocates memory for
-  // them, rounded.
+  // them, rounded, where there is such memory.
   void reserve(std::size_t max_batch);
   std::size_t reserved_batch() const { return training_.batch; }
 

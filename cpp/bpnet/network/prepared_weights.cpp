@@ -1,5 +1,7 @@
 #include "bpnet/network/prepared_weights.h"
 
+#include <new>
+
 #include "bpnet/core/threads/interrupt.h"
 
 namespace bpnet {
@@ -27,6 +29,19 @@ void PreparedWeights<T>::weights_escape() {
   memory_ = Arena(memory_.memory());
 }
 
+// A gain in speed that is not worth an error: these weights are used as they are.
+template <class T>
+bool PreparedWeights<T>::has_memory() {
+  if (refused_ == version_) return false;
+  try {
+    memory_.reserve(offsets_.back());
+  } catch (const std::bad_alloc&) {
+    refused_ = version_;
+    return false;
+  }
+  return true;
+}
+
 template <class T>
 void PreparedWeights<T>::begin(Context& context, const Plan<T>& plan, T* const* parameters) {
   if (escaped_ || are_valid() || offsets_.back() == 0) return;
@@ -34,7 +49,7 @@ void PreparedWeights<T>::begin(Context& context, const Plan<T>& plan, T* const* 
     seen_ = version_;
     return;
   }
-  memory_.reserve(offsets_.back());
+  if (!has_memory()) return;
   made_ = kNone;
   Interruptible* const work = Interruptible::current();
   for (std::size_t i = 0; i < plan.steps.size(); ++i) {

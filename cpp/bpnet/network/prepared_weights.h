@@ -9,8 +9,8 @@
 
 namespace bpnet {
 
-// They are made at the second inference with the same weights: a network that is trained between inferences,
-// or is asked once, neither makes them nor has memory for them.
+// They are made at the second piece of an inference, or inference, with the same weights: a network that is
+// trained between small inferences, or is asked once, neither makes them nor has memory for them.
 template <class T>
 class PreparedWeights {
  public:
@@ -28,15 +28,17 @@ class PreparedWeights {
 
  private:
   bool are_valid() const { return made_ == version_; }
+  bool has_memory();
 
   static constexpr std::uint64_t kNone = 0;
   const Preparation<T>* preparation_;  // null: nothing is ever prepared
   std::vector<std::size_t> offsets_;   // by step, and the end of the last
   Arena memory_;
   bool escaped_ = false;
-  std::uint64_t version_ = 1;   // of the weights
-  std::uint64_t seen_ = kNone;  // at the last inference
-  std::uint64_t made_ = kNone;  // of those in memory_
+  std::uint64_t version_ = 1;      // of the weights
+  std::uint64_t seen_ = kNone;     // at the last inference
+  std::uint64_t made_ = kNone;     // of those in memory_
+  std::uint64_t refused_ = kNone;  // for which there was no memory
 };
 
 extern template class PreparedWeights<float>;

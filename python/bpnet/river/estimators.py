@@ -74,6 +74,12 @@ def _classes_of(y: Any) -> list[Any]:
     return classes
 
 
+def _is_missing(y: Any) -> bool:
+    import pandas as pd
+
+    return pd.api.types.is_scalar(y) and bool(pd.isna(y))
+
+
 def _loss_of(given: Any) -> Loss:
     """The regressor's, whose targets are numbers."""
     loss = MSE() if given is None else as_loss("bpnet.river", given)
@@ -134,10 +140,13 @@ class MLPClassifier(_MLP, base.MiniBatchClassifier):
 
         Raises:
             TypeError: a feature is not a number; then nothing has changed.
+            ValueError: y is missing (None, NaN), with nothing changed.
             NumericError: a feature is NaN, infinite or too large for float32, with nothing changed; or the loss is not
                 finite, with no weight updated.
         """
         values = values_of("learn_one", x)
+        if y not in self._classes and _is_missing(y):
+            raise ValueError(f"learn_one: the class is {y!r}; leave such samples out")
         index = self._index_of(y)
         self._network.learn(x.keys(), values, None, np.array([index], dtype=np.int64))
 
@@ -194,7 +203,8 @@ class MLPClassifier(_MLP, base.MiniBatchClassifier):
 
     def _probabilities(self, operation: str, X: pd.DataFrame) -> np.ndarray:
         """(n, classes)"""
-        logits = self._network.outputs_of_rows(list(X.columns), rows_of(operation, X))
+        values = rows_of(operation, X)
+        logits = self._network.outputs_of_rows(list(X.columns), values)
         return np.zeros((len(X), 0)) if logits is None else softmax(logits.astype(np.float64))
 
     def predict_many(self, X: pd.DataFrame) -> pd.Series:
@@ -208,7 +218,9 @@ class MLPClassifier(_MLP, base.MiniBatchClassifier):
         probabilities, classes = self._probabilities("predict_many", X), list(self._classes)
         if not classes:
             return pd.Series([None] * len(X), index=X.index, dtype=object)
-        return pd.Series([classes[index] for index in probabilities.argmax(axis=1)], index=X.index)
+        kinds = {type(each) for each in classes}
+        answers = [classes[index] for index in probabilities.argmax(axis=1)]
+        return pd.Series(answers, index=X.index, dtype=object if len(kinds) > 1 else None)
 
 
 class MLPRegressor(_MLP, base.MiniBatchRegressor):
@@ -294,6 +306,7 @@ class MLPRegressor(_MLP, base.MiniBatchRegressor):
         """
         import pandas as pd
 
-        outputs = self._network.outputs_of_rows(list(X.columns), rows_of("predict_many", X))
+        values = rows_of("predict_many", X)
+        outputs = self._network.outputs_of_rows(list(X.columns), values)
         answers = np.zeros(len(X)) if outputs is None else outputs[:, 0].astype(np.float64)
         return pd.Series(answers, index=X.index)

@@ -10,13 +10,14 @@ import numpy as np
 from bpnet import frames
 from bpnet._core import NumericError
 
+_NO_NUMBERS = (str, bytes, complex, np.complexfloating, np.timedelta64, np.datetime64)
 _LARGEST = float(np.finfo(np.float32).max)
 
 
 def values_of(operation: str, x: Mapping[Hashable, Any]) -> np.ndarray:
     """The values of x (1, features), float32; a TypeError or NumericError where one is no finite number there."""
-    values = np.array(list(x.values()))
-    if not _are_numbers(values):
+    values = _numbers(list(x.values()))
+    if values is None:
         checked = [checked_number(operation, f"feature {name!r}", value) for name, value in x.items()]
         values = np.array(checked)
     return values.astype(np.float32)[np.newaxis]
@@ -35,7 +36,7 @@ def rows_of(operation: str, X: Any) -> np.ndarray:
         raise TypeError(f"{operation}: X is a {type(X).__name__}, a pandas.DataFrame is needed")
     if len(set(names)) < len(names):
         raise ValueError(
-            f"{operation}: the columns of X are {frames.listed(names)}; give each a name of its own"
+            f"{operation}: several columns of X have the name {_repeated(names)!r}; give each another"
         )
     values = X.to_numpy()
     if not _are_numbers(values):
@@ -52,10 +53,10 @@ def rows_of(operation: str, X: Any) -> np.ndarray:
 
 def targets_of(operation: str, y: Any) -> np.ndarray:
     """Numbers (n,) as targets (n, 1), float32; a TypeError or NumericError where one is no finite number there."""
-    values = np.asarray(y)
-    if not _are_numbers(values):
+    values = _numbers(y)
+    if values is None:
         checked = [
-            checked_number(operation, f"the target in row {row}", value) for row, value in enumerate(values)
+            checked_number(operation, f"the target in row {row}", value) for row, value in enumerate(y)
         ]
         values = np.array(checked)
     return values.astype(np.float32).reshape(-1, 1)
@@ -67,6 +68,19 @@ def check_as_many(operation: str, X: Any, y: Any) -> None:
         raise ValueError(f"{operation}: X has {len(X)} rows, y has {len(y)}; give a target for each row")
 
 
+def _numbers(values: Any) -> np.ndarray | None:
+    """(n,), or None where one of them is no finite number in float32."""
+    try:
+        array = np.asarray(values)
+    except ValueError:  # one of them is a sequence
+        return None
+    return array if array.ndim == 1 and _are_numbers(array) else None
+
+
+def _repeated(names: list[Any]) -> Any:
+    return next(name for index, name in enumerate(names) if name in names[:index])
+
+
 def _are_numbers(values: np.ndarray) -> bool:
     if values.dtype.kind not in "biuf":
         return False
@@ -75,8 +89,11 @@ def _are_numbers(values: np.ndarray) -> bool:
 
 def checked_number(operation: str, what: str, value: Any) -> float:
     """The value; a TypeError or NumericError where it is no finite number in float32."""
+    is_number = np.ndim(value) == 0 and not isinstance(value, _NO_NUMBERS)
+    if is_number and isinstance(value, np.generic):
+        value = value.item()  # whose repr is the number alone
     try:
-        number = None if isinstance(value, (str, bytes)) else float(value)
+        number = float(value) if is_number else None
     except (TypeError, ValueError):
         number = None
     except OverflowError:

@@ -89,7 +89,8 @@ std::vector<Case> known() {
   return {{local_response_norm(5, {.within_map = true}), {48, 55, 55}, 16},
           {batch_norm1d(), {16384}, 65},
           {batch_norm1d(), {3000}, 665},
-          {batch_norm1d(), {262144}, 9}};
+          {batch_norm1d(), {262144}, 9},
+          {linear(5000), {5000}, 5}};
 }
 
 template <class T>

@@ -94,6 +94,7 @@ void ThreadPool::add_workers(int count) {
       std::thread(&ThreadPool::work, this, static_cast<std::size_t>(workers_) + 1).detach();
     } catch (const std::exception&) {
       most_workers_ = workers_;  // no more threads or no memory for them: the existing ones do the work
+      return;
     }
   }
 }

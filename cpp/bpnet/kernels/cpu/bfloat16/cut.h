@@ -61,7 +61,7 @@ inline size_t cut_elements(const ProductSizes& s, size_t most_depth, bool serial
   const size_t most = 2 * kResidentElements;
   const size_t resident = smaller(round_up(s.fewer(), kPairLines) * depth, most);
   const size_t tasks = serial ? 1 : kMostTasks;
-  const size_t blocks = tasks * larger(kPairLines * depth, kStreamElements + kStreamElements / 8);
+  const size_t blocks = tasks * larger(kAlongLines * depth, kStreamElements + kStreamElements / 8);
   return resident + smaller(blocks, 2 * round_up(s.more(), kPairLines) * depth);
 }
 
