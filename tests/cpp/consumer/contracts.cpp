@@ -375,6 +375,31 @@ void data_without_features_or_outputs(const Rows& rows) {
                             "no classes");
 }
 
+// In bfloat16 the second inference rounds the weights to keep them, if there is memory.
+void weights_that_cannot_be_kept_are_used(const Rows& rows) {
+  using namespace bpnet;
+  if (!refuse_allocation(-1)) return;
+  constexpr std::size_t kRows = 8;
+  const Where where{.backend = backends(Precision::kBfloat16).front(), .precision = Precision::kBfloat16};
+  const auto make = [&] {
+    return Network({kFeatures}, {linear(256), dropout(0.5), linear(256), dropout(0.5), linear(kClasses)},
+                   {.seed = 1, .where = where});
+  };
+  Network usual = make(), without = make();
+  std::vector<float> expected(kRows * kClasses), out(kRows * kClasses);
+  usual.forward(rows.x.data(), kRows, expected.data());
+  without.forward(rows.x.data(), kRows, out.data());
+  for (int i = 0; i < 3; ++i) {
+    std::fill(out.begin(), out.end(), 0.0f);
+    refuse_allocation(0);
+    without.forward(rows.x.data(), kRows, out.data());
+    const bool asked = was_refused();
+    refuse_allocation(-1);
+    check(asked == (i == 0), "weights to be kept: asked for memory again, or never");
+    check(out == expected, "weights to be kept: without memory for them the outputs are others");
+  }
+}
+
 void what_is_no_file_is_not_read() {
 #ifndef _WIN32
   expect<bpnet::FileError>([] { bpnet::load("/dev/zero"); }, "/dev/zero", "a device");
@@ -400,6 +425,7 @@ int main(int count, char** arguments) {
     refused_reservations(rows);
     numbers_have_no_letters();
     data_without_features_or_outputs(rows);
+    weights_that_cannot_be_kept_are_used(rows);
     what_is_no_file_is_not_read();
   } catch (const std::exception& error) {
     check(false, std::string("an exception got out: ") + error.what());
