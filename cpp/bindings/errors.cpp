@@ -23,7 +23,12 @@ void set_os_error(const FileError& error) {
   const auto text =
       py::reinterpret_steal<py::object>(PyUnicode_DecodeLocale(reason.c_str(), "surrogateescape"));
   if (!path || !text) return;
-  PyErr_SetObject(PyExc_OSError, py::make_tuple(error.code(), text, path).ptr());
+  // The number decides the class. Python before 3.12 does not look at it again, and FileNotFoundError would
+  // not catch what was set as an OSError.
+  PyObject* const made = PyObject_CallObject(PyExc_OSError, py::make_tuple(error.code(), text, path).ptr());
+  if (!made) return;
+  PyErr_SetObject(reinterpret_cast<PyObject*>(Py_TYPE(made)), made);
+  Py_DECREF(made);
 }
 
 PyObject* new_error(py::module_& module, const char* name, const char* doc, PyObject* base) {

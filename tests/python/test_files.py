@@ -394,7 +394,7 @@ UNKEPT = {
     "half a surrogate pair as a key": ({"\udfff": 1}, "surrogate"),
     "a complex number": ({"n": 1j}, "complex"),
     "bytes": ({"n": b"x"}, "bytes"),
-    "a long double": ({"n": np.longdouble(1) / 3}, "longdouble"),
+    "a long double": ({"n": np.longdouble(1) / 3}, np.longdouble.__name__),
     "a list within itself": ({"n": WITHIN_ITSELF}, "nests deeper than 64 levels, or holds itself"),
     "a dictionary within itself": (WITHIN_ITSELF[1], "nests deeper than 64 levels, or holds itself"),
     "too many levels": ({"n": nested_lists(64)}, "nests deeper than 64 levels, or holds itself"),
